@@ -1,0 +1,16 @@
+"""One episode: a small language model with memories as tools."""
+
+from agent.chat import Chat, Message
+from agent.episode import AgentConfig
+from agent.errors import AgentError, CatalogError, ConfigError, HashMismatchError, LogError, ModelError
+from agent.events import End, Ending, Event
+from agent.log import EventLog, read_events
+from agent.loop import Agent
+from agent.models.base import Decision, Model, Turn, Usage
+from agent.models.scripted import ScriptedModel
+
+__all__ = [
+    "Agent", "AgentConfig", "AgentError", "CatalogError", "Chat", "ConfigError", "Decision", "End", "Ending",
+    "Event", "EventLog", "HashMismatchError", "LogError", "Message", "Model", "ModelError", "ScriptedModel",
+    "Turn", "Usage", "read_events",
+]  # fmt: skip

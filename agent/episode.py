@@ -1,0 +1,269 @@
+"""One episode as a state machine: what to ask the model next, and what its answer does."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from agent.chat import Chat, Message, turn_text
+from agent.events import Decided, End, Ending, Event, Observed, Returned, Start, Wrote
+from agent.models.base import Decision, Turn, Usage
+from agent.remember import Rememberer
+from tools import MemoryTools, Toolbox, ToolCall, ToolResult
+
+
+class AgentConfig(BaseModel):
+    """Settings of the loop."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_calls: int = Field(100, ge=1, description="Most decisions in one episode.")
+    max_repeats: int = Field(8, ge=0, description="Same call with same result in a row before looping; 0 is off.")
+    narrow_actions: bool = Field(True, description="Offer only actions that can have an effect now.")
+    env_timeout: float = Field(30.0, gt=0, description="Seconds for one step of the environment.")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What an episode is played in.
+
+    Attributes:
+        env: Name of the environment.
+        number: Number of the episode in its run.
+        seed: Seed of the environment and of sampling.
+        mission: What is to be done.
+        world: Name of the map.
+        action_names: Which tools are the environment's actions.
+        optimal_steps: Reference, if the environment knows one.
+    """
+
+    env: str
+    number: int
+    seed: int | None
+    mission: str
+    world: str
+    action_names: Sequence[str]
+    optimal_steps: int | None = None
+
+
+@dataclass
+class Tally:
+    """Totals of an episode so far."""
+
+    total_reward: float = 0.0
+    tool_calls: Counter[str] = field(default_factory=Counter)
+    invalid: int = 0
+    failed: int = 0
+    writes: int = 0
+    usage: Usage = field(default_factory=Usage)
+    model_seconds: float = 0.0
+
+    def add(self, decision: Decision) -> None:
+        """Count one decision's cost."""
+        a, b = self.usage, decision.usage
+        self.usage = Usage(a.prefill + b.prefill, a.decode + b.decode, a.forced + b.forced, a.dropped + b.dropped)
+        self.model_seconds += decision.seconds
+
+
+class Episode:
+    """Drives one episode. The caller steps the environment and asks the model.
+
+    Args:
+        setting: What it is played in.
+        toolbox: All tools, the environment's actions among them.
+        config: Settings of the loop.
+        emit: Takes every event, in order.
+        rememberer: Writes into the memory, if there is one.
+        memory_tools: Told of the step, so that what the model writes bears its time.
+    """
+
+    def __init__(
+        self,
+        setting: Setting,
+        toolbox: Toolbox,
+        config: AgentConfig,
+        emit: Callable[[Event], None],
+        rememberer: Rememberer | None = None,
+        memory_tools: MemoryTools | None = None,
+    ) -> None:
+        self.setting = setting
+        self.toolbox = toolbox
+        self.config = config
+        self.chat = Chat(setting.mission, toolbox.specs(), seed=setting.seed or 0)
+        self.turns = 0
+        self.steps = 0
+        self.tally = Tally()
+        self.end: End | None = None
+        self._emit = emit
+        self._rememberer = rememberer
+        self._memory_tools = memory_tools
+        self._began = time.perf_counter()
+        self._info: Mapping[str, Any] = {}
+        self._unscored: tuple[str, float] | None = None
+        self._last_call: ToolCall | None = None
+        self._repeated: tuple[tuple[str, str], int] = (("", ""), 0)
+
+    def start(self, observation: str, info: Mapping[str, Any]) -> None:
+        """Take in the first observation."""
+        chat, setting = self.chat, self.setting
+        self._emit(
+            Start(
+                turn=0, step=0, env=setting.env, episode=setting.number, seed=setting.seed, mission=setting.mission,
+                world=setting.world, tools=chat.openai_tools(), system=chat.system()["content"],
+                optimal_steps=setting.optimal_steps,
+            )  # fmt: skip
+        )
+        if self._rememberer:
+            self._rememberer.enter(setting.world)
+        self._perceive(observation, info, None, 0.0, False, False)
+        chat.add(Message("user", turn_text(observation), observed=True))
+
+    def turn(self) -> Turn:
+        """What the model is to decide now."""
+        available = self._info.get("available_actions") if self.config.narrow_actions else None
+        hidden: set[str] = set()
+        if available:
+            hidden = set(self.setting.action_names) - set(available)
+        return Turn(self.chat, self.toolbox.offer(hidden))
+
+    def take(self, decision: Decision) -> ToolResult:
+        """Do what the model decided.
+
+        Returns:
+            The result; if its ``action`` is set, the caller steps the environment with it and calls
+            :meth:`observe`.
+        """
+        self.tally.add(decision)
+        if self._unscored and self._rememberer:
+            text, reward = self._unscored
+            self._consider(text, decision.surprise, reward)
+        call: ToolCall | None
+        try:
+            call = ToolCall.parse(decision.text)
+            result = None
+        except ValueError as error:
+            call, result = None, ToolResult.invalid(str(error))
+        usage = decision.usage
+        self._emit(
+            Decided(
+                turn=self.turns, step=self.steps, text=decision.text, name=call and call.name,
+                arguments=call and call.arguments, surprise=decision.surprise, prefill_tokens=usage.prefill,
+                decode_tokens=usage.decode, forced_tokens=usage.forced, dropped_messages=usage.dropped,
+                seconds=decision.seconds,
+            )  # fmt: skip
+        )
+        self.turns += 1
+        self.chat.add(Message("assistant", decision.text, call))
+        if call is not None:
+            self.tally.tool_calls[call.name] += 1
+            if self._memory_tools:
+                self._memory_tools.when = f"step {self.steps}"
+            result = self.toolbox.dispatch(call)
+        assert result is not None
+        self._last_call = call
+        if result.action is None:
+            self._return(call, result)
+        return result
+
+    def _return(self, call: ToolCall | None, result: ToolResult) -> None:
+        """Tell the model the result of a call that does not step the environment."""
+        self.tally.invalid += result.status == "invalid"
+        self.tally.failed += result.status == "failed"
+        self._emit(
+            Returned(
+                turn=self.turns, step=self.steps, name=call and call.name, status=result.status, text=result.text,
+                data=result.data,
+            )  # fmt: skip
+        )
+        if isinstance(result.data, dict):
+            for store, key in (("episodic", "trace"), ("relational", "facts")):
+                if key in result.data:
+                    ids = result.data[key]
+                    text = ", ".join(map(str, call.arguments.values())) if call else ""
+                    self._write(
+                        Wrote.model_validate(
+                            {"turn": 0, "step": 0, "store": store, "ids": ids if isinstance(ids, list) else [ids], "text": text}
+                        )
+                    )
+        said = result.text if result.status == "ok" else f"{result.status}: {result.text}"
+        self.chat.add(Message("tool", said))
+        self._guard(said)
+
+    def observe(
+        self, observation: str, reward: float, terminated: bool, truncated: bool, info: Mapping[str, Any]
+    ) -> None:
+        """Take in what an action led to."""
+        self.steps += 1
+        self.tally.total_reward += reward
+        action = self._last_call.name if self._last_call else None
+        self._perceive(observation, info, action, reward, terminated, truncated)
+        self.chat.add(Message("tool", turn_text(observation), observed=True))
+        if terminated:
+            success = bool(info.get("success", reward > 0))
+            self.finish("solved" if success else "failed", f"the environment ended with reward {reward:g}")
+        elif truncated:
+            self.finish("out_of_steps", f"the environment's {self.steps} steps are used up")
+        else:
+            self._guard(observation)
+
+    def _perceive(
+        self,
+        text: str,
+        info: Mapping[str, Any],
+        action: str | None,
+        reward: float,
+        terminated: bool,
+        truncated: bool,
+    ) -> None:
+        self._info = info
+        self._unscored = (text, reward)
+        self._emit(
+            Observed(
+                turn=self.turns, step=self.steps, text=text, reward=reward, terminated=terminated,
+                truncated=truncated, view=info.get("view"),
+            )  # fmt: skip
+        )
+        if self._rememberer:
+            for event in self._rememberer.perceive(text, info.get("view"), action, reward, self.steps):
+                self._write(event)
+
+    def _consider(self, text: str, surprise: float | None, reward: float) -> None:
+        assert self._rememberer is not None
+        self._unscored = None
+        event = self._rememberer.consider(text, surprise, reward, self.steps)
+        if event:
+            self._write(event)
+
+    def _write(self, event: Wrote) -> None:
+        self.tally.writes += 1
+        self._emit(event.model_copy(update={"turn": self.turns, "step": self.steps}))
+
+    def _guard(self, result: str) -> None:
+        """End the episode when the budget is used up or the model goes round in circles."""
+        key = (self.chat.messages[-2].content, result)
+        count = self._repeated[1] + 1 if key == self._repeated[0] else 1
+        self._repeated = (key, count)
+        if self.config.max_repeats and count >= self.config.max_repeats:
+            self.finish("looping", f"{key[0]} had the same result {count} times in a row")
+        elif self.turns >= self.config.max_calls:
+            self.finish("out_of_steps", f"{self.turns} decisions are used up")
+
+    def finish(self, ending: Ending, reason: str) -> None:
+        """End the episode; a second call does nothing."""
+        if self.end is not None:
+            return
+        if self._unscored and self._rememberer:
+            self._consider(*(self._unscored[0], None, self._unscored[1]))
+        tally = self.tally
+        self.end = End(
+            turn=self.turns, step=self.steps, ending=ending, reason=reason, success=ending == "solved",
+            steps=self.steps, total_reward=tally.total_reward, model_calls=self.turns,
+            tool_calls=dict(tally.tool_calls), invalid_calls=tally.invalid, failed_calls=tally.failed,
+            prefill_tokens=tally.usage.prefill, decode_tokens=tally.usage.decode,
+            forced_tokens=tally.usage.forced, writes=tally.writes,
+            seconds=time.perf_counter() - self._began, model_seconds=tally.model_seconds,
+        )  # fmt: skip
+        self._emit(self.end)

@@ -1,0 +1,122 @@
+"""What happens in an episode, as typed events; one JSON line each in ``events.jsonl``."""
+
+import time
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+VERSION = 1
+
+Ending = Literal["solved", "failed", "out_of_steps", "looping", "stopped", "model_error"]
+"""How an episode ended.
+
+solved: the environment ended it with success. failed: it ended it without, or broke.
+out_of_steps: the environment's or the agent's budget is used up. looping: the same call had the
+same result too often. stopped: the user or the caller stopped it. model_error: the model could not
+decide.
+"""
+
+TIMINGS = frozenset({"at", "seconds", "model_seconds"})
+"""Fields that hold wall-clock times; all others are the same when a seed is run again."""
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    v: Literal[1] = VERSION
+    at: float = Field(default_factory=time.time, description="Seconds since the epoch.")
+    turn: int = Field(description="Decisions taken before this.")
+    step: int = Field(description="Environment steps taken before this.")
+
+
+class Start(_Event):
+    """An episode begins."""
+
+    type: Literal["start"] = "start"
+    env: str
+    episode: int
+    seed: int | None
+    mission: str
+    world: str = Field(description="Name of the map; the same when the world is entered again.")
+    tools: list[dict[str, Any]] = Field(description="All tools, in OpenAI's format.")
+    system: str = Field(description="The system message, tools not included.")
+    optimal_steps: int | None
+
+
+class Observed(_Event):
+    """The environment showed something."""
+
+    type: Literal["observed"] = "observed"
+    text: str
+    reward: float
+    terminated: bool
+    truncated: bool
+    view: dict[str, Any] | None = None
+
+
+class Decided(_Event):
+    """The model answered."""
+
+    type: Literal["decided"] = "decided"
+    text: str = Field(description="The model's words.")
+    name: str | None = Field(description="The tool called; null when the words are no call.")
+    arguments: dict[str, Any] | None
+    surprise: float | None = Field(description="Of the newest observation, in [0, 1].")
+    prefill_tokens: int
+    decode_tokens: int
+    forced_tokens: int
+    dropped_messages: int
+    seconds: float
+
+
+class Returned(_Event):
+    """A tool answered."""
+
+    type: Literal["returned"] = "returned"
+    name: str | None
+    status: Literal["ok", "invalid", "failed"]
+    text: str
+    data: Any = None
+
+
+class Wrote(_Event):
+    """A memory was written."""
+
+    type: Literal["wrote"] = "wrote"
+    store: Literal["episodic", "relational", "spatial"]
+    ids: list[int]
+    text: str
+    score: float | None = Field(None, description="The write gate's S, for traces.")
+    surprise: float | None = None
+    novelty: float | None = None
+    reward: float | None = None
+
+
+class End(_Event):
+    """An episode ended; totals."""
+
+    type: Literal["end"] = "end"
+    ending: Ending
+    reason: str
+    success: bool
+    steps: int
+    total_reward: float
+    model_calls: int
+    tool_calls: dict[str, int]
+    invalid_calls: int
+    failed_calls: int
+    prefill_tokens: int
+    decode_tokens: int
+    forced_tokens: int
+    writes: int
+    seconds: float
+    model_seconds: float
+
+
+Event = Start | Observed | Decided | Returned | Wrote | End
+PARSER: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
+
+
+def untimed(event: Event) -> dict[str, Any]:
+    """The event without wall-clock times, for comparing two runs."""
+    return {key: value for key, value in event.model_dump().items() if key not in TIMINGS}

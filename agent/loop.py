@@ -1,0 +1,305 @@
+"""The agent loop: decide, act, remember."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+from gymnasium import spaces
+
+from agent.episode import AgentConfig, Episode, Setting
+from agent.errors import AgentError, ConfigError
+from agent.events import Event
+from agent.log import EventLog
+from agent.models.base import Model
+from agent.remember import Rememberer
+from memory import Memory
+from memory.episodic import WriteGate
+from tools import MemoryTools, Tool, Toolbox, ToolResult
+from tools.actions import action_tools, answer_action
+from tools.toolbox import run_for
+
+Env = gym.Env[Any, Any]
+
+
+class Agent:
+    """A model with memories as tools.
+
+    Two ways in: :meth:`run` plays in a gymnasium environment and streams events;
+    :meth:`reset` and :meth:`act` serve other people's harnesses.
+
+    Args:
+        model: Chooses the calls.
+        memory: The memory, or ``None`` for an agent without.
+        tools: Names of the memory tools to offer; all of them by default.
+        plugins: Tools of your own.
+        gate: The write gate.
+        config: Settings of the loop.
+
+    Raises:
+        UnknownToolError: A memory tool that does not exist.
+        ToolSchemaError: Two tools of one name.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        memory: Memory | None = None,
+        tools: list[str] | None = None,
+        plugins: Sequence[Tool] = (),
+        gate: WriteGate | None = None,
+        config: AgentConfig | None = None,
+    ) -> None:
+        self.model = model
+        self.memory = memory
+        self.config = config or AgentConfig()
+        self.gate = gate or WriteGate()
+        self._memory_tools = MemoryTools(memory) if memory else None
+        self._extra = [*(self._memory_tools.select(tools) if self._memory_tools else ()), *plugins]
+        self._external: Episode | None = None
+        self._episodes = 0
+        Toolbox(self._extra)
+
+    def run(
+        self,
+        env: Env,
+        seed: int | None = None,
+        log: Path | None = None,
+        number: int | None = None,
+        on_step: Callable[[Env], None] | None = None,
+    ) -> Iterator[Event]:
+        """Play one episode and yield its events as they happen.
+
+        Every ending leaves a complete log: also Ctrl-C, an error, or a caller that stops iterating.
+
+        Args:
+            env: Any environment whose observation is text.
+            seed: Seed of the environment and of sampling.
+            log: Where to write ``events.jsonl``.
+            number: Number of the episode; counted by the agent by default.
+            on_step: Called after the reset and after every step, for example to draw.
+
+        Raises:
+            ConfigError: The environment's observations or actions are of another kind.
+            LogError: The log can't be written.
+        """
+        queue: list[Event] = []
+        sink = EventLog(log) if log else None
+
+        def emit(event: Event) -> None:
+            if sink:
+                sink.write(event)
+            queue.append(event)
+
+        def flush() -> Iterator[Event]:
+            while queue:
+                yield queue.pop(0)
+
+        episode: Episode | None = None
+        try:
+            episode = self._begin(env, seed, number, emit)
+            if on_step:
+                on_step(env)
+            yield from flush()
+            while episode.end is None:
+                result = self._decide([episode])[0]
+                yield from flush()
+                if result is not None and result.action is not None and episode.end is None:
+                    self._step(env, episode, result.action)
+                    if on_step:
+                        on_step(env)
+                    yield from flush()
+        except KeyboardInterrupt:
+            if episode:
+                episode.finish("stopped", "interrupted by the user")
+                yield from flush()
+            raise
+        except GeneratorExit:
+            if episode:
+                episode.finish("stopped", "the caller stopped")
+            raise
+        finally:
+            if episode:
+                episode.finish("stopped", "an error ended the run")
+                self.model.release(episode.chat)
+            if sink:
+                sink.close()
+
+    def run_batch(self, envs: Sequence[Env], seeds: Sequence[int], logs: Sequence[Path] | None = None) -> list[list[Event]]:
+        """Play one episode in each environment in lock-step, deciding for all in one batch.
+
+        The episodes must not share a place graph, so this is for agents without a memory.
+
+        Args:
+            envs: The environments.
+            seeds: A seed for each.
+            logs: An ``events.jsonl`` for each.
+
+        Returns:
+            Each episode's events.
+
+        Raises:
+            ConfigError: The agent has a memory, or the counts differ.
+        """
+        if self.memory is not None:
+            raise ConfigError("run_batch plays episodes side by side: give each an agent and memory of its own")
+        if len(envs) != len(seeds) or (logs is not None and len(logs) != len(envs)):
+            raise ConfigError(f"expected a seed and a log for each of {len(envs)} environments")
+        events: list[list[Event]] = [[] for _ in envs]
+        episodes = [
+            self._begin(env, seed, index, events[index].append)
+            for index, (env, seed) in enumerate(zip(envs, seeds, strict=True))
+        ]
+        while live := [(env, ep) for env, ep in zip(envs, episodes, strict=True) if ep.end is None]:
+            results = self._decide([episode for _, episode in live])
+            for (env, episode), result in zip(live, results, strict=True):
+                if result is not None and result.action is not None and episode.end is None:
+                    self._step(env, episode, result.action)
+                if episode.end is not None:
+                    self.model.release(episode.chat)
+        for path, log in zip(logs or (), events, strict=False):
+            with EventLog(path) as sink:
+                for event in log:
+                    sink.write(event)
+        return events
+
+    def reset(
+        self,
+        mission: str,
+        actions: Mapping[str, tuple[Any, str]],
+        seed: int = 0,
+        world: str = "external",
+        emit: Callable[[Event], None] | None = None,
+    ) -> None:
+        """Begin an episode that somebody else's harness drives with :meth:`act`.
+
+        Args:
+            mission: What is to be done.
+            actions: Action names with the value that :meth:`act` returns, and a description.
+            seed: Fixes sampling.
+            world: Name of the map; give the same again for the same world.
+            emit: Takes every event.
+        """
+        self.close()
+        setting = Setting("external", self._episodes, seed, mission, world, list(actions))
+        self._episodes += 1
+        self._external = self._episode(setting, action_tools(actions), emit or (lambda event: None))
+
+    def act(
+        self, observation: str, reward: float = 0.0, info: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Choose the next action; memory tools may be called on the way.
+
+        Args:
+            observation: What is seen now.
+            reward: Reward of the last action.
+            info: May hold ``view`` and ``available_actions``.
+
+        Returns:
+            The value of the chosen action.
+
+        Raises:
+            AgentError: There was no reset, or the episode ended (looping, out of calls, model error).
+        """
+        episode = self._external
+        if episode is None:
+            raise AgentError("act needs reset(mission, actions) first")
+        if not episode.chat.messages:
+            episode.start(observation, info or {})
+        elif episode.end is None:
+            episode.observe(observation, reward, False, False, info or {})
+        while episode.end is None:
+            result = self._decide([episode])[0]
+            if result is not None and result.action is not None:
+                return result.action
+        raise AgentError(f"the episode has ended ({episode.end.ending}): {episode.end.reason}; call reset")
+
+    def close(self, observation: str = "", reward: float = 0.0, solved: bool | None = None) -> None:
+        """End an episode begun by :meth:`reset`, with its last observation if there is one."""
+        episode, self._external = self._external, None
+        if episode is None or not episode.chat.messages:
+            return
+        if solved is not None and episode.end is None:
+            episode.observe(observation, reward, True, False, {"success": solved})
+        episode.finish("stopped", "the caller closed it")
+        self.model.release(episode.chat)
+
+    def _begin(self, env: Env, seed: int | None, number: int | None, emit: Callable[[Event], None]) -> Episode:
+        observation, info = env.reset(seed=seed)
+        if not isinstance(observation, str):
+            raise ConfigError(
+                f"the environment observes {type(observation).__name__}, not text: wrap it so that its observation "
+                "is a str (envs.make does this for MiniGrid and BabyAI)"
+            )
+        actions = actions_of(env)
+        name = env.spec.id if env.spec else type(env.unwrapped).__name__
+        optimal = _optional(env, "optimal_steps")
+        setting = Setting(
+            env=name,
+            number=self._episodes if number is None else number,
+            seed=seed,
+            mission=str(info.get("mission") or _optional(env, "mission") or "do what the world asks"),
+            world=str(info.get("world") or f"{name}-{seed}").replace("#", "-"),
+            action_names=[tool.name for tool in actions],
+            optimal_steps=optimal() if callable(optimal) else None,
+        )
+        self._episodes += 1
+        episode = self._episode(setting, actions, emit)
+        episode.start(observation, info)
+        return episode
+
+    def _episode(self, setting: Setting, actions: list[Tool], emit: Callable[[Event], None]) -> Episode:
+        rememberer = None
+        if self.memory:
+            rememberer = Rememberer(self.memory, self.gate, f"env:{setting.env}", f"episode {setting.number}")
+        if self._memory_tools:
+            self._memory_tools.episode = f"episode {setting.number}"
+        toolbox = Toolbox([*actions, *self._extra])
+        return Episode(setting, toolbox, self.config, emit, rememberer, self._memory_tools)
+
+    def _decide(self, episodes: list[Episode]) -> list[ToolResult | None]:
+        """One decision for each episode; a model that can't decide ends them all."""
+        try:
+            decisions = self.model.decide([episode.turn() for episode in episodes])
+        except Exception as error:  # the boundary: a model may raise anything
+            for episode in episodes:
+                episode.finish("model_error", f"{type(error).__name__}: {error}")
+            return [None] * len(episodes)
+        return [episode.take(decision) for episode, decision in zip(episodes, decisions, strict=True)]
+
+    def _step(self, env: Env, episode: Episode, action: Any) -> None:
+        ended, value = run_for(self.config.env_timeout, lambda: env.step(action))
+        if not ended:
+            episode.finish("failed", f"the environment took longer than {self.config.env_timeout:g} s for a step")
+        elif isinstance(value, Exception):
+            episode.finish("failed", f"the environment raised {type(value).__name__}: {value}")
+        else:
+            observation, reward, terminated, truncated, info = value
+            episode.observe(observation, float(reward), bool(terminated), bool(truncated), info)
+
+
+def actions_of(env: Env) -> list[Tool]:
+    """The environment's actions as tools.
+
+    ``env.named_actions`` (name to value and description) if it has that; ``answer(text)`` where the
+    action is text; else ``action_0``, ``action_1`` ... of a discrete space.
+
+    Raises:
+        ConfigError: Another action space.
+    """
+    named = _optional(env, "named_actions")
+    if named:
+        return action_tools(named)
+    if isinstance(env.action_space, spaces.Text):
+        return [answer_action(limit=min(env.action_space.max_length, 200))]
+    if isinstance(env.action_space, spaces.Discrete):
+        first = int(env.action_space.start)
+        return action_tools({f"action_{i}": (i, f"action {i}") for i in range(first, first + int(env.action_space.n))})
+    raise ConfigError(
+        f"actions of type {type(env.action_space).__name__} can't be tools: give the environment `named_actions`, "
+        "a dictionary from name to (value, description)"
+    )
+
+
+def _optional(env: Env, name: str) -> Any:
+    return env.get_wrapper_attr(name) if env.has_wrapper_attr(name) else None

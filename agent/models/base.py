@@ -1,0 +1,76 @@
+"""What the loop needs of a model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from agent.chat import Chat
+from tools import ToolSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A request for one decision.
+
+    Attributes:
+        chat: The conversation, its last message waiting for an answer.
+        offer: The tools that can be called now, arguments narrowed to what exists.
+    """
+
+    chat: Chat
+    offer: Sequence[ToolSpec]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a decision cost, in tokens.
+
+    Attributes:
+        prefill: Prompt tokens that went through the model; those kept in the cache don't count.
+        decode: Tokens that were chosen.
+        forced: Tokens that the grammar left no choice about.
+        dropped: Messages that fell out of the window to make room.
+    """
+
+    prefill: int = 0
+    decode: int = 0
+    forced: int = 0
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A model's answer.
+
+    Attributes:
+        text: Its words: one call as JSON, if it is well-formed.
+        surprise: Of the newest observation, in [0, 1], ``None`` if the model can't tell:
+            ``1 - exp(mean log p)`` over its tokens.
+        logprobs: Natural-log probability of each of the observation's tokens.
+        usage: What it cost.
+        seconds: Wall-clock time, shared equally by the turns of one batch.
+    """
+
+    text: str
+    surprise: float | None = None
+    logprobs: tuple[float, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    seconds: float = 0.0
+
+
+class Model(Protocol):
+    """A language model that chooses tool calls."""
+
+    name: str
+
+    def decide(self, turns: Sequence[Turn]) -> list[Decision]:
+        """Answer every turn, in order. The turns are of different chats."""
+        ...
+
+    def release(self, chat: Chat) -> None:
+        """Forget what is cached for a chat that has ended."""
+        ...
+
+    def describe(self) -> dict[str, object]:
+        """What belongs in ``run.json``: name, path, hashes, precision, adapter."""
+        ...

@@ -1,0 +1,75 @@
+"""The toolbox as a grammar: a malformed call can't be written."""
+
+import json
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from llguidance import LLExecutor, LLMatcher
+from llguidance.hf import from_tokenizer
+from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask_par
+from numpy.typing import NDArray
+
+from agent.errors import ModelError
+from tools import ToolSpec
+
+COMPACT = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
+
+
+def call_schema(offer: Sequence[ToolSpec]) -> dict[str, Any]:
+    """JSON schema of one call to any of the offered tools, without free white space."""
+    return {"x-guidance": COMPACT, "anyOf": [_one(spec.name, spec.parameters) for spec in offer]}
+
+
+def _one(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {"name": {"const": name}, "arguments": dict(parameters)},
+        "required": ["name", "arguments"],
+        "additionalProperties": False,
+    }
+
+
+class Grammar:
+    """Compiles offers into matchers over one tokenizer's vocabulary (llguidance).
+
+    Args:
+        tokenizer: A fast Hugging Face tokenizer.
+        vocab_size: Width of the model's logits, which may exceed the tokenizer's vocabulary.
+        cache_size: How many compiled offers to keep.
+    """
+
+    def __init__(self, tokenizer: Any, vocab_size: int, cache_size: int = 256) -> None:
+        self.vocab_size = vocab_size
+        self._tokenizer = from_tokenizer(tokenizer, n_vocab=vocab_size)
+        self._executor = LLExecutor()
+        self._compiled: OrderedDict[str, LLMatcher] = OrderedDict()
+        self._cache_size = cache_size
+
+    def matcher(self, offer: Sequence[ToolSpec]) -> LLMatcher:
+        """A fresh matcher for one call to any of the offered tools.
+
+        Raises:
+            ModelError: Nothing is offered, or a schema has what the grammar can't express.
+        """
+        if not offer:
+            raise ModelError("no tool can be called now: offer at least one action")
+        key = json.dumps(call_schema(offer))
+        found = self._compiled.get(key)
+        if found is None:
+            found = LLMatcher(self._tokenizer, LLMatcher.grammar_from_json_schema(key), log_level=0)
+            if found.is_error():
+                raise ModelError(f"the tools' schemas have no grammar: {found.get_error()}")
+            self._compiled[key] = found
+            if len(self._compiled) > self._cache_size:
+                self._compiled.popitem(last=False)
+        self._compiled.move_to_end(key)
+        return found.deep_copy()
+
+    def masks(self, matchers: Sequence[LLMatcher]) -> NDArray[np.int32]:
+        """Which tokens may come next: int32 ``[len(matchers), ceil(vocab_size / 32)]``, a bit a token."""
+        bitmask = allocate_token_bitmask(len(matchers), self.vocab_size)
+        pairs = [(matcher, row) for row, matcher in enumerate(matchers)]
+        fill_next_token_bitmask_par(self._executor, pairs, bitmask)
+        return bitmask

@@ -1,0 +1,94 @@
+"""The key-value cache of a batch of conversations that grow at different speeds."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+
+SLACK = 64
+"""Empty slots that are tolerated before the cache is compacted."""
+
+
+class BatchCache:
+    """Keys and values of several rows, with empty slots where a row had nothing to add.
+
+    Each forward pass appends as many slots to every row as the longest addition needs; the slots
+    that a row does not fill are masked out for good. Positions count filled slots only, so a row's
+    numbers do not depend on the others. Compacting moves the filled slots together.
+
+    Attributes:
+        mask: bool ``[rows, width]``, true where a slot is filled.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.cache: Any = DynamicCache()
+        self.mask = torch.zeros((0, 0), dtype=torch.bool, device=device)
+
+    def lengths(self) -> list[int]:
+        """Filled slots of each row."""
+        return [int(n) for n in self.mask.sum(1).tolist()]
+
+    def add_row(self) -> int:
+        """Add an empty row; returns its index."""
+        rows, width = self.mask.shape
+        self.mask = torch.cat([self.mask, torch.zeros((1, width), dtype=torch.bool, device=self.device)])
+        for layer in self._layers():
+            layer.keys = torch.cat([layer.keys, torch.zeros_like(layer.keys[:1])])
+            layer.values = torch.cat([layer.values, torch.zeros_like(layer.values[:1])])
+        return rows
+
+    def remove_row(self, row: int) -> None:
+        """Remove one row; those after it move up."""
+        keep = torch.tensor([i for i in range(len(self.mask)) if i != row], device=self.device, dtype=torch.long)
+        self.mask = self.mask[keep]
+        if not len(keep):
+            self.cache, self.mask = DynamicCache(), self.mask[:, :0]
+            return
+        for layer in self._layers():
+            layer.keys, layer.values = layer.keys[keep], layer.values[keep]
+
+    def clear_row(self, row: int) -> None:
+        """Empty one row."""
+        self.mask[row] = False
+        if not bool(self.mask.any()):
+            self.cache, self.mask = DynamicCache(), self.mask[:, :0]
+
+    def extend(self, additions: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Make room for tokens to come.
+
+        Args:
+            additions: Token ids to append to each row; may be empty for some.
+
+        Returns:
+            ``input_ids`` and ``position_ids``, int64 ``[rows, width of the longest addition]``.
+        """
+        width = max(len(tokens) for tokens in additions)
+        ids = torch.zeros((len(additions), width), dtype=torch.long)
+        filled = torch.zeros((len(additions), width), dtype=torch.bool)
+        for row, tokens in enumerate(additions):
+            ids[row, : len(tokens)] = torch.tensor(tokens, dtype=torch.long)
+            filled[row, : len(tokens)] = True
+        before = self.mask.sum(1, keepdim=True)
+        new = filled.to(self.device)
+        self.mask = torch.cat([self.mask, new], dim=1)
+        positions = before + new.long().cumsum(1) - 1
+        return ids.to(self.device), positions.clamp(min=0)
+
+    def compact(self) -> None:
+        """Close the gaps, when there are enough of them to pay for it."""
+        if not self.mask.numel():
+            return
+        longest = max(self.lengths())
+        width = self.mask.shape[1]
+        if width - longest <= max(SLACK, longest // 4):
+            return
+        order = torch.argsort(self.mask.to(torch.uint8), dim=1, descending=True, stable=True)[:, :longest]
+        for layer in self._layers():
+            index = order[:, None, :, None].expand(-1, layer.keys.shape[1], -1, layer.keys.shape[3])
+            layer.keys, layer.values = layer.keys.gather(2, index), layer.values.gather(2, index)
+        self.mask = self.mask.gather(1, order)
+
+    def _layers(self) -> list[Any]:
+        return [layer for layer in self.cache.layers if layer.is_initialized]

@@ -1,0 +1,316 @@
+"""A Transformers model that decides for a batch of conversations at once."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from agent import catalog
+from agent.chat import Chat, Message
+from agent.errors import CatalogError, ModelError, ObservationTooLongError
+from agent.models.base import Decision, Turn, Usage
+from agent.models.grammar import Grammar
+from agent.models.kv import BatchCache
+from agent.models.tokens import ChatTokens
+
+
+class LocalModelConfig(BaseModel):
+    """Settings of a local model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field("smollm2-135m", description="Catalogue name, or a folder with safetensors.")
+    device: str = Field("auto", description="auto (CUDA if there), cpu, cuda, cuda:1 ...")
+    dtype: Literal["bfloat16", "float16", "float32"] = Field("bfloat16", description="Precision of weights.")
+    load_in_4bit: bool = Field(False, description="Quantise the weights to NF4 (bitsandbytes).")
+    adapter: str | None = Field(None, description="Folder of a PEFT adapter.")
+    seq_len: int = Field(1024, ge=128, description="Window in tokens.")
+    max_call_tokens: int = Field(160, ge=16, description="Longest call in tokens.")
+    temperature: float = Field(0.0, ge=0, description="0 is greedy; above, sampling with the episode's seed.")
+
+
+@dataclass
+class _Row:
+    """What the model holds of one chat."""
+
+    pending: list[int] = field(default_factory=list)
+    seen: int = 0
+    answer: str | None = None
+    rng: np.random.Generator = field(default_factory=np.random.default_rng)
+    surprise_span: range = range(0)
+
+
+@dataclass
+class _Generation:
+    """One call being written."""
+
+    matcher: Any
+    tokens: list[int] = field(default_factory=list)
+    feed: list[int] = field(default_factory=list)
+    chosen: int = 0
+    forced: int = 0
+    done: bool = False
+
+    def force(self) -> None:
+        """Append the tokens that the grammar leaves no choice about."""
+        tokens = self.matcher.compute_ff_tokens()
+        if tokens:
+            self.matcher.consume_tokens(tokens)
+            self.tokens += tokens
+            self.feed += tokens
+            self.forced += len(tokens)
+        self.done = self.matcher.is_stopped()
+
+
+class LocalModel:
+    """A causal language model from safetensors, decoding under the grammar of the offered tools.
+
+    The key-value cache is kept between decisions, so a step's prefill is its new tokens. When the
+    window is full, the oldest steps are dropped at once down to half of it.
+
+    Args:
+        config: Settings.
+
+    Raises:
+        CatalogError: The model or adapter is not there.
+    """
+
+    def __init__(self, config: LocalModelConfig | None = None) -> None:
+        self.config = config or LocalModelConfig()
+        self.name = self.config.name
+        self.path = catalog.resolve(self.config.name)
+        self.device = torch.device(self._device())
+        self._model, self.tokenizer = self._load(self.path)
+        base = self._model.get_base_model() if self.config.adapter else self._model
+        self._decoder, self._head = base.get_decoder(), base.get_output_embeddings()
+        self.tokens = ChatTokens(self.tokenizer)
+        self.grammar = Grammar(self.tokenizer, int(base.config.vocab_size))
+        self._cache = BatchCache(self.device)
+        self._chats: list[Chat] = []
+        self._rows: dict[Chat, _Row] = {}
+
+    def _device(self) -> str:
+        if self.config.device == "auto":
+            return "cuda" if torch.cuda.is_available() else "cpu"
+        return self.config.device
+
+    def _load(self, path: Path) -> tuple[Any, Any]:
+        from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+        from transformers.utils import logging
+
+        dtype = getattr(torch, self.config.dtype)
+        options: dict[str, Any] = {"dtype": dtype, "attn_implementation": "sdpa", "use_safetensors": True}
+        if self.config.load_in_4bit:
+            options["device_map"] = {"": self.device}
+            options["quantization_config"] = BitsAndBytesConfig(
+                load_in_4bit=True,
+                bnb_4bit_quant_type="nf4",
+                bnb_4bit_use_double_quant=True,
+                bnb_4bit_compute_dtype=dtype,
+            )
+        logging.disable_progress_bar()
+        tokenizer = AutoTokenizer.from_pretrained(path)
+        model = AutoModelForCausalLM.from_pretrained(path, **options)
+        if not self.config.load_in_4bit:
+            model = model.to(self.device)
+        if self.config.adapter:
+            from peft import PeftModel
+
+            if not (Path(self.config.adapter) / "adapter_config.json").is_file():
+                raise CatalogError(f"{self.config.adapter} is no PEFT adapter: it has no adapter_config.json")
+            model = PeftModel.from_pretrained(model, self.config.adapter)
+        return model.eval(), tokenizer
+
+    def describe(self) -> dict[str, object]:
+        """Name, folder's hashes, precision and adapter."""
+        found = catalog.manifest(self.path)
+        return {
+            "kind": "local",
+            **self.config.model_dump(),
+            "device": str(self.device),
+            "source": found["source"],
+            "sha256": {n: h for n, h in found["files"].items() if n.endswith(".safetensors")},
+        }
+
+    @torch.inference_mode()
+    def release(self, chat: Chat) -> None:
+        """Forget what is cached for a chat that has ended."""
+        if chat in self._rows:
+            index = self._chats.index(chat)
+            self._chats.pop(index)
+            self._cache.remove_row(index)
+            del self._rows[chat]
+
+    @torch.inference_mode()
+    def decide(self, turns: Sequence[Turn]) -> list[Decision]:
+        """Answer every turn, all in one batch.
+
+        Raises:
+            ModelError: The same chat twice, or nothing is offered.
+            ObservationTooLongError: One observation alone does not fit into the window.
+        """
+        if len({id(turn.chat) for turn in turns}) != len(turns):
+            raise ModelError("a chat can wait for one decision at a time, got the same chat twice")
+        began = time.perf_counter()
+        matchers = [self.grammar.matcher(turn.offer) for turn in turns]
+        dropped = [self._prepare(turn.chat) for turn in turns]
+        prefill = [len(self._rows[turn.chat].pending) for turn in turns]
+        spans = [self._rows[turn.chat].surprise_span for turn in turns]
+        calls = [_Generation(matcher) for matcher in matchers]
+        logprobs = self._generate([turn.chat for turn in turns], calls, spans)
+        self._cache.compact()
+        seconds = (time.perf_counter() - began) / len(turns)
+        return [
+            self._finish(turn, call, Usage(count, call.chosen, call.forced, drop), scores, seconds)
+            for turn, call, count, drop, scores in zip(turns, calls, prefill, dropped, logprobs, strict=True)
+        ]
+
+    def _prepare(self, chat: Chat) -> int:
+        """Put what is new in a chat on its row's pending tokens; returns how many messages fell out."""
+        row = self._rows.get(chat)
+        if row is None:
+            row = self._rows[chat] = _Row(rng=np.random.default_rng(chat.seed))
+            self._chats.append(chat)
+            self._cache.add_row()
+            self._restart(chat, row)
+        elif not self._continues(chat, row):
+            self._restart(chat, row)
+        else:
+            self._append(row, chat.messages[row.seen :])
+        row.seen, row.answer = len(chat.messages), None
+        room = self.config.seq_len - self.config.max_call_tokens
+        index = self._chats.index(chat)
+        dropped = 0
+        if int(self._cache.mask[index].sum()) + len(row.pending) > room:
+            dropped = self._turn_over(chat, row, room)
+        row.pending += self.tokens.generation_prompt
+        return dropped
+
+    def _continues(self, chat: Chat, row: _Row) -> bool:
+        """Whether the chat goes on where the cache ends: our own answer came next."""
+        following = chat.messages[row.seen :]
+        if row.answer is None or not following or following[0].content != row.answer:
+            return False
+        row.seen += 1
+        return True
+
+    def _append(self, row: _Row, messages: Sequence[Message]) -> None:
+        row.surprise_span = range(0)
+        for message in messages:
+            tokens, content = self.tokens.message(message)
+            if message.observed:
+                start = len(row.pending)
+                row.surprise_span = range(start + content.start, start + content.stop)
+            row.pending += tokens
+
+    def _restart(self, chat: Chat, row: _Row) -> None:
+        """Begin a row again from the visible messages."""
+        self._cache.clear_row(self._chats.index(chat))
+        row.pending = list(self.tokens.system(chat))
+        self._append(row, chat.visible())
+
+    def _turn_over(self, chat: Chat, row: _Row, room: int) -> int:
+        """Drop the oldest steps until what is left fills at most half of the window."""
+        fixed = len(self.tokens.system(chat))
+        goal = min(self.config.seq_len // 2, room)
+        start, total = len(chat.messages), fixed
+        for index in range(len(chat.messages) - 1, chat.start - 1, -1):
+            total += len(self.tokens.message(chat.messages[index])[0])
+            if total > goal and start < len(chat.messages):
+                break
+            if chat.messages[index].role != "assistant":
+                start = index
+        newest = fixed + sum(len(self.tokens.message(m)[0]) for m in chat.messages[start:])
+        if newest > room:
+            raise ObservationTooLongError(
+                f"the system message ({fixed} tokens) and the newest message ({newest - fixed} tokens) do not fit "
+                f"into the window ({self.config.seq_len} tokens less {self.config.max_call_tokens} for the "
+                "call): raise model.seq_len, or make the observation shorter"
+            )
+        dropped = chat.drop_to(start)
+        self._restart(chat, row)
+        return dropped
+
+    def _generate(
+        self, chats: list[Chat], calls: list[_Generation], spans: list[range]
+    ) -> list[tuple[float, ...]]:
+        """Prefill, then write every call; returns the log-probabilities of the observations' tokens."""
+        logprobs: list[tuple[float, ...]] = [()] * len(chats)
+        rows = [self._chats.index(chat) for chat in chats]
+        for chat, call in zip(chats, calls, strict=True):
+            call.force()
+            call.feed = self._rows[chat].pending + call.feed
+            self._rows[chat].pending = []
+        first = True
+        while any(call.feed for call in calls):
+            additions: list[list[int]] = [[] for _ in self._chats]
+            for row, call in zip(rows, calls, strict=True):
+                additions[row], call.feed = call.feed, []
+            ids, positions = self._cache.extend(additions)
+            hidden = self._decoder(
+                input_ids=ids,
+                attention_mask=self._cache.mask,
+                position_ids=positions,
+                past_key_values=self._cache.cache,
+                use_cache=True,
+            ).last_hidden_state
+            if first:
+                logprobs = [
+                    self._logprobs(hidden[row], ids[row], span) for row, span in zip(rows, spans, strict=True)
+                ]
+                first = False
+            waiting = [(row, call, chat) for row, call, chat in zip(rows, calls, chats, strict=True) if not call.done and additions[row]]
+            if waiting:
+                last = hidden[[row for row, _, _ in waiting], [len(additions[row]) - 1 for row, _, _ in waiting]]
+                self._choose(self._head(last).float(), [(call, self._rows[chat]) for _, call, chat in waiting])
+            for call in calls:
+                if len(call.tokens) > self.config.max_call_tokens:
+                    call.done = True
+            for call, chat in zip(calls, chats, strict=True):
+                if call.done and call.feed:
+                    self._rows[chat].pending, call.feed = call.feed, []
+        return logprobs
+
+    def _logprobs(self, hidden: torch.Tensor, ids: torch.Tensor, span: range) -> tuple[float, ...]:
+        if len(span) == 0:
+            return ()
+        start = max(span.start, 1)
+        logits = self._head(hidden[start - 1 : span.stop - 1]).float()
+        scores = logits.log_softmax(-1).gather(1, ids[start : span.stop, None])[:, 0]
+        return tuple(scores.tolist())
+
+    def _choose(self, logits: torch.Tensor, writers: list[tuple[_Generation, _Row]]) -> None:
+        """Choose each writer's next token among those its grammar allows; logits ``[writers, vocab]``."""
+        bits = torch.from_numpy(self.grammar.masks([call.matcher for call, _ in writers])).to(logits.device)
+        shifts = torch.arange(32, device=logits.device, dtype=torch.int32)
+        allowed = ((bits[:, :, None] >> shifts) & 1).flatten(1)[:, : logits.shape[1]].bool()
+        logits = logits.masked_fill(~allowed, -math.inf)
+        if self.config.temperature > 0:
+            scores: NDArray[np.float32] = logits.cpu().numpy() / self.config.temperature
+            picks = [int(np.argmax(s + row.rng.gumbel(size=s.shape))) for s, (_, row) in zip(scores, writers, strict=True)]
+        else:
+            picks = logits.argmax(-1).tolist()
+        for token, (call, _) in zip(picks, writers, strict=True):
+            call.matcher.consume_token(token)
+            call.tokens.append(token)
+            call.feed.append(token)
+            call.chosen += 1
+            call.force()
+
+    def _finish(
+        self, turn: Turn, call: _Generation, usage: Usage, logprobs: tuple[float, ...], seconds: float
+    ) -> Decision:
+        row = self._rows[turn.chat]
+        tokens = [t for t in call.tokens if t != self.tokenizer.eos_token_id]
+        text = self.tokenizer.decode(tokens)
+        row.answer = text
+        row.pending += self.tokens.closing
+        surprise = 1.0 - math.exp(sum(logprobs) / len(logprobs)) if logprobs else None
+        return Decision(text, surprise, logprobs, usage, seconds)

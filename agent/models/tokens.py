@@ -1,0 +1,84 @@
+"""A chat as tokens, message by message, the same as the whole rendered at once."""
+
+from typing import Any
+
+from agent.chat import Chat, Message, template
+from agent.errors import ModelError
+
+FAMILIES = {"<|im_start|>": "chatml", "<|start_header_id|>": "llama3", "<|assistant|>": "phi3"}
+"""Special token by which a tokenizer shows which of our chat templates it speaks."""
+
+
+class ChatTokens:
+    """Renders and tokenises messages with our own chat template for the tokenizer's family.
+
+    Our templates render every message by itself, so tokens can be appended without rendering or
+    tokenising again what came before.
+
+    Args:
+        tokenizer: A fast Hugging Face tokenizer.
+
+    Raises:
+        ModelError: None of our templates fits it.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        vocabulary = tokenizer.get_vocab()
+        families = [family for token, family in FAMILIES.items() if token in vocabulary]
+        if not families:
+            raise ModelError(
+                f"no chat template for this tokenizer: it has none of {', '.join(FAMILIES)}; "
+                "choose an instruct model of the ChatML, Llama 3 or Phi-3 family"
+            )
+        self.template = template(f"chat/{families[0]}.jinja")
+        mark = "\x00"
+        opening = [{"role": "user", "content": mark}]
+        prompted = self._render(opening, add_generation_prompt=True)
+        self.generation_prompt = self.ids(prompted.removeprefix(self._render(opening)))
+        whole = self._render([{"role": "assistant", "content": mark}])
+        self.closing = self.ids(whole.partition(mark)[2])
+        self._cache: dict[tuple[str, str], tuple[list[int], range]] = {}
+
+    def _render(self, messages: list[dict[str, Any]], **options: Any) -> str:
+        text: str = self.tokenizer.apply_chat_template(
+            messages, chat_template=self.template, tokenize=False, **options
+        )
+        return text
+
+    def ids(self, text: str) -> list[int]:
+        """Tokens of a piece of the prompt, special tokens included as they stand."""
+        found: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return found
+
+    def text(self, chat: Chat) -> str:
+        """The visible prompt, as the model reads it, up to where its answer begins."""
+        messages = [chat.system(), *(m.render() for m in chat.visible())]
+        return self._render(messages, tools=chat.openai_tools(), add_generation_prompt=True)
+
+    def system(self, chat: Chat) -> list[int]:
+        """Tokens of the system message.
+
+        Raises:
+            ModelError: A tool's name did not make it into the prompt.
+        """
+        text = self._render([chat.system()], tools=chat.openai_tools())
+        missing = [spec.name for spec in chat.tools if f"{spec.name}(" not in text]
+        if missing:
+            raise ModelError(f"the chat template does not show these tools: {', '.join(missing)}")
+        return self.ids(text)
+
+    def message(self, message: Message) -> tuple[list[int], range]:
+        """Tokens of one message, and which of them are its content."""
+        key = (message.role, message.content)
+        if key not in self._cache:
+            text = self._render([message.render()])
+            encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+            start = text.find(message.content)
+            stop = start + len(message.content)
+            inside = [i for i, (a, b) in enumerate(encoded["offset_mapping"]) if a < stop and b > start]
+            span = range(inside[0], inside[-1] + 1) if inside and start >= 0 else range(0)
+            if len(self._cache) > 4096:
+                self._cache.clear()
+            self._cache[key] = (encoded["input_ids"], span)
+        return self._cache[key]

@@ -1,0 +1,102 @@
+"""The hippocampal part of a step: what is perceived goes into the memories."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from agent.events import Wrote
+from memory import Memory, Provenance
+from memory.episodic import WriteGate
+from memory.relational import Tuple
+from memory.spatial import Sighting, View
+
+GOAL = "goal"
+
+
+class Rememberer:
+    """Writes one episode's observations into a memory.
+
+    The place graph takes in every observation at once; the knowledge graph learns which things were
+    seen where; the write gate decides, once the surprise is known, whether an observation becomes a
+    trace. What tools return never comes here.
+
+    Args:
+        memory: The memory.
+        gate: The write gate.
+        source: Provenance of what is written, for example ``env:hippo/WaterMaze-v0``.
+        episode: Name of the episode, the provenance's document.
+    """
+
+    def __init__(self, memory: Memory, gate: WriteGate, source: str, episode: str) -> None:
+        self.memory = memory
+        self.gate = gate
+        self.source = source
+        self.episode = episode
+
+    def enter(self, world: str) -> None:
+        """Begin an episode in ``world``."""
+        self.memory.spatial.enter(world)
+
+    def perceive(
+        self, text: str, view: Mapping[str, Any] | None, action: str | None, reward: float, step: int
+    ) -> list[Wrote]:
+        """Put an observation on the map and things seen into the graph, in one transaction."""
+        spatial = self.memory.spatial
+        origin = Provenance(self.source, self.episode, text)
+        before = spatial.place
+        with self.memory.transaction():
+            sighting = spatial.observe(text, View.parse(view) if view else None, action, origin=origin)
+            if reward > 0:
+                spatial.mark(GOAL)
+            facts = self._facts(sighting, origin)
+        events = []
+        if sighting.place != before or sighting.relocalized:
+            note = "recognised the map; " if sighting.relocalized else ""
+            where = f" at ({sighting.pose.x}, {sighting.pose.y})" if sighting.pose else ""
+            label = f", marked {GOAL}" if reward > 0 else ""
+            events.append(self._wrote("spatial", [sighting.place], f"{note}place {sighting.place}{where}{label}", step))
+        if facts:
+            ids, words = facts
+            events.append(self._wrote("relational", ids, words, step))
+        return events
+
+    def _facts(self, sighting: Sighting, origin: Provenance) -> tuple[list[int], str] | None:
+        graph = self.memory.relational
+        for thing, place in sighting.vanished:
+            graph.retire(thing, "seen_at", _place(sighting, place), origin.time)
+        seen = [Tuple(thing, "seen_at", _place(sighting, place), origin) for thing, place in sighting.appeared]
+        if not seen:
+            return None
+        ids = graph.upsert(seen)
+        return ids, "; ".join(f"{t.head} seen at {t.tail}" for t in seen)
+
+    def consider(self, text: str, surprise: float | None, reward: float, step: int) -> Wrote | None:
+        """Ask the gate about one observation; write it as a trace if it opens."""
+        novelty = self.memory.episodic.novelty(text)
+        score = self.gate.score(surprise=surprise or 0.0, novelty=novelty, reward=reward)
+        if not self.gate.opens(score):
+            return None
+        place = self.memory.spatial.place
+        tags = tuple(
+            name
+            for name, value in (("surprise", surprise or 0.0), ("novelty", novelty), ("reward", reward))
+            if value > self.gate.tau
+        )
+        trace_id = self.memory.episodic.write(
+            text,
+            {"who": "agent", "where": f"place {place}", "when": f"{self.episode} step {step}"},
+            origin=Provenance(self.source, self.episode, text),
+            span_ref=f"{self.episode}/step{step}",
+            tags=tags,
+            salience=score,
+        )
+        return Wrote(
+            turn=0, step=step, store="episodic", ids=[trace_id], text=text, score=score,
+            surprise=surprise, novelty=novelty, reward=reward,
+        )  # fmt: skip
+
+    def _wrote(self, store: str, ids: list[int], text: str, step: int) -> Wrote:
+        return Wrote.model_validate({"turn": 0, "step": step, "store": store, "ids": ids, "text": text})
+
+
+def _place(sighting: Sighting, place: int) -> str:
+    return f"place {place}"

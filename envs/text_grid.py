@@ -1,0 +1,122 @@
+"""Any MiniGrid or BabyAI environment, in words."""
+
+import contextlib
+import copy
+import io
+import string
+from typing import Any, SupportsFloat
+
+import gymnasium as gym
+from gymnasium import spaces
+from minigrid.minigrid_env import MiniGridEnv
+from minigrid.utils.baby_ai_bot import BabyAIBot
+
+from envs import drawing
+from envs.errors import EnvConfigError
+from envs.perception import ACTIONS, Perception
+
+TEXT_SPACE_LENGTH = 4000
+
+
+def text_space() -> spaces.Text:
+    """The space of observations: printable ASCII, at most 4,000 characters, possibly none."""
+    return spaces.Text(max_length=TEXT_SPACE_LENGTH, min_length=0, charset=string.printable)
+
+
+def text_info(perception: Perception) -> dict[str, Any]:
+    """What ``info`` carries beside the text: ``view`` and ``available_actions``."""
+    return {"view": perception.view(), "available_actions": perception.available()}
+
+
+class TextGrid(gym.Wrapper[str, int, dict[str, Any], int]):
+    """A MiniGrid or BabyAI environment whose observation is text.
+
+    ## Description
+    Wraps any environment of the ``minigrid`` package. What the agent sees in its egocentric view is
+    told in the manner of BabyAI-Text: things with their distance in steps, the nearest walls, and
+    what is carried.
+
+    ## Mission
+    The wrapped environment's, in ``info["mission"]`` and ``self.mission``.
+
+    ## Actions
+    The wrapped environment's ``Discrete(7)``. ``self.named_actions`` names them: left, right, forward,
+    pickup, drop, toggle. ``info["available_actions"]`` lists those that can have an effect now.
+
+    ## Observation
+    ``spaces.Text``. ``info["view"]`` has the same as structure: ``cells``, ``objects``, ``carrying``.
+
+    ## Reward
+    The wrapped environment's.
+
+    ## Termination
+    The wrapped environment's.
+
+    ## Registered ids
+    None: ``envs.make(id)`` wraps every ``MiniGrid-*`` and ``BabyAI-*`` id.
+
+    Args:
+        env: A MiniGrid environment.
+
+    Raises:
+        EnvConfigError: ``env`` is not one.
+    """
+
+    named_actions = ACTIONS
+
+    def __init__(self, env: gym.Env[dict[str, Any], int]) -> None:
+        super().__init__(env)
+        if not isinstance(env.unwrapped, MiniGridEnv):
+            raise EnvConfigError(
+                f"TextGrid wraps MiniGrid and BabyAI environments, got {type(env.unwrapped).__name__}"
+            )
+        self.grid_env = env.unwrapped
+        self.observation_space = text_space()
+
+    @property
+    def mission(self) -> str:
+        """What is to be done."""
+        return str(self.grid_env.mission)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[str, dict[str, Any]]:
+        """Begin an episode."""
+        with contextlib.redirect_stdout(io.StringIO()):
+            observation, info = self.env.reset(seed=seed, options=options)
+        return self._speak(observation, info)
+
+    def step(self, action: int) -> tuple[str, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Take one action."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        text, info = self._speak(observation, info)
+        return text, reward, terminated, truncated, info
+
+    def _speak(self, observation: dict[str, Any], info: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        perception = Perception.from_image(observation["image"])
+        return perception.text(), info | text_info(perception) | {"mission": self.mission}
+
+    def optimal_steps(self) -> int | None:
+        """Steps of BabyAI's expert bot from here, ``None`` where it does not apply.
+
+        The bot (Chevalier-Boisvert et al. 2019) plans with the full state; it is near-optimal.
+        """
+        if not hasattr(self.grid_env, "instrs"):
+            return None
+        env = copy.deepcopy(self.grid_env)
+        with contextlib.redirect_stdout(io.StringIO()):
+            bot = BabyAIBot(env)
+            action = None
+            try:
+                for count in range(1, env.max_steps + 1):
+                    action = bot.replan(action)
+                    _, reward, terminated, truncated, _ = env.step(action)
+                    if terminated or truncated:
+                        return count if float(reward) > 0 else None
+            except (AssertionError, ValueError):
+                return None
+        return None
+
+    def ansi(self) -> str:
+        """The whole world as coloured text."""
+        return drawing.ansi(self.grid_env)

@@ -1,0 +1,134 @@
+"""Sentences to unit vectors."""
+
+import json
+import re
+import zlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory.errors import EmbedderError
+from memory.paths import cache_dir
+
+Vectors = NDArray[np.float32]
+
+_DEFAULT = "minilm"
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors whose inner product is their similarity."""
+
+    name: str
+    dim: int
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Embed ``texts`` as float32 ``[len(texts), dim]`` with rows of Euclidean length 1."""
+        ...
+
+
+class MiniLMEmbedder:
+    """all-MiniLM-L6-v2 (Wang et al. 2020; Reimers and Gurevych 2019), mean-pooled, 384 dimensions.
+
+    The weights are loaded when the first text comes. The last ``cache_size`` vectors are kept.
+
+    Args:
+        folder: Directory with ``config.json``, ``tokenizer.json`` and ``model.safetensors``;
+            by default the one that ``hippo models fetch minilm`` makes.
+        cache_size: How many vectors to keep in main memory.
+    """
+
+    name = "all-MiniLM-L6-v2"
+    dim = 384
+
+    def __init__(self, folder: Path | None = None, cache_size: int = 4096) -> None:
+        self.folder = folder or cache_dir() / _DEFAULT
+        self.cache_size = cache_size
+        self._cache: OrderedDict[str, Vectors] = OrderedDict()
+        self._model: Any = None
+        self._tokenizer: Any = None
+
+    def _load(self) -> None:
+        if not (self.folder / "model.safetensors").is_file():
+            raise EmbedderError(
+                f"no sentence embedder in {self.folder}: run `hippo models fetch {_DEFAULT}`, "
+                "or open the memory with another embedder"
+            )
+        from transformers import AutoModel, AutoTokenizer
+
+        self._tokenizer = AutoTokenizer.from_pretrained(self.folder)
+        self._model = AutoModel.from_pretrained(self.folder).eval()
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Embed ``texts`` as float32 ``[len(texts), 384]`` with rows of Euclidean length 1."""
+        missing = [text for text in dict.fromkeys(texts) if text not in self._cache]
+        fresh = dict(zip(missing, self._compute(missing), strict=True)) if missing else {}
+        found = [fresh[text] if text in fresh else self._cache[text] for text in texts]
+        for text, vector in fresh.items():
+            self._cache[text] = vector
+        for text in texts:
+            self._cache.move_to_end(text)
+        while len(self._cache) > self.cache_size:
+            self._cache.popitem(last=False)
+        return np.stack(found) if found else np.zeros((0, self.dim), np.float32)
+
+    def _compute(self, texts: list[str]) -> Vectors:
+        import torch
+
+        if self._model is None:
+            self._load()
+        batches = []
+        for start in range(0, len(texts), 64):
+            batch = self._tokenizer(
+                texts[start : start + 64], padding=True, truncation=True, max_length=256, return_tensors="pt"
+            )
+            with torch.inference_mode():
+                hidden = self._model(**batch).last_hidden_state
+            mask = batch["attention_mask"].unsqueeze(-1).to(hidden.dtype)
+            mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
+            batches.append(torch.nn.functional.normalize(mean, dim=-1).numpy())
+        return np.concatenate(batches).astype(np.float32)
+
+
+class HashingEmbedder:
+    """Signed feature hashing of words and word pairs (Weinberger et al. 2009): no model needed.
+
+    It sees shared words, not shared meaning. Use it where a model is not to be had, and in tests.
+
+    Args:
+        dim: Length of the vectors.
+    """
+
+    def __init__(self, dim: int = 384) -> None:
+        self.dim = dim
+        self.name = f"hashing-{dim}"
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Embed ``texts`` as float32 ``[len(texts), dim]`` with rows of Euclidean length 1."""
+        vectors = np.zeros((len(texts), self.dim), np.float32)
+        for row, text in zip(vectors, texts, strict=True):
+            words = re.findall(r"\w+", text.lower()) or [""]
+            for feature in [*words, *(" ".join(pair) for pair in zip(words, words[1:], strict=False))]:
+                code = zlib.crc32(feature.encode())
+                row[code % self.dim] += 1.0 if code & 0x80000000 else -1.0
+            row[0] += 1e-6
+            row /= np.linalg.norm(row)
+        return vectors
+
+
+def by_name(name: str) -> Embedder:
+    """Make the embedder that a configuration names: ``minilm`` or ``hashing``.
+
+    Raises:
+        EmbedderError: Another name.
+    """
+    known: dict[str, type[MiniLMEmbedder | HashingEmbedder]] = {
+        "minilm": MiniLMEmbedder,
+        "hashing": HashingEmbedder,
+    }
+    if name not in known:
+        raise EmbedderError(f"unknown embedder {json.dumps(name)}: expected one of {', '.join(known)}")
+    return known[name]()

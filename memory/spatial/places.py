@@ -1,0 +1,284 @@
+"""Where things are: a place graph learnt by walking."""
+
+from dataclasses import dataclass
+
+import networkx as nx
+
+from memory import provenance
+from memory.errors import InvalidItemError, UnknownItemError
+from memory.provenance import Provenance
+from memory.spatial.frame import Frame, Place, align
+from memory.spatial.planner import Route, plan
+from memory.spatial.view import FORWARD, LEFT, RIGHT, Pose, View
+from memory.store import Store
+
+UNVISITED = "unvisited"
+"""Goal that stands for the nearest place that was seen but never stood on."""
+
+
+_Seen = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What one observation changed on the map.
+
+    Attributes:
+        place: Id of the place one stands on.
+        map: Name of the map it is on.
+        pose: Where that is, or ``None`` on a map without coordinates.
+        relocalized: Whether a map of an earlier visit was just recognised.
+        appeared: ``(what, place id)`` of things seen where they were not known to be.
+        vanished: ``(what, place id)`` of things no longer where they were.
+    """
+
+    place: int
+    map: str
+    pose: Pose | None
+    relocalized: bool = False
+    appeared: tuple[_Seen, ...] = ()
+    vanished: tuple[_Seen, ...] = ()
+
+
+class PlaceGraph:
+    """Places, ways between them and things seen there, for any number of worlds.
+
+    With a :class:`View`, places are cells of a metric map: position comes from path integration
+    (one's own moves and what was seen ahead), never from the simulator. A world entered again is
+    mapped in a frame of its own until landmarks show where that lies on an older map; then the two
+    become one. Without a view, a place is a distinct observation text and edges are actions.
+
+    Args:
+        store: The database.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.world = ""
+        self.pose: Pose | None = None
+        self.place: int | None = None
+        self._frame: Frame | None = None
+        self._known: list[str] = []
+        self._view: View | None = None
+        self._stamp: tuple[int, int] | None = None
+
+    def __len__(self) -> int:
+        """Count of places on all maps."""
+        return int(self.store.db.execute("SELECT count(*) FROM places").fetchone()[0])
+
+    @property
+    def frame(self) -> Frame:
+        """The map one is on.
+
+        Raises:
+            InvalidItemError: No world was entered yet.
+        """
+        if self._frame is None:
+            raise InvalidItemError("no world was entered: call enter(world) first")
+        if self.store.stamp != self._stamp:
+            self._frame = Frame(self.store, self._frame.name)
+            self._stamp = self.store.stamp
+        return self._frame
+
+    def enter(self, world: str) -> None:
+        """Begin a visit to ``world``, position unknown.
+
+        Raises:
+            InvalidItemError: An empty name, or one with a ``#``.
+        """
+        if not world or "#" in world:
+            raise InvalidItemError(f"a world's name must be non-empty and without '#', got {world!r}")
+        rows = self.store.db.execute(
+            "SELECT DISTINCT map FROM places WHERE map = ? OR map GLOB ? ORDER BY id",
+            (world, world.replace("[", "[[]").replace("*", "[*]").replace("?", "[?]") + "#*"),
+        )
+        self._known = [row[0] for row in rows.fetchall()]
+        taken = {int(name.rpartition("#")[2]) for name in self._known if "#" in name}
+        name = f"{world}#{max(taken, default=0) + 1}" if self._known else world
+        self.world, self.pose, self.place, self._view = world, Pose(0, 0, 0), None, None
+        self._stamp = self.store.stamp
+        self._frame = Frame(self.store, name)
+
+    def observe(
+        self, context: str, view: View | None = None, action: str | None = None, *, origin: Provenance
+    ) -> Sighting:
+        """Take in one observation and the action that led to it.
+
+        Args:
+            context: The observation's text; it identifies the place where there is no ``view``.
+            view: The cells perceived, if the environment tells.
+            action: Name of one's own last action, ``None`` at the start.
+            origin: Where the observation came from.
+
+        Raises:
+            InvalidItemError: No world was entered.
+        """
+        frame = self.frame
+        with self.store.write():
+            if view is None:
+                return self._observe_text(frame, context, action, origin)
+            return self._observe_view(frame, view, action, origin)
+
+    def _observe_text(self, frame: Frame, context: str, action: str | None, origin: Provenance) -> Sighting:
+        db, name = self.store.db, self.world
+        key = " ".join(context.split())
+        row = db.execute("SELECT id FROM places WHERE map = ? AND context = ?", (name, key)).fetchone()
+        if row is None:
+            cursor = db.execute(
+                "INSERT INTO places(map, x, y, context, passable, content, label, visits)"
+                " VALUES (?, 0, 0, ?, 1, '', '', 1)",
+                (name, key),
+            )
+            place = int(cursor.lastrowid or 0)
+            provenance.add(db, "places", place, origin)
+        else:
+            place = int(row[0])
+            db.execute("UPDATE places SET visits = visits + 1 WHERE id = ?", (place,))
+        if self.place is not None and action:
+            cursor = db.execute(
+                "INSERT INTO edges(src, dst, action, cost, tries, successes) VALUES (?, ?, ?, 1.0, 1, 1)"
+                " ON CONFLICT DO UPDATE SET tries = tries + 1, successes = successes + 1 RETURNING id, tries",
+                (self.place, place, action),
+            )
+            edge_id, tries = cursor.fetchone()
+            if tries == 1:
+                provenance.add(db, "edges", edge_id, origin)
+        self.place, self.pose = place, None
+        return Sighting(place, name, None)
+
+    def _observe_view(self, frame: Frame, view: View, action: str | None, origin: Provenance) -> Sighting:
+        before = self.pose or Pose(0, 0, 0)
+        pose = self._moved(before, action)
+        appeared: list[_Seen] = []
+        vanished: list[_Seen] = []
+        for cell in view.cells:
+            position = pose.at(cell.forward, cell.right)
+            was = frame.see(position, cell.content, cell.passable, origin)
+            if was == cell.content:
+                continue
+            place = frame.places[position]
+            if place.is_landmark:
+                appeared.append((cell.content, place.id))
+            if was not in (None, "", "wall"):
+                vanished.append((str(was), place.id))
+        if action == FORWARD:
+            frame.tried((before.x, before.y), before.at(1, 0), FORWARD, pose != before, origin)
+        if (pose.x, pose.y) not in frame.places:
+            frame.see((pose.x, pose.y), "", True, origin)
+        frame.visit((pose.x, pose.y))
+        self.pose, self._view = pose, view
+        joined = self._relocalize(origin)
+        if joined is not None:
+            appeared, vanished = joined
+        self.place = self.frame.places[self.pose.x, self.pose.y].id
+        return Sighting(
+            self.place, self.frame.name, self.pose, joined is not None, tuple(appeared), tuple(vanished)
+        )
+
+    def _moved(self, pose: Pose, action: str | None) -> Pose:
+        """Path integration: the pose after one's own action."""
+        if action == LEFT:
+            return pose.turned(-1)
+        if action == RIGHT:
+            return pose.turned(1)
+        if action == FORWARD and self._view is not None and self._view.ahead_passable:
+            return pose.advanced()
+        return pose
+
+    def _relocalize(self, origin: Provenance) -> tuple[list[_Seen], list[_Seen]] | None:
+        """Recognise an older map of this world and go on there; returns what moved to new ids."""
+        here = self.frame
+        for name in self._known:
+            known = Frame(self.store, name)
+            move = align(here, known)
+            if move is None or self.pose is None:
+                continue
+            known.absorb(here, move, origin)
+            x, y = move.apply((self.pose.x, self.pose.y))
+            self.pose = Pose(x, y, (self.pose.heading + move.quarter_turns) % 4)
+            self._frame = known
+            self._known = [other for other in self._known if other != name]
+            landmarks = [(position, place) for position, place in here.places.items() if place.is_landmark]
+            arrived = [(place.content, known.places[move.apply(position)].id) for position, place in landmarks]
+            return arrived, [(place.content, place.id) for _, place in landmarks]
+        return None
+
+    @property
+    def localized(self) -> bool:
+        """Whether no older map of this world is still waiting to be recognised."""
+        return not self._known
+
+    def mark(self, label: str) -> None:
+        """Label the place one stands on, for example as ``"goal"``.
+
+        Raises:
+            InvalidItemError: Nothing was observed yet, or the label is empty.
+        """
+        if self.place is None or not label:
+            raise InvalidItemError("mark needs a label and an observed place")
+        with self.store.write() as db:
+            if self.pose is None:
+                db.execute("UPDATE places SET label = ? WHERE id = ?", (label, self.place))
+            else:
+                self.frame.label((self.pose.x, self.pose.y), label)
+
+    def goals(self) -> list[str]:
+        """What :meth:`plan` can be asked for on this map: marks, things, ``unvisited``."""
+        if self.pose is None:
+            rows = self.store.db.execute(
+                "SELECT DISTINCT label FROM places WHERE map = ? AND label != '' ORDER BY id", (self.world,)
+            )
+            return [row[0] for row in rows.fetchall()]
+        places = self.frame.places.values()
+        names = [p.label for p in places if p.label] + [p.content for p in places if p.is_landmark]
+        if any(p.passable and not p.visits for p in places):
+            names.append(UNVISITED)
+        return list(dict.fromkeys(names))
+
+    def plan(self, goal: str) -> Route:
+        """The cheapest known route from here to ``goal``.
+
+        Raises:
+            UnknownItemError: Nothing on this map has that name, or no known way leads there.
+        """
+        if goal not in self.goals():
+            known = ", ".join(self.goals()) or "nothing yet"
+            raise UnknownItemError(f"no place called {goal!r} on this map; known: {known}")
+        if self.pose is None:
+            return self._plan_text(goal)
+
+        def wanted(place: Place) -> bool:
+            if goal == UNVISITED:
+                return place.passable and not place.visits
+            return goal in (place.label, place.content)
+
+        targets = [position for position, place in self.frame.places.items() if wanted(place)]
+        route = plan(self.frame, self.pose, goal, targets)
+        if route is None:
+            raise UnknownItemError(f"no known way leads to {goal!r} yet: explore more")
+        return route
+
+    def _plan_text(self, goal: str) -> Route:
+        db = self.store.db
+        graph: nx.DiGraph[int] = nx.DiGraph()
+        graph.add_node(self.place)
+        for src, dst, action, cost, tries, successes in db.execute(
+            "SELECT src, dst, action, cost, tries, successes FROM edges"
+            " WHERE src IN (SELECT id FROM places WHERE map = ?)",
+            (self.world,),
+        ):
+            weight = cost * (tries + 1) / (successes + 1)
+            if weight < graph.get_edge_data(src, dst, {"weight": float("inf")})["weight"]:
+                graph.add_edge(src, dst, weight=weight, action=action)
+        rows = db.execute("SELECT id FROM places WHERE map = ? AND label = ?", (self.world, goal))
+        best: list[int] | None = None
+        best_cost = float("inf")
+        for (target,) in rows.fetchall():
+            if target in graph and nx.has_path(graph, self.place, target):
+                cost, path = nx.single_source_dijkstra(graph, self.place, target)
+                if cost < best_cost:
+                    best, best_cost = path, cost
+        if best is None:
+            raise UnknownItemError(f"no known way leads to {goal!r} yet: explore more")
+        actions = tuple(graph.edges[a, b]["action"] for a, b in zip(best, best[1:], strict=False))
+        return Route(goal, actions, tuple(best), best_cost)

@@ -1,0 +1,79 @@
+"""What is perceived of space at one moment, and where one stands."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from memory.errors import InvalidItemError
+
+HEADINGS = ((1, 0), (0, 1), (-1, 0), (0, -1))
+"""Unit steps of the four headings, clockwise, y pointing down."""
+
+FORWARD, LEFT, RIGHT = "forward", "left", "right"
+"""Names of the actions that move: one cell ahead, a quarter turn left, a quarter turn right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """Position in cells and heading (0 to 3, clockwise) in the frame of one map."""
+
+    x: int
+    y: int
+    heading: int
+
+    def at(self, forward: int, right: int) -> tuple[int, int]:
+        """Map coordinates of what is ``forward`` cells ahead and ``right`` cells to the right."""
+        ahead, side = HEADINGS[self.heading], HEADINGS[(self.heading + 1) % 4]
+        return self.x + forward * ahead[0] + right * side[0], self.y + forward * ahead[1] + right * side[1]
+
+    def turned(self, quarter_turns: int) -> "Pose":
+        """The same place after turning clockwise."""
+        return Pose(self.x, self.y, (self.heading + quarter_turns) % 4)
+
+    def advanced(self) -> "Pose":
+        """One cell ahead."""
+        return Pose(*self.at(1, 0), self.heading)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One perceived cell, relative to the observer.
+
+    Attributes:
+        forward: Cells ahead; 0 is one's own row.
+        right: Cells to the right; negative is left.
+        content: ``""`` for bare floor, ``"wall"``, or what is there (``"green ball"``).
+        passable: Whether one can walk onto it now.
+    """
+
+    forward: int
+    right: int
+    content: str
+    passable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All cells perceived at one moment, one's own included."""
+
+    cells: tuple[Cell, ...]
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> Self:
+        """Read ``{"cells": [[forward, right, content, passable], ...]}``.
+
+        Raises:
+            InvalidItemError: Another shape.
+        """
+        try:
+            cells = tuple(Cell(int(f), int(r), str(c), bool(p)) for f, r, c, p in data["cells"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise InvalidItemError(
+                f'a view must be {{"cells": [[forward, right, content, passable], ...]}}: {error!r}'
+            ) from error
+        return cls(cells)
+
+    @property
+    def ahead_passable(self) -> bool:
+        """Whether the cell straight ahead can be walked onto."""
+        return any(c.passable for c in self.cells if (c.forward, c.right) == (1, 0))

@@ -1,0 +1,110 @@
+"""The memories as tools: few verbs, short names, short answers."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from memory import InvalidItemError, Memory, Provenance, UnknownItemError
+from memory.relational import Tuple
+from tools.errors import UnknownToolError
+from tools.tool import Tool, tool
+from tools.toolbox import tools_of, unknown
+from tools.types import ToolResult
+
+Cue = Annotated[str, Field(min_length=1, max_length=80)]
+Name = Annotated[str, Field(min_length=1, max_length=40)]
+
+
+class MemoryTools:
+    """The tools over one :class:`~memory.Memory`.
+
+    Args:
+        memory: The memory.
+        source: Named as the source of what the model itself writes.
+        k: How many traces or facts an answer holds at most.
+    """
+
+    def __init__(self, memory: Memory, source: str = "agent", k: int = 3) -> None:
+        self.memory = memory
+        self.source = source
+        self.k = k
+        self.episode = ""
+        self.when = ""
+
+    def _entities(self) -> list[str]:
+        return self.memory.relational.entities()
+
+    def _goals(self) -> list[str]:
+        return self.memory.spatial.goals()
+
+    def _origin(self, words: str) -> Provenance:
+        return Provenance(self.source, doc_id=self.episode, text_span=words)
+
+    @tool
+    def recall(self, cue: Cue) -> ToolResult:
+        """Search what happened before"""
+        hits = self.memory.episodic.recall(cue, self.k)
+        if not hits:
+            return ToolResult.ok("nothing remembered yet", [])
+        lines = []
+        for hit in hits:
+            slots = hit.trace.entity_slots
+            where = f" at {slots['where']}" if slots["where"] else ""
+            lines.append(f"[{slots['when']}{where}] {hit.trace.key}")
+        return ToolResult.ok("\n".join(lines), [[hit.trace.id, round(hit.score, 4)] for hit in hits])
+
+    @tool
+    def remember(self, text: Annotated[str, Field(min_length=1, max_length=120)]) -> ToolResult:
+        """Write down something for later"""
+        try:
+            trace_id = self.memory.episodic.write(
+                text,
+                {"who": self.source, "when": self.when},
+                origin=self._origin(text),
+                tags=("pin",),
+                salience=1.0,
+                pinned=True,
+            )
+        except InvalidItemError as error:
+            return ToolResult.invalid(str(error))
+        return ToolResult.ok("noted", {"trace": trace_id})
+
+    @tool(choices={"entity": _entities})
+    def ask_graph(self, entity: Cue) -> ToolResult:
+        """Facts known about a thing or person"""
+        facts = self.memory.relational.ask(entity, self.k)
+        if not facts:
+            return ToolResult.ok(f"nothing known about {entity}", [])
+        return ToolResult.ok("; ".join(map(str, facts)), [fact.id for fact in facts])
+
+    @tool
+    def tell(self, head: Name, relation: Name, tail: Name) -> ToolResult:
+        """Add a fact to the graph"""
+        try:
+            ids = self.memory.relational.upsert(
+                [Tuple(head, relation, tail, self._origin(f"{head} {relation} {tail}"))]
+            )
+        except InvalidItemError as error:
+            return ToolResult.invalid(str(error))
+        return ToolResult.ok("noted", {"facts": ids})
+
+    @tool(choices={"goal": _goals})
+    def plan_route(self, goal: Cue) -> ToolResult:
+        """Actions that lead to a known place or thing"""
+        try:
+            route = self.memory.spatial.plan(goal)
+        except UnknownItemError as error:
+            return ToolResult.failed(str(error))
+        return ToolResult.ok(route.hint, {"actions": list(route.actions), "cost": route.cost})
+
+    def select(self, names: list[str] | None = None) -> list[Tool]:
+        """The tools of these names, or all.
+
+        Raises:
+            UnknownToolError: A name that is none of them.
+        """
+        own = {item.name: item for item in tools_of(self)}
+        for name in names or ():
+            if name not in own:
+                raise UnknownToolError(unknown("memory tool", name, own))
+        return [own[name] for name in (own if names is None else names)]

@@ -1,0 +1,48 @@
+"""Tools that users bring: found by import path."""
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from tools.errors import ToolSchemaError, UnknownToolError
+from tools.tool import Tool
+from tools.toolbox import tools_of, unknown
+
+
+def load(path: str) -> list[Tool]:
+    """Load the tools that ``path`` names.
+
+    Args:
+        path: ``module``, ``module:tool`` or ``folder/file.py[:tool]``; without a tool, all of them.
+
+    Raises:
+        UnknownToolError: The module or the tool is not there.
+        ToolSchemaError: The module holds no tool.
+    """
+    place, _, name = path.partition(":")
+    found = {item.name: item for item in tools_of(_module(place))}
+    if not found:
+        raise ToolSchemaError(f"{place} holds no tool: decorate a typed function with @tool")
+    if name and name not in found:
+        raise UnknownToolError(unknown(f"tool in {place}", name, found))
+    return [found[name]] if name else list(found.values())
+
+
+def _module(place: str) -> ModuleType:
+    if not place.endswith(".py"):
+        try:
+            return importlib.import_module(place)
+        except ModuleNotFoundError as error:
+            raise UnknownToolError(f"no module {place!r} ({error}): give a module name or a .py file") from error
+    file = Path(place)
+    if not file.is_file():
+        raise UnknownToolError(f"no file {place}: give a module name or a .py file")
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    if spec is None or spec.loader is None:
+        raise UnknownToolError(f"can't import {place}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,141 @@
+"""A typed function becomes a tool."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, overload
+
+from pydantic import BaseModel, ValidationError
+
+from tools.errors import ToolSchemaError
+from tools.schema import narrowed, parameters_model, parameters_schema
+from tools.types import ToolResult, ToolSpec
+
+DEFAULT_TIMEOUT = 5.0
+MAX_CHOICES = 64
+"""Past this many choices an argument is left free: the grammar would cost more than it gives."""
+
+Choices = Callable[..., Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A function with a name, a one-line description and a schema for its arguments.
+
+    Made by :func:`tool`. On a class it binds like a method, so one object can offer several tools
+    that share its state.
+
+    Attributes:
+        name: What the model calls it.
+        description: First line of the docstring.
+        function: What runs. It returns a :class:`ToolResult`, or anything else to be told as text.
+        model: Pydantic model of the arguments.
+        schema: JSON schema of the arguments.
+        choices: For a string argument, a function that lists what exists now.
+        timeout: Seconds before a call counts as failed.
+    """
+
+    name: str
+    description: str
+    function: Callable[..., Any]
+    model: type[BaseModel]
+    schema: Mapping[str, Any] = field(repr=False)
+    choices: Mapping[str, Choices] = field(default_factory=dict)
+    timeout: float = DEFAULT_TIMEOUT
+
+    def __get__(self, instance: object, owner: type | None = None) -> "Tool":
+        """Bind to an object, as a method does."""
+        if instance is None:
+            return self
+        return replace(
+            self,
+            function=functools.partial(self.function, instance),
+            choices={name: functools.partial(listing, instance) for name, listing in self.choices.items()},
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function itself, as if it had not been decorated."""
+        return self.function(*args, **kwargs)
+
+    def spec(self) -> ToolSpec:
+        """The tool as it is described once, without the choices of the moment."""
+        return ToolSpec(self.name, self.description, self.schema)
+
+    def offer(self) -> ToolSpec | None:
+        """The tool as it can be called now, or ``None`` when an argument has nothing to choose from."""
+        found: dict[str, list[str]] = {}
+        for name, listing in self.choices.items():
+            values = list(dict.fromkeys(listing()))
+            if not values:
+                return None
+            if len(values) <= MAX_CHOICES:
+                found[name] = values
+        return ToolSpec(self.name, self.description, narrowed(self.schema, found))
+
+    def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any] | ToolResult:
+        """Return checked arguments, or an ``invalid`` result that says what was expected."""
+        try:
+            checked = self.model.model_validate(dict(arguments))
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg'].lower()}" for e in error.errors()
+            )
+            expected = ", ".join(f"{name}: {_short(s)}" for name, s in self.schema["properties"].items())
+            return ToolResult.invalid(f"{self.name}({expected}) expected; {problems}")
+        return {name: getattr(checked, name) for name in type(checked).model_fields}
+
+
+def _short(schema: Mapping[str, Any]) -> str:
+    return "|".join(map(str, schema["enum"])) if "enum" in schema else str(schema.get("type", "any"))
+
+
+@overload
+def tool(function: Callable[..., Any], /) -> Tool: ...
+@overload
+def tool(
+    *, name: str | None = None, choices: Mapping[str, Choices] | None = None, timeout: float = DEFAULT_TIMEOUT
+) -> Callable[[Callable[..., Any]], Tool]: ...
+
+
+def tool(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    choices: Mapping[str, Choices] | None = None,
+    timeout: float = DEFAULT_TIMEOUT,
+) -> Tool | Callable[[Callable[..., Any]], Tool]:
+    """Make a tool of a typed function or method.
+
+    Name, description, argument model and JSON schema come from the signature and the first line of
+    the docstring. Works as ``@tool`` and as ``@tool(timeout=1.0)``.
+
+    Args:
+        function: The function.
+        name: Another name than the function's.
+        choices: For a string argument, a function (on a class: a method) that lists what exists now.
+        timeout: Seconds before a call counts as failed.
+
+    Raises:
+        ToolSchemaError: No docstring, a parameter without a usable type, or a choice that names none.
+    """
+    if function is None:
+        return functools.partial(_make, name=name, choices=choices or {}, timeout=timeout)
+    return _make(function, name=name, choices=choices or {}, timeout=timeout)
+
+
+def _make(function: Callable[..., Any], *, name: str | None, choices: Mapping[str, Choices], timeout: float) -> Tool:
+    title = name or function.__name__
+    if not title.isidentifier():
+        raise ToolSchemaError(f"tool name {title!r} must be a plain identifier")
+    description = (inspect.getdoc(function) or "").partition("\n")[0].strip().rstrip(".")
+    if not description:
+        raise ToolSchemaError(f"tool {title!r} needs a docstring: its first line is what the model reads")
+    if timeout <= 0:
+        raise ToolSchemaError(f"tool {title!r}: timeout must be above 0 seconds, got {timeout}")
+    model = parameters_model(function, title)
+    schema = parameters_schema(model)
+    if unknown := set(choices) - set(schema["properties"]):
+        raise ToolSchemaError(f"tool {title!r}: choices for {sorted(unknown)}, which it does not take")
+    return Tool(title, description, function, model, schema, dict(choices), timeout)

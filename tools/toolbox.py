@@ -1,0 +1,122 @@
+"""The tools of one agent: described, narrowed, validated, dispatched, timed out."""
+
+import difflib
+import inspect
+import threading
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+from tools.errors import ToolSchemaError, UnknownToolError
+from tools.tool import Tool
+from tools.types import ToolCall, ToolResult, ToolSpec
+
+Done = tuple[bool, Any]
+
+
+class Toolbox:
+    """A set of tools with distinct names.
+
+    Args:
+        tools: The tools, in the order in which the model is told of them.
+
+    Raises:
+        ToolSchemaError: Two tools of one name, or something that is no tool.
+    """
+
+    def __init__(self, tools: Iterable[Tool] = ()) -> None:
+        self._tools: dict[str, Tool] = {}
+        for item in tools:
+            self.add(item)
+
+    def add(self, item: Tool) -> None:
+        """Add one tool.
+
+        Raises:
+            ToolSchemaError: Its name is taken, or it is no tool.
+        """
+        if not isinstance(item, Tool):
+            raise ToolSchemaError(f"expected a tool (a function decorated with @tool), got {item!r}")
+        if item.name in self._tools:
+            raise ToolSchemaError(f"there are two tools called {item.name!r}: give one another name")
+        self._tools[item.name] = item
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all tools."""
+        return list(self._tools)
+
+    def __getitem__(self, name: str) -> Tool:
+        """One tool.
+
+        Raises:
+            UnknownToolError: None has that name.
+        """
+        if name not in self._tools:
+            raise UnknownToolError(unknown("tool", name, self._tools))
+        return self._tools[name]
+
+    def specs(self) -> list[ToolSpec]:
+        """Every tool, as the prompt describes it."""
+        return [item.spec() for item in self._tools.values()]
+
+    def offer(self, hidden: Collection[str] = ()) -> list[ToolSpec]:
+        """The tools that can be called now, arguments narrowed to what exists.
+
+        Args:
+            hidden: Names to leave out, such as actions that can have no effect now.
+        """
+        offers = (item.offer() for item in self._tools.values() if item.name not in hidden)
+        return [spec for spec in offers if spec is not None]
+
+    def dispatch(self, call: ToolCall) -> ToolResult:
+        """Validate and run one call. Never raises: what goes wrong becomes a result."""
+        item = self._tools.get(call.name)
+        if item is None:
+            return ToolResult.invalid(unknown("tool", call.name, self._tools))
+        arguments = item.validate(call.arguments)
+        if isinstance(arguments, ToolResult):
+            return arguments
+        ended, value = run_for(item.timeout, lambda: item.function(**arguments))
+        if not ended:
+            return ToolResult.failed(f"{call.name} took longer than {item.timeout:g} s and was given up")
+        if isinstance(value, Exception):
+            return ToolResult.failed(f"{call.name} raised {type(value).__name__}: {value}")
+        if isinstance(value, ToolResult):
+            return value
+        return ToolResult.ok("done" if value is None else str(value))
+
+
+def run_for(seconds: float, work: Callable[[], Any]) -> Done:
+    """Run ``work`` in a thread of its own for at most ``seconds``.
+
+    Returns:
+        ``(True, value)``, ``(True, exception)`` when it raised, or ``(False, None)`` when time ran
+        out. A thread can't be killed: work that hangs goes on in the background, result unused.
+    """
+    outcome: list[Any] = []
+
+    def target() -> None:
+        try:
+            outcome.append(work())
+        except Exception as error:  # the boundary: a tool may raise anything
+            outcome.append(error)
+
+    thread = threading.Thread(target=target, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return (True, outcome[0]) if outcome else (False, None)
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """The sentence that refuses an unknown name and offers the nearest."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f"did you mean {', '.join(near)}?" if near else f"expected one of {', '.join(names)}"
+    return f"unknown {kind} {name!r}: {hint}"
+
+
+def tools_of(owner: object) -> list[Tool]:
+    """The tools that an object or a module offers, in the order of their definition."""
+    names = vars(owner) if inspect.ismodule(owner) else vars(type(owner))
+    found = (getattr(owner, name) for name in names if not name.startswith("_"))
+    return [item for item in found if isinstance(item, Tool)]

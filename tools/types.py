@@ -1,0 +1,101 @@
+"""What goes into a tool and what comes out: calls, results, specifications."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+Status = Literal["ok", "invalid", "failed"]
+MAX_ECHO = 120
+
+
+class ToolCall(BaseModel):
+    """A request to run one tool, as a model writes it: ``{"name": ..., "arguments": {...}}``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1)
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read one call from a model's words.
+
+        Raises:
+            ValueError: Not one JSON object with a name and arguments; nothing is guessed.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            got = text if len(text) <= MAX_ECHO else f"{text[:MAX_ECHO]}…"
+            raise ValueError(f'expected {{"name": ..., "arguments": {{...}}}}, got {got!r}') from error
+
+    def text(self) -> str:
+        """The call as compact JSON, the form that the grammar produces."""
+        return json.dumps({"name": self.name, "arguments": self.arguments}, separators=(",", ":"), ensure_ascii=False)
+
+    def __str__(self) -> str:
+        """The call as one would write it in code: ``recall(cue='red ball')``."""
+        return f"{self.name}({', '.join(f'{k}={v!r}' for k, v in self.arguments.items())})"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What came of a call.
+
+    Attributes:
+        status: ``ok``; ``invalid`` when the call was malformed (the text says what was expected);
+            ``failed`` when the world said no, the tool raised or ran out of time.
+        text: What the model is told.
+        data: The same for programs, if the tool gives it; must be JSON-serialisable.
+        action: For an environment's action, the value to step it with; the loop does the step.
+    """
+
+    status: Status
+    text: str
+    data: Any = None
+    action: Any = None
+
+    @classmethod
+    def ok(cls, text: str, data: Any = None) -> Self:
+        """The tool did its work."""
+        return cls("ok", text, data)
+
+    @classmethod
+    def invalid(cls, text: str) -> Self:
+        """The call was malformed."""
+        return cls("invalid", text)
+
+    @classmethod
+    def failed(cls, text: str) -> Self:
+        """The call was fine, the world said no."""
+        return cls("failed", text)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as a model sees it.
+
+    Attributes:
+        name: Its name.
+        description: One line.
+        parameters: JSON schema of the arguments: an object, ``$ref``-free,
+            ``additionalProperties: false``, with the choices that exist now as ``enum``.
+    """
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+    def openai(self) -> dict[str, Any]:
+        """The specification in OpenAI's function format."""
+        return {
+            "type": "function",
+            "function": {
+                "name": self.name,
+                "description": self.description,
+                "parameters": dict(self.parameters),
+            },
+        }
