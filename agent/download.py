@@ -112,9 +112,7 @@ def convert_gguf(source: Path, folder: Path) -> None:
     logging.disable_progress_bar()
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            source.parent, gguf_file=source.name, dtype=torch.float32
-        )
+        model: Any = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
     finally:
         logging.enable_progress_bar()
     model.hf_quantizer = None

@@ -111,10 +111,17 @@ class Episode:
         chat, setting = self.chat, self.setting
         self._emit(
             Start(
-                turn=0, step=0, env=setting.env, episode=setting.number, seed=setting.seed, mission=setting.mission,
-                world=setting.world, tools=chat.openai_tools(), system=chat.system()["content"],
+                turn=0,
+                step=0,
+                env=setting.env,
+                episode=setting.number,
+                seed=setting.seed,
+                mission=setting.mission,
+                world=setting.world,
+                tools=chat.openai_tools(),
+                system=chat.system()["content"],
                 optimal_steps=setting.optimal_steps,
-            )  # fmt: skip
+            )
         )
         if self._rememberer:
             self._rememberer.enter(setting.world)
@@ -149,11 +156,18 @@ class Episode:
         usage = decision.usage
         self._emit(
             Decided(
-                turn=self.turns, step=self.steps, text=decision.text, name=call and call.name,
-                arguments=call and call.arguments, surprise=decision.surprise, prefill_tokens=usage.prefill,
-                decode_tokens=usage.decode, forced_tokens=usage.forced, dropped_messages=usage.dropped,
+                turn=self.turns,
+                step=self.steps,
+                text=decision.text,
+                name=call.name if call else None,
+                arguments=call.arguments if call else None,
+                surprise=decision.surprise,
+                prefill_tokens=usage.prefill,
+                decode_tokens=usage.decode,
+                forced_tokens=usage.forced,
+                dropped_messages=usage.dropped,
                 seconds=decision.seconds,
-            )  # fmt: skip
+            )
         )
         self.turns += 1
         self.chat.add(Message("assistant", decision.text, call))
@@ -174,9 +188,13 @@ class Episode:
         self.tally.failed += result.status == "failed"
         self._emit(
             Returned(
-                turn=self.turns, step=self.steps, name=call and call.name, status=result.status, text=result.text,
+                turn=self.turns,
+                step=self.steps,
+                name=call.name if call else None,
+                status=result.status,
+                text=result.text,
                 data=result.data,
-            )  # fmt: skip
+            )
         )
         if isinstance(result.data, dict):
             for store, key in (("episodic", "trace"), ("relational", "facts")):
@@ -185,7 +203,13 @@ class Episode:
                     text = ", ".join(map(str, call.arguments.values())) if call else ""
                     self._write(
                         Wrote.model_validate(
-                            {"turn": 0, "step": 0, "store": store, "ids": ids if isinstance(ids, list) else [ids], "text": text}
+                            {
+                                "turn": 0,
+                                "step": 0,
+                                "store": store,
+                                "ids": ids if isinstance(ids, list) else [ids],
+                                "text": text,
+                            }
                         )
                     )
         said = result.text if result.status == "ok" else f"{result.status}: {result.text}"
@@ -222,9 +246,14 @@ class Episode:
         self._unscored = (text, reward)
         self._emit(
             Observed(
-                turn=self.turns, step=self.steps, text=text, reward=reward, terminated=terminated,
-                truncated=truncated, view=info.get("view"),
-            )  # fmt: skip
+                turn=self.turns,
+                step=self.steps,
+                text=text,
+                reward=reward,
+                terminated=terminated,
+                truncated=truncated,
+                view=info.get("view"),
+            )
         )
         if self._rememberer:
             for event in self._rememberer.perceive(text, info.get("view"), action, reward, self.steps):
@@ -259,11 +288,22 @@ class Episode:
             self._consider(*(self._unscored[0], None, self._unscored[1]))
         tally = self.tally
         self.end = End(
-            turn=self.turns, step=self.steps, ending=ending, reason=reason, success=ending == "solved",
-            steps=self.steps, total_reward=tally.total_reward, model_calls=self.turns,
-            tool_calls=dict(tally.tool_calls), invalid_calls=tally.invalid, failed_calls=tally.failed,
-            prefill_tokens=tally.usage.prefill, decode_tokens=tally.usage.decode,
-            forced_tokens=tally.usage.forced, writes=tally.writes,
-            seconds=time.perf_counter() - self._began, model_seconds=tally.model_seconds,
-        )  # fmt: skip
+            turn=self.turns,
+            step=self.steps,
+            ending=ending,
+            reason=reason,
+            success=ending == "solved",
+            steps=self.steps,
+            total_reward=tally.total_reward,
+            model_calls=self.turns,
+            tool_calls=dict(tally.tool_calls),
+            invalid_calls=tally.invalid,
+            failed_calls=tally.failed,
+            prefill_tokens=tally.usage.prefill,
+            decode_tokens=tally.usage.decode,
+            forced_tokens=tally.usage.forced,
+            writes=tally.writes,
+            seconds=time.perf_counter() - self._began,
+            model_seconds=tally.model_seconds,
+        )
         self._emit(self.end)

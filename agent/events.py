@@ -5,8 +5,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-VERSION = 1
-
 Ending = Literal["solved", "failed", "out_of_steps", "looping", "stopped", "model_error"]
 """How an episode ended.
 
@@ -23,7 +21,7 @@ TIMINGS = frozenset({"at", "seconds", "model_seconds"})
 class _Event(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    v: Literal[1] = VERSION
+    v: Literal[1] = 1
     at: float = Field(default_factory=time.time, description="Seconds since the epoch.")
     turn: int = Field(description="Decisions taken before this.")
     step: int = Field(description="Environment steps taken before this.")

@@ -125,7 +125,9 @@ class Agent:
             if sink:
                 sink.close()
 
-    def run_batch(self, envs: Sequence[Env], seeds: Sequence[int], logs: Sequence[Path] | None = None) -> list[list[Event]]:
+    def run_batch(
+        self, envs: Sequence[Env], seeds: Sequence[int], logs: Sequence[Path] | None = None
+    ) -> list[list[Event]]:
         """Play one episode in each environment in lock-step, deciding for all in one batch.
 
         The episodes must not share a place graph, so this is for agents without a memory.
@@ -183,11 +185,9 @@ class Agent:
         self.close()
         setting = Setting("external", self._episodes, seed, mission, world, list(actions))
         self._episodes += 1
-        self._external = self._episode(setting, action_tools(actions), emit or (lambda event: None))
+        self._external = self._episode(setting, action_tools(actions), emit or _ignore)
 
-    def act(
-        self, observation: str, reward: float = 0.0, info: Mapping[str, Any] | None = None
-    ) -> Any:
+    def act(self, observation: str, reward: float = 0.0, info: Mapping[str, Any] | None = None) -> Any:
         """Choose the next action; memory tools may be called on the way.
 
         Args:
@@ -276,6 +276,10 @@ class Agent:
         else:
             observation, reward, terminated, truncated, info = value
             episode.observe(observation, float(reward), bool(terminated), bool(truncated), info)
+
+
+def _ignore(_event: Event) -> None:
+    """Take an event that nobody asked for."""
 
 
 def actions_of(env: Env) -> list[Tool]:

@@ -62,8 +62,8 @@ class Rememberer:
     def _facts(self, sighting: Sighting, origin: Provenance) -> tuple[list[int], str] | None:
         graph = self.memory.relational
         for thing, place in sighting.vanished:
-            graph.retire(thing, "seen_at", _place(sighting, place), origin.time)
-        seen = [Tuple(thing, "seen_at", _place(sighting, place), origin) for thing, place in sighting.appeared]
+            graph.retire(thing, "seen_at", f"place {place}", origin.time)
+        seen = [Tuple(thing, "seen_at", f"place {place}", origin) for thing, place in sighting.appeared]
         if not seen:
             return None
         ids = graph.upsert(seen)
@@ -96,7 +96,3 @@ class Rememberer:
 
     def _wrote(self, store: str, ids: list[int], text: str, step: int) -> Wrote:
         return Wrote.model_validate({"turn": 0, "step": step, "store": store, "ids": ids, "text": text})
-
-
-def _place(sighting: Sighting, place: int) -> str:
-    return f"place {place}"

@@ -15,9 +15,9 @@ DOOR_STATES = ("open", "closed", "locked")
 PORTABLE = frozenset({"key", "ball", "box"})
 
 ACTIONS = {
+    "forward": (2, "move one step ahead"),
     "left": (0, "turn left"),
     "right": (1, "turn right"),
-    "forward": (2, "move one step ahead"),
     "pickup": (3, "pick up the thing ahead"),
     "drop": (4, "put down what you carry, ahead"),
     "toggle": (5, "open or close the door or box ahead"),

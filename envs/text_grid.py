@@ -28,7 +28,7 @@ def text_info(perception: Perception) -> dict[str, Any]:
     return {"view": perception.view(), "available_actions": perception.available()}
 
 
-class TextGrid(gym.Wrapper[str, int, dict[str, Any], int]):
+class TextGrid(gym.Wrapper[str, int, Any, int]):
     """A MiniGrid or BabyAI environment whose observation is text.
 
     ## Description
@@ -64,12 +64,10 @@ class TextGrid(gym.Wrapper[str, int, dict[str, Any], int]):
 
     named_actions = ACTIONS
 
-    def __init__(self, env: gym.Env[dict[str, Any], int]) -> None:
+    def __init__(self, env: gym.Env[Any, int]) -> None:
         super().__init__(env)
         if not isinstance(env.unwrapped, MiniGridEnv):
-            raise EnvConfigError(
-                f"TextGrid wraps MiniGrid and BabyAI environments, got {type(env.unwrapped).__name__}"
-            )
+            raise EnvConfigError(f"TextGrid wraps MiniGrid and BabyAI environments, got {type(env.unwrapped).__name__}")
         self.grid_env = env.unwrapped
         self.observation_space = text_space()
 
@@ -78,9 +76,7 @@ class TextGrid(gym.Wrapper[str, int, dict[str, Any], int]):
         """What is to be done."""
         return str(self.grid_env.mission)
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[str, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Begin an episode."""
         with contextlib.redirect_stdout(io.StringIO()):
             observation, info = self.env.reset(seed=seed, options=options)
@@ -92,7 +88,7 @@ class TextGrid(gym.Wrapper[str, int, dict[str, Any], int]):
         text, info = self._speak(observation, info)
         return text, reward, terminated, truncated, info
 
-    def _speak(self, observation: dict[str, Any], info: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    def _speak(self, observation: Any, info: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         perception = Perception.from_image(observation["image"])
         return perception.text(), info | text_info(perception) | {"mission": self.mission}
 

@@ -62,7 +62,7 @@ class WaterMaze(MiniGridEnv):
         EnvConfigError: A size or a count out of range.
     """
 
-    named_actions = {name: ACTIONS[name] for name in ("left", "right", "forward")}  # noqa: RUF012
+    named_actions = {name: ACTIONS[name] for name in ("forward", "left", "right")}  # noqa: RUF012
     metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 10}  # noqa: RUF012
 
     def __init__(
@@ -129,10 +129,10 @@ class WaterMaze(MiniGridEnv):
         far = [c for c in free if abs(c[0] - px) + abs(c[1] - py) >= self.maze_size // 3]
         return far or free
 
-    def gen_obs(self) -> str:  # type: ignore[override]
+    def gen_obs(self) -> str:
         """The observation in words."""
-        grid, _ = self.gen_obs_grid()
-        self._perceived = Perception.from_image(grid.encode())
+        grid, visible = self.gen_obs_grid()
+        self._perceived = Perception.from_image(grid.encode(visible))
         return self._perceived.text()
 
     def _info(self) -> dict[str, Any]:
@@ -141,14 +141,12 @@ class WaterMaze(MiniGridEnv):
         info["available_actions"] = [a for a in info["available_actions"] if a in self.named_actions]
         return info | {"mission": MISSION, "world": f"water_maze-{self.maze_size}-{self.maze_seed}"}
 
-    def reset(  # type: ignore[override]
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[str, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Begin a visit; the seed chooses where one starts."""
         observation, info = super().reset(seed=seed, options=options)
         return str(observation), info | self._info()
 
-    def step(self, action: int) -> tuple[str, SupportsFloat, bool, bool, dict[str, Any]]:  # type: ignore[override]
+    def step(self, action: int) -> tuple[str, SupportsFloat, bool, bool, dict[str, Any]]:
         """Take one action."""
         observation, reward, terminated, truncated, info = super().step(action)
         if tuple(self.agent_pos) == self.platform:

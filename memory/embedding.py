@@ -5,6 +5,7 @@ import re
 import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -111,7 +112,7 @@ class HashingEmbedder:
         vectors = np.zeros((len(texts), self.dim), np.float32)
         for row, text in zip(vectors, texts, strict=True):
             words = re.findall(r"\w+", text.lower()) or [""]
-            for feature in [*words, *(" ".join(pair) for pair in zip(words, words[1:], strict=False))]:
+            for feature in [*words, *(" ".join(pair) for pair in pairwise(words))]:
                 code = zlib.crc32(feature.encode())
                 row[code % self.dim] += 1.0 if code & 0x80000000 else -1.0
             row[0] += 1e-6

@@ -30,9 +30,7 @@ class Store:
         self.rollbacks = 0
         self._lock = threading.RLock()
         self._depth = 0
-        self.db = sqlite3.connect(
-            path or ":memory:", isolation_level=None, check_same_thread=False, timeout=30.0
-        )
+        self.db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=30.0)
         try:
             self.db.execute("PRAGMA journal_mode = WAL")
             self.db.execute("PRAGMA synchronous = FULL")

@@ -42,7 +42,7 @@ class MemoryTools:
 
     @tool
     def recall(self, cue: Cue) -> ToolResult:
-        """Search what happened before"""
+        """Search what happened before."""
         hits = self.memory.episodic.recall(cue, self.k)
         if not hits:
             return ToolResult.ok("nothing remembered yet", [])
@@ -55,7 +55,7 @@ class MemoryTools:
 
     @tool
     def remember(self, text: Annotated[str, Field(min_length=1, max_length=120)]) -> ToolResult:
-        """Write down something for later"""
+        """Write down something for later."""
         try:
             trace_id = self.memory.episodic.write(
                 text,
@@ -71,7 +71,7 @@ class MemoryTools:
 
     @tool(choices={"entity": _entities})
     def ask_graph(self, entity: Cue) -> ToolResult:
-        """Facts known about a thing or person"""
+        """Facts known about a thing or person."""
         facts = self.memory.relational.ask(entity, self.k)
         if not facts:
             return ToolResult.ok(f"nothing known about {entity}", [])
@@ -79,7 +79,7 @@ class MemoryTools:
 
     @tool
     def tell(self, head: Name, relation: Name, tail: Name) -> ToolResult:
-        """Add a fact to the graph"""
+        """Add a fact to the graph."""
         try:
             ids = self.memory.relational.upsert(
                 [Tuple(head, relation, tail, self._origin(f"{head} {relation} {tail}"))]
@@ -90,7 +90,7 @@ class MemoryTools:
 
     @tool(choices={"goal": _goals})
     def plan_route(self, goal: Cue) -> ToolResult:
-        """Actions that lead to a known place or thing"""
+        """Actions that lead to a known place or thing."""
         try:
             route = self.memory.spatial.plan(goal)
         except UnknownItemError as error:

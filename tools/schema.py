@@ -70,9 +70,7 @@ def _inline(node: Any, definitions: Mapping[str, Any], path: tuple[str, ...]) ->
         return _inline(definitions[name], definitions, (*path, name))
     tidy = {key: _inline(value, definitions, path) for key, value in node.items() if key not in _NOISE}
     if "properties" in node:
-        tidy["properties"] = {
-            key: _inline(value, definitions, path) for key, value in node["properties"].items()
-        }
+        tidy["properties"] = {key: _inline(value, definitions, path) for key, value in node["properties"].items()}
     if node.get("type") == "object" and "additionalProperties" not in node:
         tidy["additionalProperties"] = False
     if node.get("type") == "string" and not {"enum", "const", "maxLength", "format"} & set(node):

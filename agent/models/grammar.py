@@ -69,7 +69,7 @@ class Grammar:
 
     def masks(self, matchers: Sequence[LLMatcher]) -> NDArray[np.int32]:
         """Which tokens may come next: int32 ``[len(matchers), ceil(vocab_size / 32)]``, a bit a token."""
-        bitmask = allocate_token_bitmask(len(matchers), self.vocab_size)
+        bitmask: NDArray[np.int32] = allocate_token_bitmask(len(matchers), self.vocab_size)
         pairs = [(matcher, row) for row, matcher in enumerate(matchers)]
         fill_next_token_bitmask_par(self._executor, pairs, bitmask)
         return bitmask

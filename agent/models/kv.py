@@ -28,12 +28,13 @@ class BatchCache:
 
     def lengths(self) -> list[int]:
         """Filled slots of each row."""
-        return [int(n) for n in self.mask.sum(1).tolist()]
+        counts: list[int] = self.mask.sum(1).tolist()
+        return counts
 
     def add_row(self) -> int:
         """Add an empty row; returns its index."""
-        rows, width = self.mask.shape
-        self.mask = torch.cat([self.mask, torch.zeros((1, width), dtype=torch.bool, device=self.device)])
+        rows = len(self.mask)
+        self.mask = torch.cat([self.mask, torch.zeros((1, self.mask.shape[1]), dtype=torch.bool, device=self.device)])
         for layer in self._layers():
             layer.keys = torch.cat([layer.keys, torch.zeros_like(layer.keys[:1])])
             layer.values = torch.cat([layer.values, torch.zeros_like(layer.values[:1])])

@@ -238,9 +238,7 @@ class LocalModel:
         self._restart(chat, row)
         return dropped
 
-    def _generate(
-        self, chats: list[Chat], calls: list[_Generation], spans: list[range]
-    ) -> list[tuple[float, ...]]:
+    def _generate(self, chats: list[Chat], calls: list[_Generation], spans: list[range]) -> list[tuple[float, ...]]:
         """Prefill, then write every call; returns the log-probabilities of the observations' tokens."""
         logprobs: list[tuple[float, ...]] = [()] * len(chats)
         rows = [self._chats.index(chat) for chat in chats]
@@ -262,11 +260,13 @@ class LocalModel:
                 use_cache=True,
             ).last_hidden_state
             if first:
-                logprobs = [
-                    self._logprobs(hidden[row], ids[row], span) for row, span in zip(rows, spans, strict=True)
-                ]
+                logprobs = [self._logprobs(hidden[row], ids[row], span) for row, span in zip(rows, spans, strict=True)]
                 first = False
-            waiting = [(row, call, chat) for row, call, chat in zip(rows, calls, chats, strict=True) if not call.done and additions[row]]
+            waiting = [
+                (row, call, chat)
+                for row, call, chat in zip(rows, calls, chats, strict=True)
+                if not call.done and additions[row]
+            ]
             if waiting:
                 last = hidden[[row for row, _, _ in waiting], [len(additions[row]) - 1 for row, _, _ in waiting]]
                 self._choose(self._head(last).float(), [(call, self._rows[chat]) for _, call, chat in waiting])
@@ -294,7 +294,9 @@ class LocalModel:
         logits = logits.masked_fill(~allowed, -math.inf)
         if self.config.temperature > 0:
             scores: NDArray[np.float32] = logits.cpu().numpy() / self.config.temperature
-            picks = [int(np.argmax(s + row.rng.gumbel(size=s.shape))) for s, (_, row) in zip(scores, writers, strict=True)]
+            picks = [
+                int(np.argmax(s + row.rng.gumbel(size=s.shape))) for s, (_, row) in zip(scores, writers, strict=True)
+            ]
         else:
             picks = logits.argmax(-1).tolist()
         for token, (call, _) in zip(picks, writers, strict=True):

@@ -21,9 +21,7 @@ class ScriptedModel:
         name: Shown in logs.
     """
 
-    def __init__(
-        self, script: Iterable[ToolCall | str] | Policy, cycle: bool = False, name: str = "scripted"
-    ) -> None:
+    def __init__(self, script: Iterable[ToolCall | str] | Policy, cycle: bool = False, name: str = "scripted") -> None:
         self.name = name
         self._policy: Policy
         if callable(script):
@@ -31,7 +29,7 @@ class ScriptedModel:
         else:
             items = itertools.cycle(list(script)) if cycle else iter(list(script))
 
-            def following(turn: Turn) -> ToolCall | str:
+            def following(_turn: Turn) -> ToolCall | str:
                 for item in items:
                     return item
                 raise ModelError("the script has ended and the episode has not: give more calls, or cycle=True")

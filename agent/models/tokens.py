@@ -41,9 +41,7 @@ class ChatTokens:
         self._cache: dict[tuple[str, str], tuple[list[int], range]] = {}
 
     def _render(self, messages: list[dict[str, Any]], **options: Any) -> str:
-        text: str = self.tokenizer.apply_chat_template(
-            messages, chat_template=self.template, tokenize=False, **options
-        )
+        text: str = self.tokenizer.apply_chat_template(messages, chat_template=self.template, tokenize=False, **options)
         return text
 
     def ids(self, text: str) -> list[int]:

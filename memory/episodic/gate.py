@@ -20,15 +20,10 @@ class WriteGate(BaseModel):
     delta: float = Field(1.0, ge=0, description="Weight of a pin (`remember`).")
     tau: float = Field(0.3, description="Threshold.")
 
-    def score(
-        self, *, surprise: float = 0.0, novelty: float = 0.0, reward: float = 0.0, pin: bool = False
-    ) -> float:
+    def score(self, *, surprise: float = 0.0, novelty: float = 0.0, reward: float = 0.0, pin: bool = False) -> float:
         """Return S."""
         return (
-            self.alpha * surprise
-            + self.beta * novelty
-            + self.gamma * min(abs(reward), 1.0)
-            + self.delta * float(pin)
+            self.alpha * surprise + self.beta * novelty + self.gamma * min(abs(reward), 1.0) + self.delta * float(pin)
         )
 
     def opens(self, score: float) -> bool:

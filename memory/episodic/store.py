@@ -111,9 +111,7 @@ class EpisodicStore:
             raise InvalidItemError(f"unknown slots {sorted(unknown)}: expected some of {', '.join(SLOTS)}")
         vector = self.index.check(self.embedder.embed([key])[0])
         row = {slot: slots.get(slot, "") for slot in SLOTS}
-        digest = hashlib.sha256(
-            json.dumps([key, row["who"], row["what"], row["where"]]).encode()
-        ).hexdigest()
+        digest = hashlib.sha256(json.dumps([key, row["who"], row["what"], row["where"]]).encode()).hexdigest()
         with self.store.write() as db:
             self.index.sync()
             found = db.execute("SELECT id FROM traces WHERE hash = ?", (digest,)).fetchone()

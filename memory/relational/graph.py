@@ -108,8 +108,7 @@ class KG:
                     if relation in self.functional:
                         self._end(head, relation, None, item.provenance.time)
                     cursor = db.execute(
-                        "INSERT INTO facts(head, relation, tail, context, conf, valid_from)"
-                        " VALUES (?, ?, ?, ?, ?, ?)",
+                        "INSERT INTO facts(head, relation, tail, context, conf, valid_from) VALUES (?, ?, ?, ?, ?, ?)",
                         (head, relation, tail, item.context, item.conf, item.provenance.time),
                     )
                     fact_id = int(cursor.lastrowid or 0)
@@ -157,8 +156,7 @@ class KG:
             InvalidItemError: There is no such row.
         """
         row = self.store.db.execute(
-            "SELECT id, head, relation, tail, context, conf, valid_from, valid_to, strength"
-            " FROM facts WHERE id = ?",
+            "SELECT id, head, relation, tail, context, conf, valid_from, valid_to, strength FROM facts WHERE id = ?",
             (fact_id,),
         ).fetchone()
         if row is None:

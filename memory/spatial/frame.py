@@ -57,8 +57,7 @@ class Frame:
         self.store = store
         self.name = name
         rows = store.db.execute(
-            "SELECT x, y, id, passable, content, label, visits FROM places"
-            " WHERE map = ? AND context = '' ORDER BY id",
+            "SELECT x, y, id, passable, content, label, visits FROM places WHERE map = ? AND context = '' ORDER BY id",
             (name,),
         )
         self.places = {(r[0], r[1]): Place(r[2], bool(r[3]), r[4], r[5], r[6]) for r in rows.fetchall()}

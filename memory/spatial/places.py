@@ -1,6 +1,8 @@
 """Where things are: a place graph learnt by walking."""
 
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import cast
 
 import networkx as nx
 
@@ -17,6 +19,7 @@ UNVISITED = "unvisited"
 
 
 _Seen = tuple[str, int]
+_Shortest = tuple[dict[int, float], dict[int, list[int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +119,10 @@ class PlaceGraph:
         frame = self.frame
         with self.store.write():
             if view is None:
-                return self._observe_text(frame, context, action, origin)
+                return self._observe_text(context, action, origin)
             return self._observe_view(frame, view, action, origin)
 
-    def _observe_text(self, frame: Frame, context: str, action: str | None, origin: Provenance) -> Sighting:
+    def _observe_text(self, context: str, action: str | None, origin: Provenance) -> Sighting:
         db, name = self.store.db, self.world
         key = " ".join(context.split())
         row = db.execute("SELECT id FROM places WHERE map = ? AND context = ?", (name, key)).fetchone()
@@ -171,9 +174,7 @@ class PlaceGraph:
         if joined is not None:
             appeared, vanished = joined
         self.place = self.frame.places[self.pose.x, self.pose.y].id
-        return Sighting(
-            self.place, self.frame.name, self.pose, joined is not None, tuple(appeared), tuple(vanished)
-        )
+        return Sighting(self.place, self.frame.name, self.pose, joined is not None, tuple(appeared), tuple(vanished))
 
     def _moved(self, pose: Pose, action: str | None) -> Pose:
         """Path integration: the pose after one's own action."""
@@ -261,6 +262,7 @@ class PlaceGraph:
     def _plan_text(self, goal: str) -> Route:
         db = self.store.db
         graph: nx.DiGraph[int] = nx.DiGraph()
+        assert self.place is not None
         graph.add_node(self.place)
         for src, dst, action, cost, tries, successes in db.execute(
             "SELECT src, dst, action, cost, tries, successes FROM edges"
@@ -271,14 +273,10 @@ class PlaceGraph:
             if weight < graph.get_edge_data(src, dst, {"weight": float("inf")})["weight"]:
                 graph.add_edge(src, dst, weight=weight, action=action)
         rows = db.execute("SELECT id FROM places WHERE map = ? AND label = ?", (self.world, goal))
-        best: list[int] | None = None
-        best_cost = float("inf")
-        for (target,) in rows.fetchall():
-            if target in graph and nx.has_path(graph, self.place, target):
-                cost, path = nx.single_source_dijkstra(graph, self.place, target)
-                if cost < best_cost:
-                    best, best_cost = path, cost
-        if best is None:
+        costs, paths = cast(_Shortest, nx.single_source_dijkstra(graph, self.place))
+        reached = [row[0] for row in rows.fetchall() if row[0] in costs]
+        if not reached:
             raise UnknownItemError(f"no known way leads to {goal!r} yet: explore more")
-        actions = tuple(graph.edges[a, b]["action"] for a, b in zip(best, best[1:], strict=False))
-        return Route(goal, actions, tuple(best), best_cost)
+        best = min(reached, key=lambda place: (costs[place], place))
+        actions = tuple(graph.edges[a, b]["action"] for a, b in pairwise(paths[best]))
+        return Route(goal, actions, tuple(paths[best]), float(costs[best]))

@@ -56,9 +56,7 @@ def pose_graph(frame: Frame) -> "nx.DiGraph[Node]":
             ahead = frame.places.get((x + dx, y + dy))
             if ahead is not None and ahead.passable:
                 edge = frame.edges.get((place.id, ahead.id, FORWARD), default)
-                graph.add_edge(
-                    (x, y, heading), (x + dx, y + dy, heading), weight=edge.expected_cost, action=FORWARD
-                )
+                graph.add_edge((x, y, heading), (x + dx, y + dy, heading), weight=edge.expected_cost, action=FORWARD)
     return graph
 
 

@@ -1,0 +1,207 @@
+"""The command line: ``hippo``."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from agent.errors import AgentError, CatalogError, HashMismatchError, LogError
+from memory import StoreError
+from tools import ToolError
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="A hippocampus for small language models: memories as tools in an agent loop.",
+)
+models_app = typer.Typer(no_args_is_help=True, help="Models: list, fetch, verify.")
+app.add_typer(models_app, name="models")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Turn errors that we raise on purpose into one line and an exit code."""
+    from envs import EnvError
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(INTERRUPTED) from None
+    except (AgentError, EnvError, StoreError, ToolError) as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        bad_input = not isinstance(error, LogError | HashMismatchError)
+        raise typer.Exit(BAD_INPUT if bad_input else 1) from error
+
+
+def _ignore(_event: object) -> None:
+    """Show nothing."""
+
+
+def _emit(result: object) -> None:
+    print(json.dumps(result), flush=True)  # noqa: T201
+
+
+@app.command()
+def run(
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Settings as key=value: env=water_maze episodes=2 model.temperature=0.7", show_default=False
+        ),
+    ] = None,
+    as_json: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show the table only.")] = False,
+) -> None:
+    """Play episodes: the map, every step, every call and what is remembered, live.
+
+    Examples:
+    hippo run env=water_maze episodes=2
+
+    hippo run env=BabyAI-GoToLocal-v0 memory=none
+
+    hippo run plugins=[my_tools.py] model.temperature=0.7 seed=3
+    """
+    with _plain_errors():
+        from agent.config import load
+
+        config = load(overrides or [])
+        from agent.runner import Run, make_model
+        from agent.view import View, table
+        from envs import make
+
+        console = Console(stderr=as_json)
+        interrupted = False
+        with Run(config, make_model(config), make) as played:
+            console.print(f"[dim]log: {played.folder}[/dim]", highlight=False)
+            with View(console, played.memory) as view:
+
+                def draw(env: Any) -> None:
+                    if env.has_wrapper_attr("ansi"):
+                        view.world(env.get_wrapper_attr("ansi")())
+
+                try:
+                    played.play(_ignore if quiet else view.show, draw)
+                except KeyboardInterrupt:
+                    interrupted = True
+            console.print(table(played.episodes))
+            if as_json:
+                _emit(played.result())
+        if interrupted:
+            raise KeyboardInterrupt
+
+
+@app.command()
+def envs(pattern: Annotated[str, typer.Argument(help="Part of a name.")] = "") -> None:
+    """List the environments that `hippo run env=...` takes."""
+    from agent.config import choices
+    from envs import known_ids
+
+    short = [name for name in choices("env") if name != "gym"]
+    for name in [*short, *known_ids()]:
+        if pattern.lower() in name.lower():
+            print(name)  # noqa: T201
+
+
+@app.command()
+def tools(
+    paths: Annotated[list[str] | None, typer.Argument(help="Your own: module, module:tool or file.py.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show tools as the model sees them; with a path, those that it holds."""
+    with _plain_errors():
+        from memory import HashingEmbedder, Memory
+        from tools import MemoryTools
+        from tools.plugins import load
+
+        if paths:
+            found = [tool for path in paths for tool in load(path)]
+        else:
+            found = MemoryTools(Memory.open(None, HashingEmbedder())).select()
+        if as_json:
+            _emit([tool.spec().openai() for tool in found])
+            return
+        for tool in found:
+            arguments = ", ".join(tool.schema["properties"])
+            print(f"{tool.name}({arguments}): {tool.description}")  # noqa: T201
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what is installed, what is missing and how to get it."""
+    from agent.doctor import checks
+
+    found = checks()
+    if as_json:
+        _emit([{"name": c.name, "ok": c.ok, "needed": c.needed, "found": c.found, "fix": c.fix} for c in found])
+    else:
+        for check in found:
+            mark = "ok     " if check.ok else "MISSING" if check.needed else "none   "
+            fix = "" if check.ok or not check.fix else f"  hint: {check.fix}"
+            print(f"{mark} {check.name:<24} {check.found}{fix}")  # noqa: T201
+    if any(check.needed and not check.ok for check in found):
+        raise typer.Exit(1)
+
+
+@models_app.command("list")
+def models_list(as_json: Json = False) -> None:
+    """List the catalogue."""
+    from agent import catalog
+
+    rows = [
+        {
+            "name": e.name, "role": e.role, "parameters": e.parameters, "license": e.license,
+            "source": str(e.source), "fetched": catalog.is_cached(e.name),
+        }
+        for e in catalog.ENTRIES
+    ]  # fmt: skip
+    if as_json:
+        _emit(rows)
+        return
+    made = Table("name", "role", "parameters", "license", "source", "fetched", box=None)
+    for row in rows:
+        made.add_row(*(("yes" if v else "no") if isinstance(v, bool) else str(v) for v in row.values()))
+    Console(width=max(Console().width, 140)).print(made)
+
+
+@models_app.command("fetch")
+def models_fetch(names: Annotated[list[str], typer.Argument(help="Names of `hippo models list`.")]) -> None:
+    """Download, verify and convert models into the cache; what is there is left alone."""
+    with _plain_errors():
+        from agent import catalog
+
+        for name in names:
+            catalog.entry(name)
+        for name in names:
+            print(f"{name}: {catalog.fetch(name)}")  # noqa: T201
+
+
+@models_app.command("verify")
+def models_verify(
+    names: Annotated[list[str] | None, typer.Argument(help="Names; every fetched model by default.")] = None,
+) -> None:
+    """Hash the cached files again and compare."""
+    with _plain_errors():
+        from agent import catalog
+
+        chosen = names or [e.name for e in catalog.ENTRIES if catalog.is_cached(e.name)]
+        if not chosen:
+            raise CatalogError("nothing was fetched yet: run `hippo models fetch smollm2-135m`")
+        for name in chosen:
+            print(f"{name}: {catalog.verify(name)} files ok")  # noqa: T201
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

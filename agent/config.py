@@ -1,0 +1,146 @@
+"""Settings of a run: composed by Hydra from ``configs/``, checked by pydantic."""
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agent.episode import AgentConfig
+from agent.errors import ConfigError
+from agent.models.endpoint import EndpointConfig
+from agent.models.local import LocalModelConfig
+from memory.episodic import WriteGate
+
+GROUPS = ("model", "memory", "env", "experiment")
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class LocalChoice(LocalModelConfig):
+    """A model on this machine."""
+
+    kind: Literal["local"] = "local"
+
+
+class EndpointChoice(EndpointConfig):
+    """A model on a server."""
+
+    kind: Literal["endpoint"] = "endpoint"
+
+
+class MemoryChoice(_Settings):
+    """Which memory, and which of its tools."""
+
+    enabled: bool
+    path: Path | None
+    embedder: Literal["minilm", "hashing"]
+    tools: list[str]
+    gate: WriteGate
+
+
+class EnvChoice(_Settings):
+    """Which environment."""
+
+    id: str
+    kwargs: dict[str, Any]
+
+
+class RunConfig(_Settings):
+    """Everything that ``hippo run`` can be told."""
+
+    seed: int = Field(ge=0)
+    episodes: int = Field(ge=1)
+    model: Annotated[LocalChoice | EndpointChoice, Field(discriminator="kind")]
+    memory: MemoryChoice
+    env: EnvChoice
+    agent: AgentConfig
+    plugins: list[str]
+    runs: Path
+    name: str | None
+
+
+def load(overrides: Sequence[str] = ()) -> RunConfig:
+    """Compose ``configs/`` with ``key=value`` overrides.
+
+    ``env=<gymnasium id>`` and ``model=<folder>`` work as well as the names of the groups' files.
+
+    Raises:
+        ConfigError: An unknown key or choice, or a value out of range; one line, nearest names.
+    """
+    folder = Path(str(files("configs")))
+    expanded = [part for override in overrides for part in _expand(override, folder)]
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str(folder)):
+            composed = compose("config", overrides=expanded)
+        values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_explain(error, expanded, folder)) from error
+    assert isinstance(values, dict)
+    values.pop("experiment", None)
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(str(part) for part in problem["loc"] if part not in ("local", "endpoint"))
+        raise ConfigError(f"{place}: {problem['msg'].lower()}, got {problem['input']!r}") from error
+
+
+def choices(group: str) -> list[str]:
+    """Names of a group's files."""
+    return sorted(path.stem for path in (Path(str(files("configs"))) / group).glob("*.yaml"))
+
+
+def _expand(override: str, folder: Path) -> list[str]:
+    key, equals, value = override.partition("=")
+    if not equals:
+        raise ConfigError(f"expected key=value, got {override!r}; for example episodes=2")
+    if key in GROUPS and not (folder / key / f"{value}.yaml").is_file() and value != "null":
+        if key == "env" and (value.startswith("gym:") or "/" in value or "-v" in value):
+            return ["env=gym", f"env.id={value.removeprefix('gym:')}"]
+        if key == "model" and ("/" in value or Path(value).is_dir()):
+            return ["model=local", f"model.name={value}"]
+        raise ConfigError(f"unknown {key} {value!r}: {_nearest(value, choices(key))}")
+    return [override]
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    return f"did you mean {', '.join(near)}?" if near else f"expected one of {', '.join(names)}"
+
+
+def _explain(error: Exception, overrides: Sequence[str], folder: Path) -> str:
+    """One line for what Hydra says in many."""
+    keys = set(_keys(folder, [o for o in overrides if o.partition("=")[0] in GROUPS]))
+    for override in overrides:
+        key = override.partition("=")[0].lstrip("+~")
+        if key not in keys and key not in GROUPS:
+            return f"unknown setting {key!r}: {_nearest(key, sorted(keys | set(GROUPS)))}"
+    words = str(error).splitlines()
+    return re.sub(r"\s+", " ", words[0] if words else type(error).__name__)
+
+
+def _keys(folder: Path, groups: list[str]) -> Iterable[str]:
+    """Every dotted key of the configuration, with these choices of groups."""
+    with initialize_config_dir(version_base="1.3", config_dir=str(folder)):
+        composed = compose("config", overrides=groups)
+
+    def walk(node: Any, prefix: str) -> Iterable[str]:
+        for key, value in node.items():
+            yield f"{prefix}{key}"
+            if isinstance(value, dict):
+                yield from walk(value, f"{prefix}{key}.")
+
+    yield from walk(OmegaConf.to_container(composed), "")

@@ -1,0 +1,130 @@
+"""``hippo run``: build what the configuration says, play, log, sum up."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import datetime
+from typing import Any
+
+import gymnasium as gym
+
+from agent.config import RunConfig
+from agent.errors import ConfigError
+from agent.events import End, Event, Start
+from agent.log import write_run
+from agent.loop import Agent
+from agent.models.base import Model
+from agent.models.endpoint import EndpointModel
+from agent.models.local import LocalModel
+from memory import Memory
+from memory.embedding import by_name
+from tools.plugins import load as load_plugin
+
+Env = gym.Env[Any, Any]
+MakeEnv = Callable[..., Env]
+
+
+def make_model(config: RunConfig) -> Model:
+    """Make the model that the configuration names."""
+    choice = config.model
+    if choice.kind == "endpoint":
+        return EndpointModel(choice)
+    return LocalModel(choice)
+
+
+class Run:
+    """One run: a folder of logs, a memory, an agent, its episodes.
+
+    Args:
+        config: Settings.
+        model: The model.
+        make_env: Makes an environment from its id and settings.
+        watch: Takes every event, with the environment and the memory.
+
+    Raises:
+        ConfigError: The run's folder exists already.
+    """
+
+    def __init__(self, config: RunConfig, model: Model, make_env: MakeEnv) -> None:
+        self.config = config
+        self.model = model
+        self.make_env = make_env
+        now = datetime.now().astimezone()
+        name = config.name or f"{config.env.id.rpartition('/')[2].lower()}-{now:%H%M%S}-{now.microsecond // 1000:03}"
+        self.folder = config.runs / f"{now:%Y-%m-%d}" / name
+        if (self.folder / "run.json").exists():
+            raise ConfigError(f"there is a run in {self.folder} already: choose another name")
+        self.episodes: list[dict[str, Any]] = []
+        self.memory: Memory | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "Run":
+        """Open memory and environment."""
+        try:
+            self._open()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close them."""
+        self._stack.close()
+
+    def _open(self) -> None:
+        config = self.config
+        plugins = [tool for path in config.plugins for tool in load_plugin(path)]
+        self.env = self.make_env(config.env.id, **config.env.kwargs)
+        self._stack.callback(self.env.close)
+        if config.memory.enabled:
+            path = config.memory.path or self.folder / "memory"
+            self.memory = self._stack.enter_context(Memory.open(path, by_name(config.memory.embedder)))
+        names = config.memory.tools if config.memory.enabled else None
+        self.agent = Agent(self.model, self.memory, names, plugins, config.memory.gate, config.agent)
+        seeds = [config.seed + number for number in range(config.episodes)]
+        write_run(self.folder / "run.json", config.model_dump(mode="json"), self.model.describe(), seeds)
+
+    def play(self, watch: Callable[[Event], None], draw: Callable[[Env], None]) -> None:
+        """Play every episode; an interruption ends the run after a complete log."""
+        for number in range(self.config.episodes):
+            log = self.folder / f"{number:04}" / "events.jsonl"
+            start: Start | None = None
+            end: End | None = None
+            began = time.perf_counter()
+            try:
+                for event in self.agent.run(self.env, self.config.seed + number, log, number, draw):
+                    start = event if isinstance(event, Start) else start
+                    end = event if isinstance(event, End) else end
+                    watch(event)
+            finally:
+                if start is not None and end is not None:
+                    self.episodes.append(summary(start, end, time.perf_counter() - began))
+
+    def result(self) -> dict[str, Any]:
+        """The run in one object."""
+        return {
+            "env": self.config.env.id,
+            "model": self.model.name,
+            "run_dir": str(self.folder),
+            "episodes": self.episodes,
+        }
+
+
+def summary(start: Start, end: End, seconds: float) -> dict[str, Any]:
+    """One episode in one object."""
+    return {
+        "seed": start.seed,
+        "ending": end.ending,
+        "success": end.success,
+        "steps": end.steps,
+        "optimal_steps": start.optimal_steps,
+        "return": round(end.total_reward, 4),
+        "model_calls": end.model_calls,
+        "tool_calls": end.tool_calls,
+        "invalid_calls": end.invalid_calls,
+        "prefill_tokens": end.prefill_tokens,
+        "decode_tokens": end.decode_tokens,
+        "forced_tokens": end.forced_tokens,
+        "writes": end.writes,
+        "seconds": round(seconds, 3),
+    }

@@ -1,0 +1,1 @@
+"""Hydra groups: model, memory, env, experiment. ``hippo run key=value`` overrides them."""
