@@ -39,6 +39,12 @@ class EndpointChoice(EndpointConfig):
     kind: Literal["endpoint"] = "endpoint"
 
 
+class ScriptChoice(_Settings):
+    """No model: a script that asks the map for routes and follows them."""
+
+    kind: Literal["script"] = "script"
+
+
 class MemoryChoice(_Settings):
     """Which memory, and which of its tools."""
 
@@ -61,7 +67,7 @@ class RunConfig(_Settings):
 
     seed: int = Field(ge=0)
     episodes: int = Field(ge=1)
-    model: Annotated[LocalChoice | EndpointChoice, Field(discriminator="kind")]
+    model: Annotated[LocalChoice | EndpointChoice | ScriptChoice, Field(discriminator="kind")]
     memory: MemoryChoice
     env: EnvChoice
     agent: AgentConfig
@@ -93,7 +99,7 @@ def load(overrides: Sequence[str] = ()) -> RunConfig:
         return RunConfig.model_validate(values)
     except ValidationError as error:
         problem = error.errors()[0]
-        place = ".".join(str(part) for part in problem["loc"] if part not in ("local", "endpoint"))
+        place = ".".join(str(part) for part in problem["loc"] if part not in ("local", "endpoint", "script"))
         raise ConfigError(f"{place}: {problem['msg'].lower()}, got {problem['input']!r}") from error
 
 

@@ -16,6 +16,8 @@ from agent.loop import Agent
 from agent.models.base import Model
 from agent.models.endpoint import EndpointModel
 from agent.models.local import LocalModel
+from agent.models.script import RouteFollower
+from agent.models.scripted import ScriptedModel
 from memory import Memory
 from memory.embedding import by_name
 from tools.plugins import load as load_plugin
@@ -29,6 +31,8 @@ def make_model(config: RunConfig) -> Model:
     choice = config.model
     if choice.kind == "endpoint":
         return EndpointModel(choice)
+    if choice.kind == "script":
+        return ScriptedModel(RouteFollower(), name="script")
     return LocalModel(choice)
 
 
@@ -39,7 +43,6 @@ class Run:
         config: Settings.
         model: The model.
         make_env: Makes an environment from its id and settings.
-        watch: Takes every event, with the environment and the memory.
 
     Raises:
         ConfigError: The run's folder exists already.

@@ -153,7 +153,7 @@ class View:
 
 
 COLUMNS = {
-    "seed": "seed", "ending": "ending", "steps": "steps", "optimal_steps": "best", "return": "return",
+    "seed": "seed", "ending": "ending", "steps": "steps", "optimal_steps": "best",
     "model_calls": "calls", "invalid_calls": "invalid", "prefill_tokens": "read", "decode_tokens": "chosen",
     "forced_tokens": "forced", "writes": "writes", "seconds": "s",
 }  # fmt: skip
@@ -162,7 +162,7 @@ COLUMNS = {
 
 def table(episodes: list[dict[str, Any]]) -> Table:
     """The summary of a run."""
-    made = Table(title="episodes", box=SIMPLE, padding=(0, 1))
+    made = Table(title="episodes", box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
     for name, title in COLUMNS.items():
         made.add_column(title, justify="left" if name == "ending" else "right", no_wrap=True)
     for episode in episodes:

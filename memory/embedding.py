@@ -59,7 +59,9 @@ class MiniLMEmbedder:
                 "or open the memory with another embedder"
             )
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()
         self._tokenizer = AutoTokenizer.from_pretrained(self.folder)
         self._model = AutoModel.from_pretrained(self.folder).eval()
 

@@ -11,8 +11,8 @@ from tools.tool import Tool, tool
 from tools.toolbox import tools_of, unknown
 from tools.types import ToolResult
 
-Cue = Annotated[str, Field(min_length=1, max_length=80)]
-Name = Annotated[str, Field(min_length=1, max_length=40)]
+Cue = Annotated[str, Field(min_length=1, max_length=60)]
+Name = Annotated[str, Field(min_length=1, max_length=24)]
 
 
 class MemoryTools:
@@ -54,7 +54,7 @@ class MemoryTools:
         return ToolResult.ok("\n".join(lines), [[hit.trace.id, round(hit.score, 4)] for hit in hits])
 
     @tool
-    def remember(self, text: Annotated[str, Field(min_length=1, max_length=120)]) -> ToolResult:
+    def remember(self, text: Annotated[str, Field(min_length=1, max_length=80)]) -> ToolResult:
         """Write down something for later."""
         try:
             trace_id = self.memory.episodic.write(

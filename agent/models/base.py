@@ -61,7 +61,10 @@ class Decision:
 class Model(Protocol):
     """A language model that chooses tool calls."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Name of the model, for logs."""
+        ...
 
     def decide(self, turns: Sequence[Turn]) -> list[Decision]:
         """Answer every turn, in order. The turns are of different chats."""

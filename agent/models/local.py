@@ -32,7 +32,7 @@ class LocalModelConfig(BaseModel):
     load_in_4bit: bool = Field(False, description="Quantise the weights to NF4 (bitsandbytes).")
     adapter: str | None = Field(None, description="Folder of a PEFT adapter.")
     seq_len: int = Field(1024, ge=128, description="Window in tokens.")
-    max_call_tokens: int = Field(160, ge=16, description="Longest call in tokens.")
+    max_call_tokens: int = Field(96, ge=16, description="Longest call in tokens.")
     temperature: float = Field(0.0, ge=0, description="0 is greedy; above, sampling with the episode's seed.")
 
 

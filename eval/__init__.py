@@ -1,0 +1,1 @@
+"""Measures the whole: benchmarks, and later suites, arms and reports."""
