@@ -1,0 +1,255 @@
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import pytest
+from gymnasium import spaces
+
+import envs
+from agent import Agent, AgentConfig, AgentError, ConfigError, Decision, End, Event, ScriptedModel, Turn, read_events
+from agent.events import Decided, Observed, Returned, Start, Wrote, untimed
+from agent.models.script import RouteFollower
+from memory import HashingEmbedder, Memory
+from tools import ToolCall, UnknownToolError, tool
+
+AHEAD = ToolCall(name="ahead")
+
+
+class Corridor(gym.Env[str, int]):
+    """Walk ahead four times; the text says where one is."""
+
+    named_actions = {"back": (0, "step back"), "ahead": (1, "step ahead")}  # noqa: RUF012
+
+    def __init__(self, broken_at: int = -1, slow: float = 0.0, limit: int = 1000) -> None:
+        self.action_space = spaces.Discrete(2)
+        self.observation_space = spaces.Text(200)
+        self.broken_at, self.slow, self.limit = broken_at, slow, limit
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.at, self.steps = 0, 0
+        return "You stand at door 0.", {"mission": "reach the end", "world": "corridor"}
+
+    def step(self, action: int) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        time.sleep(self.slow)
+        self.at, self.steps = max(0, self.at + (1 if action else -1)), self.steps + 1
+        if self.at == self.broken_at:
+            raise ValueError("the floor gave way")
+        done = self.at >= 4
+        return f"You stand at door {self.at}.", float(done), done, self.steps >= self.limit, {}
+
+
+def agent(script: Any, memory: Memory | None = None, cycle: bool = False, **config: Any) -> Agent:
+    return Agent(ScriptedModel(script, cycle), memory, config=AgentConfig(**config))
+
+
+def ending(events: list[Event]) -> End:
+    assert isinstance(events[0], Start)
+    assert isinstance(events[-1], End)
+    assert sum(isinstance(event, End) for event in events) == 1
+    return events[-1]
+
+
+def test_an_episode_is_decide_act_remember(memory: Memory) -> None:
+    script = [ToolCall(name="remember", arguments={"text": "doors are numbered"}), *[AHEAD] * 4]
+    events = list(agent(script, memory).run(Corridor(), seed=5))
+    end = ending(events)
+    assert (end.ending, end.success, end.steps, end.model_calls) == ("solved", True, 4, 5)
+    assert end.tool_calls == {"remember": 1, "ahead": 4}
+    assert [type(e).__name__ for e in events[:6]] == ["Start", "Observed", "Wrote", "Wrote", "Decided", "Returned"]
+    written = [e for e in events if isinstance(e, Wrote) and e.store == "episodic"]
+    assert "doors are numbered" in [e.text for e in written]
+    assert memory.stats()["traces"] == len({i for e in written for i in e.ids})
+    assert memory.spatial.goals() == ["goal"]
+
+
+def test_recalled_text_is_never_written_back(memory: Memory) -> None:
+    script = [ToolCall(name="remember", arguments={"text": "a secret"})]
+    script += [ToolCall(name="recall", arguments={"cue": "a secret"}), AHEAD] * 4
+    list(agent(script, memory).run(Corridor(), seed=0))
+    keys = [row[0] for row in memory.store.db.execute("SELECT key FROM traces")]
+    assert keys.count("a secret") == 1
+    assert all(key == "a secret" or key.startswith("You stand") for key in keys)
+    assert [strength for (strength,) in memory.store.db.execute("SELECT strength FROM traces")] == [1] * len(keys)
+
+
+def test_the_second_visit_uses_what_the_first_learnt(memory: Memory) -> None:
+    list(agent([AHEAD] * 4, memory).run(Corridor(), seed=0))
+    second = agent(RouteFollower(), memory)
+    end = ending(list(second.run(Corridor(), seed=1)))
+    assert (end.ending, end.steps, end.tool_calls["plan_route"]) == ("solved", 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("script", "env", "config", "expected"),
+    [
+        ([AHEAD] * 4, Corridor(), {}, "solved"),
+        ([AHEAD] * 4, Corridor(limit=2), {}, "out_of_steps"),
+        ([AHEAD] * 4, Corridor(), {"max_calls": 3}, "out_of_steps"),
+        ([ToolCall(name="back")] * 9, Corridor(), {"max_repeats": 5}, "looping"),
+        (["nonsense"] * 9, Corridor(), {"max_repeats": 5}, "looping"),
+        ([AHEAD], Corridor(), {}, "model_error"),
+        ([AHEAD] * 4, Corridor(broken_at=2), {}, "failed"),
+        ([AHEAD] * 4, Corridor(slow=0.3), {"env_timeout": 0.05}, "failed"),
+    ],
+)
+def test_endings(script: list[Any], env: Corridor, config: dict[str, Any], expected: str, tmp_path: Path) -> None:
+    log = tmp_path / "events.jsonl"
+    events = list(agent(script, **config).run(env, seed=0, log=log))
+    assert ending(events).ending == expected
+    assert read_events(log) == events
+
+
+def test_termination_without_reward_is_failure() -> None:
+    class Pit(Corridor):
+        def step(self, action: int) -> tuple[str, float, bool, bool, dict[str, Any]]:
+            return "You fell.", 0.0, True, False, {}
+
+    assert ending(list(agent([AHEAD]).run(Pit(), seed=0))).ending == "failed"
+
+
+def test_nonsense_is_invalid_and_the_episode_goes_on() -> None:
+    script = ["I think I should go", '{"name":"ahead"', ToolCall(name="fly"), *[AHEAD] * 4]
+    events = list(agent(script).run(Corridor(), seed=0))
+    returned = [e for e in events if isinstance(e, Returned)]
+    assert [e.status for e in returned] == ["invalid"] * 3
+    assert "expected" in returned[0].text
+    assert "unknown tool 'fly'" in returned[2].text
+    assert (ending(events).invalid_calls, ending(events).ending) == (3, "solved")
+
+
+@tool
+def crash() -> None:
+    """Raise."""
+    raise RuntimeError("boom")
+
+
+@tool(timeout=0.05)
+def hang() -> None:
+    """Sleep."""
+    time.sleep(0.4)
+
+
+def test_tools_that_raise_or_hang_fail_and_the_episode_goes_on() -> None:
+    script = [ToolCall(name="crash"), ToolCall(name="hang"), *[AHEAD] * 4]
+    player = Agent(ScriptedModel(script), plugins=[crash, hang])
+    events = list(player.run(Corridor(), seed=0))
+    assert [e.status for e in events if isinstance(e, Returned)] == ["failed", "failed"]
+    assert (ending(events).failed_calls, ending(events).ending) == (2, "solved")
+
+
+def test_the_same_seed_gives_the_same_events(tmp_path: Path) -> None:
+    def play() -> list[dict[str, Any]]:
+        with Memory.open(None, HashingEmbedder()) as memory:
+            player = agent(RouteFollower(), memory, max_calls=60)
+            return [untimed(e) for seed in (3, 4) for e in player.run(envs.make("hippo/WaterMaze-v0"), seed=seed)]
+
+    first = play()
+    assert first == play()
+    assert len(first) > 100
+
+
+def test_stopping_early_leaves_a_complete_log(tmp_path: Path) -> None:
+    log = tmp_path / "events.jsonl"
+    run = agent([AHEAD] * 4).run(Corridor(), seed=0, log=log)
+    assert isinstance(next(run), Start)
+    run.close()
+    assert ending(read_events(log)).ending == "stopped"
+
+
+def test_interruption_leaves_a_complete_log(tmp_path: Path) -> None:
+    class Interrupting(ScriptedModel):
+        def decide(self, turns: Any) -> list[Decision]:
+            raise KeyboardInterrupt
+
+    log = tmp_path / "events.jsonl"
+    events = []
+    with pytest.raises(KeyboardInterrupt):
+        events += list(Agent(Interrupting([])).run(Corridor(), seed=0, log=log))
+    assert ending(read_events(log)).ending == "stopped"
+
+
+def test_other_peoples_harness_resets_and_acts(memory: Memory) -> None:
+    env = Corridor()
+    script = [ToolCall(name="recall", arguments={"cue": "door"}), *[AHEAD] * 4]
+    player = agent(script, memory)
+    seen: list[Event] = []
+    with pytest.raises(AgentError, match="needs reset"):
+        player.act("hello")
+    player.reset("reach the end", Corridor.named_actions, emit=seen.append)
+    observation, _ = env.reset()
+    reward, done = 0.0, False
+    while not done:
+        observation, reward, done, _, _ = env.step(player.act(observation, reward))
+    player.close(observation, reward, solved=True)
+    assert ending(seen).ending == "solved"
+    assert [e.text for e in seen if isinstance(e, Observed)][-1] == "You stand at door 4."
+
+
+def test_a_harness_is_told_when_the_episode_ended() -> None:
+    player = agent(["nonsense"], cycle=True, max_repeats=3)
+    player.reset("go", Corridor.named_actions)
+    with pytest.raises(AgentError, match="looping"):
+        player.act("You are here.")
+
+
+def test_environments_play_side_by_side() -> None:
+    player = agent([AHEAD], cycle=True)
+    episodes = player.run_batch([Corridor(), Corridor(limit=2), Corridor(broken_at=3)], [1, 2, 3])
+    assert [ending(events).ending for events in episodes] == ["solved", "out_of_steps", "failed"]
+    with pytest.raises(ConfigError, match="a seed and a log"):
+        player.run_batch([Corridor()], [1, 2])
+
+
+def test_side_by_side_needs_separate_memories(memory: Memory) -> None:
+    with pytest.raises(ConfigError, match="memory of its own"):
+        agent([AHEAD], memory).run_batch([Corridor()], [1])
+
+
+def test_actions_without_effect_are_not_offered() -> None:
+    offers: list[list[str]] = []
+
+    def policy(turn: Turn) -> ToolCall:
+        offers.append([spec.name for spec in turn.offer])
+        return ToolCall(name="left")
+
+    env = envs.make("BabyAI-GoToLocal-v0")
+    list(agent(policy, max_calls=3).run(env, seed=1))
+    assert offers[0] == ["forward", "left", "right"]
+    offers.clear()
+    list(agent(policy, max_calls=3, narrow_actions=False).run(env, seed=1))
+    assert set(offers[0]) == {"forward", "left", "right", "pickup", "drop", "toggle"}
+
+
+def test_text_and_unnamed_actions_become_tools() -> None:
+    class Quiz(Corridor):
+        named_actions = None  # type: ignore[assignment]
+
+        def __init__(self, space: spaces.Space[Any]) -> None:
+            super().__init__()
+            self.action_space = space  # type: ignore[assignment]
+
+        def step(self, action: Any) -> tuple[str, float, bool, bool, dict[str, Any]]:
+            return f"You said {action}.", float(action in ("Ada", 1)), True, False, {}
+
+    answer = agent([ToolCall(name="answer", arguments={"text": "Ada"})])
+    assert ending(list(answer.run(Quiz(spaces.Text(20)), seed=0))).ending == "solved"
+    numbered = agent([ToolCall(name="action_1")])
+    assert ending(list(numbered.run(Quiz(spaces.Discrete(2)), seed=0))).ending == "solved"
+    with pytest.raises(ConfigError, match="can't be tools"):
+        list(agent([]).run(Quiz(spaces.Box(0, 1)), seed=0))
+
+
+def test_unsuitable_environments_and_tools_are_refused(memory: Memory) -> None:
+    with pytest.raises(ConfigError, match="not text"):
+        list(agent([]).run(gym.make("CartPole-v1"), seed=0))
+    with pytest.raises(UnknownToolError, match="did you mean recall"):
+        Agent(ScriptedModel([]), memory, tools=["recal"])
+
+
+def test_decisions_carry_the_models_words() -> None:
+    events: Iterator[Event] = agent([AHEAD] * 4).run(Corridor(), seed=0)
+    decided = [e for e in events if isinstance(e, Decided)]
+    assert [e.text for e in decided] == ['{"name":"ahead","arguments":{}}'] * 4

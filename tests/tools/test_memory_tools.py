@@ -1,0 +1,63 @@
+import pytest
+
+from memory import Memory, Provenance
+from memory.spatial import Cell, View
+from tools import MemoryTools, Toolbox, ToolCall, UnknownToolError
+
+
+def ask(memory: Memory, name: str, **arguments: str) -> str:
+    return Toolbox(MemoryTools(memory).select()).dispatch(ToolCall(name=name, arguments=arguments)).text
+
+
+def test_what_is_remembered_is_recalled_with_its_origin(memory: Memory) -> None:
+    tools = MemoryTools(memory)
+    tools.episode, tools.when = "episode 2", "step 5"
+    box = Toolbox(tools.select())
+    noted = box.dispatch(ToolCall(name="remember", arguments={"text": "the key opens the box"}))
+    assert noted.text == "noted"
+    trace = memory.episodic.get(noted.data["trace"])
+    assert trace.pinned
+    assert (trace.provenance[0].source, trace.provenance[0].doc_id) == ("agent", "episode 2")
+    assert ask(memory, "recall", cue="which key opens") == "[step 5] the key opens the box"
+
+
+def test_facts_are_told_and_asked(memory: Memory) -> None:
+    assert ask(memory, "tell", head="Ada", relation="lives in", tail="red room") == "noted"
+    assert ask(memory, "ask_graph", entity="ada") == "ada lives in red room"
+
+
+def test_only_what_exists_is_offered(memory: Memory, origin: Provenance) -> None:
+    box = Toolbox(MemoryTools(memory).select())
+    assert [spec.name for spec in box.offer()] == ["recall", "remember", "tell"]
+    ask(memory, "tell", head="Ada", relation="likes", tail="tea")
+    memory.spatial.enter("room")
+    memory.spatial.observe("", View((Cell(1, 0, "red ball", False),)), None, origin=origin)
+    offers = {spec.name: spec.parameters["properties"] for spec in box.offer()}
+    assert offers["ask_graph"]["entity"]["enum"] == ["ada", "tea"]
+    assert offers["plan_route"]["goal"]["enum"] == ["red ball"]
+    assert ask(memory, "plan_route", goal="red ball") == "red ball: you are there"
+
+
+def test_an_impossible_route_fails_and_says_why(memory: Memory, origin: Provenance) -> None:
+    memory.spatial.enter("room")
+    memory.spatial.observe("", View((Cell(2, 0, "red ball", False),)), None, origin=origin)
+    box = Toolbox(MemoryTools(memory).select())
+    result = box.dispatch(ToolCall(name="plan_route", arguments={"goal": "red ball"}))
+    assert (result.status, "no known way" in result.text) == ("failed", True)
+
+
+def test_swapping_the_memory_swaps_the_answer(memory: Memory) -> None:
+    other = Memory.open(None, memory.embedder)
+    ask(memory, "remember", text="the platform is north")
+    ask(other, "remember", text="the platform is south")
+    answers = [ask(m, "recall", cue="where is the platform") for m in (memory, other)]
+    assert ["north" in a for a in answers] == [True, False]
+    other.close()
+
+
+def test_selection_by_name(memory: Memory) -> None:
+    tools = MemoryTools(memory)
+    assert [t.name for t in tools.select(["tell", "recall"])] == ["tell", "recall"]
+    assert tools.select([]) == []
+    with pytest.raises(UnknownToolError, match="did you mean recall"):
+        tools.select(["recal"])

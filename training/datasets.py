@@ -1,0 +1,91 @@
+"""Logged episodes as rows that TRL can train on: ``messages`` and ``tools``."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+from agent.chat import Message, turn_text
+from agent.errors import LogError
+from agent.events import Decided, End, Event, Observed, Returned, Start
+from tools import ToolCall
+
+
+class EmptyMaskError(ValueError):
+    """A row has no token that the loss would be taken over."""
+
+
+class Row(TypedDict):
+    """One episode in TRL's conversational form.
+
+    ``tools`` and every call's ``arguments`` are JSON strings: columnar formats would merge the
+    arguments of different tools into one struct full of nulls.
+    """
+
+    messages: list[dict[str, Any]]
+    tools: str
+    provenance: dict[str, Any]
+
+
+def row_of(events: Sequence[Event]) -> Row:
+    """Make a row of one episode's events.
+
+    Raises:
+        LogError: The log has no start or no end.
+    """
+    start = next((e for e in events if isinstance(e, Start)), None)
+    end = next((e for e in events if isinstance(e, End)), None)
+    if start is None or end is None:
+        raise LogError("an episode needs a start and an end to become a training row; this log has not both")
+    messages: list[dict[str, Any]] = [{"role": "system", "content": start.system}]
+    for event in events:
+        if isinstance(event, Observed):
+            role = "user" if event.turn == 0 else "tool"
+            messages.append({"role": role, "content": turn_text(event.text)})
+        elif isinstance(event, Decided):
+            messages.append(_assistant(event))
+        elif isinstance(event, Returned):
+            said = event.text if event.status == "ok" else f"{event.status}: {event.text}"
+            messages.append({"role": "tool", "content": said})
+    provenance = {
+        "env": start.env, "seed": start.seed, "episode": start.episode, "world": start.world, "success": end.success,
+        "steps": end.steps, "optimal_steps": start.optimal_steps,
+    }  # fmt: skip
+    return Row(messages=messages, tools=json.dumps(start.tools), provenance=provenance)
+
+
+def _assistant(event: Decided) -> dict[str, Any]:
+    if event.name is None:
+        return Message("assistant", event.text).render()
+    rendered = Message("assistant", event.text, ToolCall(name=event.name, arguments=event.arguments or {})).render()
+    for call in rendered["tool_calls"]:
+        call["function"]["arguments"] = json.dumps(call["function"]["arguments"], separators=(",", ":"))
+    return rendered
+
+
+def assistant_mask(row: Row, tokenizer: Any, template: str) -> tuple[list[int], list[int]]:
+    """Tokens of a row and which of them the loss is taken over: the assistant's own.
+
+    Args:
+        row: The row.
+        tokenizer: A fast Hugging Face tokenizer.
+        template: A chat template with generation marks.
+
+    Returns:
+        Token ids and a mask of 0 and 1, of the same length.
+
+    Raises:
+        EmptyMaskError: The mask is empty: a template without generation marks, or no calls.
+    """
+    encoded = tokenizer.apply_chat_template(
+        row["messages"],
+        tools=json.loads(row["tools"]),
+        chat_template=template,
+        return_assistant_tokens_mask=True,
+        return_dict=True,
+    )
+    ids, mask = list(encoded["input_ids"]), list(encoded["assistant_masks"])
+    if not any(mask):
+        raise EmptyMaskError(
+            "the loss mask is empty: use a chat template with {% generation %} marks and an episode with calls"
+        )
+    return ids, mask
