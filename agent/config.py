@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.episode import AgentConfig
@@ -129,6 +129,8 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 def _explain(error: Exception, overrides: Sequence[str], folder: Path) -> str:
     """One line for what Hydra says in many."""
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key} must be set: for example env=BabyAI-GoToLocal-v0"
     keys = set(_keys(folder, [o for o in overrides if o.partition("=")[0] in GROUPS]))
     for override in overrides:
         key = override.partition("=")[0].lstrip("+~")

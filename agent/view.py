@@ -4,7 +4,6 @@ from collections import deque
 from types import TracebackType
 from typing import Any, Self
 
-from rich.box import SIMPLE
 from rich.columns import Columns
 from rich.console import Console, Group
 from rich.live import Live
@@ -162,7 +161,7 @@ COLUMNS = {
 
 def table(episodes: list[dict[str, Any]]) -> Table:
     """The summary of a run."""
-    made = Table(title="episodes", box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
+    made = Table(title="episodes", box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for name, title in COLUMNS.items():
         made.add_column(title, justify="left" if name == "ending" else "right", no_wrap=True)
     for episode in episodes:

@@ -19,21 +19,19 @@ class BatchCache:
 
     Attributes:
         mask: bool ``[rows, width]``, true where a slot is filled.
+        lengths: Filled slots of each row.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.cache: Any = DynamicCache()
         self.mask = torch.zeros((0, 0), dtype=torch.bool, device=device)
-
-    def lengths(self) -> list[int]:
-        """Filled slots of each row."""
-        counts: list[int] = self.mask.sum(1).tolist()
-        return counts
+        self.lengths: list[int] = []
 
     def add_row(self) -> int:
         """Add an empty row; returns its index."""
-        rows = len(self.mask)
+        rows = len(self.lengths)
+        self.lengths.append(0)
         self.mask = torch.cat([self.mask, torch.zeros((1, self.mask.shape[1]), dtype=torch.bool, device=self.device)])
         for layer in self._layers():
             layer.keys = torch.cat([layer.keys, torch.zeros_like(layer.keys[:1])])
@@ -42,6 +40,7 @@ class BatchCache:
 
     def remove_row(self, row: int) -> None:
         """Remove one row; those after it move up."""
+        del self.lengths[row]
         keep = torch.tensor([i for i in range(len(self.mask)) if i != row], device=self.device, dtype=torch.long)
         self.mask = self.mask[keep]
         if not len(keep):
@@ -53,8 +52,31 @@ class BatchCache:
     def clear_row(self, row: int) -> None:
         """Empty one row."""
         self.mask[row] = False
-        if not bool(self.mask.any()):
+        self.lengths[row] = 0
+        if not any(self.lengths):
             self.cache, self.mask = DynamicCache(), self.mask[:, :0]
+
+    def adopt(self, rows: Sequence[int], other: "BatchCache") -> None:
+        """Copy ``other``'s rows, in order, into these empty rows."""
+        target = torch.tensor(list(rows), device=self.device)
+        need = other.mask.shape[1]
+        missing = need - self.mask.shape[1]
+        if missing > 0:
+            self.mask = torch.nn.functional.pad(self.mask, (0, missing))
+            for layer in self._layers():
+                layer.keys = torch.nn.functional.pad(layer.keys, (0, 0, 0, missing))
+                layer.values = torch.nn.functional.pad(layer.values, (0, 0, 0, missing))
+        width = self.mask.shape[1]
+        for index, layer in enumerate(other.cache.layers):
+            if index >= len(self._layers()):
+                heads, size = layer.keys.shape[1], layer.keys.shape[3]
+                empty = layer.keys.new_zeros((len(self.lengths), heads, width, size))
+                self.cache.update(empty, empty.clone(), index)
+            self.cache.layers[index].keys[target, :, :need] = layer.keys
+            self.cache.layers[index].values[target, :, :need] = layer.values
+        self.mask[target, :need] = other.mask
+        for row, length in zip(rows, other.lengths, strict=True):
+            self.lengths[row] = length
 
     def extend(self, additions: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Make room for tokens to come.
@@ -71,17 +93,16 @@ class BatchCache:
         for row, tokens in enumerate(additions):
             ids[row, : len(tokens)] = torch.tensor(tokens, dtype=torch.long)
             filled[row, : len(tokens)] = True
-        before = self.mask.sum(1, keepdim=True)
-        new = filled.to(self.device)
-        self.mask = torch.cat([self.mask, new], dim=1)
-        positions = before + new.long().cumsum(1) - 1
-        return ids.to(self.device), positions.clamp(min=0)
+        positions = torch.tensor(self.lengths)[:, None] + filled.long().cumsum(1) - 1
+        self.lengths = [length + len(tokens) for length, tokens in zip(self.lengths, additions, strict=True)]
+        self.mask = torch.cat([self.mask, filled.to(self.device)], dim=1)
+        return ids.to(self.device), positions.clamp(min=0).to(self.device)
 
     def compact(self) -> None:
         """Close the gaps, when there are enough of them to pay for it."""
         if not self.mask.numel():
             return
-        longest = max(self.lengths())
+        longest = max(self.lengths)
         width = self.mask.shape[1]
         if width - longest <= max(SLACK, longest // 4):
             return

@@ -9,15 +9,15 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from llguidance import LLMatcher
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent import catalog
 from agent.chat import Chat, Message
 from agent.errors import CatalogError, ModelError, ObservationTooLongError
 from agent.models.base import Decision, Turn, Usage
+from agent.models.decode import BatchDecoder, Job
 from agent.models.grammar import Grammar
-from agent.models.kv import BatchCache
 from agent.models.tokens import ChatTokens
 
 
@@ -47,28 +47,6 @@ class _Row:
     surprise_span: range = range(0)
 
 
-@dataclass
-class _Generation:
-    """One call being written."""
-
-    matcher: Any
-    tokens: list[int] = field(default_factory=list)
-    feed: list[int] = field(default_factory=list)
-    chosen: int = 0
-    forced: int = 0
-    done: bool = False
-
-    def force(self) -> None:
-        """Append the tokens that the grammar leaves no choice about."""
-        tokens = self.matcher.compute_ff_tokens()
-        if tokens:
-            self.matcher.consume_tokens(tokens)
-            self.tokens += tokens
-            self.feed += tokens
-            self.forced += len(tokens)
-        self.done = self.matcher.is_stopped()
-
-
 class LocalModel:
     """A causal language model from safetensors, decoding under the grammar of the offered tools.
 
@@ -89,10 +67,9 @@ class LocalModel:
         self.device = torch.device(self._device())
         self._model, self.tokenizer = self._load(self.path)
         base = self._model.get_base_model() if self.config.adapter else self._model
-        self._decoder, self._head = base.get_decoder(), base.get_output_embeddings()
         self.tokens = ChatTokens(self.tokenizer)
         self.grammar = Grammar(self.tokenizer, int(base.config.vocab_size))
-        self._cache = BatchCache(self.device)
+        self._decoder = BatchDecoder(base.get_decoder(), base.get_output_embeddings(), self.grammar, self.device)
         self._chats: list[Chat] = []
         self._rows: dict[Chat, _Row] = {}
 
@@ -145,7 +122,7 @@ class LocalModel:
         if chat in self._rows:
             index = self._chats.index(chat)
             self._chats.pop(index)
-            self._cache.remove_row(index)
+            self._decoder.cache.remove_row(index)
             del self._rows[chat]
 
     @torch.inference_mode()
@@ -161,16 +138,20 @@ class LocalModel:
         began = time.perf_counter()
         matchers = [self.grammar.matcher(turn.offer) for turn in turns]
         dropped = [self._prepare(turn.chat) for turn in turns]
-        prefill = [len(self._rows[turn.chat].pending) for turn in turns]
-        spans = [self._rows[turn.chat].surprise_span for turn in turns]
-        calls = [_Generation(matcher) for matcher in matchers]
-        logprobs = self._generate([turn.chat for turn in turns], calls, spans)
-        self._cache.compact()
+        jobs = [self._job(turn.chat, matcher) for turn, matcher in zip(turns, matchers, strict=True)]
+        prefill = [len(job.feed) for job in jobs]
+        self._decoder.write(jobs, self.config.temperature)
         seconds = (time.perf_counter() - began) / len(turns)
         return [
-            self._finish(turn, call, Usage(count, call.chosen, call.forced, drop), scores, seconds)
-            for turn, call, count, drop, scores in zip(turns, calls, prefill, dropped, logprobs, strict=True)
+            self._finish(turn.chat, job, Usage(count, job.chosen, job.forced, drop), seconds)
+            for turn, job, count, drop in zip(turns, jobs, prefill, dropped, strict=True)
         ]
+
+    def _job(self, chat: Chat, matcher: LLMatcher) -> Job:
+        row = self._rows[chat]
+        feed, row.pending = row.pending, []
+        index = self._chats.index(chat)
+        return Job(index, feed, row.surprise_span, matcher, row.rng, self.config.max_call_tokens)
 
     def _prepare(self, chat: Chat) -> int:
         """Put what is new in a chat on its row's pending tokens; returns how many messages fell out."""
@@ -178,7 +159,7 @@ class LocalModel:
         if row is None:
             row = self._rows[chat] = _Row(rng=np.random.default_rng(chat.seed))
             self._chats.append(chat)
-            self._cache.add_row()
+            self._decoder.cache.add_row()
             self._restart(chat, row)
         elif not self._continues(chat, row):
             self._restart(chat, row)
@@ -188,7 +169,7 @@ class LocalModel:
         room = self.config.seq_len - self.config.max_call_tokens
         index = self._chats.index(chat)
         dropped = 0
-        if int(self._cache.mask[index].sum()) + len(row.pending) > room:
+        if self._decoder.cache.lengths[index] + len(row.pending) > room:
             dropped = self._turn_over(chat, row, room)
         row.pending += self.tokens.generation_prompt
         return dropped
@@ -212,7 +193,7 @@ class LocalModel:
 
     def _restart(self, chat: Chat, row: _Row) -> None:
         """Begin a row again from the visible messages."""
-        self._cache.clear_row(self._chats.index(chat))
+        self._decoder.cache.clear_row(self._chats.index(chat))
         row.pending = list(self.tokens.system(chat))
         self._append(row, chat.visible())
 
@@ -238,81 +219,10 @@ class LocalModel:
         self._restart(chat, row)
         return dropped
 
-    def _generate(self, chats: list[Chat], calls: list[_Generation], spans: list[range]) -> list[tuple[float, ...]]:
-        """Prefill, then write every call; returns the log-probabilities of the observations' tokens."""
-        logprobs: list[tuple[float, ...]] = [()] * len(chats)
-        rows = [self._chats.index(chat) for chat in chats]
-        for chat, call in zip(chats, calls, strict=True):
-            call.force()
-            call.feed = self._rows[chat].pending + call.feed
-            self._rows[chat].pending = []
-        first = True
-        while any(call.feed for call in calls):
-            additions: list[list[int]] = [[] for _ in self._chats]
-            for row, call in zip(rows, calls, strict=True):
-                additions[row], call.feed = call.feed, []
-            ids, positions = self._cache.extend(additions)
-            hidden = self._decoder(
-                input_ids=ids,
-                attention_mask=self._cache.mask,
-                position_ids=positions,
-                past_key_values=self._cache.cache,
-                use_cache=True,
-            ).last_hidden_state
-            if first:
-                logprobs = [self._logprobs(hidden[row], ids[row], span) for row, span in zip(rows, spans, strict=True)]
-                first = False
-            waiting = [
-                (row, call, chat)
-                for row, call, chat in zip(rows, calls, chats, strict=True)
-                if not call.done and additions[row]
-            ]
-            if waiting:
-                last = hidden[[row for row, _, _ in waiting], [len(additions[row]) - 1 for row, _, _ in waiting]]
-                self._choose(self._head(last).float(), [(call, self._rows[chat]) for _, call, chat in waiting])
-            for call in calls:
-                if len(call.tokens) > self.config.max_call_tokens:
-                    call.done = True
-            for call, chat in zip(calls, chats, strict=True):
-                if call.done and call.feed:
-                    self._rows[chat].pending, call.feed = call.feed, []
-        return logprobs
-
-    def _logprobs(self, hidden: torch.Tensor, ids: torch.Tensor, span: range) -> tuple[float, ...]:
-        if len(span) == 0:
-            return ()
-        start = max(span.start, 1)
-        logits = self._head(hidden[start - 1 : span.stop - 1]).float()
-        scores = logits.log_softmax(-1).gather(1, ids[start : span.stop, None])[:, 0]
-        return tuple(scores.tolist())
-
-    def _choose(self, logits: torch.Tensor, writers: list[tuple[_Generation, _Row]]) -> None:
-        """Choose each writer's next token among those its grammar allows; logits ``[writers, vocab]``."""
-        bits = torch.from_numpy(self.grammar.masks([call.matcher for call, _ in writers])).to(logits.device)
-        shifts = torch.arange(32, device=logits.device, dtype=torch.int32)
-        allowed = ((bits[:, :, None] >> shifts) & 1).flatten(1)[:, : logits.shape[1]].bool()
-        logits = logits.masked_fill(~allowed, -math.inf)
-        if self.config.temperature > 0:
-            scores: NDArray[np.float32] = logits.cpu().numpy() / self.config.temperature
-            picks = [
-                int(np.argmax(s + row.rng.gumbel(size=s.shape))) for s, (_, row) in zip(scores, writers, strict=True)
-            ]
-        else:
-            picks = logits.argmax(-1).tolist()
-        for token, (call, _) in zip(picks, writers, strict=True):
-            call.matcher.consume_token(token)
-            call.tokens.append(token)
-            call.feed.append(token)
-            call.chosen += 1
-            call.force()
-
-    def _finish(
-        self, turn: Turn, call: _Generation, usage: Usage, logprobs: tuple[float, ...], seconds: float
-    ) -> Decision:
-        row = self._rows[turn.chat]
-        tokens = [t for t in call.tokens if t != self.tokenizer.eos_token_id]
-        text = self.tokenizer.decode(tokens)
+    def _finish(self, chat: Chat, job: Job, usage: Usage, seconds: float) -> Decision:
+        row = self._rows[chat]
+        text = self.tokenizer.decode([token for token in job.tokens if token != self.tokenizer.eos_token_id])
         row.answer = text
-        row.pending += self.tokens.closing
-        surprise = 1.0 - math.exp(sum(logprobs) / len(logprobs)) if logprobs else None
-        return Decision(text, surprise, logprobs, usage, seconds)
+        row.pending = job.feed + self.tokens.closing
+        surprise = 1.0 - math.exp(sum(job.logprobs) / len(job.logprobs)) if job.logprobs else None
+        return Decision(text, surprise, job.logprobs, usage, seconds)

@@ -1,0 +1,5 @@
+"""``python -m agent`` is ``hippo``."""
+
+from agent.cli import main
+
+main()

@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import pytest
+
+from agent import ConfigError
+from agent.config import GROUPS, choices, load
+
+
+def test_defaults() -> None:
+    config = load()
+    assert (config.model.kind, config.env.id, config.episodes) == ("local", "hippo/WaterMaze-v0", 2)
+    assert config.memory.tools == ["recall", "remember", "ask_graph", "tell", "plan_route"]
+
+
+def test_overrides_and_groups() -> None:
+    config = load(["memory=none", "model=llama32-3b", "env.kwargs.size=9", "seed=4", "memory.gate.tau=0.5"])
+    assert not config.memory.enabled
+    assert config.model.kind == "local"
+    assert config.model.load_in_4bit
+    assert (config.env.kwargs["size"], config.seed, config.memory.gate.tau) == (9, 4, 0.5)
+
+
+def test_ids_and_folders_are_choices_too(tmp_path: Path) -> None:
+    assert load(["env=BabyAI-GoToObj-v0"]).env.id == "BabyAI-GoToObj-v0"
+    assert load(["env=gym:hippo/WaterMaze-v0"]).env.id == "hippo/WaterMaze-v0"
+    chosen = load([f"model={tmp_path}"]).model
+    assert chosen.kind == "local"
+    assert chosen.name == str(tmp_path)
+
+
+@pytest.mark.parametrize("group", [g for g in GROUPS if g != "env"])
+def test_every_choice_composes(group: str) -> None:
+    for name in choices(group):
+        assert load([f"{group}={name}"])
+
+
+def test_experiments_choose_one_memory() -> None:
+    assert load(["experiment=smpd"]).memory.tools == ["plan_route"]
+    assert load(["experiment=hei_nw"]).memory.tools == ["recall", "remember"]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("episode=3", "unknown setting 'episode': did you mean episodes"),
+        ("env=watermaze", "unknown env 'watermaze': did you mean water_maze"),
+        ("model=gpt", "unknown model 'gpt': expected one of"),
+        ("env.kwargs.sise=9", "did you mean env.kwargs.size"),
+        ("memory.gate.tao=1", "did you mean memory.gate.tau"),
+        ("episodes=0", "episodes: input should be greater than or equal to 1, got 0"),
+        ("model.dtype=int3", "model.dtype"),
+        ("episodes", "expected key=value"),
+        ("env=gym", "env.id"),
+    ],
+)
+def test_mistakes_are_one_line_with_a_hint(override: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load([override])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,59 @@
+"""Our chat templates, for every family of the catalogue."""
+
+import json
+
+import pytest
+from transformers.utils.chat_template_utils import render_jinja_template
+
+from agent.chat import template
+from tools import Toolbox, ToolCall
+from tools.actions import action_tools
+
+BOX = Toolbox(action_tools({"ahead": (1, "step ahead"), "back": (0, "step back")}))
+CALL = ToolCall(name="ahead", arguments={"note": 'say "hi" <now>'})
+MESSAGES = [
+    {"role": "system", "content": "You act."},
+    {"role": "user", "content": "A door."},
+    {"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": CALL.model_dump()}]},
+    {"role": "tool", "content": "Another door."},
+    {"role": "assistant", "content": "words that are no call"},
+]
+ENDS = {"chatml": "<|im_end|>", "llama3": "<|eot_id|>", "phi3": "<|end|>"}
+
+
+def rendered(family: str, messages: list[dict[str, object]]) -> tuple[str, list[tuple[int, int]]]:
+    texts, spans = render_jinja_template(
+        [messages],
+        tools=[spec.openai() for spec in BOX.specs()],
+        chat_template=template(f"chat/{family}.jinja"),
+        return_assistant_tokens_mask=True,
+        bos_token="<bos>",
+    )
+    return texts[0], spans[0]
+
+
+@pytest.mark.parametrize("family", ENDS)
+def test_tools_and_calls_are_shown(family: str) -> None:
+    text, _ = rendered(family, MESSAGES)
+    assert "\nahead(): step ahead\nback(): step back\n" in text
+    assert CALL.text() in text
+    assert "Another door." in text
+
+
+@pytest.mark.parametrize("family", ENDS)
+def test_the_loss_is_taken_over_the_assistants_words_only(family: str) -> None:
+    text, spans = rendered(family, MESSAGES)
+    assert [text[a:b] for a, b in spans] == [
+        CALL.text() + ENDS[family], "words that are no call" + ENDS[family],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("family", ENDS)
+def test_arguments_may_be_json_strings(family: str) -> None:
+    function = {"name": CALL.name, "arguments": json.dumps(CALL.arguments, separators=(",", ":"))}
+    strings = [
+        *MESSAGES[:2],
+        {**MESSAGES[2], "tool_calls": [{"type": "function", "function": function}]},
+        *MESSAGES[3:],
+    ]
+    assert rendered(family, strings) == rendered(family, MESSAGES)
