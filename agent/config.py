@@ -45,6 +45,12 @@ class ScriptChoice(_Settings):
     kind: Literal["script"] = "script"
 
 
+class RandomChoice(_Settings):
+    """No model: any offered call, by the episode's seed."""
+
+    kind: Literal["random"] = "random"
+
+
 class MemoryChoice(_Settings):
     """Which memory, and which of its tools."""
 
@@ -67,7 +73,7 @@ class RunConfig(_Settings):
 
     seed: int = Field(ge=0)
     episodes: int = Field(ge=1)
-    model: Annotated[LocalChoice | EndpointChoice | ScriptChoice, Field(discriminator="kind")]
+    model: Annotated[LocalChoice | EndpointChoice | ScriptChoice | RandomChoice, Field(discriminator="kind")]
     memory: MemoryChoice
     env: EnvChoice
     agent: AgentConfig
@@ -99,7 +105,7 @@ def load(overrides: Sequence[str] = ()) -> RunConfig:
         return RunConfig.model_validate(values)
     except ValidationError as error:
         problem = error.errors()[0]
-        place = ".".join(str(part) for part in problem["loc"] if part not in ("local", "endpoint", "script"))
+        place = ".".join(str(part) for part in problem["loc"] if part not in ("local", "endpoint", "script", "random"))
         raise ConfigError(f"{place}: {problem['msg'].lower()}, got {problem['input']!r}") from error
 
 

@@ -1,5 +1,6 @@
 """An episode on the terminal: the map, the steps, the calls, the memory's writes."""
 
+import math
 from collections import deque
 from types import TracebackType
 from typing import Any, Self
@@ -159,11 +160,23 @@ COLUMNS = {
 """Columns of the summary, by the name of the figure; read, chosen and forced count tokens."""
 
 
+def wilson(successes: int, count: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927, doi:10.1080/01621459.1927.10502953)."""
+    z, share = 1.959964, successes / count
+    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
 def table(episodes: list[dict[str, Any]]) -> Table:
     """The summary of a run."""
     made = Table(title="episodes", box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for name, title in COLUMNS.items():
         made.add_column(title, justify="left" if name == "ending" else "right", no_wrap=True)
+    if episodes:
+        solved = sum(episode["success"] for episode in episodes)
+        low, high = wilson(solved, len(episodes))
+        made.caption = f"solved {solved} of {len(episodes)} (95 % interval {low:.2f} to {high:.2f})"
     for episode in episodes:
         cells = (episode[name] for name in COLUMNS)
         made.add_row(*("-" if c is None else f"{c:.2f}" if isinstance(c, float) else str(c) for c in cells))

@@ -11,6 +11,7 @@ import torch
 from llguidance import LLMatcher
 from numpy.typing import NDArray
 
+from agent.errors import ModelError
 from agent.models.grammar import Grammar
 from agent.models.kv import BatchCache
 
@@ -65,6 +66,8 @@ class Job:
             self.tokens += tokens
             self.feed += tokens
             self.forced += len(tokens)
+        if self.matcher.is_error():
+            raise ModelError(f"the grammar broke off after {len(self.tokens)} tokens: {self.matcher.get_error()}")
         self.done = self.matcher.is_stopped() or len(self.tokens) > self.max_tokens
 
 

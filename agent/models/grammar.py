@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from agent.errors import ModelError
 from tools import ToolSpec
 
+PROBE = '{"name":"recall","arguments":{"cue":"the red ball, 2 steps left – ünïcode"}}'
+"""A call that every tokenizer must spell the way the grammar reads it."""
+
 COMPACT = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
 
 
@@ -38,14 +41,28 @@ class Grammar:
         tokenizer: A fast Hugging Face tokenizer.
         vocab_size: Width of the model's logits, which may exceed the tokenizer's vocabulary.
         cache_size: How many compiled offers to keep.
+
+    Raises:
+        ModelError: The grammar reads the tokenizer's tokens as other words than they are.
     """
 
     def __init__(self, tokenizer: Any, vocab_size: int, cache_size: int = 256) -> None:
         self.vocab_size = vocab_size
         self._tokenizer = from_tokenizer(tokenizer, n_vocab=vocab_size)
+        ids = tokenizer(PROBE, add_special_tokens=False)["input_ids"]
+        if (read := self.text(ids)) != PROBE:
+            raise ModelError(
+                f"the grammar reads this tokenizer wrongly ({read!r} for {PROBE!r}): make tokenizer.json again with "
+                "transformers 5.23 or newer"
+            )
         self._executor = LLExecutor()
         self._compiled: OrderedDict[str, LLMatcher] = OrderedDict()
         self._cache_size = cache_size
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """The words that tokens spell, byte for byte."""
+        spelled: bytes = self._tokenizer.decode_bytes(list(tokens))
+        return spelled.decode("utf-8", "replace")
 
     def matcher(self, offer: Sequence[ToolSpec]) -> LLMatcher:
         """A fresh matcher for one call to any of the offered tools.

@@ -221,7 +221,7 @@ class LocalModel:
 
     def _finish(self, chat: Chat, job: Job, usage: Usage, seconds: float) -> Decision:
         row = self._rows[chat]
-        text = self.tokenizer.decode([token for token in job.tokens if token != self.tokenizer.eos_token_id])
+        text = self.grammar.text([token for token in job.tokens if token != self.tokenizer.eos_token_id])
         row.answer = text
         row.pending = job.feed + self.tokens.closing
         surprise = 1.0 - math.exp(sum(job.logprobs) / len(job.logprobs)) if job.logprobs else None

@@ -1,8 +1,6 @@
-"""A policy without a model: asks the map for a route, follows it, explores where there is none.
+"""Policies without a model, beside which a model's score has to be read."""
 
-It shows what the tools alone can do, beside which a model's score has to be read.
-"""
-
+import random
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,8 +15,41 @@ from tools import ToolCall, ToolSpec
 GOAL = "goal"
 
 
+class RandomCaller:
+    """Any offered tool with any offered argument; free text is words of the newest message."""
+
+    def __init__(self) -> None:
+        self._rngs: WeakKeyDictionary[Chat, random.Random] = WeakKeyDictionary()
+
+    def __call__(self, turn: Turn) -> ToolCall:
+        """Answer one turn."""
+        rng = self._rngs.setdefault(turn.chat, random.Random(turn.chat.seed))  # noqa: S311
+        spec = rng.choice(list(turn.offer))
+        words = turn.chat.messages[-1].content.split()
+        properties = spec.parameters["properties"]
+        return ToolCall(name=spec.name, arguments={name: _any(s, words, rng) for name, s in properties.items()})
+
+
+def _any(schema: Mapping[str, Any], words: list[str], rng: random.Random) -> Any:
+    """A value that satisfies a simple schema."""
+    if "enum" in schema:
+        return rng.choice(schema["enum"])
+    match schema.get("type"):
+        case "boolean":
+            return rng.random() < 0.5
+        case "integer" | "number":
+            return rng.randint(int(schema.get("minimum", 0)), int(schema.get("maximum", 9)))
+        case "array":
+            return []
+        case _:
+            return " ".join(rng.choices(words or ["nothing"], k=3))[: schema.get("maxLength", 40)]
+
+
 class RouteFollower:
-    """Goes to the ``goal`` if the map has it, else to the nearest place it never stood on."""
+    """What the tools alone can do: asks the map for a route, follows it, explores where there is none.
+
+    Goes to the ``goal`` if the map has it, else to the nearest place it never stood on.
+    """
 
     def __init__(self) -> None:
         self._plans: WeakKeyDictionary[Chat, tuple[str, deque[str]]] = WeakKeyDictionary()
