@@ -36,6 +36,9 @@ def line(event: Event) -> Text | None:
         case Wrote():
             score = "" if event.score is None else f" (S {event.score:.2f})"
             return Text(f"{event.step:>4} writes {event.store}{score}: {event.text}", style=STORE_STYLES[event.store])
+        case End():
+            style = "bold green" if event.success else "bold red"
+            return Text(f"     {event.ending}: {event.reason}", style=style)
         case _:
             return None
 
@@ -112,44 +115,49 @@ class View:
 
     def show(self, event: Event) -> None:
         """Show one event."""
+        text = self.note(event)
+        if self._screen:
+            self._screen.update(self.picture(), refresh=True)
+            return
+        if isinstance(event, Start):
+            self.console.print(Text(f"\n{self._title}", style="bold"))
+            self.console.print(self._maps())
+        if isinstance(event, End):
+            self.console.print(self._maps())
+        if text is not None:
+            self.console.print(text, soft_wrap=True)
+
+    def note(self, event: Event) -> Text | None:
+        """Take one event into the picture without showing it; returns its line."""
         if isinstance(event, Start):
             self._lines.clear()
             self._title = f"episode {event.episode}, seed {event.seed}, {event.env}: {event.mission}"
-            if not self._screen:
-                self.console.print(Text(f"\n{self._title}", style="bold"))
-                self._print_maps()
         text = line(event)
         if text is not None:
             self._lines.append(text)
-            if not self._screen:
-                self.console.print(text, soft_wrap=True)
-        if isinstance(event, End):
-            style = "bold green" if event.success else "bold red"
-            summary = Text(f"     {event.ending}: {event.reason}", style=style)
-            self._lines.append(summary)
-            if not self._screen:
-                self._print_maps()
-                self.console.print(summary, soft_wrap=True)
-        if self._screen:
-            self._screen.update(self.picture(), refresh=True)
+        return text
 
     def picture(self) -> Group:
         """The whole picture: both maps and the newest lines."""
-        body = Text("\n").join(self._lines)
+        room = LINES
+        if self._screen:  # on a low terminal the maps stay and the lines get fewer
+            room = max(3, min(LINES, self.console.height - self._map_height() - 4))
+        body = Text("\n").join(list(self._lines)[-room:])
         body.no_wrap, body.overflow = True, "ellipsis"
-        return Group(Text(self._title, style="bold"), self._maps(), Panel(body, title="steps", height=LINES + 2))
+        return Group(Text(self._title, style="bold"), self._maps(), Panel(body, title="steps", height=room + 2))
 
-    def _maps(self) -> Columns:
-        panels = []
-        if self._world is not None:
-            panels.append(Panel(self._world, title="the world", expand=False))
+    def _map_height(self) -> int:
+        return 2 + max((str(drawing).count("\n") + 1 for _, drawing in self._drawings()), default=-2)
+
+    def _drawings(self) -> list[tuple[str, Text]]:
+        found = [] if self._world is None else [("the world", self._world)]
         if self.memory is not None and self.memory.spatial.world and self.memory.spatial.pose:
             spatial = self.memory.spatial
-            panels.append(Panel(remembered_map(spatial.frame, spatial.pose), title="what it remembers", expand=False))
-        return Columns(panels)
+            found.append(("what it remembers", remembered_map(spatial.frame, spatial.pose)))
+        return found
 
-    def _print_maps(self) -> None:
-        self.console.print(self._maps())
+    def _maps(self) -> Columns:
+        return Columns([Panel(drawing, title=title, expand=False) for title, drawing in self._drawings()])
 
 
 COLUMNS = {

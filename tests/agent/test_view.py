@@ -42,7 +42,7 @@ def test_the_remembered_map_shows_the_goal(memory: Memory) -> None:
 
 def test_the_table_fits_a_narrow_terminal() -> None:
     episode = {
-        "seed": 0, "ending": "out_of_steps", "steps": 100, "optimal_steps": None, "model_calls": 100,
+        "seed": 0, "ending": "out_of_steps", "success": False, "steps": 100, "optimal_steps": None, "model_calls": 100,
         "invalid_calls": 0, "prefill_tokens": 20000, "decode_tokens": 2000, "forced_tokens": 2000, "writes": 20,
         "seconds": 12.345,
     }  # fmt: skip
