@@ -4,7 +4,6 @@
 """
 
 import difflib
-import hashlib
 import json
 import shutil
 import sys
@@ -17,7 +16,8 @@ from typing import Any, Literal
 from filelock import FileLock
 
 from agent import download
-from agent.errors import CatalogError, HashMismatchError
+from agent.download import check, sha256
+from agent.errors import CatalogError
 from memory.paths import cache_dir
 
 MANIFEST = "manifest.json"
@@ -259,25 +259,3 @@ def verify(name: str) -> int:
     for file, expected in files.items():
         check(folder / file, expected)
     return len(files)
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def check(path: Path, expected: str) -> None:
-    """Refuse a file that has not the expected SHA-256.
-
-    Raises:
-        HashMismatchError: It has another, or is gone.
-    """
-    if not path.is_file():
-        raise HashMismatchError(f"{path.name} is missing from {path.parent}: fetch the model again")
-    got = sha256(path)
-    if got != expected:
-        raise HashMismatchError(
-            f"{path.name} has SHA-256 {got[:12]}…, expected {expected[:12]}…: the download is corrupt or "
-            "was changed; delete it and fetch again"
-        )

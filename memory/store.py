@@ -3,16 +3,14 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from memory.errors import NotAMemoryError
 from memory.migrations import MIGRATIONS
 
 
-class Store:
+class Store(AbstractContextManager["Store"]):
     """A SQLite database with short write transactions, shared by threads and processes.
 
     Durability: WAL with ``synchronous=FULL``, so a write that returned survives a crash of the
@@ -116,12 +114,6 @@ class Store:
         with self._lock:
             self.db.close()
 
-    def __enter__(self) -> Self:
-        """Return the store itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
