@@ -71,13 +71,12 @@ def from_hub(repo: str, revision: str, pinned: dict[str, str], folder: Path) -> 
         HashMismatchError: A file is not the one expected.
     """
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
 
     print(f"Downloading {repo} at {revision[:8]}", file=sys.stderr)
     try:
         listing = HfApi().model_info(repo, revision=revision, files_metadata=True)
         snapshot_download(repo, revision=revision, allow_patterns=list(HUB_PATTERNS), local_dir=folder)
-    except (HfHubHTTPError, OSError) as error:
+    except Exception as error:  # the boundary: the hub's client raises its transport's errors too
         reason = str(error).strip().splitlines()
         raise CatalogError(
             f"can't download {repo}: {reason[0] if reason else type(error).__name__}; check the connection, and "

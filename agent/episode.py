@@ -23,6 +23,7 @@ class AgentConfig(BaseModel):
     max_calls: int = Field(100, ge=1, description="Most decisions in one episode.")
     max_repeats: int = Field(8, ge=0, description="Same call with same result in a row before looping; 0 is off.")
     narrow_actions: bool = Field(True, description="Offer only actions that can have an effect now.")
+    max_result: int = Field(800, ge=80, description="Longest result of a tool in characters; the rest is cut.")
     env_timeout: float = Field(30.0, gt=0, description="Seconds for one step of the environment.")
 
 
@@ -100,6 +101,7 @@ class Episode:
         self._emit = emit
         self._rememberer = rememberer
         self._memory_tools = memory_tools
+        self._own_tools = {tool.name for tool in memory_tools.select()} if memory_tools else set()
         self._began = time.perf_counter()
         self._info: Mapping[str, Any] = {}
         self._unscored: tuple[str, float] | None = None
@@ -140,7 +142,7 @@ class Episode:
         """Do what the model decided.
 
         Returns:
-            The result; if its ``action`` is set, the caller steps the environment with it and calls
+            The result; if it ``acts``, the caller steps the environment with its ``action`` and calls
             :meth:`observe`.
         """
         self.tally.add(decision)
@@ -152,7 +154,8 @@ class Episode:
             call = ToolCall.parse(decision.text)
             result = None
         except ValueError as error:
-            call, result = None, ToolResult.invalid(str(error))
+            cut = f"the call was cut off after {decision.usage.decode + decision.usage.forced} tokens: be shorter"
+            call, result = None, ToolResult.invalid(cut if decision.cut else str(error))
         usage = decision.usage
         self._emit(
             Decided(
@@ -178,7 +181,7 @@ class Episode:
             result = self.toolbox.dispatch(call)
         assert result is not None
         self._last_call = call
-        if result.action is None:
+        if not result.acts:
             self._return(call, result)
         return result
 
@@ -196,25 +199,21 @@ class Episode:
                 data=result.data,
             )
         )
-        if isinstance(result.data, dict):
-            for store, key in (("episodic", "trace"), ("relational", "facts")):
-                if key in result.data:
-                    ids = result.data[key]
-                    text = ", ".join(map(str, call.arguments.values())) if call else ""
-                    self._write(
-                        Wrote.model_validate(
-                            {
-                                "turn": 0,
-                                "step": 0,
-                                "store": store,
-                                "ids": ids if isinstance(ids, list) else [ids],
-                                "text": text,
-                            }
-                        )
-                    )
+        if call is not None and call.name in self._own_tools and isinstance(result.data, dict):
+            self._write_of(call, result.data)
         said = result.text if result.status == "ok" else f"{result.status}: {result.text}"
+        if len(said) > self.config.max_result:
+            said = f"{said[: self.config.max_result]}…"
         self.chat.add(Message("tool", said))
         self._guard(said)
+
+    def _write_of(self, call: ToolCall, data: Mapping[str, Any]) -> None:
+        """Tell of what a memory tool wrote."""
+        words = ", ".join(map(str, call.arguments.values()))
+        if "trace" in data:
+            self._write(Wrote(turn=0, step=0, store="episodic", ids=[data["trace"]], text=words))
+        if "facts" in data:
+            self._write(Wrote(turn=0, step=0, store="relational", ids=list(data["facts"]), text=words))
 
     def observe(
         self, observation: str, reward: float, terminated: bool, truncated: bool, info: Mapping[str, Any]
@@ -284,8 +283,13 @@ class Episode:
         """End the episode; a second call does nothing."""
         if self.end is not None:
             return
-        if self._unscored and self._rememberer:
-            self._consider(*(self._unscored[0], None, self._unscored[1]))
+        try:
+            if self._unscored and self._rememberer:
+                self._consider(self._unscored[0], None, self._unscored[1])
+        finally:
+            self._finish(ending, reason)
+
+    def _finish(self, ending: Ending, reason: str) -> None:
         tally = self.tally
         self.end = End(
             turn=self.turns,

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -30,12 +31,18 @@ class EventLog(AbstractContextManager["EventLog"]):
 
     Args:
         path: The file; its folder is made if missing.
+
+    Raises:
+        LogError: It can't be written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise LogError(f"can't write {path}: {error.strerror}; choose another folder with runs=") from error
         self._end = _whole_lines(path)
         os.ftruncate(self._file, self._end)
 
@@ -89,7 +96,11 @@ def read_events(path: Path) -> list[Event]:
 
 
 def write_run(path: Path, config: Mapping[str, Any], model: Mapping[str, Any], seeds: list[int]) -> None:
-    """Write ``run.json``: configuration and its hash, model, seeds, versions, revision, command."""
+    """Write ``run.json``: configuration and its hash, model, seeds, versions, revision, command.
+
+    Raises:
+        LogError: The folder can't be written.
+    """
     resolved = json.dumps(config, sort_keys=True)
     record = {
         "v": 1,
@@ -101,10 +112,13 @@ def write_run(path: Path, config: Mapping[str, Any], model: Mapping[str, Any], s
         "python": platform.python_version(),
         "platform": platform.platform(),
         "git": _git_revision(),
-        "command": ["hippo", *sys.argv[1:]],
+        "command": ["hippo", *(re.sub(r"(api_key=).*", r"\1***", word) for word in sys.argv[1:])],
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=2))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(record, indent=2))
+    except OSError as error:
+        raise LogError(f"can't write {path}: {error.strerror}; choose another folder with runs=") from error
 
 
 def _version(package: str) -> str | None:

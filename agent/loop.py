@@ -1,6 +1,10 @@
 """The agent loop: decide, act, remember."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+import secrets
+import zlib
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +17,9 @@ from agent.events import Event
 from agent.log import EventLog
 from agent.models.base import Model
 from agent.remember import Rememberer
-from memory import Memory
+from memory import InvalidItemError, Memory
 from memory.episodic import WriteGate
+from memory.spatial import View
 from tools import MemoryTools, Tool, Toolbox, ToolResult
 from tools.actions import action_tools, answer_action
 from tools.toolbox import run_for
@@ -35,6 +40,8 @@ class Agent:
         plugins: Tools of your own.
         gate: The write gate.
         config: Settings of the loop.
+        name: Name of the run; in the provenance of what is written, it tells episodes of several
+            runs over one memory apart.
 
     Raises:
         UnknownToolError: A memory tool that does not exist.
@@ -49,12 +56,14 @@ class Agent:
         plugins: Sequence[Tool] = (),
         gate: WriteGate | None = None,
         config: AgentConfig | None = None,
+        name: str = "",
     ) -> None:
         self.model = model
+        self.name = name
         self.memory = memory
         self.config = config or AgentConfig()
         self.gate = gate or WriteGate()
-        self._memory_tools = MemoryTools(memory) if memory else None
+        self._memory_tools = MemoryTools(memory, gate=self.gate) if memory else None
         self._extra = [*(self._memory_tools.select(tools) if self._memory_tools else ()), *plugins]
         self._external: Episode | None = None
         self._episodes = 0
@@ -67,7 +76,7 @@ class Agent:
         log: Path | None = None,
         number: int | None = None,
         on_step: Callable[[Env], None] | None = None,
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         """Play one episode and yield its events as they happen.
 
         Every ending leaves a complete log: also Ctrl-C, an error, or a caller that stops iterating.
@@ -97,18 +106,16 @@ class Agent:
 
         episode: Episode | None = None
         try:
-            episode = self._begin(env, seed, number, emit)
+            episode, observation, info = self._begin(env, seed, number, emit)
+            episode.start(observation, info)
             if on_step:
                 on_step(env)
             yield from flush()
             while episode.end is None:
-                result = self._decide([episode])[0]
+                self._advance([episode], [env])
+                if on_step:
+                    on_step(env)
                 yield from flush()
-                if result is not None and result.action is not None and episode.end is None:
-                    self._step(env, episode, result.action)
-                    if on_step:
-                        on_step(env)
-                    yield from flush()
         except KeyboardInterrupt:
             if episode:
                 episode.finish("stopped", "interrupted by the user")
@@ -119,11 +126,13 @@ class Agent:
                 episode.finish("stopped", "the caller stopped")
             raise
         finally:
-            if episode:
-                episode.finish("stopped", "an error ended the run")
-                self.model.release(episode.chat)
-            if sink:
-                sink.close()
+            try:
+                if episode:
+                    self.model.release(episode.chat)
+                    episode.finish("stopped", "an error ended the run")
+            finally:
+                if sink:
+                    sink.close()
 
     def run_batch(
         self, envs: Sequence[Env], seeds: Sequence[int], logs: Sequence[Path] | None = None
@@ -138,7 +147,7 @@ class Agent:
             logs: An ``events.jsonl`` for each.
 
         Returns:
-            Each episode's events.
+            Each episode's events. What was logged before an interruption stays, with an ending.
 
         Raises:
             ConfigError: The agent has a memory, or the counts differ.
@@ -148,21 +157,32 @@ class Agent:
         if len(envs) != len(seeds) or (logs is not None and len(logs) != len(envs)):
             raise ConfigError(f"expected a seed and a log for each of {len(envs)} environments")
         events: list[list[Event]] = [[] for _ in envs]
-        episodes = [
-            self._begin(env, seed, index, events[index].append)
-            for index, (env, seed) in enumerate(zip(envs, seeds, strict=True))
-        ]
-        while live := [(env, ep) for env, ep in zip(envs, episodes, strict=True) if ep.end is None]:
-            results = self._decide([episode for _, episode in live])
-            for (env, episode), result in zip(live, results, strict=True):
-                if result is not None and result.action is not None and episode.end is None:
-                    self._step(env, episode, result.action)
-                if episode.end is not None:
+        episodes: list[Episode] = []
+        with ExitStack() as stack:
+            sinks = [stack.enter_context(EventLog(path)) for path in logs or ()]
+
+            def emitter(index: int) -> Callable[[Event], None]:
+                def emit(event: Event) -> None:
+                    if sinks:
+                        sinks[index].write(event)
+                    events[index].append(event)
+
+                return emit
+
+            try:
+                for index, (env, seed) in enumerate(zip(envs, seeds, strict=True)):
+                    episode, observation, info = self._begin(env, seed, index, emitter(index))
+                    episodes.append(episode)
+                    episode.start(observation, info)
+                while live := [i for i, episode in enumerate(episodes) if episode.end is None]:
+                    self._advance([episodes[i] for i in live], [envs[i] for i in live])
+                    for episode in (episodes[i] for i in live):
+                        if episode.end is not None:
+                            self.model.release(episode.chat)
+            finally:
+                for episode in episodes:
                     self.model.release(episode.chat)
-        for path, log in zip(logs or (), events, strict=False):
-            with EventLog(path) as sink:
-                for event in log:
-                    sink.write(event)
+                    episode.finish("stopped", "the batch was stopped")
         return events
 
     def reset(
@@ -210,21 +230,37 @@ class Agent:
             episode.observe(observation, reward, False, False, info or {})
         while episode.end is None:
             result = self._decide([episode])[0]
-            if result is not None and result.action is not None:
+            if result is not None and result.acts:
                 return result.action
         raise AgentError(f"the episode has ended ({episode.end.ending}): {episode.end.reason}; call reset")
 
-    def close(self, observation: str = "", reward: float = 0.0, solved: bool | None = None) -> None:
-        """End an episode begun by :meth:`reset`, with its last observation if there is one."""
+    def close(
+        self,
+        observation: str = "",
+        reward: float = 0.0,
+        solved: bool | None = None,
+        info: Mapping[str, Any] | None = None,
+    ) -> None:
+        """End an episode begun by :meth:`reset`.
+
+        Args:
+            observation: What was seen last, if anything.
+            reward: Reward of the last action.
+            solved: Whether the mission was done; ``None`` if the episode was only broken off.
+            info: May hold the last ``view``.
+        """
         episode, self._external = self._external, None
         if episode is None or not episode.chat.messages:
             return
         if solved is not None and episode.end is None:
-            episode.observe(observation, reward, True, False, {"success": solved})
+            episode.observe(observation, reward, True, False, {**(info or {}), "success": solved})
         episode.finish("stopped", "the caller closed it")
         self.model.release(episode.chat)
 
-    def _begin(self, env: Env, seed: int | None, number: int | None, emit: Callable[[Event], None]) -> Episode:
+    def _begin(
+        self, env: Env, seed: int | None, number: int | None, emit: Callable[[Event], None]
+    ) -> tuple[Episode, str, Mapping[str, Any]]:
+        """Reset the environment and make its episode; returns it with the first observation and info."""
         observation, info = env.reset(seed=seed)
         if not isinstance(observation, str):
             raise ConfigError(
@@ -239,43 +275,70 @@ class Agent:
             number=self._episodes if number is None else number,
             seed=seed,
             mission=str(info.get("mission") or _optional(env, "mission") or "do what the world asks"),
-            world=str(info.get("world") or f"{name}-{seed}").replace("#", "-"),
+            world=str(info.get("world") or world_name(env, name, seed)).replace("#", "-"),
             action_names=[tool.name for tool in actions],
             optimal_steps=optimal() if callable(optimal) else None,
         )
         self._episodes += 1
-        episode = self._episode(setting, actions, emit)
-        episode.start(observation, info)
-        return episode
+        return self._episode(setting, actions, emit), observation, info
 
     def _episode(self, setting: Setting, actions: list[Tool], emit: Callable[[Event], None]) -> Episode:
+        document = " ".join(filter(None, (self.name, f"episode {setting.number}")))
         rememberer = None
         if self.memory:
-            rememberer = Rememberer(self.memory, self.gate, f"env:{setting.env}", f"episode {setting.number}")
+            rememberer = Rememberer(self.memory, self.gate, f"env:{setting.env}", document)
         if self._memory_tools:
-            self._memory_tools.episode = f"episode {setting.number}"
+            self._memory_tools.episode = document
         toolbox = Toolbox([*actions, *self._extra])
         return Episode(setting, toolbox, self.config, emit, rememberer, self._memory_tools)
 
     def _decide(self, episodes: list[Episode]) -> list[ToolResult | None]:
-        """One decision for each episode; a model that can't decide ends them all."""
+        """One decision for each episode; one that the model can't decide for ends."""
         try:
             decisions = self.model.decide([episode.turn() for episode in episodes])
         except Exception as error:  # the boundary: a model may raise anything
-            for episode in episodes:
-                episode.finish("model_error", f"{type(error).__name__}: {error}")
-            return [None] * len(episodes)
+            if len(episodes) > 1:  # find out whose fault it is
+                return [result for episode in episodes for result in self._decide([episode])]
+            episodes[0].finish("model_error", f"{type(error).__name__}: {error}")
+            return [None]
         return [episode.take(decision) for episode, decision in zip(episodes, decisions, strict=True)]
+
+    def _advance(self, episodes: list[Episode], envs: Sequence[Env]) -> None:
+        """One decision for each episode, and a step of the environment where it is an action."""
+        for episode, env, result in zip(episodes, envs, self._decide(episodes), strict=True):
+            if result is not None and result.acts and episode.end is None:
+                self._step(env, episode, result.action)
 
     def _step(self, env: Env, episode: Episode, action: Any) -> None:
         ended, value = run_for(self.config.env_timeout, lambda: env.step(action))
         if not ended:
             episode.finish("failed", f"the environment took longer than {self.config.env_timeout:g} s for a step")
-        elif isinstance(value, Exception):
+            return
+        if isinstance(value, BaseException):
             episode.finish("failed", f"the environment raised {type(value).__name__}: {value}")
-        else:
+            return
+        try:
             observation, reward, terminated, truncated, info = value
-            episode.observe(observation, float(reward), bool(terminated), bool(truncated), info)
+            if not isinstance(observation, str) or not math.isfinite(reward):
+                raise TypeError(f"observation {type(observation).__name__}, reward {reward}")
+            if info.get("view"):
+                View.parse(info["view"])
+        except (TypeError, ValueError, AttributeError, InvalidItemError) as error:
+            episode.finish("failed", f"the environment's step gave no text, finite reward and info: {error}")
+            return
+        episode.observe(observation, float(reward), bool(terminated), bool(truncated), info)
+
+
+def world_name(env: Env, name: str, seed: int | None) -> str:
+    """Name of the map of an environment that gives none: the same for the same settings and seed.
+
+    Without a seed the world can't be the same again, so the name is new.
+    """
+    if seed is None:
+        return f"{name}-{secrets.token_hex(4)}"
+    settings = env.spec.kwargs if env.spec else {}
+    mark = f"-{zlib.crc32(repr(sorted(settings.items())).encode()):08x}" if settings else ""
+    return f"{name}{mark}-{seed}"
 
 
 def _ignore(_event: Event) -> None:

@@ -46,10 +46,12 @@ class Rememberer:
         with self.memory.transaction():
             sighting = spatial.observe(text, View.parse(view) if view else None, action, origin=origin)
             if reward > 0:
-                spatial.mark(GOAL)
+                spatial.mark(GOAL, origin)
             facts = self._facts(sighting, origin)
+            if sighting.renamed:
+                self.memory.episodic.move({f"place {a}": f"place {b}" for a, b in sighting.renamed.items()})
         events = []
-        if sighting.place != before or sighting.relocalized:
+        if sighting.place != before or sighting.relocalized or reward > 0:
             note = "recognised the map; " if sighting.relocalized else ""
             where = f" at ({sighting.pose.x}, {sighting.pose.y})" if sighting.pose else ""
             label = f", marked {GOAL}" if reward > 0 else ""
@@ -71,6 +73,8 @@ class Rememberer:
 
     def consider(self, text: str, surprise: float | None, reward: float, step: int) -> Wrote | None:
         """Ask the gate about one observation; write it as a trace if it opens."""
+        if not text.strip():
+            return None
         novelty = self.memory.episodic.novelty(text)
         score = self.gate.score(surprise=surprise or 0.0, novelty=novelty, reward=reward)
         if not self.gate.opens(score):
@@ -78,7 +82,7 @@ class Rememberer:
         place = self.memory.spatial.place
         tags = tuple(
             name
-            for name, value in (("surprise", surprise or 0.0), ("novelty", novelty), ("reward", reward))
+            for name, value in (("surprise", surprise or 0.0), ("novelty", novelty), ("reward", abs(reward)))
             if value > self.gate.tau
         )
         trace_id = self.memory.episodic.write(

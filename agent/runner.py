@@ -11,7 +11,7 @@ import gymnasium as gym
 from agent.config import RunConfig
 from agent.errors import ConfigError
 from agent.events import End, Event, Start
-from agent.log import write_run
+from agent.log import read_events, write_run
 from agent.loop import Agent
 from agent.models.base import Model
 from agent.models.endpoint import EndpointModel
@@ -85,7 +85,7 @@ class Run:
             path = config.memory.path or self.folder / "memory"
             self.memory = self._stack.enter_context(Memory.open(path, by_name(config.memory.embedder)))
         names = config.memory.tools if config.memory.enabled else None
-        self.agent = Agent(self.model, self.memory, names, plugins, config.memory.gate, config.agent)
+        self.agent = Agent(self.model, self.memory, names, plugins, config.memory.gate, config.agent, self.folder.name)
         seeds = [config.seed + number for number in range(config.episodes)]
         write_run(self.folder / "run.json", config.model_dump(mode="json"), self.model.describe(), seeds)
 
@@ -93,16 +93,15 @@ class Run:
         """Play every episode; an interruption ends the run after a complete log."""
         for number in range(self.config.episodes):
             log = self.folder / f"{number:04}" / "events.jsonl"
-            start: Start | None = None
-            end: End | None = None
             began = time.perf_counter()
+            events = self.agent.run(self.env, self.config.seed + number, log, number, draw)
             try:
-                for event in self.agent.run(self.env, self.config.seed + number, log, number, draw):
-                    start = event if isinstance(event, Start) else start
-                    end = event if isinstance(event, End) else end
+                for event in events:
                     watch(event)
             finally:
-                if start is not None and end is not None:
+                events.close()
+                written = read_events(log) if log.is_file() else []
+                if written and isinstance(start := written[0], Start) and isinstance(end := written[-1], End):
                     self.episodes.append(summary(start, end, time.perf_counter() - began))
 
     def result(self) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class SeenCell:
         return self.kind not in ("empty", "floor", "wall")
 
     def where(self) -> str:
-        """Distance in words: ``2 steps forward and 1 step left``."""
+        """Distance in words: ``1 step left and 2 steps forward``."""
         parts = []
         if self.right:
             parts.append(_steps(abs(self.right), "right" if self.right > 0 else "left"))
@@ -108,20 +108,21 @@ class Perception:
         return f"{sight} You carry a {self.carrying}." if self.carrying else sight
 
     def _walls(self) -> list[SeenCell]:
-        """The nearest wall straight ahead, to the left and to the right."""
+        """The wall straight ahead, to the left and to the right, where nothing stands before it."""
         nearest: dict[tuple[int, int], SeenCell] = {}
         for cell in sorted(self.cells, key=lambda c: c.forward + abs(c.right)):
-            if cell.kind == "wall" and 0 in (cell.forward, cell.right):
+            if cell.content and 0 in (cell.forward, cell.right):
                 nearest.setdefault((np.sign(cell.forward), np.sign(cell.right)), cell)
-        return [nearest[key] for key in ((1, 0), (0, -1), (0, 1)) if key in nearest]
+        first = (nearest.get(key) for key in ((1, 0), (0, -1), (0, 1)))
+        return [cell for cell in first if cell is not None and cell.kind == "wall"]
 
     def available(self) -> list[str]:
-        """Names of the actions that can have an effect now."""
+        """Names of the actions that can have an effect now, walking into lava included."""
         ahead = self.ahead
         names = ["left", "right"]
         if ahead is None:
             return names
-        if ahead.passable:
+        if ahead.passable or ahead.kind == "lava":
             names.append("forward")
         if ahead.kind in PORTABLE and not self.carrying:
             names.append("pickup")

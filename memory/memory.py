@@ -1,7 +1,7 @@
 """One memory is one directory: a database, and caches that can be rebuilt from it."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -41,6 +41,7 @@ class Memory(AbstractContextManager["Memory"]):
         self.episodic = EpisodicStore(store, embedder, self._index)
         self.relational = KG(store)
         self.spatial = PlaceGraph(store)
+        self._closed = False
 
     @classmethod
     def open(cls, path: str | Path | None = None, embedder: Embedder | None = None) -> Self:
@@ -80,9 +81,18 @@ class Memory(AbstractContextManager["Memory"]):
         return {"traces": len(self.episodic), "facts": len(self.relational), "places": len(self.spatial)}
 
     def close(self) -> None:
-        """Write the index cache and close the database."""
-        self._index.save()
-        self.store.close()
+        """Write the index cache and close the database; a second call does nothing.
+
+        The cache can be rebuilt, so a full disk does not keep the database from closing.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            with suppress(OSError):
+                self._index.save()
+        finally:
+            self.store.close()
 
     def __exit__(self, *_: object) -> None:
         """Close."""

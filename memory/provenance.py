@@ -1,5 +1,6 @@
 """Where a remembered thing came from."""
 
+import math
 import sqlite3
 from dataclasses import dataclass, field
 from time import time
@@ -31,10 +32,12 @@ class Provenance:
         """Check the ranges.
 
         Raises:
-            InvalidItemError: An empty source, or a confidence or trust outside [0, 1].
+            InvalidItemError: An empty source, a time that is not finite, or a confidence or trust outside [0, 1].
         """
         if not self.source:
             raise InvalidItemError("provenance needs a source (who said it), got an empty string")
+        if not math.isfinite(self.time):
+            raise InvalidItemError(f"provenance.time must be finite seconds since the epoch, got {self.time}")
         for name, value in (("conf", self.conf), ("trust", self.trust)):
             if not 0.0 <= value <= 1.0:
                 raise InvalidItemError(f"provenance.{name} must be in [0, 1], got {value}")
@@ -57,3 +60,11 @@ def of(db: sqlite3.Connection, table: str, row_id: int) -> tuple[Provenance, ...
         (table, row_id),
     )
     return tuple(Provenance(*row) for row in rows)
+
+
+def repoint(db: sqlite3.Connection, table: str, old: int, new: int) -> None:
+    """Give one row's origins to another, when the two become one."""
+    db.execute(
+        "UPDATE provenance SET item_id = ? WHERE item_table = ? AND item_id = ?",
+        (new, table, old),
+    )

@@ -16,6 +16,10 @@ class Store(AbstractContextManager["Store"]):
     Durability: WAL with ``synchronous=FULL``, so a write that returned survives a crash of the
     process or the machine. Writers take the lock at the start (``BEGIN IMMEDIATE``).
 
+    Attributes:
+        lock: Held while writing, and by whoever reads into a cache in main memory.
+        rollbacks: How many transactions were undone.
+
     Args:
         path: Database file, made if missing; ``None`` keeps it in main memory.
 
@@ -26,7 +30,7 @@ class Store(AbstractContextManager["Store"]):
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
         self.rollbacks = 0
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._depth = 0
         self.db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=30.0)
         try:
@@ -62,19 +66,21 @@ class Store(AbstractContextManager["Store"]):
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """One atomic change; an inner ``write`` joins the outer one."""
-        with self._lock:
-            if self._depth == 0:
-                self.db.execute("BEGIN IMMEDIATE")
+        """One atomic change; an inner ``write`` is atomic by itself and commits with the outer one."""
+        with self.lock:
+            name = f"level_{self._depth}"
+            self.db.execute(f"SAVEPOINT {name}" if self._depth else "BEGIN IMMEDIATE")
             self._depth += 1
             try:
                 yield self.db
-                if self._depth == 1:
-                    self.db.execute("COMMIT")
+                self.db.execute(f"RELEASE {name}" if self._depth > 1 else "COMMIT")
             except BaseException:
-                if self._depth == 1:
-                    self.rollbacks += 1
-                    if self.db.in_transaction:
+                self.rollbacks += 1
+                if self.db.in_transaction:
+                    if self._depth > 1:
+                        self.db.execute(f"ROLLBACK TO {name}")
+                        self.db.execute(f"RELEASE {name}")
+                    else:
                         self.db.execute("ROLLBACK")
                 raise
             finally:
@@ -86,21 +92,25 @@ class Store(AbstractContextManager["Store"]):
 
         Whoever caches rows in main memory compares it and reads them again when it differs.
         """
-        with self._lock:
+        with self.lock:
             return int(self.db.execute("PRAGMA data_version").fetchone()[0]), self.rollbacks
 
     @property
-    def generation(self) -> int:
-        """Count of committed changes to the vectors; a cache file that bears another is stale."""
-        return int(self.meta("generation") or 0)
+    def generation(self) -> str:
+        """Name of the state of the vectors; a cache file that bears another is stale.
+
+        It is random, not a count: a database that was restored and then changed must not look like
+        the one that a later cache was made from.
+        """
+        return self.meta("generation") or ""
 
     def bump(self) -> None:
-        """Count one change to the vectors, inside the transaction that makes it."""
-        self.db.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+        """Name a new state of the vectors, inside the transaction that changes them."""
+        self.db.execute("UPDATE meta SET value = lower(hex(randomblob(16))) WHERE key = 'generation'")
 
     def meta(self, key: str) -> str | None:
         """One remembered setting, or ``None``."""
-        with self._lock:
+        with self.lock:
             row = self.db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
@@ -111,7 +121,7 @@ class Store(AbstractContextManager["Store"]):
 
     def close(self) -> None:
         """Close the connection; what was committed stays."""
-        with self._lock:
+        with self.lock:
             self.db.close()
 
     def __exit__(self, *_: object) -> None:

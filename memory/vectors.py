@@ -33,8 +33,9 @@ class VectorIndex:
 
     def __len__(self) -> int:
         """Count of vectors."""
-        self.sync()
-        return int(self._index.ntotal)
+        with self.store.lock:
+            self.sync()
+            return int(self._index.ntotal)
 
     def search(self, vector: NDArray[np.float32], k: int) -> list[tuple[int, float]]:
         """The ``k`` nearest rows as ``(id, cosine)``, best first; fewer if there are fewer.
@@ -49,10 +50,11 @@ class VectorIndex:
         if k < 1:
             raise InvalidItemError(f"k must be at least 1, got {k}")
         query = self.check(vector)
-        self.sync()
-        if self._index.ntotal == 0:
-            return []
-        scores, ids = self._index.search(query[None], min(k, self._index.ntotal))
+        with self.store.lock:
+            self.sync()
+            if self._index.ntotal == 0:
+                return []
+            scores, ids = self._index.search(query[None], min(k, self._index.ntotal))
         return [(int(i), float(s)) for i, s in zip(ids[0], scores[0], strict=True) if i >= 0]
 
     def check(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -102,19 +104,21 @@ class VectorIndex:
             )
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return faiss.deserialize_index(np.frombuffer(data, np.uint8)) if fits else None
+        if not fits:
+            return None
+        index = faiss.deserialize_index(np.frombuffer(data, np.uint8))
+        count = self.store.db.execute("SELECT count(*) FROM traces").fetchone()[0]
+        return index if index.ntotal == count else None
 
     def save(self) -> None:
         """Write the cache file, atomically; a reader sees the old one or the new one."""
         if self.file is None or self._index is None:
             return
-        self.sync()
-        data = faiss.serialize_index(self._index).tobytes()
-        manifest = {
-            "sha256": hashlib.sha256(data).hexdigest(),
-            "generation": self.store.generation,
-            "dim": self.dim,
-        }
+        with self.store.write():  # nobody may write between reading the rows and their generation
+            self.sync()
+            data = faiss.serialize_index(self._index).tobytes()
+            generation = self.store.generation
+        manifest = {"sha256": hashlib.sha256(data).hexdigest(), "generation": generation, "dim": self.dim}
         self.file.parent.mkdir(parents=True, exist_ok=True)
         _replace(self.file, data)
         _replace(self.file.with_suffix(".json"), json.dumps(manifest).encode())

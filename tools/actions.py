@@ -16,7 +16,7 @@ def named_action(name: str, value: Any, description: str) -> Tool:
     """A tool without arguments that chooses one action; the loop does the step."""
 
     def choose() -> ToolResult:
-        return ToolResult("ok", "", action=value)
+        return ToolResult.act(value)
 
     return _tool(name, description, choose, {})
 
@@ -30,7 +30,7 @@ def answer_action(description: str = "give your answer and end the turn", limit:
     """
 
     def answer(text: str) -> ToolResult:
-        return ToolResult("ok", "", action=text)
+        return ToolResult.act(text)
 
     return _tool("answer", description, answer, {"text": (Annotated[str, Field(max_length=limit)], ...)})
 

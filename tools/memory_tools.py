@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from memory import InvalidItemError, Memory, Provenance, UnknownItemError
+from memory.episodic import WriteGate
 from memory.relational import Tuple
 from tools.errors import UnknownToolError
 from tools.tool import Tool, tool
@@ -22,12 +23,14 @@ class MemoryTools:
         memory: The memory.
         source: Named as the source of what the model itself writes.
         k: How many traces or facts an answer holds at most.
+        gate: Scores what the model pins with ``remember``.
     """
 
-    def __init__(self, memory: Memory, source: str = "agent", k: int = 3) -> None:
+    def __init__(self, memory: Memory, source: str = "agent", k: int = 3, gate: WriteGate | None = None) -> None:
         self.memory = memory
         self.source = source
         self.k = k
+        self.gate = gate or WriteGate()
         self.episode = ""
         self.when = ""
 
@@ -56,17 +59,19 @@ class MemoryTools:
     @tool
     def remember(self, text: Annotated[str, Field(min_length=1, max_length=80)]) -> ToolResult:
         """Write down something for later."""
-        try:
-            trace_id = self.memory.episodic.write(
-                text,
-                {"who": self.source, "when": self.when},
-                origin=self._origin(text),
-                tags=("pin",),
-                salience=1.0,
-                pinned=True,
-            )
-        except InvalidItemError as error:
-            return ToolResult.invalid(str(error))
+        if not text.strip():
+            return ToolResult.invalid("remember(text: string) expected; text: it is blank")
+        score = self.gate.score(novelty=self.memory.episodic.novelty(text), pin=True)
+        if not self.gate.opens(score):
+            return ToolResult.failed(f"the write gate stayed shut (S {score:.2f})")
+        trace_id = self.memory.episodic.write(
+            text,
+            {"who": self.source, "when": self.when},
+            origin=self._origin(text),
+            tags=("pin",),
+            salience=score,
+            pinned=True,
+        )
         return ToolResult.ok("noted", {"trace": trace_id})
 
     @tool(choices={"entity": _entities})

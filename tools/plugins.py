@@ -19,7 +19,7 @@ def load(path: str) -> list[Tool]:
 
     Raises:
         UnknownToolError: The module or the tool is not there.
-        ToolSchemaError: The module holds no tool.
+        ToolSchemaError: The module holds no tool, or can't be imported.
     """
     place, _, name = path.partition(":")
     found = {item.name: item for item in tools_of(_module(place))}
@@ -39,10 +39,17 @@ def _module(place: str) -> ModuleType:
     file = Path(place)
     if not file.is_file():
         raise UnknownToolError(f"no file {place}: give a module name or a .py file")
-    spec = importlib.util.spec_from_file_location(file.stem, file)
+    name = f"hippo_plugin_{file.stem}"  # a file called random.py must not hide the real one
+    spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise UnknownToolError(f"can't import {place}")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[file.stem] = module
-    spec.loader.exec_module(module)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        if isinstance(error, ToolSchemaError):
+            raise
+        raise ToolSchemaError(f"{place} can't be imported: {type(error).__name__}: {error}") from error
     return module

@@ -9,7 +9,7 @@ from typing import Any, overload
 from pydantic import BaseModel, ValidationError
 
 from tools.errors import ToolSchemaError
-from tools.schema import narrowed, parameters_model, parameters_schema
+from tools.schema import MAX_STRING, narrowed, parameters_model, parameters_schema
 from tools.types import ToolResult, ToolSpec
 
 DEFAULT_TIMEOUT = 5.0
@@ -66,7 +66,8 @@ class Tool:
         """The tool as it can be called now, or ``None`` when an argument has nothing to choose from."""
         found: dict[str, list[str]] = {}
         for name, listing in self.choices.items():
-            values = list(dict.fromkeys(listing()))
+            limit = self.schema["properties"][name].get("maxLength", MAX_STRING)
+            values = [value for value in dict.fromkeys(listing()) if 0 < len(value) <= limit]
             if not values:
                 return None
             if len(values) <= MAX_CHOICES:

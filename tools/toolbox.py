@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import json
 import threading
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
@@ -79,11 +80,23 @@ class Toolbox:
         ended, value = run_for(item.timeout, lambda: item.function(**arguments))
         if not ended:
             return ToolResult.failed(f"{call.name} took longer than {item.timeout:g} s and was given up")
-        if isinstance(value, Exception):
+        if isinstance(value, BaseException):
             return ToolResult.failed(f"{call.name} raised {type(value).__name__}: {value}")
         if isinstance(value, ToolResult):
-            return value
+            return value if value.acts else _checked(call.name, value)
         return ToolResult.ok("done" if value is None else str(value))
+
+
+def _checked(name: str, result: ToolResult) -> ToolResult:
+    """The result, if it can be told and logged."""
+    words: Any = result.text  # a tool may give anything
+    if not isinstance(words, str):
+        return ToolResult.failed(f"{name} gave a result whose text is {type(result.text).__name__}, not str")
+    try:
+        json.dumps(result.data)
+    except (TypeError, ValueError) as error:
+        return ToolResult.failed(f"{name} gave data that JSON can't carry: {error}")
+    return result
 
 
 def run_for(seconds: float, work: Callable[[], Any]) -> Done:
@@ -98,7 +111,7 @@ def run_for(seconds: float, work: Callable[[], Any]) -> Done:
     def target() -> None:
         try:
             outcome.append(work())
-        except Exception as error:  # the boundary: a tool may raise anything
+        except BaseException as error:  # the boundary: a tool may raise anything, SystemExit included
             outcome.append(error)
 
     thread = threading.Thread(target=target, daemon=True)
@@ -117,6 +130,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
 
 def tools_of(owner: object) -> list[Tool]:
     """The tools that an object or a module offers, in the order of their definition."""
-    names = vars(owner) if inspect.ismodule(owner) else vars(type(owner))
-    found = (getattr(owner, name) for name in names if not name.startswith("_"))
+    scopes = [owner] if inspect.ismodule(owner) else reversed(type(owner).__mro__)
+    names = dict.fromkeys(name for scope in scopes for name in vars(scope) if not name.startswith("_"))
+    found = (getattr(owner, name) for name in names)
     return [item for item in found if isinstance(item, Tool)]

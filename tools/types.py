@@ -51,17 +51,24 @@ class ToolResult:
         text: What the model is told.
         data: The same for programs, if the tool gives it; must be JSON-serialisable.
         action: For an environment's action, the value to step it with; the loop does the step.
+        acts: Whether the result is an environment's action.
     """
 
     status: Status
     text: str
     data: Any = None
     action: Any = None
+    acts: bool = False
 
     @classmethod
     def ok(cls, text: str, data: Any = None) -> Self:
         """The tool did its work."""
         return cls("ok", text, data)
+
+    @classmethod
+    def act(cls, value: Any) -> Self:
+        """Step the environment with ``value``."""
+        return cls("ok", "", action=value, acts=True)
 
     @classmethod
     def invalid(cls, text: str) -> Self:

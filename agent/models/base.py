@@ -47,6 +47,7 @@ class Decision:
         surprise: Of the newest observation, in [0, 1], ``None`` if the model can't tell:
             ``1 - exp(mean log p)`` over its tokens.
         logprobs: Natural-log probability of each of the observation's tokens.
+        cut: Whether the answer ran into its limit before it was complete.
         usage: What it cost.
         seconds: Wall-clock time, shared equally by the turns of one batch.
     """
@@ -54,6 +55,7 @@ class Decision:
     text: str
     surprise: float | None = None
     logprobs: tuple[float, ...] = ()
+    cut: bool = False
     usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
 

@@ -50,6 +50,11 @@ class Job:
     logprobs: tuple[float, ...] = ()
     done: bool = False
 
+    @property
+    def cut(self) -> bool:
+        """Whether the call ran into its limit before it was complete."""
+        return self.done and not self.matcher.is_stopped()
+
     def choose(self, token: int) -> None:
         """Append a chosen token."""
         self.matcher.consume_token(token)
@@ -68,7 +73,7 @@ class Job:
             self.forced += len(tokens)
         if self.matcher.is_error():
             raise ModelError(f"the grammar broke off after {len(self.tokens)} tokens: {self.matcher.get_error()}")
-        self.done = self.matcher.is_stopped() or len(self.tokens) > self.max_tokens
+        self.done = self.matcher.is_stopped() or len(self.tokens) >= self.max_tokens
 
 
 class BatchDecoder:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from huggingface_hub import InferenceClient
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from agent.chat import Chat
 from agent.errors import ModelError
@@ -23,7 +23,7 @@ class EndpointConfig(BaseModel):
 
     name: str = Field("default", description="The model's name on the server.")
     url: str = Field("http://127.0.0.1:8000/v1", description="Base address of the server.")
-    api_key: str | None = Field(None, description="Bearer token, if the server wants one.")
+    api_key: SecretStr | None = Field(None, description="Bearer token, if the server wants one.")
     seq_len: int = Field(4096, ge=128, description="Window in tokens, estimated from characters.")
     temperature: float = Field(0.0, ge=0)
     timeout: float = Field(60.0, gt=0, description="Seconds for one answer.")
@@ -40,8 +40,9 @@ class EndpointModel:
     def __init__(self, config: EndpointConfig | None = None) -> None:
         self.config = config or EndpointConfig()
         self.name = self.config.name
+        key = self.config.api_key
         self._client = InferenceClient(
-            base_url=self.config.url, api_key=self.config.api_key or "none", timeout=self.config.timeout
+            base_url=self.config.url, api_key=key.get_secret_value() if key else "none", timeout=self.config.timeout
         )
 
     def describe(self) -> dict[str, object]:
@@ -68,7 +69,8 @@ class EndpointModel:
                 call["id"] = f"call_{index}"
                 call["function"]["arguments"] = json.dumps(call["function"]["arguments"])
             if message["role"] == "tool":
-                message["tool_call_id"] = f"call_{index - 1}"
+                answers = messages[index - 1].get("tool_calls")
+                message.update({"tool_call_id": f"call_{index - 1}"} if answers else {"role": "user"})
         try:
             answer = self._client.chat_completion(
                 messages,
@@ -107,7 +109,9 @@ class EndpointModel:
 def _text(message: Any) -> str:
     """The answer as one call in our form; words that are no call are handed on as they are."""
     calls = message.tool_calls or []
-    if len(calls) != 1:
+    if len(calls) > 1:
+        return f"{len(calls)} calls at once: {', '.join(call.function.name for call in calls)}"
+    if not calls:
         return str(message.content or "")
     function = calls[0].function
     arguments = function.arguments

@@ -18,6 +18,7 @@ from agent.errors import CatalogError, ModelError, ObservationTooLongError
 from agent.models.base import Decision, Turn, Usage
 from agent.models.decode import BatchDecoder, Job
 from agent.models.grammar import Grammar
+from agent.models.kv import BatchCache
 from agent.models.tokens import ChatTokens
 
 
@@ -140,12 +141,22 @@ class LocalModel:
         dropped = [self._prepare(turn.chat) for turn in turns]
         jobs = [self._job(turn.chat, matcher) for turn, matcher in zip(turns, matchers, strict=True)]
         prefill = [len(job.feed) for job in jobs]
-        self._decoder.write(jobs, self.config.temperature)
+        try:
+            self._decoder.write(jobs, self.config.temperature)
+        except BaseException:
+            self._forget_all()
+            raise
         seconds = (time.perf_counter() - began) / len(turns)
         return [
             self._finish(turn.chat, job, Usage(count, job.chosen, job.forced, drop), seconds)
             for turn, job, count, drop in zip(turns, jobs, prefill, dropped, strict=True)
         ]
+
+    def _forget_all(self) -> None:
+        """Drop every cache after a pass that broke off; the chats restart from their messages."""
+        self._decoder.cache = BatchCache(self.device)
+        self._rows.clear()
+        self._chats.clear()
 
     def _job(self, chat: Chat, matcher: LLMatcher) -> Job:
         row = self._rows[chat]
@@ -196,6 +207,8 @@ class LocalModel:
         self._decoder.cache.clear_row(self._chats.index(chat))
         row.pending = list(self.tokens.system(chat))
         self._append(row, chat.visible())
+        if not chat.messages[-1].observed:
+            row.surprise_span = range(0)
 
     def _turn_over(self, chat: Chat, row: _Row, room: int) -> int:
         """Drop the oldest steps until what is left fills at most half of the window."""
@@ -225,4 +238,4 @@ class LocalModel:
         row.answer = text
         row.pending = job.feed + self.tokens.closing
         surprise = 1.0 - math.exp(sum(job.logprobs) / len(job.logprobs)) if job.logprobs else None
-        return Decision(text, surprise, job.logprobs, usage, seconds)
+        return Decision(text, surprise, job.logprobs, job.cut, usage, seconds)

@@ -32,6 +32,7 @@ class ChatTokens:
                 "choose an instruct model of the ChatML, Llama 3 or Phi-3 family"
             )
         self.template = template(f"chat/{families[0]}.jinja")
+        self._control = [str(t) for t in tokenizer.added_tokens_decoder.values() if t.special and len(str(t)) > 1]
         mark = "\x00"
         opening = [{"role": "user", "content": mark}]
         prompted = self._render(opening, add_generation_prompt=True)
@@ -49,9 +50,23 @@ class ChatTokens:
         found: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return found
 
+    def _plain(self, words: str) -> str:
+        """Words in which no control token of the model can be read: ``<|im_end|>`` becomes ``< |im_end|>``."""
+        for token in self._control:
+            words = words.replace(token, f"{token[0]} {token[1:]}")
+        return words
+
+    def _system(self, chat: Chat) -> dict[str, Any]:
+        message = chat.system()
+        return {**message, "content": self._plain(message["content"])}
+
+    def _rendered(self, message: Message) -> dict[str, Any]:
+        content = self._plain(message.content)
+        return message.render() if content == message.content else {"role": message.role, "content": content}
+
     def text(self, chat: Chat) -> str:
         """The visible prompt, as the model reads it, up to where its answer begins."""
-        messages = [chat.system(), *(m.render() for m in chat.visible())]
+        messages = [self._system(chat), *(self._rendered(m) for m in chat.visible())]
         return self._render(messages, tools=chat.openai_tools(), add_generation_prompt=True)
 
     def system(self, chat: Chat) -> list[int]:
@@ -60,7 +75,7 @@ class ChatTokens:
         Raises:
             ModelError: A tool's name did not make it into the prompt.
         """
-        text = self._render([chat.system()], tools=chat.openai_tools())
+        text = self._render([self._system(chat)], tools=chat.openai_tools())
         missing = [spec.name for spec in chat.tools if f"{spec.name}(" not in text]
         if missing:
             raise ModelError(f"the chat template does not show these tools: {', '.join(missing)}")
@@ -70,10 +85,11 @@ class ChatTokens:
         """Tokens of one message, and which of them are its content."""
         key = (message.role, message.content)
         if key not in self._cache:
-            text = self._render([message.render()])
+            text = self._render([self._rendered(message)])
             encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-            start = text.find(message.content)
-            stop = start + len(message.content)
+            content = self._plain(message.content)
+            start = text.rfind(content)
+            stop = start + len(content)
             inside = [i for i, (a, b) in enumerate(encoded["offset_mapping"]) if a < stop and b > start]
             span = range(inside[0], inside[-1] + 1) if inside and start >= 0 else range(0)
             if len(self._cache) > 4096:

@@ -114,7 +114,7 @@ def play(model: LocalModel, steps: int, seed: int) -> Played:
     ends = [end for _, end in timed.spans]
     gaps = [b[0] - a[1] for a, b in zip(timed.spans, timed.spans[1:], strict=False)]
     # The gate embeds the last observation after the answer, so its share lies in the same gap.
-    shares = np.diff(embedded)[: len(gaps)]
+    shares = np.diff(embedded, prepend=0.0)[: len(gaps)]
     own = [gap - share for gap, share in zip(gaps, shares, strict=False)]
     steps_taken = [b - a for a, b in zip([timed.spans[0][0], *ends], ends, strict=False)]
     return Played(events, steps_taken, own, embedder.seconds, timed.prompts_show_tools)

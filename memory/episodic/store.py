@@ -111,7 +111,7 @@ class EpisodicStore:
             raise InvalidItemError(f"unknown slots {sorted(unknown)}: expected some of {', '.join(SLOTS)}")
         vector = self.index.check(self.embedder.embed([key])[0])
         row = {slot: slots.get(slot, "") for slot in SLOTS}
-        digest = hashlib.sha256(json.dumps([key, row["who"], row["what"], row["where"]]).encode()).hexdigest()
+        digest = _digest(key, row["who"], row["what"], row["where"])
         with self.store.write() as db:
             self.index.sync()
             found = db.execute("SELECT id FROM traces WHERE hash = ?", (digest,)).fetchone()
@@ -179,6 +179,27 @@ class EpisodicStore:
             provenance=provenance.of(self.store.db, "traces", trace_id),
         )
 
+    def move(self, places: Mapping[str, str]) -> None:
+        """Rename values of the slot ``where``, as when two maps turn out to be one.
+
+        A trace that thereby becomes the same as another strengthens that one.
+        """
+        with self.store.write() as db:
+            self.index.sync()
+            for old, new in places.items():
+                rows = db.execute(
+                    'SELECT id, key, who, what, strength FROM traces WHERE "where" = ?', (old,)
+                ).fetchall()
+                for trace_id, key, who, what, strength in rows:
+                    digest = _digest(key, who, what, new)
+                    twin = db.execute("SELECT id FROM traces WHERE hash = ?", (digest,)).fetchone()
+                    if twin is None:
+                        db.execute('UPDATE traces SET hash = ?, "where" = ? WHERE id = ?', (digest, new, trace_id))
+                        continue
+                    db.execute("UPDATE traces SET strength = strength + ? WHERE id = ?", (strength, twin[0]))
+                    provenance.repoint(db, "traces", trace_id, twin[0])
+                    self.delete(trace_id)
+
     def delete(self, trace_id: int) -> None:
         """Remove one trace and its origins.
 
@@ -192,3 +213,8 @@ class EpisodicStore:
             db.execute("DELETE FROM provenance WHERE item_table = 'traces' AND item_id = ?", (trace_id,))
             self.store.bump()
             self.index.remove(trace_id)
+
+
+def _digest(key: str, who: str, what: str, where: str) -> str:
+    """What makes an event the same event."""
+    return hashlib.sha256(json.dumps([key, who, what, where]).encode()).hexdigest()

@@ -180,15 +180,16 @@ class KG:
         words = re.findall(r"[\w,.'-]+", text)
         for size in range(min(len(words), MAX_NAME_WORDS), 0, -1):
             for start in range(len(words) - size + 1):
-                name = " ".join(words[start : start + size]).strip(",.")
-                if name in self._graph:
+                phrase = " ".join(words[start : start + size])
+                name = next((n for n in (phrase, phrase.strip(",.")) if n in self._graph), None)
+                if name is not None:
                     seeds.add(name)
                     words[start : start + size] = ["\0"] * size
         return seeds
 
     def _end(self, head: str, relation: str, tail: str | None, time: float) -> bool:
-        where = "head = ? AND relation = ? AND valid_to IS NULL" + (" AND tail = ?" if tail else "")
-        values = (head, relation, tail) if tail else (head, relation)
+        where = "head = ? AND relation = ? AND valid_to IS NULL" + (" AND tail = ?" if tail is not None else "")
+        values = (head, relation, tail) if tail is not None else (head, relation)
         rows = self.store.db.execute(f"SELECT id, tail FROM facts WHERE {where}", values).fetchall()
         for fact_id, old in rows:
             self.store.db.execute("UPDATE facts SET valid_to = ? WHERE id = ?", (time, fact_id))
@@ -209,12 +210,15 @@ class KG:
         return head, relation, tail
 
     def _sync(self) -> None:
-        stamp = self.store.stamp
-        if stamp == self._stamp:
-            return
-        self._graph = nx.MultiDiGraph()
+        with self.store.lock:
+            stamp = self.store.stamp
+            if stamp != self._stamp:
+                self._graph, self._stamp = self._read(), stamp
+
+    def _read(self) -> "nx.MultiDiGraph[str]":
+        graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
         for fact_id, head, relation, tail, strength in self.store.db.execute(
             "SELECT id, head, relation, tail, strength FROM facts WHERE valid_to IS NULL ORDER BY id"
         ):
-            self._graph.add_edge(head, tail, fact_id, relation=relation, strength=strength)
-        self._stamp = stamp
+            graph.add_edge(head, tail, fact_id, relation=relation, strength=strength)
+        return graph

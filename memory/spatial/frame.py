@@ -89,6 +89,7 @@ class Frame:
             self.store.db.execute(
                 "UPDATE places SET content = ?, passable = ? WHERE id = ?", (content, passable, place.id)
             )
+            provenance.add(self.store.db, "places", place.id, origin)
         return before
 
     def visit(self, position: Position) -> Place:
@@ -98,11 +99,13 @@ class Frame:
         self.store.db.execute("UPDATE places SET visits = ? WHERE id = ?", (place.visits, place.id))
         return place
 
-    def label(self, position: Position, label: str) -> None:
+    def label(self, position: Position, label: str, origin: Provenance | None = None) -> None:
         """Mark a place, for example as ``"goal"``."""
         place = self.places[position]
         place.label = label
         self.store.db.execute("UPDATE places SET label = ? WHERE id = ?", (label, place.id))
+        if origin is not None:
+            provenance.add(self.store.db, "places", place.id, origin)
 
     def tried(self, source: Position, target: Position, action: str, success: bool, origin: Provenance) -> None:
         """Count one try to walk from ``source`` to ``target``."""
@@ -125,31 +128,64 @@ class Frame:
             )
             provenance.add(self.store.db, "edges", int(cursor.lastrowid or 0), origin)
 
-    def absorb(self, other: "Frame", move: "Transform", origin: Provenance) -> None:
-        """Take in another frame's places, moved into this one's coordinates, and drop the other."""
+    def absorb(self, other: "Frame", move: "Transform", origin: Provenance) -> "Joined":
+        """Take in another frame's places, moved into this one's coordinates; the other is gone then.
+
+        Rows keep their ids, origins and edges where this frame has nothing; where it has a place
+        already, the two become that one.
+        """
+        db = self.store.db
+        renamed: dict[int, int] = {}
+        replaced = []
         for position, place in other.places.items():
-            target = move.apply(position)
+            x, y = target = move.apply(position)
+            mine = self.places.get(target)
+            if mine is None:
+                db.execute("UPDATE places SET map = ?, x = ?, y = ? WHERE id = ?", (self.name, x, y, place.id))
+                self.places[target] = place
+                continue
+            if mine.content != place.content and mine.is_landmark:
+                replaced.append((mine.content, mine.id))
             self.see(target, place.content, place.passable, origin)
-            mine = self.places[target]
             mine.visits += place.visits
             mine.label = mine.label or place.label
-            self.store.db.execute(
-                "UPDATE places SET visits = ?, label = ? WHERE id = ?", (mine.visits, mine.label, mine.id)
-            )
-        other.drop()
+            db.execute("UPDATE places SET visits = ?, label = ? WHERE id = ?", (mine.visits, mine.label, mine.id))
+            provenance.repoint(db, "places", place.id, mine.id)
+            renamed[place.id] = mine.id
+        self._absorb_edges(other, renamed)
+        db.executemany("DELETE FROM places WHERE id = ?", [(old,) for old in renamed])
+        return Joined(renamed, replaced)
 
-    def drop(self) -> None:
-        """Remove the frame's places, edges and their origins."""
+    def _absorb_edges(self, other: "Frame", renamed: dict[int, int]) -> None:
         db = self.store.db
-        ours = "SELECT id FROM places WHERE map = ? AND context = ''"
-        db.execute(
-            f"DELETE FROM provenance WHERE item_table = 'edges' AND item_id IN"
-            f" (SELECT id FROM edges WHERE src IN ({ours}))",
-            (self.name,),
-        )
-        db.execute(f"DELETE FROM edges WHERE src IN ({ours})", (self.name,))
-        db.execute(f"DELETE FROM provenance WHERE item_table = 'places' AND item_id IN ({ours})", (self.name,))
-        db.execute("DELETE FROM places WHERE map = ? AND context = ''", (self.name,))
+        for (src, dst, action), edge in other.edges.items():
+            new = (renamed.get(src, src), renamed.get(dst, dst), action)
+            find = "SELECT id FROM edges WHERE src = ? AND dst = ? AND action = ?"
+            edge_id = db.execute(find, (src, dst, action)).fetchone()[0]
+            mine = self.edges.get(new)
+            if mine is None:
+                self.edges[new] = edge
+                db.execute("UPDATE edges SET src = ?, dst = ? WHERE id = ?", (*new[:2], edge_id))
+                continue
+            mine.tries += edge.tries
+            mine.successes += edge.successes
+            my_id = db.execute(find, new).fetchone()[0]
+            db.execute("UPDATE edges SET tries = ?, successes = ? WHERE id = ?", (mine.tries, mine.successes, my_id))
+            provenance.repoint(db, "edges", edge_id, my_id)
+            db.execute("DELETE FROM edges WHERE id = ?", (edge_id,))
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What became of the places of a frame that was absorbed.
+
+    Attributes:
+        renamed: New id of each place that became one with a known place.
+        replaced: ``(what, place id)`` of known things that are no longer where they were.
+    """
+
+    renamed: dict[int, int]
+    replaced: list[tuple[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +204,9 @@ class Transform:
         return self.dx + x * ax + y * sx, self.dy + x * ay + y * sy
 
 
-def align(new: Frame, known: Frame, min_score: float = 8.0, min_margin: float = 4.0) -> Transform | None:
+def align(
+    new: Frame, known: Frame, min_score: float = 8.0, min_margin: float = 4.0, lone_score: float = 24.0
+) -> Transform | None:
     """Find where ``new`` lies in ``known`` by the landmarks that both hold.
 
     Every pair of equal landmarks proposes four transforms. Each is scored by the cells it lays on
@@ -180,6 +218,8 @@ def align(new: Frame, known: Frame, min_score: float = 8.0, min_margin: float = 
         known: A frame remembered from before.
         min_score: Least score that is believed.
         min_margin: Least lead over the runner-up.
+        lone_score: Least score where only one landmark lies on its like: one alone can be seen from
+            a wrong side.
 
     Returns:
         The transform from ``new`` to ``known``, or ``None`` while it is not clear.
@@ -195,17 +235,18 @@ def align(new: Frame, known: Frame, min_score: float = 8.0, min_margin: float = 
                 rx, ry = Transform(turns, 0, 0).apply(position)
                 candidates.add(Transform(turns, x - rx, y - ry))
     scored = sorted(
-        ((_agreement(new, known, move), move.quarter_turns, move.dx, move.dy) for move in candidates), reverse=True
+        ((*_agreement(new, known, move), move.quarter_turns, move.dx, move.dy) for move in candidates), reverse=True
     )
-    if not scored or scored[0][0] < min_score:
+    if not scored or scored[0][0] < (min_score if scored[0][1] > 1 else lone_score):
         return None
     if len(scored) > 1 and scored[0][0] - scored[1][0] < min_margin:
         return None
-    return Transform(*scored[0][1:])
+    return Transform(*scored[0][2:])
 
 
-def _agreement(new: Frame, known: Frame, move: Transform) -> float:
-    score = 0.0
+def _agreement(new: Frame, known: Frame, move: Transform) -> tuple[float, int]:
+    """Score of a transform, and how many landmarks lie on their likes."""
+    score, matched = 0.0, 0
     for position, place in new.places.items():
         other = known.places.get(move.apply(position))
         if other is None:
@@ -214,6 +255,7 @@ def _agreement(new: Frame, known: Frame, move: Transform) -> float:
             score -= 4.0
         elif place.is_landmark:
             score += 4.0
+            matched += 1
         else:
             score += 1.0 if place.content == "wall" else 0.25
-    return score
+    return score, matched

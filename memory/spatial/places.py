@@ -1,6 +1,7 @@
 """Where things are: a place graph learnt by walking."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import cast
 
@@ -9,7 +10,7 @@ import networkx as nx
 from memory import provenance
 from memory.errors import InvalidItemError, UnknownItemError
 from memory.provenance import Provenance
-from memory.spatial.frame import Frame, Place, align
+from memory.spatial.frame import Frame, Joined, Place, align
 from memory.spatial.planner import Route, plan
 from memory.spatial.view import FORWARD, LEFT, RIGHT, Pose, View
 from memory.store import Store
@@ -33,6 +34,7 @@ class Sighting:
         relocalized: Whether a map of an earlier visit was just recognised.
         appeared: ``(what, place id)`` of things seen where they were not known to be.
         vanished: ``(what, place id)`` of things no longer where they were.
+        renamed: New ids of places that turned out to be known ones.
     """
 
     place: int
@@ -41,6 +43,7 @@ class Sighting:
     relocalized: bool = False
     appeared: tuple[_Seen, ...] = ()
     vanished: tuple[_Seen, ...] = ()
+    renamed: Mapping[int, int] = field(default_factory=dict)
 
 
 class PlaceGraph:
@@ -108,19 +111,23 @@ class PlaceGraph:
         """Take in one observation and the action that led to it.
 
         Args:
-            context: The observation's text; it identifies the place where there is no ``view``.
-            view: The cells perceived, if the environment tells.
+            context: The observation's text; it identifies the place in a world without views.
+            view: The cells perceived, if the environment tells; once one came, a missing one
+                means that nothing was seen.
             action: Name of one's own last action, ``None`` at the start.
             origin: Where the observation came from.
 
         Raises:
             InvalidItemError: No world was entered.
         """
-        frame = self.frame
+        if self._frame is None:
+            raise InvalidItemError("no world was entered: call enter(world) first")
         with self.store.write():
-            if view is None:
+            if view is None and self._view is None:
                 return self._observe_text(context, action, origin)
-            return self._observe_view(frame, view, action, origin)
+            if self._view is None and self.frame.places:
+                self.enter(self.world)  # another process took the name of our frame
+            return self._observe_view(self.frame, view or View(()), action, origin)
 
     def _observe_text(self, context: str, action: str | None, origin: Provenance) -> Sighting:
         db, name = self.store.db, self.world
@@ -138,16 +145,23 @@ class PlaceGraph:
             place = int(row[0])
             db.execute("UPDATE places SET visits = visits + 1 WHERE id = ?", (place,))
         if self.place is not None and action:
-            cursor = db.execute(
-                "INSERT INTO edges(src, dst, action, cost, tries, successes) VALUES (?, ?, ?, 1.0, 1, 1)"
-                " ON CONFLICT DO UPDATE SET tries = tries + 1, successes = successes + 1 RETURNING id, tries",
-                (self.place, place, action),
-            )
-            edge_id, tries = cursor.fetchone()
-            if tries == 1:
-                provenance.add(db, "edges", edge_id, origin)
+            self._walked(self.place, place, action, origin)
         self.place, self.pose = place, None
         return Sighting(place, name, None)
+
+    def _walked(self, src: int, dst: int, action: str, origin: Provenance) -> None:
+        """Count one try of ``action`` for every way it ever led from ``src``; a success for this one."""
+        db = self.store.db
+        known = "src = ? AND action = ?"
+        db.execute(f"UPDATE edges SET tries = tries + 1 WHERE {known}", (src, action))
+        tries = db.execute(f"SELECT coalesce(max(tries), 1) FROM edges WHERE {known}", (src, action)).fetchone()[0]
+        edge_id, successes = db.execute(
+            "INSERT INTO edges(src, dst, action, cost, tries, successes) VALUES (?, ?, ?, 1.0, ?, 1)"
+            " ON CONFLICT DO UPDATE SET successes = successes + 1 RETURNING id, successes",
+            (src, dst, action, tries),
+        ).fetchone()
+        if successes == 1:
+            provenance.add(db, "edges", edge_id, origin)
 
     def _observe_view(self, frame: Frame, view: View, action: str | None, origin: Provenance) -> Sighting:
         before = self.pose or Pose(0, 0, 0)
@@ -170,11 +184,23 @@ class PlaceGraph:
             frame.see((pose.x, pose.y), "", True, origin)
         frame.visit((pose.x, pose.y))
         self.pose, self._view = pose, view
+        here = self.frame
         joined = self._relocalize(origin)
-        if joined is not None:
-            appeared, vanished = joined
+        renamed = joined.renamed if joined else {}
+        if joined:
+            landmarks = [(p.content, p.id) for p in here.places.values() if p.is_landmark and p.id in renamed]
+            appeared += landmarks
+            vanished += [*landmarks, *joined.replaced]
         self.place = self.frame.places[self.pose.x, self.pose.y].id
-        return Sighting(self.place, self.frame.name, self.pose, joined is not None, tuple(appeared), tuple(vanished))
+        return Sighting(
+            place=self.place,
+            map=self.frame.name,
+            pose=self.pose,
+            relocalized=joined is not None,
+            appeared=tuple(dict.fromkeys((what, renamed.get(place, place)) for what, place in appeared)),
+            vanished=tuple(dict.fromkeys(vanished)),
+            renamed=renamed,
+        )
 
     def _moved(self, pose: Pose, action: str | None) -> Pose:
         """Path integration: the pose after one's own action."""
@@ -186,22 +212,20 @@ class PlaceGraph:
             return pose.advanced()
         return pose
 
-    def _relocalize(self, origin: Provenance) -> tuple[list[_Seen], list[_Seen]] | None:
-        """Recognise an older map of this world and go on there; returns what moved to new ids."""
+    def _relocalize(self, origin: Provenance) -> Joined | None:
+        """Recognise an older map of this world and go on there; tells what became of the places."""
         here = self.frame
         for name in self._known:
             known = Frame(self.store, name)
             move = align(here, known)
             if move is None or self.pose is None:
                 continue
-            known.absorb(here, move, origin)
+            joined = known.absorb(here, move, origin)
             x, y = move.apply((self.pose.x, self.pose.y))
             self.pose = Pose(x, y, (self.pose.heading + move.quarter_turns) % 4)
             self._frame = known
             self._known = [other for other in self._known if other != name]
-            landmarks = [(position, place) for position, place in here.places.items() if place.is_landmark]
-            arrived = [(place.content, known.places[move.apply(position)].id) for position, place in landmarks]
-            return arrived, [(place.content, place.id) for _, place in landmarks]
+            return joined
         return None
 
     @property
@@ -209,8 +233,8 @@ class PlaceGraph:
         """Whether no older map of this world is still waiting to be recognised."""
         return not self._known
 
-    def mark(self, label: str) -> None:
-        """Label the place one stands on, for example as ``"goal"``.
+    def mark(self, label: str, origin: Provenance | None = None) -> None:
+        """Label the place one stands on, for example as ``"goal"``; ``origin`` says who found it.
 
         Raises:
             InvalidItemError: Nothing was observed yet, or the label is empty.
@@ -220,8 +244,10 @@ class PlaceGraph:
         with self.store.write() as db:
             if self.pose is None:
                 db.execute("UPDATE places SET label = ? WHERE id = ?", (label, self.place))
+                if origin is not None:
+                    provenance.add(db, "places", self.place, origin)
             else:
-                self.frame.label((self.pose.x, self.pose.y), label)
+                self.frame.label((self.pose.x, self.pose.y), label, origin)
 
     def goals(self) -> list[str]:
         """What :meth:`plan` can be asked for on this map: marks, things, ``unvisited``."""

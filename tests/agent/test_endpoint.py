@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from agent import Chat, Message, ModelError, Turn
 from agent.models.endpoint import EndpointConfig, EndpointModel
@@ -115,7 +116,7 @@ def test_a_failing_server_is_a_model_error(server: Server) -> None:
 
 
 def test_no_server_is_a_model_error() -> None:
-    model = EndpointModel(EndpointConfig(url="http://127.0.0.1:9/v1", api_key="secret"))
+    model = EndpointModel(EndpointConfig(url="http://127.0.0.1:9/v1", api_key=SecretStr("secret")))
     talk = Chat("go", BOX.specs())
     talk.add(Message("user", "You stand at a door."))
     with pytest.raises(ModelError, match="gave no answer"):
@@ -135,3 +136,19 @@ def test_the_window_drops_the_oldest_steps(server: Server) -> None:
     assert decision.usage.dropped == talk.start > 0
     assert talk.visible()[0].role == "tool"
     assert talk.visible()[-1].content.startswith("door 11")
+
+
+def test_the_key_is_written_nowhere() -> None:
+    config = EndpointConfig(api_key=SecretStr("sesame"))
+    assert "sesame" not in config.model_dump_json() + str(config)
+
+
+def test_words_before_a_result_are_sent_as_servers_allow(server: Server) -> None:
+    server.message = calling("{}")
+    talk = Chat("go", BOX.specs())
+    talk.add(Message("user", "You stand at a door."))
+    talk.add(Message("assistant", "Let me think."))
+    talk.add(Message("tool", "invalid: expected a call"))
+    model = EndpointModel(EndpointConfig(url=f"http://127.0.0.1:{server.server_port}/v1"))
+    model.decide([Turn(talk, BOX.offer())])
+    assert [m["role"] for m in server.requests[0]["messages"]] == ["system", "user", "assistant", "user"]

@@ -253,3 +253,100 @@ def test_decisions_carry_the_models_words() -> None:
     events: Iterator[Event] = agent([AHEAD] * 4).run(Corridor(), seed=0)
     decided = [e for e in events if isinstance(e, Decided)]
     assert [e.text for e in decided] == ['{"name":"ahead","arguments":{}}'] * 4
+
+
+def test_an_action_may_have_any_value() -> None:
+    class Waiting(Corridor):
+        named_actions = {"wait": (None, "wait")}  # type: ignore[assignment]  # noqa: RUF012
+
+        def step(self, action: Any) -> tuple[str, float, bool, bool, dict[str, Any]]:
+            return "You waited.", 1.0, True, False, {}
+
+    assert ending(list(agent([ToolCall(name="wait")]).run(Waiting(), seed=0))).ending == "solved"
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        (None, 0.0, False, False, {}),
+        ("x", float("nan"), False, False, {}),
+        ("x", None, False, False, {}),
+        ("x", 0.0, False, {}),
+        ("x", 0.0, False, False, {"view": {"cells": [[1]]}}),
+        ("x", 0.0, False, False, None),
+    ],
+)
+def test_a_malformed_step_ends_the_episode_with_a_readable_log(outcome: Any, tmp_path: Path, memory: Memory) -> None:
+    class Odd(Corridor):
+        def step(self, action: int) -> Any:
+            return outcome
+
+    log = tmp_path / "events.jsonl"
+    list(agent([AHEAD], memory).run(Odd(), seed=0, log=log))
+    assert ending(read_events(log)).ending == "failed"
+
+
+def test_an_empty_last_observation_is_no_obstacle(memory: Memory) -> None:
+    class Silent(Corridor):
+        def step(self, action: int) -> tuple[str, float, bool, bool, dict[str, Any]]:
+            return "", 1.0, True, False, {"success": True}
+
+    assert ending(list(agent([AHEAD], memory).run(Silent(), seed=0))).ending == "solved"
+
+
+def test_a_long_result_is_cut() -> None:
+    @tool
+    def page() -> str:
+        """Give a page."""
+        return "word " * 2000
+
+    player = Agent(ScriptedModel([ToolCall(name="page"), *[AHEAD] * 4]), plugins=[page])
+    seen: list[int] = []
+
+    def watch(turn: Turn) -> ToolCall:
+        seen.append(max(len(m.content) for m in turn.chat.messages))
+        return ToolCall(name="page") if len(seen) == 1 else AHEAD
+
+    player.model = ScriptedModel(watch)
+    assert ending(list(player.run(Corridor(), seed=0))).ending == "solved"
+    assert max(seen) == 801
+
+
+def test_a_plugin_does_not_fake_a_write(memory: Memory) -> None:
+    @tool
+    def fake() -> Any:
+        """Pretend."""
+        from tools import ToolResult
+
+        return ToolResult.ok("done", {"trace": 99, "facts": ["a"]})
+
+    player = Agent(ScriptedModel([ToolCall(name="fake"), *[AHEAD] * 4]), memory, plugins=[fake])
+    written = [e for e in player.run(Corridor(), seed=0) if isinstance(e, Wrote)]
+    assert all(99 not in e.ids for e in written)
+
+
+def test_one_bad_episode_does_not_end_its_batch(tmp_path: Path) -> None:
+    def policy(turn: Turn) -> ToolCall:
+        if turn.chat.seed == 2:
+            raise RuntimeError("no idea")
+        return AHEAD
+
+    logs = [tmp_path / f"{i}.jsonl" for i in range(3)]
+    episodes = agent(policy).run_batch([Corridor() for _ in range(3)], [1, 2, 3], logs)
+    assert [ending(events).ending for events in episodes] == ["solved", "model_error", "solved"]
+    assert [read_events(path) for path in logs] == episodes
+
+
+def test_worlds_without_a_seed_are_kept_apart(memory: Memory) -> None:
+    class Nameless(Corridor):
+        def reset(self, **options: Any) -> tuple[str, dict[str, Any]]:
+            return super().reset(**options)[0], {}
+
+    player = agent([AHEAD], memory, cycle=True)
+    worlds = []
+    for seed in (None, None, 4, 4):
+        start = next(iter(player.run(Nameless(), seed=seed)))
+        assert isinstance(start, Start)
+        worlds.append(start.world)
+    assert worlds[0] != worlds[1]
+    assert worlds[2] == worlds[3]

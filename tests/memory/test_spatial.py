@@ -213,3 +213,54 @@ def test_routes_cost_what_dijkstra_says(memory: Memory, origin: Provenance) -> N
 def test_transforms_turn_then_shift() -> None:
     assert [Transform(turns, 10, 20).apply((1, 2)) for turns in range(4)] == [(11, 22), (8, 21), (9, 18), (12, 19)]
     assert all(Transform(t, 0, 0).apply((1, 0)) == HEADINGS[t] for t in range(4))
+
+
+def test_joining_two_maps_loses_nothing(memory: Memory, origin: Provenance) -> None:
+    second = Provenance("second visit", time=2.0)
+    world = World(4, 5, 3)
+    enter(memory, world, origin)
+    walk(memory, world, ["forward", "left", "left", "left", "left"], origin)
+    other = World(7, 3, 1)
+    memory.spatial.enter("room")
+    memory.spatial.observe("", View((Cell(1, 0, "", True),)), None, origin=second)
+    other.act("forward")
+    memory.spatial.observe("", View((Cell(1, 0, "", True),)), "forward", origin=second)
+    memory.spatial.mark("lamp", second)
+    assert not memory.spatial.localized
+    renamed: dict[int, int] = {}
+    for _ in range(4):
+        other.act("right")
+        renamed |= memory.spatial.observe("", other.view(), "right", origin=second).renamed
+    assert memory.spatial.localized
+    assert renamed
+    db = memory.store.db
+    assert [row[0] for row in db.execute("SELECT DISTINCT map FROM places")] == ["room"]
+    lamp = db.execute("SELECT id FROM places WHERE label = 'lamp'").fetchone()[0]
+    sources = db.execute("SELECT DISTINCT source FROM provenance WHERE item_table = 'places' AND item_id = ?", (lamp,))
+    assert "second visit" in [row[0] for row in sources]
+    walked = db.execute("SELECT count(*) FROM edges WHERE dst = ? AND successes = 1", (lamp,)).fetchone()[0]
+    assert walked == 1
+    assert db.execute("SELECT count(*) FROM edges WHERE src NOT IN (SELECT id FROM places)").fetchone()[0] == 0
+    orphans = "SELECT count(*) FROM provenance WHERE item_table = 'places' AND item_id NOT IN (SELECT id FROM places)"
+    assert db.execute(orphans).fetchone()[0] == 0
+
+
+def test_a_visit_with_views_stays_on_its_map(memory: Memory, origin: Provenance) -> None:
+    world = World(4, 4, 0)
+    enter(memory, world, origin)
+    memory.spatial.observe("the end", None, "forward", origin=origin)
+    memory.spatial.mark("goal")
+    assert memory.spatial.pose == Pose(1, 0, 0)
+    assert "goal" in memory.spatial.goals()
+
+
+def test_an_action_that_often_leads_elsewhere_costs_more(memory: Memory, origin: Provenance) -> None:
+    spatial = memory.spatial
+    for end in ("pit", "pit", "pit", "treasure"):
+        spatial.enter("cave")
+        spatial.observe("mouth", None, None, origin=origin)
+        spatial.observe(end, None, "go", origin=origin)
+    spatial.mark("goal")
+    spatial.enter("cave")
+    spatial.observe("mouth", None, None, origin=origin)
+    assert spatial.plan("goal").cost == pytest.approx(5 / 2)

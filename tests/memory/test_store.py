@@ -103,3 +103,37 @@ def test_writers_do_not_wait_long_for_each_other(tmp_path: Path) -> None:
     assert first.meta("a") == "1"
     first.close()
     second.close()
+
+
+def test_an_inner_failure_undoes_only_itself(memory: Memory, origin: Provenance) -> None:
+    with memory.transaction():
+        memory.episodic.write("kept", origin=origin)
+        with pytest.raises(RuntimeError), memory.transaction():
+            memory.episodic.write("undone", origin=origin)
+            raise RuntimeError
+    assert [hit.trace.key for hit in memory.episodic.recall("undone", 5)] == ["kept"]
+
+
+def test_a_restored_database_does_not_take_a_later_cache(tmp_path: Path, origin: Provenance) -> None:
+    with Memory.open(tmp_path / "m", HashingEmbedder()) as memory:
+        memory.episodic.write("one", origin=origin)
+    before = (tmp_path / "m" / "memory.db").read_bytes()
+    with Memory.open(tmp_path / "m", HashingEmbedder()) as memory:
+        memory.episodic.write("old future", origin=origin)
+    (tmp_path / "m" / "memory.db").write_bytes(before)
+    memory = Memory.open(tmp_path / "m", HashingEmbedder())
+    memory.episodic.write("cats purr", origin=origin)
+    memory.store.close()  # as a killed process would: no new cache
+    with Memory.open(tmp_path / "m", HashingEmbedder()) as memory:
+        assert memory.episodic.recall("cats purr", 1)[0].trace.key == "cats purr"
+        assert memory.episodic.recall("old future", 1)[0].score < 0.99
+
+
+def test_an_unwritable_cache_does_not_keep_the_database_open(tmp_path: Path, origin: Provenance) -> None:
+    memory = Memory.open(tmp_path / "m", HashingEmbedder())
+    memory.episodic.write("one", origin=origin)
+    (tmp_path / "m" / "index").write_text("in the way")
+    memory.close()
+    memory.close()
+    with pytest.raises(sqlite3.ProgrammingError):
+        memory.store.db.execute("SELECT 1")

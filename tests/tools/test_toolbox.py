@@ -45,7 +45,7 @@ def test_results_are_typed(toolbox: Toolbox) -> None:
     assert toolbox.dispatch(call("double", x=4)) == ToolResult("ok", "8")
     assert toolbox.dispatch(call("refuse")) == ToolResult("failed", "the door is locked")
     assert toolbox.dispatch(call("crash")) == ToolResult("failed", "crash raised KeyError: 'no such thing'")
-    assert toolbox.dispatch(call("forward")) == ToolResult("ok", "", action=2)
+    assert toolbox.dispatch(call("forward")) == ToolResult.act(2)
 
 
 def test_bad_calls_say_what_was_expected(toolbox: Toolbox) -> None:
@@ -80,7 +80,7 @@ def test_names_are_unique_and_items_are_tools(toolbox: Toolbox) -> None:
 
 def test_answers_carry_the_words() -> None:
     box = Toolbox([answer_action(limit=5)])
-    assert box.dispatch(call("answer", text="Ada")) == ToolResult("ok", "", action="Ada")
+    assert box.dispatch(call("answer", text="Ada")) == ToolResult.act("Ada")
     assert box.dispatch(call("answer", text="too long")).status == "invalid"
 
 
@@ -111,3 +111,67 @@ def test_plugins_come_from_files_and_modules(tmp_path: Path) -> None:
         load("no_such_module")
     with pytest.raises(ToolSchemaError, match="holds no tool"):
         load("json")
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [(ToolResult("ok", 42), "text is int"), (ToolResult.ok("x", {1, 2}), "JSON can't carry")],  # type: ignore[arg-type]
+)
+def test_results_that_cant_be_logged_fail(result: ToolResult, message: str) -> None:
+    @tool
+    def odd() -> ToolResult:
+        """Give something odd."""
+        return result
+
+    got = Toolbox([odd]).dispatch(call("odd"))
+    assert got.status == "failed"
+    assert message in got.text
+
+
+def test_exit_in_a_tool_is_a_failure() -> None:
+    @tool
+    def leave() -> None:
+        """Exit."""
+        raise SystemExit(3)
+
+    assert Toolbox([leave]).dispatch(call("leave")) == ToolResult.failed("leave raised SystemExit: 3")
+
+
+def test_plugins_hide_no_module_and_their_errors_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "random.py"
+    file.write_text('from tools import tool\n\n@tool\ndef roll() -> int:\n    """Roll."""\n    return 4\n')
+    assert load(str(file))[0].name == "roll"
+    import random
+
+    assert hasattr(random, "Random")
+    file.write_text("1 / 0")
+    with pytest.raises(ToolSchemaError, match="ZeroDivisionError"):
+        load(str(file))
+
+
+def test_inherited_tools_are_offered() -> None:
+    from tools import MemoryTools
+    from tools.toolbox import tools_of
+
+    class Mine(MemoryTools):
+        @tool
+        def shout(self) -> str:
+            """Shout."""
+            return "hey"
+
+    from memory import HashingEmbedder, Memory
+
+    with Memory.open(None, HashingEmbedder()) as memory:
+        assert [t.name for t in tools_of(Mine(memory))][-1] == "shout"
+        assert "recall" in [t.name for t in Mine(memory).select()]
+
+
+def test_choices_that_would_be_refused_are_not_offered() -> None:
+    @tool(choices={"word": lambda: ["short", "x" * 200, ""]})
+    def pick(word: str) -> str:
+        """Pick."""
+        return word
+
+    offered = pick.offer()
+    assert offered is not None
+    assert offered.parameters["properties"]["word"]["enum"] == ["short"]
