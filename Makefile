@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_OPTIONS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit bench clean
+.PHONY: help setup demo test lint types unit coverage bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.runtime ## create .venv and install the pinned dependencies
 
@@ -28,6 +28,9 @@ types: $(VENV)/.dev ## mypy, strict
 
 unit: $(VENV)/.dev $(VENV)/.models ## pytest
 	$(BIN)/python -m pytest
+
+coverage: $(VENV)/.dev $(VENV)/.models ## pytest with branch coverage
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 bench: $(VENV)/.bench $(VENV)/.models ## seconds per step, beside smolagents on the same model
 	$(BIN)/python -m eval.bench.loop
