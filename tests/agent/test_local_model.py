@@ -160,7 +160,7 @@ def test_two_hundred_steps_are_well_formed_and_the_window_turns(model: LocalMode
 
 
 def test_sampling_is_seeded(model: LocalModel) -> None:
-    box = toolbox()
+    box = Toolbox(action_tools(ACTIONS))
     offer = box.offer()
     hot = model.config.model_copy(update={"temperature": 1.5})
     cold, model.config = model.config, hot
