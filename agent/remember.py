@@ -7,7 +7,7 @@ from agent.events import Wrote
 from memory import Memory, Provenance
 from memory.episodic import WriteGate
 from memory.relational import Tuple
-from memory.spatial import Sighting, View
+from memory.spatial import Sighting, View, place_name
 
 GOAL = "goal"
 
@@ -49,7 +49,7 @@ class Rememberer:
                 spatial.mark(GOAL, origin)
             facts = self._facts(sighting, origin)
             if sighting.renamed:
-                self.memory.episodic.move({f"place {a}": f"place {b}" for a, b in sighting.renamed.items()})
+                self.memory.episodic.move({place_name(a): place_name(b) for a, b in sighting.renamed.items()})
         events = []
         if sighting.place != before or sighting.relocalized or reward > 0:
             note = "recognised the map; " if sighting.relocalized else ""
@@ -64,8 +64,8 @@ class Rememberer:
     def _facts(self, sighting: Sighting, origin: Provenance) -> tuple[list[int], str] | None:
         graph = self.memory.relational
         for thing, place in sighting.vanished:
-            graph.retire(thing, "seen_at", f"place {place}", origin.time)
-        seen = [Tuple(thing, "seen_at", f"place {place}", origin) for thing, place in sighting.appeared]
+            graph.retire(thing, "seen_at", place_name(place), origin)
+        seen = [Tuple(thing, "seen_at", place_name(place), origin) for thing, place in sighting.appeared]
         if not seen:
             return None
         ids = graph.upsert(seen)
@@ -87,7 +87,11 @@ class Rememberer:
         )
         trace_id = self.memory.episodic.write(
             text,
-            {"who": "agent", "where": f"place {place}", "when": f"{self.episode} step {step}"},
+            {
+                "who": "agent",
+                "where": place_name(place) if place is not None else "",
+                "when": f"{self.episode} step {step}",
+            },
             origin=Provenance(self.source, self.episode, text),
             span_ref=f"{self.episode}/step{step}",
             tags=tags,

@@ -14,8 +14,16 @@ class InvalidItemError(StoreError, ValueError):
 
 
 class UnknownItemError(StoreError, LookupError):
-    """No row, place or label answers to that name."""
+    """No row, place, label or snapshot answers to that name."""
 
 
 class EmbedderError(StoreError, RuntimeError):
     """The sentence embedder is missing, or is not the one the memory was written with."""
+
+
+class StorageError(StoreError, OSError):
+    """The disk is full or failed, or another process holds the lock; nothing was changed."""
+
+
+class DamagedError(StoreError, ValueError):
+    """A snapshot or an export is not what its manifest says; nothing was changed."""

@@ -1,21 +1,31 @@
 """One memory is one directory: a database, and caches that can be rebuilt from it."""
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Self
+from time import time
+from typing import Any, Self
 
+from memory import forget as forgetting
+from memory import transfer, undo, verify
 from memory.embedding import Embedder, MiniLMEmbedder
-from memory.episodic import EpisodicStore
+from memory.episodic import EpisodicStore, RecallConfig, Retention
 from memory.errors import EmbedderError, NotAMemoryError
+from memory.forget import Forgotten, Selector
+from memory.provenance import Row
 from memory.relational import KG
-from memory.spatial import PlaceGraph
+from memory.snapshots import Snapshot, Snapshots
+from memory.spatial import MacroLib, PlaceGraph
 from memory.store import Store
+from memory.transfer import Imported
+from memory.undo import Undone
 from memory.vectors import VectorIndex
+from memory.verify import Report
 
 
 class Memory(AbstractContextManager["Memory"]):
-    """Episodic, relational and spatial memory over one SQLite file.
+    """Episodic, relational and spatial memory and macros over one SQLite file.
 
     Use :meth:`open`, as a context manager or with :meth:`close`.
 
@@ -23,9 +33,18 @@ class Memory(AbstractContextManager["Memory"]):
         episodic: What happened.
         relational: What is true.
         spatial: Where things are.
+        macros: What one has learnt to do.
+        snapshots: Whole copies, by name.
     """
 
-    def __init__(self, store: Store, embedder: Embedder, folder: Path | None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        embedder: Embedder,
+        folder: Path | None,
+        recall: RecallConfig | None = None,
+        retention: Retention | None = None,
+    ) -> None:
         written_with = store.meta("embedder")
         if written_with not in (None, embedder.name):
             raise EmbedderError(
@@ -38,23 +57,36 @@ class Memory(AbstractContextManager["Memory"]):
         self.embedder = embedder
         self.folder = folder
         self._index = VectorIndex(store, embedder.dim, folder and folder / "index")
-        self.episodic = EpisodicStore(store, embedder, self._index)
+        self.episodic = EpisodicStore(store, embedder, self._index, recall, retention)
         self.relational = KG(store)
         self.spatial = PlaceGraph(store)
+        self.macros = MacroLib(store)
+        self._scratch = None if folder else tempfile.TemporaryDirectory(prefix="hippo-")
+        self.snapshots = Snapshots(store, (folder or Path(self._scratch.name if self._scratch else "")) / "snapshots")
         self._closed = False
 
     @classmethod
-    def open(cls, path: str | Path | None = None, embedder: Embedder | None = None) -> Self:
+    def open(
+        cls,
+        path: str | Path | None = None,
+        embedder: Embedder | None = None,
+        *,
+        recall: RecallConfig | None = None,
+        retention: Retention | None = None,
+    ) -> Self:
         """Open the memory in directory ``path``, made if missing.
 
         Args:
             path: The directory; ``None`` keeps everything in main memory.
             embedder: Turns texts into vectors; all-MiniLM-L6-v2 by default, loaded at first use.
+            recall: How a cue finds traces.
+            retention: How long traces are kept, and how many; without limits by default.
 
         Raises:
             NotAMemoryError: A file is in the way, the directory holds something else, or a newer
                 release wrote it.
             EmbedderError: It was written with another embedder.
+            StorageError: It can't be written.
         """
         folder = None if path is None else Path(path)
         if folder is not None:
@@ -65,7 +97,7 @@ class Memory(AbstractContextManager["Memory"]):
             folder.mkdir(parents=True, exist_ok=True)
         store = Store(folder and folder / "memory.db")
         try:
-            return cls(store, embedder or MiniLMEmbedder(), folder)
+            return cls(store, embedder or MiniLMEmbedder(), folder, recall, retention)
         except BaseException:
             store.close()
             raise
@@ -77,8 +109,128 @@ class Memory(AbstractContextManager["Memory"]):
             yield
 
     def stats(self) -> dict[str, int]:
-        """Counts of traces, current facts and places."""
-        return {"traces": len(self.episodic), "facts": len(self.relational), "places": len(self.spatial)}
+        """Counts of traces, current facts, places and macros."""
+        return {
+            "traces": len(self.episodic),
+            "facts": len(self.relational),
+            "places": len(self.spatial),
+            "macros": len(self.macros),
+        }
+
+    def snapshot(self, reason: str = "") -> Snapshot:
+        """Copy the whole memory, consistently, while others go on writing.
+
+        Raises:
+            StorageError: No space; nothing is left behind.
+        """
+        return self.snapshots.create(reason)
+
+    def restore(self, name: str) -> Snapshot:
+        """Make everything what it was; returns the snapshot of the present that is taken first.
+
+        Raises:
+            UnknownItemError: There is no such snapshot.
+            DamagedError: It is not what was written; nothing was changed.
+            EmbedderError: It was written with another embedder; nothing was changed.
+        """
+        with self.snapshots.opened(name) as copy:
+            row = copy.execute("SELECT value FROM meta WHERE key = 'embedder'").fetchone()
+            if row is not None and row[0] != self.embedder.name:
+                raise EmbedderError(f"snapshot {name} was written with the embedder {row[0]!r}")
+        before = self.snapshots.create(f"before restoring {name}")
+        self.snapshots.restore(name)
+        return before
+
+    def forget(
+        self,
+        *,
+        source: str | None = None,
+        doc_id: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        rows: Sequence[Row] = (),
+        dry_run: bool = False,
+    ) -> Forgotten:
+        """Remove what came from somewhere and everything derived from it, in one transaction.
+
+        A snapshot is taken first, and :meth:`undo` brings back from it what went. Rows that others
+        said too stay, without what the forgotten origin contributed.
+
+        Args:
+            source: Exact source.
+            doc_id: Exact document or episode.
+            since: Only origins at this time or later, seconds since the epoch.
+            until: Only origins before this time.
+            rows: Only these rows, as ``[("traces", 12)]``.
+            dry_run: Tell what would go, and change nothing.
+
+        Raises:
+            InvalidItemError: Nothing is selected.
+            UnknownItemError: Nothing fits the selection.
+            StorageError: No space for the snapshot; nothing was forgotten.
+        """
+        selector = Selector(source, doc_id, since, until, tuple(rows))
+        with self.store.write() as db:
+            found = forgetting.preview(db, selector)
+            if dry_run:
+                return found
+            snapshot = self.snapshots.create(f"before forgetting {selector.json()}")
+            found = forgetting.forget(db, selector, snapshot.name, time())
+        self._settle()
+        return found
+
+    delete_by_provenance = forget
+
+    def undo(self, operation: int | None = None, *, dry_run: bool = False) -> Undone:
+        """Bring back what a forgetting took; what was written since stays.
+
+        Args:
+            operation: Its number; the last that was not undone by default.
+            dry_run: Tell what would come back, and change nothing.
+
+        Raises:
+            UnknownItemError: There is nothing to undo, or its snapshot is gone.
+            DamagedError: Its snapshot is not what was written; nothing was changed.
+        """
+        number, name = undo.find(self.store.db, operation)
+        with self.snapshots.opened(name) as old, suppress(_DryRun), self.store.write() as db:
+            done = undo.undo(db, old, number, self.relational.functional, time())
+            self.store.new_epoch()
+            if dry_run:
+                raise _DryRun
+        self._settle()
+        return done
+
+    def operations(self) -> list[dict[str, Any]]:
+        """Forgettings so far, newest first."""
+        with self.store.lock:
+            return undo.describe(self.store.db)
+
+    def verify(self) -> Report:
+        """Look for anything that is not as it should be: pages, references, vectors, origins, snapshots."""
+        return verify.verify(self.store, self._index, self.snapshots, self.relational.functional)
+
+    def export(self, path: str | Path) -> dict[str, int]:
+        """Write everything to a JSONL file, whole or not at all; returns the count of rows by table."""
+        return transfer.export(self.store, Path(path))
+
+    def import_(self, path: str | Path, *, dry_run: bool = False) -> Imported:
+        """Bring in what :meth:`export` wrote; what is there already is strengthened, not doubled.
+
+        Raises:
+            DamagedError: The file is not what was exported; nothing was changed.
+            EmbedderError: Its vectors are another embedder's.
+        """
+        done = transfer.import_(self.store, Path(path), self.relational.functional, dry_run)
+        self._settle()
+        return done
+
+    def _settle(self) -> None:
+        """After rows went or came in bulk: nothing of the old state stays in caches or in the log."""
+        self.store.invalidate()
+        with suppress(OSError):
+            self._index.save()
+        self.store.truncate_log()
 
     def close(self) -> None:
         """Write the index cache and close the database; a second call does nothing.
@@ -93,7 +245,13 @@ class Memory(AbstractContextManager["Memory"]):
                 self._index.save()
         finally:
             self.store.close()
+            if self._scratch is not None:
+                self._scratch.cleanup()
 
     def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
+
+
+class _DryRun(Exception):  # noqa: N818
+    """Ends a dry run; the transaction is undone."""

@@ -68,4 +68,115 @@ MIGRATIONS: tuple[str, ...] = (
         UNIQUE (src, dst, action)
     ) STRICT;
     """,
+    # 2: macros, artifacts, lineage, roles and contributions of origins, full text, replay, undo, the coarse index
+    """
+    CREATE TABLE macros(
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        signature TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        steps TEXT NOT NULL,
+        strength INTEGER NOT NULL DEFAULT 1
+    ) STRICT;
+
+    CREATE TABLE artifacts(
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind TEXT NOT NULL,
+        path TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        card TEXT NOT NULL,
+        weights BLOB,
+        UNIQUE (kind, sha256)
+    ) STRICT;
+
+    CREATE TABLE origins(
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        item_table TEXT NOT NULL
+            CHECK (item_table IN ('traces', 'facts', 'places', 'edges', 'macros', 'artifacts')),
+        item_id INTEGER NOT NULL,
+        role TEXT NOT NULL DEFAULT 'said' CHECK (role IN ('said', 'ended')),
+        source TEXT NOT NULL,
+        doc_id TEXT NOT NULL,
+        text_span TEXT NOT NULL,
+        time REAL NOT NULL,
+        conf REAL NOT NULL CHECK (conf BETWEEN 0 AND 1),
+        trust REAL NOT NULL CHECK (trust BETWEEN 0 AND 1),
+        said TEXT NOT NULL DEFAULT '{}'
+    ) STRICT;
+    INSERT INTO origins(id, item_table, item_id, source, doc_id, text_span, time, conf, trust)
+        SELECT id, item_table, item_id, source, doc_id, text_span, time, conf, trust FROM provenance;
+    DROP TABLE provenance;
+    ALTER TABLE origins RENAME TO provenance;
+    CREATE INDEX provenance_item ON provenance(item_table, item_id);
+    CREATE INDEX provenance_source ON provenance(source, doc_id);
+    CREATE INDEX provenance_time ON provenance(time);
+
+    CREATE TABLE lineage(
+        origin INTEGER NOT NULL REFERENCES provenance(id) ON DELETE CASCADE,
+        parent_table TEXT NOT NULL,
+        parent_id INTEGER NOT NULL,
+        PRIMARY KEY (origin, parent_table, parent_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX lineage_parent ON lineage(parent_table, parent_id);
+
+    ALTER TABLE traces ADD COLUMN time REAL NOT NULL DEFAULT 0;
+    UPDATE traces SET time = coalesce(
+        (SELECT max(time) FROM provenance WHERE item_table = 'traces' AND item_id = traces.id), 0);
+    CREATE INDEX traces_time ON traces(time);
+
+    ALTER TABLE facts ADD COLUMN superseded_by INTEGER;
+    CREATE INDEX facts_superseded ON facts(superseded_by) WHERE superseded_by IS NOT NULL;
+
+    CREATE TABLE removed(seq INTEGER PRIMARY KEY AUTOINCREMENT, trace_id INTEGER NOT NULL) STRICT;
+    CREATE TRIGGER traces_removed AFTER DELETE ON traces BEGIN INSERT INTO removed(trace_id) VALUES (old.id); END;
+
+    CREATE VIRTUAL TABLE traces_text USING fts5(
+        key, who, what, "where", "when", content = 'traces', content_rowid = 'id',
+        tokenize = 'porter unicode61 remove_diacritics 2', detail = 'column', columnsize = 0
+    );
+    INSERT INTO traces_text(traces_text) VALUES ('rebuild');
+    CREATE TRIGGER traces_text_insert AFTER INSERT ON traces BEGIN
+        INSERT INTO traces_text(rowid, key, who, what, "where", "when")
+        VALUES (new.id, new.key, new.who, new.what, new."where", new."when"); END;
+    CREATE TRIGGER traces_text_delete AFTER DELETE ON traces BEGIN
+        INSERT INTO traces_text(traces_text, rowid, key, who, what, "where", "when")
+        VALUES ('delete', old.id, old.key, old.who, old.what, old."where", old."when"); END;
+    CREATE TRIGGER traces_text_update AFTER UPDATE OF key, who, what, "where", "when" ON traces BEGIN
+        INSERT INTO traces_text(traces_text, rowid, key, who, what, "where", "when")
+        VALUES ('delete', old.id, old.key, old.who, old.what, old."where", old."when");
+        INSERT INTO traces_text(rowid, key, who, what, "where", "when")
+        VALUES (new.id, new.key, new.who, new.what, new."where", new."when"); END;
+
+    CREATE TABLE replay(
+        trace_id INTEGER PRIMARY KEY REFERENCES traces(id) ON DELETE CASCADE,
+        diversity_sig INTEGER NOT NULL,
+        replays INTEGER NOT NULL DEFAULT 0,
+        last_draw INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+
+    CREATE TABLE operations(
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind TEXT NOT NULL,
+        time REAL NOT NULL,
+        detail TEXT NOT NULL,
+        snapshot TEXT NOT NULL,
+        undone REAL
+    ) STRICT;
+    CREATE TABLE touched(
+        operation INTEGER NOT NULL REFERENCES operations(id) ON DELETE CASCADE,
+        item_table TEXT NOT NULL,
+        item_id INTEGER NOT NULL,
+        after TEXT NOT NULL,
+        PRIMARY KEY (operation, item_table, item_id)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE coarse(
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        trained_on INTEGER NOT NULL,
+        nprobe INTEGER NOT NULL,
+        centroids BLOB NOT NULL
+    ) STRICT;
+
+    INSERT OR REPLACE INTO meta VALUES ('epoch', lower(hex(randomblob(16))));
+    DELETE FROM meta WHERE key = 'generation';
+    """,
 )

@@ -1,11 +1,31 @@
-"""Where a remembered thing came from."""
+"""Where a remembered thing came from: its origins, what each contributed, and its lineage."""
 
+import json
 import math
 import sqlite3
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from time import time
+from typing import Any, Literal
 
 from memory.errors import InvalidItemError
+
+Row = tuple[str, int]
+"""A row of any store: its table and id."""
+
+Role = Literal["said", "ended"]
+
+TABLES = ("places", "edges", "traces", "facts", "macros", "artifacts")
+"""Tables whose rows have origins, parents before those that refer to them."""
+
+COUNTERS = ("n", "visits", "tries", "successes")
+"""Contributions that add up; ``n`` counts how often an origin said the same."""
+
+GREATEST = ("salience", "pinned")
+"""Contributions of which the greatest counts; of all others the latest does."""
+
+BY_HAND = "user"
+"""Source of what is written without naming one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +38,9 @@ class Provenance:
         text_span: The words, or a pointer to them.
         time: Seconds since the epoch.
         conf: Confidence that the row says what the span says, in [0, 1].
-        trust: Trust in the source, in [0, 1].
+        trust: Trust in the source, in [0, 1]. When read back: the least over its lineage.
+        derived_from: Rows it was derived from, as ``("traces", 12)``. What is forgotten takes what
+            was derived from it along.
     """
 
     source: str
@@ -27,12 +49,14 @@ class Provenance:
     time: float = field(default_factory=time)
     conf: float = 1.0
     trust: float = 1.0
+    derived_from: tuple[Row, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the ranges.
 
         Raises:
-            InvalidItemError: An empty source, a time that is not finite, or a confidence or trust outside [0, 1].
+            InvalidItemError: An empty source, a time that is not finite, a confidence or trust outside
+                [0, 1], or a parent in no table of this memory.
         """
         if not self.source:
             raise InvalidItemError("provenance needs a source (who said it), got an empty string")
@@ -41,30 +65,151 @@ class Provenance:
         for name, value in (("conf", self.conf), ("trust", self.trust)):
             if not 0.0 <= value <= 1.0:
                 raise InvalidItemError(f"provenance.{name} must be in [0, 1], got {value}")
+        for table, _ in self.derived_from:
+            if table not in TABLES:
+                raise InvalidItemError(f"derived_from names table {table!r}, expected one of {', '.join(TABLES)}")
 
 
-def add(db: sqlite3.Connection, table: str, row_id: int, origin: Provenance) -> None:
-    """Attach ``origin`` to one row; called inside the transaction that writes the row."""
-    db.execute(
-        "INSERT INTO provenance(item_table, item_id, source, doc_id, text_span, time, conf, trust)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (table, row_id, origin.source, origin.doc_id, origin.text_span, origin.time, origin.conf, origin.trust),
+def origin_of(origin: Provenance | str | None) -> Provenance:
+    """``origin`` itself, or one made from a source's name; ``None`` stands for the user."""
+    return origin if isinstance(origin, Provenance) else Provenance(origin or BY_HAND)
+
+
+def wordless(origin: Provenance) -> Provenance:
+    """The origin without its words: what it contributes is counted in one row a document."""
+    return replace(origin, text_span="")
+
+
+def add(
+    db: sqlite3.Connection,
+    row: Row,
+    origin: Provenance,
+    said: Mapping[str, Any] | None = None,
+    *,
+    role: Role = "said",
+    fresh: bool = False,
+) -> None:
+    """Attach ``origin`` to one row; called inside the transaction that writes the row.
+
+    An origin that said the same before (source, document, words) is counted instead of repeated.
+
+    Args:
+        db: The connection.
+        row: The row.
+        origin: Where it came from.
+        said: What this origin contributed, so that the row can do without it later.
+        role: ``"ended"`` for who ended a fact's validity.
+        fresh: The row was just made and has no origin yet.
+
+    Raises:
+        InvalidItemError: A parent in ``derived_from`` does not exist.
+    """
+    said = {"n": 1, **(said or {})}
+    for table, parent in origin.derived_from:
+        if db.execute(f"SELECT 1 FROM {table} WHERE id = ?", (parent,)).fetchone() is None:
+            raise InvalidItemError(f"derived_from names row {parent} of {table}, which does not exist")
+    key = (*row, role, origin.source, origin.doc_id, origin.text_span)
+    before = None if fresh else _same(db, key, origin.derived_from)
+    if before is not None:
+        db.execute(
+            "UPDATE provenance SET said = ?, time = max(time, ?), conf = max(conf, ?) WHERE id = ?",
+            (json.dumps(together(json.loads(before[1]), said)), origin.time, origin.conf, before[0]),
+        )
+        return
+    cursor = db.execute(
+        "INSERT INTO provenance(item_table, item_id, role, source, doc_id, text_span, time, conf, trust, said)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*key, origin.time, origin.conf, origin.trust, json.dumps(said)),
     )
+    if origin.derived_from:
+        db.executemany(
+            "INSERT OR IGNORE INTO lineage(origin, parent_table, parent_id) VALUES (?, ?, ?)",
+            [(cursor.lastrowid, *parent) for parent in origin.derived_from],
+        )
+
+
+def _same(db: sqlite3.Connection, key: tuple[Any, ...], parents: Collection[Row]) -> tuple[int, str] | None:
+    rows = db.execute(
+        "SELECT id, said FROM provenance WHERE item_table = ? AND item_id = ? AND role = ?"
+        " AND source = ? AND doc_id = ? AND text_span = ?",
+        key,
+    )
+    for origin_id, said in rows.fetchall():
+        known = db.execute("SELECT parent_table, parent_id FROM lineage WHERE origin = ?", (origin_id,))
+        if set(known.fetchall()) == set(parents):
+            return origin_id, said
+    return None
+
+
+def together(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """What an origin said before and now, as one contribution."""
+    merged = {**old, **new}
+    for name in COUNTERS:
+        if name in old and name in new:
+            merged[name] = old[name] + new[name]
+    for name in GREATEST:
+        if name in old and name in new:
+            merged[name] = max(old[name], new[name])
+    return merged
 
 
 def of(db: sqlite3.Connection, table: str, row_id: int) -> tuple[Provenance, ...]:
-    """Every origin of one row, oldest first."""
+    """Every origin that said one row, oldest first, with its effective trust."""
+    return of_many(db, table, [row_id]).get(row_id, ())
+
+
+def of_many(db: sqlite3.Connection, table: str, row_ids: Iterable[int]) -> dict[int, tuple[Provenance, ...]]:
+    """Origins of several rows of one table, by row."""
     rows = db.execute(
-        "SELECT source, doc_id, text_span, time, conf, trust FROM provenance"
-        " WHERE item_table = ? AND item_id = ? ORDER BY id",
-        (table, row_id),
+        "SELECT p.item_id, p.source, p.doc_id, p.text_span, p.time, p.conf, p.trust,"
+        " (SELECT json_group_array(json_array(parent_table, parent_id)) FROM lineage WHERE origin = p.id)"
+        " FROM provenance p WHERE p.item_table = ? AND p.role = 'said'"
+        " AND p.item_id IN (SELECT value FROM json_each(?)) ORDER BY p.id",
+        (table, json.dumps(list(row_ids))),
     )
-    return tuple(Provenance(*row) for row in rows)
+    found: dict[int, list[Provenance]] = {}
+    for row_id, *values, lineage in rows.fetchall():
+        origin = Provenance(*values)
+        if lineage != "[]":
+            parents = tuple((parent[0], parent[1]) for parent in json.loads(lineage))
+            least = min([origin.trust, *(trust(db, parent, {(table, row_id)}) for parent in parents)])
+            origin = replace(origin, derived_from=parents, trust=least)
+        found.setdefault(row_id, []).append(origin)
+    return {row_id: tuple(origins) for row_id, origins in found.items()}
+
+
+def trust(db: sqlite3.Connection, row: Row, seen: Collection[Row] = ()) -> float:
+    """Trust in one row: that of its best origin, each the minimum over its own lineage.
+
+    A row of which nothing is known any more has trust 0.
+    """
+    if row in seen:
+        return 1.0
+    best = 0.0
+    origins = db.execute(
+        "SELECT id, trust FROM provenance WHERE item_table = ? AND item_id = ? AND role = 'said'", row
+    ).fetchall()
+    for origin_id, own in origins:
+        parents = db.execute("SELECT parent_table, parent_id FROM lineage WHERE origin = ?", (origin_id,)).fetchall()
+        best = max(best, min([own, *(trust(db, parent, {*seen, row}) for parent in parents)]))
+    return best
 
 
 def repoint(db: sqlite3.Connection, table: str, old: int, new: int) -> None:
-    """Give one row's origins to another, when the two become one."""
-    db.execute(
-        "UPDATE provenance SET item_id = ? WHERE item_table = ? AND item_id = ?",
-        (new, table, old),
-    )
+    """Give one row's origins and descendants to another, when the two become one."""
+    db.execute("UPDATE provenance SET item_id = ? WHERE item_table = ? AND item_id = ?", (new, table, old))
+    db.execute("UPDATE OR IGNORE lineage SET parent_id = ? WHERE parent_table = ? AND parent_id = ?", (new, table, old))
+    db.execute("DELETE FROM lineage WHERE parent_table = ? AND parent_id = ?", (table, old))
+
+
+def release(db: sqlite3.Connection, table: str, row_id: int) -> None:
+    """Drop the origins of a row that is gone.
+
+    Where something was derived from it they stay, without their words, so that forgetting a source
+    still reaches what came from it.
+    """
+    parent = "SELECT 1 FROM lineage WHERE parent_table = ? AND parent_id = ? LIMIT 1"
+    if db.execute(parent, (table, row_id)).fetchone():
+        db.execute("UPDATE provenance SET text_span = '' WHERE item_table = ? AND item_id = ?", (table, row_id))
+    else:
+        db.execute("DELETE FROM provenance WHERE item_table = ? AND item_id = ?", (table, row_id))

@@ -6,25 +6,43 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from memory.errors import NotAMemoryError
+from memory.errors import NotAMemoryError, StorageError
 from memory.migrations import MIGRATIONS
+
+WAL_LIMIT = 64 * 2**20
+"""Bytes that the write-ahead log keeps on disk after it was copied into the database."""
+
+BUSY_SECONDS = 60.0
+"""How long a writer waits for another process."""
+
+_DISK = {
+    sqlite3.SQLITE_FULL: "no space left",
+    sqlite3.SQLITE_IOERR: "the disk failed or is full",
+    sqlite3.SQLITE_BUSY: f"another process held the lock for {BUSY_SECONDS:.0f} s",
+    sqlite3.SQLITE_READONLY: "it may not be written",
+    sqlite3.SQLITE_CANTOPEN: "a file beside it could not be made",
+}
 
 
 class Store(AbstractContextManager["Store"]):
     """A SQLite database with short write transactions, shared by threads and processes.
 
     Durability: WAL with ``synchronous=FULL``, so a write that returned survives a crash of the
-    process or the machine. Writers take the lock at the start (``BEGIN IMMEDIATE``).
+    process or the machine. Writers take the lock at the start (``BEGIN IMMEDIATE``). The log is
+    copied into the database every 1,000 pages and cut back to 64 MiB. Deleted content is
+    overwritten (``secure_delete``).
 
     Attributes:
         lock: Held while writing, and by whoever reads into a cache in main memory.
-        rollbacks: How many transactions were undone.
+        rollbacks: How often caches in main memory lost their ground: a transaction was undone, or
+            rows were removed or restored in bulk.
 
     Args:
         path: Database file, made if missing; ``None`` keeps it in main memory.
 
     Raises:
         NotAMemoryError: The file is not such a database, or a newer version wrote it.
+        StorageError: The disk is full, or the file can't be written.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -32,21 +50,25 @@ class Store(AbstractContextManager["Store"]):
         self.rollbacks = 0
         self.lock = threading.RLock()
         self._depth = 0
-        self.db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=30.0)
+        with storage_errors(path):
+            self.db = connect(path)
         try:
-            self.db.execute("PRAGMA journal_mode = WAL")
-            self.db.execute("PRAGMA synchronous = FULL")
-            self.db.execute("PRAGMA foreign_keys = ON")
-            self._migrate()
+            with storage_errors(path):
+                self.db.execute("PRAGMA journal_mode = WAL")
+                self.db.execute("PRAGMA synchronous = FULL")
+                self.db.execute("PRAGMA foreign_keys = ON")
+                self.db.execute("PRAGMA secure_delete = ON")
+                self.db.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT}")
+                self._migrate()
         except sqlite3.DatabaseError as error:
             self.db.close()
             raise NotAMemoryError(f"{path} is not a memory database: {error}") from error
-        except NotAMemoryError:
+        except BaseException:
             self.db.close()
             raise
 
     def _migrate(self) -> None:
-        version = self._version()
+        version = self.version
         if version > len(MIGRATIONS):
             raise NotAMemoryError(
                 f"{self.path} has schema version {version}, this release knows up to "
@@ -55,19 +77,24 @@ class Store(AbstractContextManager["Store"]):
         if version == len(MIGRATIONS):
             return
         with self.write():
-            for number, script in enumerate(MIGRATIONS[self._version() :], start=self._version() + 1):
-                for statement in script.split(";\n"):
-                    if statement.strip():
-                        self.db.execute(statement)
+            for number, script in enumerate(MIGRATIONS[self.version :], start=self.version + 1):
+                for statement in _statements(script):
+                    self.db.execute(statement)
                 self.db.execute(f"PRAGMA user_version = {number}")
 
-    def _version(self) -> int:
+    @property
+    def version(self) -> int:
+        """Number of the newest migration that was applied."""
         return int(self.db.execute("PRAGMA user_version").fetchone()[0])
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """One atomic change; an inner ``write`` is atomic by itself and commits with the outer one."""
-        with self.lock:
+        """One atomic change; an inner ``write`` is atomic by itself and commits with the outer one.
+
+        Raises:
+            StorageError: The disk is full or failed, or the lock could not be had.
+        """
+        with self.lock, storage_errors(self.path):
             name = f"level_{self._depth}"
             self.db.execute(f"SAVEPOINT {name}" if self._depth else "BEGIN IMMEDIATE")
             self._depth += 1
@@ -87,6 +114,11 @@ class Store(AbstractContextManager["Store"]):
                 self._depth -= 1
 
     @property
+    def in_transaction(self) -> bool:
+        """Whether a change of ours is under way and may still be undone."""
+        return self._depth > 0
+
+    @property
     def stamp(self) -> tuple[int, int]:
         """Changes when another process wrote, or a transaction of ours was undone.
 
@@ -95,18 +127,22 @@ class Store(AbstractContextManager["Store"]):
         with self.lock:
             return int(self.db.execute("PRAGMA data_version").fetchone()[0]), self.rollbacks
 
+    def invalidate(self) -> None:
+        """Make every cache in main memory read its rows again."""
+        self.rollbacks += 1
+
     @property
-    def generation(self) -> str:
-        """Name of the state of the vectors; a cache file that bears another is stale.
+    def epoch(self) -> str:
+        """Name of the stretch in which row ids only grow; caches from another one are void.
 
-        It is random, not a count: a database that was restored and then changed must not look like
-        the one that a later cache was made from.
+        It is random, not a count: a database that was restored must not look like its own future.
         """
-        return self.meta("generation") or ""
+        return self.meta("epoch") or ""
 
-    def bump(self) -> None:
-        """Name a new state of the vectors, inside the transaction that changes them."""
-        self.db.execute("UPDATE meta SET value = lower(hex(randomblob(16))) WHERE key = 'generation'")
+    def new_epoch(self) -> None:
+        """Begin another epoch, inside the transaction that brings old ids back."""
+        self.db.execute("UPDATE meta SET value = lower(hex(randomblob(16))) WHERE key = 'epoch'")
+        self.db.execute("DELETE FROM removed")
 
     def meta(self, key: str) -> str | None:
         """One remembered setting, or ``None``."""
@@ -119,6 +155,11 @@ class Store(AbstractContextManager["Store"]):
         with self.write() as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
+    def truncate_log(self) -> None:
+        """Copy the write-ahead log into the database and empty it, if no reader is in the way."""
+        with self.lock:
+            self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
     def close(self) -> None:
         """Close the connection; what was committed stays."""
         with self.lock:
@@ -127,3 +168,33 @@ class Store(AbstractContextManager["Store"]):
     def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
+
+
+def connect(path: Path | None) -> sqlite3.Connection:
+    """A connection in autocommit mode that threads may share; transactions are begun by hand."""
+    return sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
+
+
+@contextmanager
+def storage_errors(path: Path | None) -> Iterator[None]:
+    """Say what is wrong with the disk in place of SQLite's words."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code not in _DISK:
+            raise
+        raise StorageError(
+            f"{path or 'the memory'}: {_DISK[code]} ({error}); nothing of this change was kept, "
+            "earlier ones are safe: make room and try again"
+        ) from error
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a migration; a trigger's inner semicolons don't end it."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -1,9 +1,12 @@
 """Nearest-neighbour search over the vectors in SQLite; the FAISS file is only a cache."""
 
 import hashlib
+import io
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +14,39 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from memory import coarse
 from memory.errors import InvalidItemError
 from memory.store import Store
 
+Vectors = NDArray[np.float32]
+CHUNK = 65_536
+KEEP_REMOVED = 10_000
+"""How many removals are remembered for processes whose index lags behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How much of the database an index holds.
+
+    Attributes:
+        epoch: The stretch of growing ids it belongs to.
+        trained_on: Rows that the coarse quantizer was trained on; 0 for exact search.
+        last_id: Greatest id taken in.
+        last_removed: Latest removal taken in.
+    """
+
+    epoch: str = ""
+    trained_on: int = 0
+    last_id: int = 0
+    last_removed: int = 0
+
 
 class VectorIndex:
-    """Exact inner-product search over ``traces.vector``, rebuilt from SQLite when in doubt.
+    """Inner-product search over ``traces.vector``, kept level with SQLite as rows come and go.
+
+    Up to :data:`coarse.FLAT_LIMIT` rows the search is exact. Above, an inverted file
+    (``IndexIVFScalarQuantizer``, 16-bit) whose centroids lie in the database, so that an index
+    built anew gives the same answers; how many lists a search probes is calibrated on the data.
 
     Args:
         store: The database that owns the vectors.
@@ -28,8 +58,14 @@ class VectorIndex:
         self.store = store
         self.dim = dim
         self.file = None if folder is None else folder / "traces.faiss"
-        self._stamp: tuple[int, int] | None = None
+        self.loaded = ""  # what the last look at the cache file found
         self._index: Any = None
+        self._state = State()
+        self._saved: State | None = None
+        self._look: tuple[tuple[int, int], int] | None = None
+        self._rollbacks = store.rollbacks
+        self._unsure: list[tuple[bool, NDArray[np.int64], Vectors]] = []
+        self._sure = State()
 
     def __len__(self) -> int:
         """Count of vectors."""
@@ -37,7 +73,13 @@ class VectorIndex:
             self.sync()
             return int(self._index.ntotal)
 
-    def search(self, vector: NDArray[np.float32], k: int) -> list[tuple[int, float]]:
+    def ids(self) -> NDArray[np.int64]:
+        """Ids in the index, ascending."""
+        with self.store.lock:
+            self.sync()
+            return np.sort(coarse.ids_of(self._index))
+
+    def search(self, vector: Vectors, k: int) -> list[tuple[int, float]]:
         """The ``k`` nearest rows as ``(id, cosine)``, best first; fewer if there are fewer.
 
         Args:
@@ -55,9 +97,9 @@ class VectorIndex:
             if self._index.ntotal == 0:
                 return []
             scores, ids = self._index.search(query[None], min(k, self._index.ntotal))
-        return [(int(i), float(s)) for i, s in zip(ids[0], scores[0], strict=True) if i >= 0]
+        return [(i, s) for i, s in zip(ids[0].tolist(), scores[0].tolist(), strict=True) if i >= 0]
 
-    def check(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    def check(self, vector: Vectors) -> Vectors:
         """Return ``vector`` as float32, or say what is wrong with it."""
         checked = np.asarray(vector, np.float32)
         if checked.shape != (self.dim,):
@@ -66,68 +108,168 @@ class VectorIndex:
             raise InvalidItemError("vector has values that are not finite")
         return checked
 
-    def add(self, row_id: int, vector: NDArray[np.float32]) -> None:
-        """Add one row that was just written to SQLite; ``sync`` came before the row was written."""
-        self._index.add_with_ids(vector[None], np.array([row_id], np.int64))
-
-    def remove(self, row_id: int) -> None:
-        """Remove one row that was just deleted from SQLite; ``sync`` came before."""
-        self._index.remove_ids(np.array([row_id], np.int64))
+    @property
+    def bare(self) -> Any:
+        """The FAISS index itself, for measuring; it goes stale with the next write."""
+        with self.store.lock:
+            self.sync()
+            return self._index
 
     def sync(self) -> None:
-        """Take in what other processes wrote, or what was rolled back, since the last look."""
-        stamp = self.store.stamp
-        if self._index is not None and stamp == self._stamp:
+        """Take in what was written, removed or rolled back since the last look."""
+        look = (self.store.stamp, self.store.db.total_changes)
+        if self._index is not None and look == self._look:
             return
-        self._index = (self._load() if self._index is None else None) or self._rebuild()
-        self._stamp = stamp
+        if self._index is None:
+            self._load()
+        if self.store.rollbacks != self._rollbacks:
+            self._revert()
+        elif not self.store.in_transaction:
+            self._unsure.clear()
+        if not self._unsure:
+            self._sure = self._state
+        if not self._catch_up():
+            self._rebuild()
+        self._train_if_grown()
+        self._look = (self.store.stamp, self.store.db.total_changes)
 
-    def _rebuild(self) -> Any:
-        index = faiss.IndexIDMap2(faiss.IndexFlatIP(self.dim))
-        rows = self.store.db.execute("SELECT id, vector FROM traces ORDER BY id").fetchall()
-        if rows:
-            vectors = np.stack([np.frombuffer(blob, np.float32) for _, blob in rows])
-            index.add_with_ids(vectors, np.array([row[0] for row in rows], np.int64))
-        return index
+    def _truth(self) -> tuple[State, int]:
+        """What the database holds now, and the first removal that it still remembers."""
+        row = self.store.db.execute(
+            "SELECT (SELECT value FROM meta WHERE key = 'epoch'),"
+            " coalesce((SELECT trained_on FROM coarse), 0),"
+            " coalesce((SELECT max(id) FROM traces), 0),"
+            " coalesce((SELECT max(seq) FROM removed), 0),"
+            " coalesce((SELECT min(seq) FROM removed), 0)"
+        ).fetchone()
+        return State(*row[:4]), row[4]
 
-    def _load(self) -> Any:
-        """The cached index, or ``None`` when it is missing, damaged or of another generation."""
-        if self.file is None:
-            return None
-        try:
-            manifest = json.loads(self.file.with_suffix(".json").read_text())
-            data = self.file.read_bytes()
-            fits = (
-                manifest["sha256"] == hashlib.sha256(data).hexdigest()
-                and manifest["generation"] == self.store.generation
-                and manifest["dim"] == self.dim
+    def _catch_up(self) -> bool:
+        """Apply removals, then additions; false when the index can't be brought level that way."""
+        truth, first_removed = self._truth()
+        here = self._state
+        if (truth.epoch, truth.trained_on) != (here.epoch, here.trained_on) or here.last_removed > truth.last_removed:
+            return False
+        if truth.last_removed > here.last_removed:
+            if here.last_removed < first_removed - 1:
+                return False
+            gone = self.store.db.execute(
+                "SELECT trace_id FROM removed WHERE seq > ? AND trace_id <= ?", (here.last_removed, here.last_id)
             )
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        if not fits:
-            return None
-        index = faiss.deserialize_index(np.frombuffer(data, np.uint8))
-        count = self.store.db.execute("SELECT count(*) FROM traces").fetchone()[0]
-        return index if index.ntotal == count else None
+            self._drop(np.array([row[0] for row in gone.fetchall()], np.int64))
+        for ids, vectors in self._rows(here.last_id):
+            self._index.add_with_ids(vectors, ids)
+            if self.store.in_transaction:
+                self._unsure.append((True, ids, vectors))
+        self._state = State(truth.epoch, truth.trained_on, max(truth.last_id, here.last_id), truth.last_removed)
+        return True
+
+    def _drop(self, ids: NDArray[np.int64]) -> None:
+        if not len(ids):
+            return
+        if self.store.in_transaction:
+            self._unsure.append((False, ids, np.stack([self._index.reconstruct(int(i)) for i in ids])))
+        coarse.remove(self._index, ids)
+
+    def _revert(self) -> None:
+        """Undo what was taken in during a transaction that was rolled back."""
+        for added, ids, vectors in reversed(self._unsure):
+            if added:
+                coarse.remove(self._index, ids)
+            else:
+                self._index.add_with_ids(vectors, ids)
+        if self._unsure:
+            self._unsure.clear()
+            self._state = self._sure
+        self._rollbacks = self.store.rollbacks
+
+    def _rows(self, after: int) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
+        """Ids and vectors of rows with greater ids, in chunks."""
+        rows = self.store.db.execute("SELECT id, vector FROM traces WHERE id > ? ORDER BY id", (after,))
+        while chunk := rows.fetchmany(CHUNK):
+            ids = np.array([row[0] for row in chunk], np.int64)
+            yield ids, np.frombuffer(b"".join(row[1] for row in chunk), np.float32).reshape(len(chunk), self.dim)
+
+    def _rebuild(self) -> None:
+        self._index = coarse.make(self.store.db, self.dim)
+        self._state = State(*asdict(self._truth()[0]).values())
+        self._unsure.clear()
+        for ids, vectors in self._rows(0):
+            self._index.add_with_ids(vectors, ids)
+        if self.store.in_transaction:  # it may hold rows that a rollback takes back
+            self._sure = State()
+            self._unsure.append((True, np.zeros(0, np.int64), np.zeros((0, self.dim), np.float32)))
+
+    def _train_if_grown(self) -> None:
+        count = int(self._index.ntotal)
+        if self.store.in_transaction or not coarse.outgrown(count, self._state.trained_on):
+            return
+        with self.store.write() as db:
+            if self._catch_up():
+                coarse.train(db, self.dim, count, self._state.last_id)
+        self._rebuild()
+        coarse.calibrate(self.store, self._index)
+
+    def _load(self) -> None:
+        """Take the cached index, if it is whole and an ancestor of the database as it is now."""
+        self._index = coarse.make(self.store.db, self.dim)
+        self._state, self.loaded = State(), "missing"
+        if self.file is None or not self.file.is_file():
+            return
+        self.loaded = "stale or damaged"
+        known = json.loads(self.store.meta("cache") or "{}")
+        try:
+            with self.file.open("rb") as file:
+                data = _bytes_if(file, known.get("sha256"))
+        except OSError:
+            return
+        if data is None or known["dim"] != self.dim:
+            return
+        self._index = faiss.deserialize_index(data)
+        coarse.tune(self.store.db, self._index)
+        self._state = self._saved = State(**known["state"])
+        self.loaded = "whole"
 
     def save(self) -> None:
-        """Write the cache file, atomically; a reader sees the old one or the new one."""
+        """Write the cache file; its hash goes into the database, and nothing else is believed."""
         if self.file is None or self._index is None:
             return
-        with self.store.write():  # nobody may write between reading the rows and their generation
+        with self.store.write() as db:  # nobody may write between reading the rows and naming their state
             self.sync()
-            data = faiss.serialize_index(self._index).tobytes()
-            generation = self.store.generation
-        manifest = {"sha256": hashlib.sha256(data).hexdigest(), "generation": generation, "dim": self.dim}
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        _replace(self.file, data)
-        _replace(self.file.with_suffix(".json"), json.dumps(manifest).encode())
+            if self._state == self._saved:
+                return
+            data = faiss.serialize_index(self._index)
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            _replace(self.file, data)
+            known = {"sha256": hashlib.sha256(data.data).hexdigest(), "dim": self.dim, "state": asdict(self._state)}
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('cache', ?)", (json.dumps(known),))
+            db.execute("DELETE FROM removed WHERE seq <= ?", (self._state.last_removed - KEEP_REMOVED,))
+            self._saved = self._state
+
+    def discard(self) -> None:
+        """Forget the cache file and what is in main memory."""
+        self._index, self._saved, self._look = None, None, None
+        self._unsure.clear()
+        if self.file is not None:
+            self.file.unlink(missing_ok=True)
 
 
-def _replace(path: Path, data: bytes) -> None:
+def _bytes_if(file: io.BufferedReader, sha256: str | None) -> NDArray[np.uint8] | None:
+    """What ``file`` holds, if that has this hash."""
+    data = np.empty(os.fstat(file.fileno()).st_size, np.uint8)
+    if file.readinto(data.data) != len(data) or hashlib.sha256(data.data).hexdigest() != sha256:
+        return None
+    return data
+
+
+def _replace(path: Path, data: NDArray[np.uint8]) -> None:
     descriptor, name = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(name).replace(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data.data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,92 +1,78 @@
-"""What happened: traces, written once, recalled by similarity."""
+"""What happened: traces, written once, recalled from partial cues."""
 
-import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from time import time as now
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memory import provenance
 from memory.embedding import Embedder
+from memory.episodic.recall import Cue, Recall, RecallConfig, Searcher
+from memory.episodic.replay import ReplayQueue
+from memory.episodic.retention import Retention
+from memory.episodic.trace import SLOTS, Event, Slot, Trace, digest, read
 from memory.errors import InvalidItemError, UnknownItemError
 from memory.provenance import Provenance
 from memory.store import Store
 from memory.vectors import VectorIndex
 
-Slot = Literal["who", "what", "where", "when"]
-SLOTS: tuple[Slot, ...] = ("who", "what", "where", "when")
+Vectors = NDArray[np.float32]
 
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """One remembered event.
-
-    Attributes:
-        id: Row in ``traces``.
-        key: The text by which it is found.
-        entity_slots: ``who``, ``what``, ``where``, ``when``; an absent one is an empty string.
-        tokens_span_ref: Pointer to where the words stand in a log, for example ``"ep3/step12"``.
-        state_sketch: Short description of the state it was seen in.
-        salience_tags: Why it was kept, for example ``("reward",)``.
-        salience: Score of the write gate when it was written.
-        pinned: Kept on purpose.
-        strength: How many times the same event was written.
-        provenance: Origins, oldest first.
-    """
-
-    id: int
-    key: str
-    entity_slots: Mapping[Slot, str]
-    tokens_span_ref: str
-    state_sketch: str
-    salience_tags: tuple[str, ...]
-    salience: float
-    pinned: bool
-    strength: int
-    provenance: tuple[Provenance, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Recall:
-    """A trace and its cosine similarity to the cue."""
-
-    trace: Trace
-    score: float
+_INSERT = (
+    'INSERT INTO traces(hash, key, vector, who, what, "where", "when", state_sketch,'
+    " salience_tags, span_ref, salience, pinned, time) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
+)
 
 
 class EpisodicStore:
-    """Traces in SQLite, found through an exact FAISS index of their embedded keys.
+    """Traces in SQLite, found by similarity of embedded keys and by shared words.
 
     Args:
         store: The database.
         embedder: Turns keys and cues into vectors.
         index: The index over ``traces.vector``.
+        recall: How a cue finds traces.
+        retention: What is kept, and how long.
+
+    Attributes:
+        replay: The queue that offline learning draws from.
     """
 
-    def __init__(self, store: Store, embedder: Embedder, index: VectorIndex) -> None:
+    def __init__(
+        self,
+        store: Store,
+        embedder: Embedder,
+        index: VectorIndex,
+        recall: RecallConfig | None = None,
+        retention: Retention | None = None,
+    ) -> None:
         self.store = store
         self.embedder = embedder
         self.index = index
+        self.retention = retention or Retention()
+        self.replay = ReplayQueue(store)
+        self._searcher = Searcher(store, embedder, index, recall or RecallConfig())
 
     def __len__(self) -> int:
         """Count of traces."""
-        return int(self.store.db.execute("SELECT count(*) FROM traces").fetchone()[0])
+        with self.store.lock:
+            return int(self.store.db.execute("SELECT count(*) FROM traces").fetchone()[0])
 
     def write(
         self,
         key: str,
         value: Mapping[Slot, str] | None = None,
         *,
-        origin: Provenance,
+        origin: Provenance | str | None = None,
         span_ref: str = "",
         state_sketch: str = "",
         tags: tuple[str, ...] = (),
         salience: float = 0.0,
         pinned: bool = False,
     ) -> int:
-        """Write one event and return its id.
+        """Write one event and return its id; it is durable then.
 
         The same event again (same key, who, what and where) strengthens its row and adds an
         origin instead of a second row.
@@ -94,7 +80,7 @@ class EpisodicStore:
         Args:
             key: The text by which it will be found.
             value: Entity slots ``who``, ``what``, ``where``, ``when``.
-            origin: Who said so.
+            origin: Who said so; a plain name is the source.
             span_ref: Pointer to the words in a log.
             state_sketch: Short description of the state.
             tags: Why it is kept.
@@ -103,50 +89,78 @@ class EpisodicStore:
 
         Raises:
             InvalidItemError: An empty key or an unknown slot; nothing is written.
+            StorageError: The disk is full; nothing is written.
         """
-        slots = dict(value or {})
-        if not key.strip():
-            raise InvalidItemError("a trace needs a key, got an empty text")
-        if unknown := set(slots) - set(SLOTS):
-            raise InvalidItemError(f"unknown slots {sorted(unknown)}: expected some of {', '.join(SLOTS)}")
-        vector = self.index.check(self.embedder.embed([key])[0])
-        row = {slot: slots.get(slot, "") for slot in SLOTS}
-        digest = _digest(key, row["who"], row["what"], row["where"])
-        with self.store.write() as db:
-            self.index.sync()
-            found = db.execute("SELECT id FROM traces WHERE hash = ?", (digest,)).fetchone()
-            if found:
-                trace_id = int(found[0])
-                db.execute(
-                    "UPDATE traces SET strength = strength + 1, salience = max(salience, ?),"
-                    " pinned = max(pinned, ?) WHERE id = ?",
-                    (salience, pinned, trace_id),
-                )
-            else:
-                cursor = db.execute(
-                    'INSERT INTO traces(hash, key, vector, who, what, "where", "when", state_sketch,'
-                    " salience_tags, span_ref, salience, pinned) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
-                    (
-                        digest, key, vector.tobytes(), *(row[slot] for slot in SLOTS), state_sketch,
-                        json.dumps(list(tags)), span_ref, salience, pinned,
-                    ),
-                )  # fmt: skip
-                trace_id = int(cursor.lastrowid or 0)
-                self.store.bump()
-                self.index.add(trace_id, vector)
-            provenance.add(db, "traces", trace_id, origin)
-        return trace_id
+        event = Event(key, dict(value or {}), origin, span_ref, state_sketch, tags, salience, pinned)
+        return self.write_many([event])[0]
 
-    def recall(self, query: str, k: int = 5) -> list[Recall]:
-        """The ``k`` traces whose keys are nearest to ``query``, best first.
+    def write_many(self, events: Sequence[Event], vectors: Vectors | None = None) -> list[int]:
+        """Write several events in one transaction, all or none; returns their ids in order.
+
+        Args:
+            events: What to write.
+            vectors: Their embedded keys, float32 ``[len(events), dim]``; made here if missing.
 
         Raises:
-            InvalidItemError: An empty cue, or ``k`` below 1.
+            InvalidItemError: Wrong shape, or a value that is not finite; nothing is written.
         """
-        if not query.strip():
-            raise InvalidItemError("recall needs a cue, got an empty text")
-        hits = self.index.search(self.embedder.embed([query])[0], k)
-        return [Recall(self.get(trace_id), score) for trace_id, score in hits]
+        if not events:
+            return []
+        vectors = self._checked(self.embedder.embed([e.key for e in events]) if vectors is None else vectors, events)
+        with self.store.write():
+            ids = [self._put(event, vector) for event, vector in zip(events, vectors, strict=True)]
+            self.retention.enforce(self.store, now())
+        return ids
+
+    def _checked(self, vectors: Vectors, events: Sequence[Event]) -> Vectors:
+        checked = np.asarray(vectors, np.float32)
+        expected = (len(events), self.index.dim)
+        if checked.shape != expected:
+            raise InvalidItemError(f"vectors must have shape {expected}, got {checked.shape}")
+        if not np.isfinite(checked).all():
+            raise InvalidItemError("vectors have values that are not finite")
+        return checked
+
+    def _put(self, event: Event, vector: Vectors) -> int:
+        db, origin = self.store.db, event.provenance
+        found = db.execute("SELECT id FROM traces WHERE hash = ?", (event.digest,)).fetchone()
+        if found:
+            trace_id = int(found[0])
+            db.execute(
+                "UPDATE traces SET strength = strength + 1, salience = max(salience, ?),"
+                " pinned = max(pinned, ?), time = max(time, ?) WHERE id = ?",
+                (event.salience, event.pinned, origin.time, trace_id),
+            )
+        else:
+            cursor = db.execute(
+                _INSERT,
+                (
+                    event.digest, event.key, vector.tobytes(), *(event.slots.get(slot, "") for slot in SLOTS),
+                    event.state_sketch, json.dumps(list(event.tags)), event.span_ref, event.salience,
+                    event.pinned, origin.time,
+                ),
+            )  # fmt: skip
+            trace_id = int(cursor.lastrowid or 0)
+        said = {"salience": event.salience, "pinned": int(event.pinned)}
+        provenance.add(db, ("traces", trace_id), origin, said, fresh=not found)
+        return trace_id
+
+    def recall(self, query: Cue, k: int = 5) -> list[Recall]:
+        """The ``k`` traces that answer ``query`` best, best first; fewer if there are fewer.
+
+        Args:
+            query: A text; or some slots, as ``{"who": "Ada", "where": "kitchen"}``; or an embedded
+                text, float32 ``[dim]`` of length 1.
+            k: At least 1.
+
+        Raises:
+            InvalidItemError: An empty cue, an unknown slot, a vector of another shape or with values
+                that are not finite, or ``k`` below 1.
+        """
+        with self.store.lock:
+            ranked = self._searcher.rank(query, k)
+            traces = read(self.store.db, [row_id for row_id, *_ in ranked])
+        return [Recall(traces[row_id], *scores) for row_id, *scores in ranked if row_id in traces]
 
     def novelty(self, text: str) -> float:
         """How unlike everything remembered ``text`` is: 1 minus the greatest cosine, in [0, 1]."""
@@ -159,25 +173,11 @@ class EpisodicStore:
         Raises:
             UnknownItemError: There is no such row.
         """
-        row = self.store.db.execute(
-            'SELECT key, who, what, "where", "when", span_ref, state_sketch, salience_tags, salience,'
-            " pinned, strength FROM traces WHERE id = ?",
-            (trace_id,),
-        ).fetchone()
-        if row is None:
+        with self.store.lock:
+            found = read(self.store.db, [trace_id])
+        if trace_id not in found:
             raise UnknownItemError(f"no trace has id {trace_id}; there are {len(self)} traces")
-        return Trace(
-            id=trace_id,
-            key=row[0],
-            entity_slots=dict(zip(SLOTS, row[1:5], strict=True)),
-            tokens_span_ref=row[5],
-            state_sketch=row[6],
-            salience_tags=tuple(json.loads(row[7])),
-            salience=row[8],
-            pinned=bool(row[9]),
-            strength=row[10],
-            provenance=provenance.of(self.store.db, "traces", trace_id),
-        )
+        return found[trace_id]
 
     def move(self, places: Mapping[str, str]) -> None:
         """Rename values of the slot ``where``, as when two maps turn out to be one.
@@ -185,36 +185,39 @@ class EpisodicStore:
         A trace that thereby becomes the same as another strengthens that one.
         """
         with self.store.write() as db:
-            self.index.sync()
             for old, new in places.items():
                 rows = db.execute(
                     'SELECT id, key, who, what, strength FROM traces WHERE "where" = ?', (old,)
                 ).fetchall()
                 for trace_id, key, who, what, strength in rows:
-                    digest = _digest(key, who, what, new)
-                    twin = db.execute("SELECT id FROM traces WHERE hash = ?", (digest,)).fetchone()
+                    name = digest(key, who, what, new)
+                    twin = db.execute("SELECT id FROM traces WHERE hash = ?", (name,)).fetchone()
                     if twin is None:
-                        db.execute('UPDATE traces SET hash = ?, "where" = ? WHERE id = ?', (digest, new, trace_id))
+                        db.execute('UPDATE traces SET hash = ?, "where" = ? WHERE id = ?', (name, new, trace_id))
                         continue
                     db.execute("UPDATE traces SET strength = strength + ? WHERE id = ?", (strength, twin[0]))
                     provenance.repoint(db, "traces", trace_id, twin[0])
                     self.delete(trace_id)
 
     def delete(self, trace_id: int) -> None:
-        """Remove one trace and its origins.
+        """Remove one trace and its origins; what was derived from it stays.
+
+        :meth:`memory.Memory.forget` with ``rows=[("traces", trace_id)]`` takes that along, and can be
+        undone.
 
         Raises:
             UnknownItemError: There is no such row.
         """
         with self.store.write() as db:
-            self.index.sync()
             if db.execute("DELETE FROM traces WHERE id = ?", (trace_id,)).rowcount == 0:
                 raise UnknownItemError(f"no trace has id {trace_id}; nothing was deleted")
-            db.execute("DELETE FROM provenance WHERE item_table = 'traces' AND item_id = ?", (trace_id,))
-            self.store.bump()
-            self.index.remove(trace_id)
+            provenance.release(db, "traces", trace_id)
 
+    def evict(self, time: float | None = None) -> list[int]:
+        """Apply the retention now; returns the ids that went.
 
-def _digest(key: str, who: str, what: str, where: str) -> str:
-    """What makes an event the same event."""
-    return hashlib.sha256(json.dumps([key, who, what, where]).encode()).hexdigest()
+        Args:
+            time: Taken as the present, in seconds since the epoch.
+        """
+        with self.store.write():
+            return self.retention.enforce(self.store, now() if time is None else time)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import networkx as nx
 
@@ -105,24 +105,36 @@ class KG:
                     )
                     self._graph.edges[head, tail, fact_id]["strength"] += 1
                 else:
-                    if relation in self.functional:
-                        self._end(head, relation, None, item.provenance.time)
+                    since = item.provenance.time
+                    older = self._end(head, relation, None, since) if relation in self.functional else []
                     cursor = db.execute(
                         "INSERT INTO facts(head, relation, tail, context, conf, valid_from) VALUES (?, ?, ?, ?, ?, ?)",
-                        (head, relation, tail, item.context, item.conf, item.provenance.time),
+                        (head, relation, tail, item.context, item.conf, since),
                     )
                     fact_id = int(cursor.lastrowid or 0)
+                    db.executemany("UPDATE facts SET superseded_by = ? WHERE id = ?", [(fact_id, o) for o in older])
                     self._graph.add_edge(head, tail, fact_id, relation=relation, strength=1)
-                provenance.add(db, "facts", fact_id, item.provenance)
+                origin = replace(item.provenance, conf=min(item.conf, item.provenance.conf))
+                provenance.add(db, ("facts", fact_id), origin, fresh=not found)
                 ids.append(fact_id)
         return ids
 
-    def retire(self, head: str, relation: str, tail: str, time: float) -> bool:
-        """End the validity of a fact that was seen not to hold; true when there was one."""
-        with self.store.write():
+    def retire(self, head: str, relation: str, tail: str, origin: Provenance) -> bool:
+        """End the validity of a fact that was seen not to hold; true when there was one.
+
+        Args:
+            head: Of the fact.
+            relation: Of the fact.
+            tail: Of the fact.
+            origin: Who saw it, and when. If that is forgotten, the fact holds again.
+        """
+        with self.store.write() as db:
             self._sync()
             relation = normalise(relation).replace(" ", "_")
-            return self._end(normalise(head), relation, normalise(tail), time)
+            ended = self._end(normalise(head), relation, normalise(tail), origin.time)
+            for fact_id in ended:
+                provenance.add(db, ("facts", fact_id), origin, role="ended")
+            return bool(ended)
 
     def ask(self, question: str, k: int = 5) -> list[Fact]:
         """Facts that hold now about the entities that ``question`` names, best first.
@@ -187,7 +199,7 @@ class KG:
                     words[start : start + size] = ["\0"] * size
         return seeds
 
-    def _end(self, head: str, relation: str, tail: str | None, time: float) -> bool:
+    def _end(self, head: str, relation: str, tail: str | None, time: float) -> list[int]:
         where = "head = ? AND relation = ? AND valid_to IS NULL" + (" AND tail = ?" if tail is not None else "")
         values = (head, relation, tail) if tail is not None else (head, relation)
         rows = self.store.db.execute(f"SELECT id, tail FROM facts WHERE {where}", values).fetchall()
@@ -195,7 +207,7 @@ class KG:
             self.store.db.execute("UPDATE facts SET valid_to = ? WHERE id = ?", (time, fact_id))
             self._graph.remove_edge(head, old, fact_id)
             self._graph.remove_nodes_from([n for n in {head, old} if n in self._graph and not self._graph.degree(n)])
-        return bool(rows)
+        return [fact_id for fact_id, _ in rows]
 
     @staticmethod
     def _check(item: Tuple) -> tuple[str, str, str]:

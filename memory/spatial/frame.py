@@ -81,7 +81,8 @@ class Frame:
             )
             place = Place(int(cursor.lastrowid or 0), passable, content, "", 0)
             self.places[position] = place
-            provenance.add(self.store.db, "places", place.id, origin)
+            said = {"content": content, "passable": int(passable)}
+            provenance.add(self.store.db, ("places", place.id), origin, said, fresh=True)
             return None
         before = place.content
         if (place.content, place.passable) != (content, passable):
@@ -89,23 +90,24 @@ class Frame:
             self.store.db.execute(
                 "UPDATE places SET content = ?, passable = ? WHERE id = ?", (content, passable, place.id)
             )
-            provenance.add(self.store.db, "places", place.id, origin)
+            said = {"content": content, "passable": int(passable)}
+            provenance.add(self.store.db, ("places", place.id), origin, said)
         return before
 
-    def visit(self, position: Position) -> Place:
+    def visit(self, position: Position, origin: Provenance) -> Place:
         """Count one visit to a place that has been seen."""
         place = self.places[position]
         place.visits += 1
         self.store.db.execute("UPDATE places SET visits = ? WHERE id = ?", (place.visits, place.id))
+        provenance.add(self.store.db, ("places", place.id), provenance.wordless(origin), {"visits": 1})
         return place
 
-    def label(self, position: Position, label: str, origin: Provenance | None = None) -> None:
+    def label(self, position: Position, label: str, origin: Provenance) -> None:
         """Mark a place, for example as ``"goal"``."""
         place = self.places[position]
         place.label = label
         self.store.db.execute("UPDATE places SET label = ? WHERE id = ?", (label, place.id))
-        if origin is not None:
-            provenance.add(self.store.db, "places", place.id, origin)
+        provenance.add(self.store.db, ("places", place.id), origin, {"label": label})
 
     def tried(self, source: Position, target: Position, action: str, success: bool, origin: Provenance) -> None:
         """Count one try to walk from ``source`` to ``target``."""
@@ -122,11 +124,14 @@ class Frame:
                 (edge.tries, edge.successes, *key),
             )
         else:
-            cursor = self.store.db.execute(
+            self.store.db.execute(
                 "INSERT INTO edges(src, dst, action, cost, tries, successes) VALUES (?, ?, ?, ?, ?, ?)",
                 (*key, edge.cost, edge.tries, edge.successes),
             )
-            provenance.add(self.store.db, "edges", int(cursor.lastrowid or 0), origin)
+        find = "SELECT id FROM edges WHERE src = ? AND dst = ? AND action = ?"
+        edge_id = self.store.db.execute(find, key).fetchone()[0]
+        said = {"tries": 1, "successes": int(success)}
+        provenance.add(self.store.db, ("edges", edge_id), provenance.wordless(origin), said, fresh=not known)
 
     def absorb(self, other: "Frame", move: "Transform", origin: Provenance) -> "Joined":
         """Take in another frame's places, moved into this one's coordinates; the other is gone then.

@@ -9,7 +9,7 @@ import networkx as nx
 
 from memory import provenance
 from memory.errors import InvalidItemError, UnknownItemError
-from memory.provenance import Provenance
+from memory.provenance import Provenance, origin_of
 from memory.spatial.frame import Frame, Joined, Place, align
 from memory.spatial.planner import Route, plan
 from memory.spatial.view import FORWARD, LEFT, RIGHT, Pose, View
@@ -140,28 +140,34 @@ class PlaceGraph:
                 (name, key),
             )
             place = int(cursor.lastrowid or 0)
-            provenance.add(db, "places", place, origin)
         else:
             place = int(row[0])
             db.execute("UPDATE places SET visits = visits + 1 WHERE id = ?", (place,))
+            origin = provenance.wordless(origin)
+        provenance.add(db, ("places", place), origin, {"visits": 1}, fresh=row is None)
         if self.place is not None and action:
-            self._walked(self.place, place, action, origin)
+            known = db.execute("SELECT 1 FROM places WHERE id = ?", (self.place,)).fetchone()
+            if known:  # it may have been forgotten meanwhile
+                self._walked(self.place, place, action, origin)
         self.place, self.pose = place, None
         return Sighting(place, name, None)
 
     def _walked(self, src: int, dst: int, action: str, origin: Provenance) -> None:
         """Count one try of ``action`` for every way it ever led from ``src``; a success for this one."""
-        db = self.store.db
-        known = "src = ? AND action = ?"
-        db.execute(f"UPDATE edges SET tries = tries + 1 WHERE {known}", (src, action))
-        tries = db.execute(f"SELECT coalesce(max(tries), 1) FROM edges WHERE {known}", (src, action)).fetchone()[0]
-        edge_id, successes = db.execute(
-            "INSERT INTO edges(src, dst, action, cost, tries, successes) VALUES (?, ?, ?, 1.0, ?, 1)"
-            " ON CONFLICT DO UPDATE SET successes = successes + 1 RETURNING id, successes",
-            (src, dst, action, tries),
-        ).fetchone()
-        if successes == 1:
-            provenance.add(db, "edges", edge_id, origin)
+        db, origin = self.store.db, provenance.wordless(origin)
+        known = db.execute("SELECT id, dst, tries FROM edges WHERE src = ? AND action = ?", (src, action)).fetchall()
+        for edge_id, led_to, _ in known:
+            success = int(led_to == dst)
+            db.execute("UPDATE edges SET tries = tries + 1, successes = successes + ? WHERE id = ?", (success, edge_id))
+            provenance.add(db, ("edges", edge_id), origin, {"tries": 1, "successes": success})
+        if all(led_to != dst for _, led_to, _ in known):
+            tries = 1 + max((tries for *_, tries in known), default=0)
+            cursor = db.execute(
+                "INSERT INTO edges(src, dst, action, cost, tries, successes) VALUES (?, ?, ?, 1.0, ?, 1)",
+                (src, dst, action, tries),
+            )
+            edge = ("edges", int(cursor.lastrowid or 0))
+            provenance.add(db, edge, origin, {"tries": 1, "successes": 1}, fresh=True)
 
     def _observe_view(self, frame: Frame, view: View, action: str | None, origin: Provenance) -> Sighting:
         before = self.pose or Pose(0, 0, 0)
@@ -182,7 +188,7 @@ class PlaceGraph:
             frame.tried((before.x, before.y), before.at(1, 0), FORWARD, pose != before, origin)
         if (pose.x, pose.y) not in frame.places:
             frame.see((pose.x, pose.y), "", True, origin)
-        frame.visit((pose.x, pose.y))
+        frame.visit((pose.x, pose.y), origin)
         self.pose, self._view = pose, view
         here = self.frame
         joined = self._relocalize(origin)
@@ -233,7 +239,7 @@ class PlaceGraph:
         """Whether no older map of this world is still waiting to be recognised."""
         return not self._known
 
-    def mark(self, label: str, origin: Provenance | None = None) -> None:
+    def mark(self, label: str, origin: Provenance | str | None = None) -> None:
         """Label the place one stands on, for example as ``"goal"``; ``origin`` says who found it.
 
         Raises:
@@ -242,12 +248,11 @@ class PlaceGraph:
         if self.place is None or not label:
             raise InvalidItemError("mark needs a label and an observed place")
         with self.store.write() as db:
-            if self.pose is None:
-                db.execute("UPDATE places SET label = ? WHERE id = ?", (label, self.place))
-                if origin is not None:
-                    provenance.add(db, "places", self.place, origin)
-            else:
-                self.frame.label((self.pose.x, self.pose.y), label, origin)
+            if self.pose is not None:
+                self.frame.label((self.pose.x, self.pose.y), label, origin_of(origin))
+                return
+            db.execute("UPDATE places SET label = ? WHERE id = ?", (label, self.place))
+            provenance.add(db, ("places", self.place), origin_of(origin), {"label": label})
 
     def goals(self) -> list[str]:
         """What :meth:`plan` can be asked for on this map: marks, things, ``unvisited``."""

@@ -105,15 +105,18 @@ def test_a_damaged_index_is_rebuilt(tmp_path: Path, origin: Provenance, how: str
 
 
 def test_a_stale_index_is_rebuilt(tmp_path: Path, origin: Provenance) -> None:
+    file = tmp_path / "index" / "traces.faiss"
     with Memory.open(tmp_path, HashingEmbedder()) as memory:
         memory.episodic.write("old", origin=origin)
-    stale = (tmp_path / "index" / "traces.faiss").read_bytes(), (tmp_path / "index" / "traces.json").read_bytes()
+        memory.episodic.recall("old")
+    stale = file.read_bytes()
     with Memory.open(tmp_path, HashingEmbedder()) as memory:
         memory.episodic.write("new", origin=origin)
-    (tmp_path / "index" / "traces.faiss").write_bytes(stale[0])
-    (tmp_path / "index" / "traces.json").write_bytes(stale[1])
+        memory.episodic.recall("new")
+    file.write_bytes(stale)
     with Memory.open(tmp_path, HashingEmbedder()) as memory:
         assert memory.episodic.recall("new", 1)[0].trace.key == "new"
+        assert memory.episodic.index.loaded == "stale or damaged"
 
 
 def test_another_embedder_is_refused(tmp_path: Path) -> None:

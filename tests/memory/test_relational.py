@@ -39,8 +39,8 @@ def test_a_repeated_fact_strengthens(memory: Memory) -> None:
 
 def test_retired_facts_no_longer_hold(memory: Memory) -> None:
     told(memory, ("ball", "seen_at", "place 1"))
-    assert memory.relational.retire("ball", "seen_at", "place 1", time=5.0)
-    assert not memory.relational.retire("ball", "seen_at", "place 1", time=6.0)
+    assert memory.relational.retire("ball", "seen_at", "place 1", Provenance("test", time=5.0))
+    assert not memory.relational.retire("ball", "seen_at", "place 1", Provenance("test", time=6.0))
     assert memory.relational.ask("ball") == []
     assert memory.relational.entities() == []
     assert memory.relational.history("ball", "seen_at")[0].valid_to == 5.0

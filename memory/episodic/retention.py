@@ -1,0 +1,55 @@
+"""What is kept, and how long: expiry and a size cap, the least valuable first, never what is pinned."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from memory import provenance
+from memory.store import Store
+
+_VALUE = "(salience + 0.1) * strength * exp2(-max(0, :now - time) / :half_life)"
+_SLACK = 50
+
+
+class Retention(BaseModel):
+    """Limits of the episodic store; applied within every write.
+
+    A trace's value is ``(salience + 0.1) * strength * 2^(-age / half_life)``, its age counted from
+    when it was last written. Pinned traces neither expire nor give way, and count toward the cap.
+    What was derived from an evicted trace stays.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ttl: float | None = Field(None, gt=0, description="Seconds after which a trace expires.")
+    max_traces: int | None = Field(None, ge=1, description="Greatest count of traces.")
+    half_life: float = Field(7 * 86_400.0, gt=0, description="Seconds in which a trace's value halves.")
+
+    def enforce(self, store: Store, now: float) -> list[int]:
+        """Evict inside the transaction under way; returns the ids that went.
+
+        At the cap a fiftieth is evicted at once, so that a full store does not evict at every write.
+        """
+        ids: list[int] = []
+        if self.ttl is not None:
+            expired = store.db.execute("SELECT id FROM traces WHERE time < ? AND NOT pinned", (now - self.ttl,))
+            ids += self._evict(store, [row[0] for row in expired.fetchall()])
+        if self.max_traces is not None:
+            count = store.db.execute("SELECT count(*) FROM traces").fetchone()[0]
+            if count > self.max_traces:
+                surplus = count - self.max_traces + self.max_traces // _SLACK
+                ids += self._evict(store, self._least(store, surplus, now))
+        return ids
+
+    def _least(self, store: Store, count: int, now: float) -> list[int]:
+        store.db.create_function("exp2", 1, lambda x: 2.0 ** max(x, -1000.0), deterministic=True)
+        rows = store.db.execute(
+            f"SELECT id FROM traces WHERE NOT pinned ORDER BY {_VALUE}, id LIMIT :count",
+            {"now": now, "half_life": self.half_life, "count": count},
+        )
+        return [row[0] for row in rows.fetchall()]
+
+    @staticmethod
+    def _evict(store: Store, ids: list[int]) -> list[int]:
+        store.db.executemany("DELETE FROM traces WHERE id = ?", [(trace_id,) for trace_id in ids])
+        for trace_id in ids:
+            provenance.release(store.db, "traces", trace_id)
+        return ids

@@ -1,0 +1,128 @@
+"""What a trace is, and how rows become traces."""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from memory import provenance
+from memory.errors import InvalidItemError
+from memory.provenance import Provenance, origin_of
+
+Slot = Literal["who", "what", "where", "when"]
+SLOTS: tuple[Slot, ...] = ("who", "what", "where", "when")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event to be written.
+
+    Attributes:
+        key: The text by which it will be found.
+        slots: ``who``, ``what``, ``where``, ``when``; any may be missing.
+        origin: Who said so; a plain name is the source. Without one it is ``"user"``.
+        span_ref: Pointer to where the words stand in a log, for example ``"ep3/step12"``.
+        state_sketch: Short description of the state it was seen in.
+        tags: Why it is kept, for example ``("reward",)``.
+        salience: Score of the write gate.
+        pinned: Kept on purpose; never evicted.
+    """
+
+    key: str
+    slots: Mapping[Slot, str] = field(default_factory=dict)
+    origin: Provenance | str | None = None
+    span_ref: str = ""
+    state_sketch: str = ""
+    tags: tuple[str, ...] = ()
+    salience: float = 0.0
+    pinned: bool = False
+
+    def __post_init__(self) -> None:
+        """Check it.
+
+        Raises:
+            InvalidItemError: An empty key, an unknown slot, or a salience that is not finite.
+        """
+        if not self.key.strip():
+            raise InvalidItemError("a trace needs a key, got an empty text")
+        if unknown := set(self.slots) - set(SLOTS):
+            raise InvalidItemError(f"unknown slots {sorted(unknown)}: expected some of {', '.join(SLOTS)}")
+        if wrong := {name: value for name, value in self.slots.items() if not isinstance(value, str)}:
+            raise InvalidItemError(f"slots must be texts, got {wrong}")
+        if not abs(self.salience) < float("inf"):
+            raise InvalidItemError(f"salience must be finite, got {self.salience}")
+
+    @property
+    def provenance(self) -> Provenance:
+        """The origin in full."""
+        return origin_of(self.origin)
+
+    @property
+    def digest(self) -> str:
+        """What makes an event the same event."""
+        return digest(self.key, *(self.slots.get(slot, "") for slot in SLOTS[:3]))
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One remembered event.
+
+    Attributes:
+        id: Row in ``traces``.
+        key: The text by which it is found.
+        entity_slots: ``who``, ``what``, ``where``, ``when``; an absent one is an empty string.
+        tokens_span_ref: Pointer to where the words stand in a log, for example ``"ep3/step12"``.
+        state_sketch: Short description of the state it was seen in.
+        salience_tags: Why it was kept, for example ``("reward",)``.
+        salience: Greatest score of the write gate at which it was written.
+        pinned: Kept on purpose.
+        strength: How many times the same event was written.
+        time: When it was last written, in seconds since the epoch, as its origins say.
+        provenance: Origins, oldest first.
+    """
+
+    id: int
+    key: str
+    entity_slots: Mapping[Slot, str]
+    tokens_span_ref: str
+    state_sketch: str
+    salience_tags: tuple[str, ...]
+    salience: float
+    pinned: bool
+    strength: int
+    time: float
+    provenance: tuple[Provenance, ...]
+
+
+def digest(key: str, who: str, what: str, where: str) -> str:
+    """SHA-256 of what makes an event the same event; the time is no part of it."""
+    return hashlib.sha256(json.dumps([key, who, what, where]).encode()).hexdigest()
+
+
+def read(db: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Trace]:
+    """Traces by id; ids without a row are left out."""
+    wanted = list(ids)
+    rows = db.execute(
+        'SELECT id, key, who, what, "where", "when", span_ref, state_sketch, salience_tags, salience,'
+        " pinned, strength, time FROM traces WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(wanted),),
+    ).fetchall()
+    origins = provenance.of_many(db, "traces", wanted)
+    return {
+        row[0]: Trace(
+            id=row[0],
+            key=row[1],
+            entity_slots=dict(zip(SLOTS, row[2:6], strict=True)),
+            tokens_span_ref=row[6],
+            state_sketch=row[7],
+            salience_tags=tuple(json.loads(row[8])),
+            salience=row[9],
+            pinned=bool(row[10]),
+            strength=row[11],
+            time=row[12],
+            provenance=origins.get(row[0], ()),
+        )
+        for row in rows
+    }

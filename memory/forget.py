@@ -1,0 +1,234 @@
+"""Forgetting by provenance: what came from somewhere goes, with everything that was made of it.
+
+An origin goes if it is selected, or if a row that it was derived from goes. A row goes when all
+origins that said it went; a row with other origins stays, without what the lost ones contributed. A
+fact whose end came from what goes holds again.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from memory import rows
+from memory.errors import InvalidItemError, UnknownItemError
+from memory.provenance import TABLES, Row
+
+
+@dataclass(frozen=True)
+class Selector:
+    """Which origins to forget: all that fit every given field.
+
+    Attributes:
+        source: Exact source.
+        doc_id: Exact document or episode.
+        since: Origins at this time or later, seconds since the epoch.
+        until: Origins before this time.
+        rows: Rows, whoever said them, as ``[("traces", 12)]``.
+    """
+
+    source: str | None = None
+    doc_id: str | None = None
+    since: float | None = None
+    until: float | None = None
+    rows: Sequence[Row] = ()
+
+    def __post_init__(self) -> None:
+        """Check it.
+
+        Raises:
+            InvalidItemError: Nothing is selected, or a row is in no table of this memory.
+        """
+        if not self.rows and all(v is None for v in (self.source, self.doc_id, self.since, self.until)):
+            raise InvalidItemError("forget needs a source, a doc_id, since, until or rows; got none of them")
+        for table, _ in self.rows:
+            if table not in TABLES:
+                raise InvalidItemError(f"no table is called {table!r}: expected one of {', '.join(TABLES)}")
+
+    def find(self, db: sqlite3.Connection) -> set[int]:
+        """Ids of the origins that it selects.
+
+        Raises:
+            UnknownItemError: A row does not exist, or no origin fits.
+        """
+        tests = {"source = ?": self.source, "doc_id = ?": self.doc_id, "time >= ?": self.since, "time < ?": self.until}
+        given = {test: value for test, value in tests.items() if value is not None}
+        where = " AND ".join(given) or "1"
+        if not self.rows:
+            found = {row[0] for row in db.execute(f"SELECT id FROM provenance WHERE {where}", tuple(given.values()))}
+        else:
+            found = set()
+            for row in self.rows:
+                if rows.fetch(db, row) is None:
+                    raise UnknownItemError(f"no row of {row[0]} has id {row[1]}; nothing was forgotten")
+                query = f"SELECT id FROM provenance WHERE item_table = ? AND item_id = ? AND {where}"
+                found |= {origin[0] for origin in db.execute(query, (*row, *given.values()))}
+        if not found:
+            known = [row[0] for row in db.execute("SELECT DISTINCT source FROM provenance ORDER BY source LIMIT 9")]
+            raise UnknownItemError(f"nothing came from there; sources are: {', '.join(known) or 'none'}")
+        return found
+
+    def json(self) -> str:
+        """The selection as JSON."""
+        return json.dumps({name: value for name, value in asdict(self).items() if value not in (None, (), [])})
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What one forgetting came to, or would come to.
+
+    Attributes:
+        operation: Number to undo it by; 0 for a dry run.
+        snapshot: Name of the snapshot that it can be undone from; empty for a dry run.
+        removed: Rows that went, by table.
+        changed: Rows that stay without a contribution, by table.
+        artifacts: Cards of trained things that went because their data did.
+    """
+
+    operation: int
+    snapshot: str
+    removed: dict[str, int]
+    changed: dict[str, int]
+    artifacts: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Cascade:
+    """What forgetting some origins takes along.
+
+    Args:
+        db: The connection, inside a transaction.
+        origins: Ids of the origins that are selected.
+
+    Attributes:
+        origins: Every origin that goes.
+        dead: Rows that go.
+        changed: Rows that stay without some origins, with what those contributed.
+    """
+
+    def __init__(self, db: sqlite3.Connection, origins: set[int]) -> None:
+        self.db = db
+        self.origins: set[int] = set()
+        self.dead: dict[Row, None] = {}
+        self.changed: dict[Row, list[Mapping[str, Any]]] = {}
+        self.reopened: set[int] = set()
+        front = set(origins)
+        while front:
+            self.origins |= front
+            front = {origin for row in self._rows_of(front) for origin in self._examine(row)} - self.origins
+        self._contributions()
+        self._find_reopened()
+
+    def _rows_of(self, origins: Iterable[int]) -> set[Row]:
+        return {(row[0], row[1]) for row in self._origins(origins, "item_table, item_id")}
+
+    def _origins(self, ids: Iterable[int], columns: str) -> Iterator[Any]:
+        for part in rows.chunks(ids, 10_000):
+            yield from self.db.execute(
+                f"SELECT {columns} FROM provenance WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(part),)
+            ).fetchall()
+
+    def _examine(self, row: Row) -> set[int]:
+        """Origins that go because of this row, if all that said it went."""
+        if row in self.dead:
+            return set()
+        own = self.db.execute("SELECT id, role FROM provenance WHERE item_table = ? AND item_id = ?", row).fetchall()
+        if any(role == "said" and origin not in self.origins for origin, role in own):
+            return set()
+        self.dead[row] = None
+        gone = {origin for origin, _ in own}
+        children = self.db.execute("SELECT origin FROM lineage WHERE parent_table = ? AND parent_id = ?", row)
+        gone |= {child[0] for child in children.fetchall()}
+        if row[0] == "places":
+            for (edge,) in self.db.execute("SELECT id FROM edges WHERE ? IN (src, dst)", (row[1],)).fetchall():
+                self.dead.setdefault(("edges", edge))
+                edges = self.db.execute("SELECT id FROM provenance WHERE item_table = 'edges' AND item_id = ?", (edge,))
+                gone |= {origin[0] for origin in edges.fetchall()}
+        return gone
+
+    def _contributions(self) -> None:
+        for table, item, role, said in self._origins(self.origins, "item_table, item_id, role, said"):
+            row = (table, item)
+            if row in self.dead:
+                continue
+            self.changed.setdefault(row, [])
+            if role == "said":
+                self.changed[row].append(json.loads(said))
+            else:
+                self.reopened.add(item)
+
+    def apply(self) -> None:
+        """Take it all away."""
+        for fact in sorted(self.reopened):
+            self._end_anew(fact)
+        for part in rows.chunks(self.origins, 10_000):
+            self.db.execute("DELETE FROM provenance WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(part),))
+        for table in reversed(TABLES):
+            ids = [(row[1],) for row in self.dead if row[0] == table]
+            self.db.executemany(f"DELETE FROM {table} WHERE id = ?", ids)
+        for row, contributions in self.changed.items():
+            rows.settle(self.db, row, contributions, -1)
+
+    def _find_reopened(self) -> None:
+        """Facts whose end came from what goes."""
+        for table, fact in [row for row in self.dead if row[0] == "facts"]:
+            older = self.db.execute("SELECT id FROM facts WHERE superseded_by = ?", (fact,)).fetchall()
+            self.reopened |= {row[0] for row in older if (table, row[0]) not in self.dead}
+        for fact in self.reopened:
+            self.changed.setdefault(("facts", fact), [])
+
+    def _end_anew(self, fact: int) -> None:
+        """End a fact where the next that stays begins, or where another origin ended it; else reopen it."""
+        values = rows.fetch(self.db, ("facts", fact))
+        assert values is not None
+        successor = values["superseded_by"]
+        while successor is not None and ("facts", successor) in self.dead:
+            successor = (rows.fetch(self.db, ("facts", successor)) or {}).get("superseded_by")
+        ended = self.db.execute(
+            "SELECT id, time FROM provenance WHERE item_table = 'facts' AND item_id = ? AND role = 'ended'", (fact,)
+        ).fetchall()
+        ends = [time for origin, time in ended if origin not in self.origins]
+        if successor is not None:
+            ends.append((rows.fetch(self.db, ("facts", successor)) or {})["valid_from"])
+        same = rows.twin(self.db, "facts", values | {"valid_to": None})
+        if not ends and same is not None and same != fact and ("facts", same) not in self.dead:
+            ends.append((rows.fetch(self.db, ("facts", same)) or {})["valid_from"])
+        rows.update(self.db, ("facts", fact), {"valid_to": min(ends, default=None), "superseded_by": successor})
+
+
+def forget(db: sqlite3.Connection, selector: Selector, snapshot: str, time: float) -> Forgotten:
+    """Forget inside the transaction under way; ``snapshot`` names the state before it."""
+    cascade = Cascade(db, selector.find(db))
+    found = _count(db, cascade)
+    removed = set(cascade.dead)
+    cascade.apply()
+    if any(table == "traces" for table, _ in removed):
+        # Deleted words stay in the full-text index's segments until these are merged.
+        db.execute("INSERT INTO traces_text(traces_text) VALUES ('optimize')")
+    operation = int(
+        db.execute(
+            "INSERT INTO operations(kind, time, detail, snapshot) VALUES ('forget', ?, ?, ?)",
+            (time, selector.json(), snapshot),
+        ).lastrowid
+        or 0
+    )
+    db.executemany(
+        "INSERT INTO touched VALUES (?, ?, ?, ?)",
+        [(operation, *row, rows.fingerprint(rows.fetch(db, row))) for row in [*removed, *cascade.changed]],
+    )
+    return Forgotten(operation, snapshot, found.removed, found.changed, found.artifacts)
+
+
+def preview(db: sqlite3.Connection, selector: Selector) -> Forgotten:
+    """What forgetting would come to; nothing is changed."""
+    return _count(db, Cascade(db, selector.find(db)))
+
+
+def _count(db: sqlite3.Connection, cascade: Cascade) -> Forgotten:
+    def by_table(found: Iterable[Row]) -> dict[str, int]:
+        tables = [row[0] for row in found]
+        return {table: tables.count(table) for table in TABLES if table in tables}
+
+    cards = [(rows.fetch(db, row) or {}) for row in cascade.dead if row[0] == "artifacts"]
+    artifacts = [{"path": card["path"], **json.loads(card["card"])} for card in cards if card]
+    return Forgotten(0, "", by_table(cascade.dead), by_table(cascade.changed), artifacts)

@@ -1,0 +1,121 @@
+"""Rows of any store, as mappings: read, compare, and settle with the origins that they have left."""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from memory.provenance import Row
+
+Values = dict[str, Any]
+
+IDENTITY = {
+    "places": ("map", "x", "y", "context"),
+    "edges": ("src", "dst", "action"),
+    "traces": ("hash",),
+    "facts": ("head", "relation", "tail"),
+    "macros": ("signature",),
+    "artifacts": ("kind", "sha256"),
+}
+"""What makes two rows of a table the same; of facts, only those that hold now."""
+
+_COUNTED = {
+    "traces": {"n": "strength"},
+    "facts": {"n": "strength"},
+    "macros": {"n": "strength"},
+    "places": {"visits": "visits"},
+    "edges": {"tries": "tries", "successes": "successes"},
+}
+
+
+def chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Lists of at most ``size`` items each."""
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def fetch(db: sqlite3.Connection, row: Row) -> Values | None:
+    """One row by column, or ``None``."""
+    cursor = db.execute(f"SELECT * FROM {row[0]} WHERE id = ?", (row[1],))
+    found = cursor.fetchone()
+    return None if found is None else dict(zip((column[0] for column in cursor.description), found, strict=True))
+
+
+def insert(db: sqlite3.Connection, table: str, values: Mapping[str, Any]) -> int:
+    """Write one row; returns its id."""
+    columns = ", ".join(f'"{name}"' for name in values)
+    marks = ", ".join("?" * len(values))
+    cursor = db.execute(f"INSERT INTO {table}({columns}) VALUES ({marks})", tuple(values.values()))
+    return int(cursor.lastrowid or 0)
+
+
+def update(db: sqlite3.Connection, row: Row, values: Mapping[str, Any]) -> None:
+    """Overwrite columns of one row."""
+    pairs = ", ".join(f'"{name}" = ?' for name in values)
+    if values:
+        db.execute(f"UPDATE {row[0]} SET {pairs} WHERE id = ?", (*values.values(), row[1]))
+
+
+def fingerprint(values: Mapping[str, Any] | None) -> str:
+    """SHA-256 of a row's content; empty for a row that is gone."""
+    if values is None:
+        return ""
+    plain = {name: value.hex() if isinstance(value, bytes) else value for name, value in values.items()}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def twin(db: sqlite3.Connection, table: str, values: Mapping[str, Any]) -> int | None:
+    """The row that is the same as ``values``, if there is one."""
+    if table == "facts" and values["valid_to"] is not None:
+        same = " AND ".join(f'"{name}" = ?' for name in (*IDENTITY[table], "valid_from", "valid_to"))
+        wanted = tuple(values[name] for name in (*IDENTITY[table], "valid_from", "valid_to"))
+    else:
+        same = " AND ".join(f'"{name}" = ?' for name in IDENTITY[table])
+        same += " AND valid_to IS NULL" if table == "facts" else ""
+        wanted = tuple(values[name] for name in IDENTITY[table])
+    found = db.execute(f"SELECT id FROM {table} WHERE {same}", wanted).fetchone()
+    return None if found is None else int(found[0])
+
+
+def settle(db: sqlite3.Connection, row: Row, contributions: Iterable[Mapping[str, Any]], sign: int) -> None:
+    """Bring a row level with its origins after some came (``sign`` 1) or went (-1).
+
+    Counts move by what those origins contributed; of salience, pin and confidence the greatest among
+    the origins that there are holds, of a place's content and label the latest. What no origin tells
+    stays as it is.
+    """
+    values = fetch(db, row)
+    if values is None:
+        return
+    table = row[0]
+    new: Values = {}
+    for said in contributions:
+        for name, column in _COUNTED.get(table, {}).items():
+            amount = said.get(name, 1 if name == "n" else 0)
+            new[column] = max(0, new.get(column, values[column]) + sign * amount)
+    origins = db.execute(
+        "SELECT said, conf, time FROM provenance WHERE item_table = ? AND item_id = ? AND role = 'said'"
+        " ORDER BY time, id",
+        row,
+    ).fetchall()
+    told = [json.loads(said) for said, _, _ in origins]
+    if table == "traces":
+        for name in ("salience", "pinned"):
+            if told and all(name in said for said in told):
+                new[name] = max(said[name] for said in told)
+        new["time"] = max((time for _, _, time in origins), default=values["time"])
+    elif table == "facts" and origins:
+        new["conf"] = max(conf for _, conf, _ in origins)
+    elif table == "places":
+        latest: Values = {}
+        for said in told:
+            latest |= {name: said[name] for name in ("content", "passable", "label") if name in said}
+        if "content" not in latest:
+            latest.pop("passable", None)
+        new |= latest
+        if not any("label" in said for said in told) and any("label" in said for said in contributions) and sign < 0:
+            new["label"] = ""
+    update(db, row, {name: value for name, value in new.items() if values[name] != value})

@@ -1,0 +1,245 @@
+"""Whole copies of the database, each with a manifest, made and restored atomically.
+
+A snapshot is ``snapshots/<name>/memory.db`` beside ``manifest.json``, which holds the file's size and
+SHA-256, what it contains and a SHA-256 of itself. It is made under another name and renamed when it
+is complete, so that a name always stands for a whole snapshot.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from memory.errors import DamagedError, StorageError, UnknownItemError
+from memory.migrations import MIGRATIONS
+from memory.provenance import TABLES
+from memory.store import Store, connect, storage_errors
+
+DATABASE, MANIFEST = "memory.db", "manifest.json"
+FORMAT = 1
+_UNFINISHED = ".unfinished-"
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One snapshot, as its manifest describes it.
+
+    Attributes:
+        name: Name of its folder.
+        created: When, ISO 8601 in UTC.
+        reason: Why it was made.
+        schema: Schema version of its database.
+        rows: Count of rows by table.
+        bytes: Size of its database.
+        sha256: Hash of its database.
+    """
+
+    name: str
+    created: str
+    reason: str
+    schema: int
+    rows: dict[str, int]
+    bytes: int
+    sha256: str
+
+
+class Snapshots:
+    """The snapshots of one memory.
+
+    Args:
+        store: The database.
+        folder: Where they lie; made with the first.
+    """
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self.store = store
+        self.folder = folder
+
+    def create(self, reason: str = "") -> Snapshot:
+        """Copy the database as it was at the last commit; within a transaction, before it changed anything.
+
+        Raises:
+            StorageError: No space; nothing is left behind.
+        """
+        created = datetime.now(UTC)
+        name = f"{created:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._sweep()
+            making = self.folder / f"{_UNFINISHED}{os.getpid()}-{name}"
+            making.mkdir()
+            try:
+                snapshot = self._make(making, name, created, reason)
+                making.rename(self.folder / name)
+                _sync_folder(self.folder)
+            except BaseException:
+                shutil.rmtree(making, ignore_errors=True)
+                raise
+        except StorageError:
+            raise
+        except OSError as error:
+            raise StorageError(f"no snapshot could be made in {self.folder}: {error}; nothing was changed") from error
+        return snapshot
+
+    def _make(self, making: Path, name: str, created: datetime, reason: str) -> Snapshot:
+        target = making / DATABASE
+        with storage_errors(target):
+            copy = connect(target)
+            try:
+                with self.store.lock:
+                    self.store.db.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE").fetchone()
+                rows = {table: copy.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in TABLES}
+                schema = int(copy.execute("PRAGMA user_version").fetchone()[0])
+            finally:
+                copy.close()
+        sha256, size = _hash(target)
+        snapshot = Snapshot(name, created.isoformat(), reason, schema, rows, size, sha256)
+        with (making / MANIFEST).open("wb") as file:
+            file.write(_manifest(snapshot))
+            file.flush()
+            os.fsync(file.fileno())
+        with target.open("rb+") as file:
+            os.fsync(file.fileno())
+        _sync_folder(making)
+        return snapshot
+
+    def _sweep(self) -> None:
+        """Remove what a killed process left unfinished."""
+        for path in self.folder.glob(f"{_UNFINISHED}*"):
+            owner = path.name.removeprefix(_UNFINISHED).partition("-")[0]
+            if not owner.isdigit() or not _alive(int(owner)):
+                shutil.rmtree(path, ignore_errors=True)
+
+    def names(self) -> list[str]:
+        """Names of the snapshots there are, oldest first."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(p.name for p in self.folder.iterdir() if p.is_dir() and not p.name.startswith(_UNFINISHED))
+
+    def read(self, name: str) -> Snapshot:
+        """What a snapshot's manifest says.
+
+        Raises:
+            UnknownItemError: There is no such snapshot.
+            DamagedError: The manifest is not what was written.
+        """
+        folder = self.folder / name
+        if not name or name.startswith(".") or folder.parent != self.folder or not folder.is_dir():
+            known = ", ".join(self.names()[-5:]) or "none yet"
+            raise UnknownItemError(f"no snapshot is called {name!r}; there are: {known}")
+        try:
+            data = (folder / MANIFEST).read_bytes()
+            said = json.loads(data)
+            snapshot = Snapshot(**{key: said[key] for key in Snapshot.__dataclass_fields__})
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DamagedError(f"snapshot {name}: its manifest can't be read ({error}); it was not used") from error
+        if data != _manifest(snapshot) or snapshot.name != name:
+            raise DamagedError(f"snapshot {name}: its manifest was altered; it was not used")
+        return snapshot
+
+    def check(self, name: str) -> Snapshot:
+        """Compare a snapshot with its manifest, byte for byte.
+
+        Raises:
+            UnknownItemError: There is no such snapshot.
+            DamagedError: It is not what was written, or newer than this release.
+        """
+        snapshot = self.read(name)
+        try:
+            sha256, size = _hash(self.folder / name / DATABASE)
+        except OSError as error:
+            raise DamagedError(f"snapshot {name}: its database can't be read ({error}); it was not used") from error
+        if (sha256, size) != (snapshot.sha256, snapshot.bytes):
+            raise DamagedError(
+                f"snapshot {name}: its database has {size} bytes and SHA-256 {sha256[:12]}…, the manifest says "
+                f"{snapshot.bytes} and {snapshot.sha256[:12]}…; it was not used"
+            )
+        if snapshot.schema > len(MIGRATIONS):
+            raise DamagedError(f"snapshot {name} has schema version {snapshot.schema}: upgrade hippo-llm-memory")
+        return snapshot
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[sqlite3.Connection]:
+        """A checked copy of a snapshot's database at today's schema; the snapshot itself is left alone."""
+        self.check(name)
+        work = self.folder / f"{_UNFINISHED}{os.getpid()}-{secrets.token_hex(6)}"
+        try:
+            work.mkdir()
+            shutil.copyfile(self.folder / name / DATABASE, work / DATABASE)
+            if _hash(work / DATABASE)[0] != self.read(name).sha256:
+                raise DamagedError(f"snapshot {name} changed while it was copied; it was not used")
+            with Store(work / DATABASE) as copy:
+                yield copy.db
+        except StorageError:
+            raise
+        except OSError as error:
+            raise StorageError(f"snapshot {name} could not be copied: {error}; nothing was changed") from error
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    def restore(self, name: str) -> Snapshot:
+        """Make the database what it was, in one step; other processes see the old state or the new.
+
+        Raises:
+            UnknownItemError: There is no such snapshot.
+            DamagedError: It is not what was written; nothing was changed.
+        """
+        with self.opened(name) as copy:
+            copy.execute("BEGIN IMMEDIATE")
+            copy.execute("UPDATE meta SET value = lower(hex(randomblob(16))) WHERE key = 'epoch'")
+            copy.execute("COMMIT")
+            with self.store.lock, storage_errors(self.store.path):
+                copy.backup(self.store.db)
+                self.store.invalidate()
+        return self.read(name)
+
+    def delete(self, name: str) -> None:
+        """Remove a snapshot for good; a forgetting that was to be undone from it no longer can be."""
+        self.read(name)
+        shutil.rmtree(self.folder / name)
+
+
+def _manifest(snapshot: Snapshot) -> bytes:
+    """The manifest's bytes; its last entry is the hash of the others."""
+    said: dict[str, Any] = {"format": FORMAT, **asdict(snapshot)}
+    said["manifest_sha256"] = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    return json.dumps(said, indent=1).encode()
+
+
+def _hash(path: Path) -> tuple[str, int]:
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    return digest.hexdigest(), size
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

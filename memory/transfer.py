@@ -1,0 +1,171 @@
+"""A memory as one JSONL file, and back.
+
+First line: format, embedder, schema. Then one row a line, ``{"table": ..., "row": {...}}``, blobs in
+base64, in an order in which whatever is referred to comes first. Last line: the count of the lines
+before it and their SHA-256; a file without it, or with another hash, is refused whole.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from memory.errors import DamagedError, EmbedderError, StorageError
+from memory.merge import Merger
+from memory.provenance import TABLES
+from memory.store import Store
+
+FORMAT, VERSION = "hippo-memory", 1
+_BLOBS = ("vector", "weights")
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import came to.
+
+    Attributes:
+        added: New rows, by table.
+        merged: Rows that were there already and got what the file says of them, by table.
+    """
+
+    added: dict[str, int]
+    merged: dict[str, int]
+
+
+def export(store: Store, path: Path) -> dict[str, int]:
+    """Write everything remembered to ``path``, whole or not at all; returns the count of rows by table.
+
+    Raises:
+        StorageError: The file can't be written; one that was there is left alone.
+    """
+    counts: dict[str, int] = {}
+    name = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        with os.fdopen(descriptor, "wb") as file, store.write():  # the lock keeps the state one state
+            digest, lines = hashlib.sha256(), 0
+            for table, line in _lines(store):
+                counts[table] = counts.get(table, 0) + 1
+                data = (json.dumps(line) + "\n").encode()
+                digest.update(data)
+                file.write(data)
+                lines += 1
+            file.write((json.dumps({"lines": lines, "sha256": digest.hexdigest()}) + "\n").encode())
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException as error:
+        if name:
+            Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError) and not isinstance(error, StorageError):
+            raise StorageError(f"nothing was exported to {path}: {error}") from error
+        raise
+    counts.pop("")
+    return counts
+
+
+def _lines(store: Store) -> Iterator[tuple[str, dict[str, Any]]]:
+    header = {"format": FORMAT, "version": VERSION, "schema": store.version, "embedder": store.meta("embedder")}
+    yield "", header
+    for table in (*TABLES, "provenance", "lineage", "replay"):
+        order = "1, 2, 3" if table == "lineage" else "1"
+        cursor = store.db.execute(f"SELECT * FROM {table} ORDER BY {order}")
+        names = [column[0] for column in cursor.description]
+        for values in cursor:
+            row = dict(zip(names, values, strict=True))
+            for blob in _BLOBS:
+                if row.get(blob) is not None:
+                    row[blob] = base64.b64encode(row[blob]).decode()
+            yield table, {"table": table, "row": row}
+
+
+def import_(store: Store, path: Path, functional: Collection[str], dry_run: bool = False) -> Imported:
+    """Bring in what :func:`export` wrote, in one transaction.
+
+    What is there already is strengthened by origins that are new to it; importing the same file
+    twice changes nothing the second time.
+
+    Raises:
+        DamagedError: The file is not what was written; nothing was changed.
+        EmbedderError: Its vectors are another embedder's.
+        StorageError: It can't be read, or the disk is full; nothing was changed.
+    """
+    _check(path, store.meta("embedder"))
+    merger = Merger(store.db, functional)
+    try:
+        with store.write():
+            with path.open("rb") as file:
+                next(file)
+                for line in file:
+                    said = json.loads(line)
+                    if "table" in said:
+                        _take(merger, said["table"], said["row"])
+            merger.finish()
+            store.new_epoch()
+            if dry_run:
+                raise _Enough
+    except _Enough:
+        pass
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedError(
+            f"{path} holds a row that does not fit this release ({error!r}); nothing was changed"
+        ) from error
+    store.invalidate()
+    return Imported(merger.added, merger.merged)
+
+
+class _Enough(Exception):  # noqa: N818
+    """Ends a dry run; the transaction is undone."""
+
+
+def _take(merger: Merger, table: str, row: dict[str, Any]) -> None:
+    for blob in _BLOBS:
+        if row.get(blob) is not None:
+            row[blob] = base64.b64decode(row[blob])
+    if table in TABLES:
+        merger.row(table, row)
+    elif table == "provenance":
+        merger.absent((row["item_table"], row["item_id"]))
+        merger.origin(row)
+    elif table == "lineage":
+        merger.lineage(row["origin"], (row["parent_table"], row["parent_id"]))
+    elif table == "replay":
+        trace = merger.ids["traces", row["trace_id"]]
+        merger.db.execute(
+            "INSERT OR IGNORE INTO replay VALUES (?, ?, ?, ?)",
+            (trace, row["diversity_sig"], row["replays"], row["last_draw"]),
+        )
+    else:
+        raise KeyError(table)
+
+
+def _check(path: Path, embedder: str | None) -> None:
+    """Read the file once to its end and compare it with its last line."""
+    digest, lines, last, header = hashlib.sha256(), 0, b"", b""
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                if last:
+                    digest.update(last)
+                    lines += 1
+                header, last = header or line, line
+    except OSError as error:
+        raise StorageError(f"{path} can't be read: {error}") from error
+    try:
+        first, footer = json.loads(header), json.loads(last)
+        whole = (footer["lines"], footer["sha256"]) == (lines, digest.hexdigest()) and last.endswith(b"\n")
+        name, version, made_with = first["format"], first["version"], first["embedder"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedError(f"{path} is not a complete export of a memory ({error!r}); nothing was changed") from error
+    if not whole:
+        raise DamagedError(f"{path} is not what was exported: its hash differs; nothing was changed")
+    if name != FORMAT or version > VERSION:
+        raise DamagedError(f"{path} has format {name!r} version {version}, expected {FORMAT!r} up to {VERSION}")
+    if embedder is not None and made_with not in (None, embedder):
+        raise EmbedderError(f"{path} was written with the embedder {made_with!r}, this memory with {embedder!r}")

@@ -1,0 +1,99 @@
+"""Undoing a forgetting: what it took comes back from the snapshot, and what came since stays."""
+
+import json
+import sqlite3
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from memory import rows
+from memory.errors import UnknownItemError
+from memory.merge import Merger
+from memory.provenance import TABLES, Row
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What one undoing came to.
+
+    Attributes:
+        operation: The forgetting that was undone.
+        returned: Rows that came back, by table.
+        merged: Rows that had been written anew and got their old origins back, by table.
+    """
+
+    operation: int
+    returned: dict[str, int]
+    merged: dict[str, int]
+
+
+def find(db: sqlite3.Connection, operation: int | None) -> tuple[int, str]:
+    """The forgetting of that number, or the last that was not undone, and its snapshot.
+
+    Raises:
+        UnknownItemError: There is none, or it was undone already.
+    """
+    which = "id = ?" if operation is not None else "undone IS NULL AND ? IS NULL"
+    row = db.execute(
+        f"SELECT id, snapshot, undone FROM operations WHERE kind = 'forget' AND {which} ORDER BY id DESC LIMIT 1",
+        (operation,),
+    ).fetchone()
+    if row is None:
+        raise UnknownItemError("there is nothing to undo: no forgetting" + (f" {operation}" if operation else ""))
+    if row[2] is not None:
+        raise UnknownItemError(f"forgetting {row[0]} was undone already")
+    return int(row[0]), str(row[1])
+
+
+def undo(
+    db: sqlite3.Connection, old: sqlite3.Connection, operation: int, functional: Collection[str], time: float
+) -> Undone:
+    """Undo inside the transaction under way; ``old`` is the database as it was before the forgetting."""
+    merger = Merger(db, functional)
+    returned: dict[str, int] = {}
+    touched = db.execute("SELECT item_table, item_id, after FROM touched WHERE operation = ?", (operation,)).fetchall()
+    for table, item, after in sorted(touched, key=lambda row: (TABLES.index(row[0]), row[1])):
+        row = (table, item)
+        before, present = rows.fetch(old, row), rows.fetch(db, row)
+        if before is None:
+            continue
+        if present is None:
+            merger.row(table, before)
+        elif rows.fingerprint(present) == after:
+            rows.update(db, row, {name: value for name, value in before.items() if name != "id"})
+            merger.ids[row] = item
+            returned[table] = returned.get(table, 0) + 1
+        else:
+            merger.existing(row)
+        _origins(merger, old, row)
+    merger.finish()
+    db.execute("UPDATE operations SET undone = ? WHERE id = ?", (time, operation))
+    for table, count in merger.added.items():
+        returned[table] = returned.get(table, 0) + count
+    return Undone(operation, returned, merger.merged)
+
+
+def _origins(merger: Merger, old: sqlite3.Connection, row: Row) -> None:
+    """Bring back those origins of a row that went."""
+    cursor = old.execute("SELECT * FROM provenance WHERE item_table = ? AND item_id = ? ORDER BY id", row)
+    names = [column[0] for column in cursor.description]
+    for found in cursor.fetchall():
+        values = dict(zip(names, found, strict=True))
+        if merger.db.execute("SELECT 1 FROM provenance WHERE id = ?", (values["id"],)).fetchone():
+            continue
+        merger.origin(values)
+        parents = old.execute("SELECT parent_table, parent_id FROM lineage WHERE origin = ?", (values["id"],))
+        for table, parent in parents.fetchall():
+            merger.lineage(values["id"], (table, parent))
+    if row[0] == "traces":
+        for replay in old.execute("SELECT * FROM replay WHERE trace_id = ?", (row[1],)).fetchall():
+            here = merger.ids.get(row, row[1])
+            merger.db.execute("INSERT OR IGNORE INTO replay VALUES (?, ?, ?, ?)", (here, *replay[1:]))
+
+
+def describe(db: sqlite3.Connection) -> list[dict[str, object]]:
+    """Forgettings so far, newest first."""
+    found = db.execute("SELECT id, time, detail, snapshot, undone FROM operations ORDER BY id DESC").fetchall()
+    return [
+        {"operation": row[0], "time": row[1], "what": json.loads(row[2]), "snapshot": row[3], "undone": row[4]}
+        for row in found
+    ]
