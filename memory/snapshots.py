@@ -12,16 +12,17 @@ import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from memory.errors import DamagedError, StorageError, UnknownItemError
 from memory.migrations import MIGRATIONS
 from memory.provenance import TABLES
-from memory.store import Store, connect, storage_errors
+from memory.store import BUSY_SECONDS, Store, connect, storage_errors
 
 DATABASE, MANIFEST = "memory.db", "manifest.json"
 FORMAT = 1
@@ -93,10 +94,14 @@ class Snapshots:
     def _make(self, making: Path, name: str, created: datetime, reason: str) -> Snapshot:
         target = making / DATABASE
         with storage_errors(target):
+            if self.store.path is None:
+                target.write_bytes(self.store.db.serialize())
             copy = connect(target)
             try:
-                with self.store.lock:
-                    self.store.db.backup(copy)
+                if self.store.path is not None:
+                    # A connection of its own sees the last commit, even while ours is in a transaction.
+                    with closing(connect(self.store.path)) as source:
+                        _backup(source, copy)
                 copy.execute("PRAGMA journal_mode = DELETE").fetchone()
                 rows = {table: copy.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in TABLES}
                 schema = int(copy.execute("PRAGMA user_version").fetchone()[0])
@@ -199,7 +204,7 @@ class Snapshots:
             copy.execute("UPDATE meta SET value = lower(hex(randomblob(16))) WHERE key = 'epoch'")
             copy.execute("COMMIT")
             with self.store.lock, storage_errors(self.store.path):
-                copy.backup(self.store.db)
+                _backup(copy, self.store.db)
                 self.store.invalidate()
         return self.read(name)
 
@@ -207,6 +212,17 @@ class Snapshots:
         """Remove a snapshot for good; a forgetting that was to be undone from it no longer can be."""
         self.read(name)
         shutil.rmtree(self.folder / name)
+
+
+def _backup(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    """Copy a database in one step; wait for other processes no longer than a writer does."""
+    deadline = monotonic() + BUSY_SECONDS
+
+    def watch(status: int, _remaining: int, _total: int) -> None:
+        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and monotonic() > deadline:
+            raise StorageError(f"another process held the lock for {BUSY_SECONDS:.0f} s; nothing was changed")
+
+    source.backup(target, progress=watch)
 
 
 def _manifest(snapshot: Snapshot) -> bytes:

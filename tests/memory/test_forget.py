@@ -1,0 +1,279 @@
+"""Forgetting by provenance, and undoing it."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from memory import HashingEmbedder, InvalidItemError, Memory, Provenance, UnknownItemError
+from memory.episodic import Event
+from memory.provenance import TABLES
+from memory.relational import Tuple
+
+DUMPED = (*TABLES, "provenance", "lineage", "replay")
+
+
+def dump(memory: Memory) -> dict[str, list[tuple[object, ...]]]:
+    """Everything remembered, row by row."""
+    return {t: memory.store.db.execute(f"SELECT * FROM {t} ORDER BY 1, 2").fetchall() for t in DUMPED}
+
+
+def said(source: str, time: float = 1.0, *parents: tuple[str, int], trust: float = 1.0) -> Provenance:
+    return Provenance(source, "doc", f"words of {source}", time, trust=trust, derived_from=parents)
+
+
+def tell(memory: Memory, head: str, relation: str, tail: str, origin: Provenance) -> int:
+    return memory.relational.upsert([Tuple(head, relation, tail, origin)])[0]
+
+
+def test_what_came_from_a_source_goes_and_comes_back(memory: Memory) -> None:
+    good = memory.episodic.write("Ada has the key", origin=said("ada"))
+    bad = memory.episodic.write("the key is poisoned", origin=said("mallory"))
+    before = dump(memory)
+    done = memory.forget(source="mallory")
+    assert done.removed == {"traces": 1}
+    assert [hit.trace.id for hit in memory.episodic.recall("key", 5)] == [good]
+    assert "poisoned" not in str(dump(memory))
+    assert memory.undo().returned == {"traces": 1}
+    assert dump(memory) == before
+    assert memory.episodic.recall("the key is poisoned", 1)[0].trace.id == bad
+    with pytest.raises(UnknownItemError, match="nothing to undo"):
+        memory.undo()
+
+
+def test_what_was_derived_goes_along_through_every_store(memory: Memory) -> None:
+    trace = memory.episodic.write("Bo moved out", origin=said("mallory"))
+    fact = tell(memory, "Bo", "likes", "rain", said("extractor", 2, ("traces", trace)))
+    memory.spatial.enter("w")
+    place = memory.spatial.observe("a hall", origin=said("mapper", 3, ("facts", fact))).place
+    memory.spatial.observe("a door", action="go", origin=said("mapper", 4))
+    memory.macros.add([("go", {})], origin=said("miner", 5, ("places", place)))
+    kept = tell(memory, "Cy", "likes", "tea", said("extractor", 6))
+    before = dump(memory)
+    done = memory.forget(rows=[("traces", trace)])
+    assert done.removed == {"places": 1, "edges": 1, "traces": 1, "facts": 1, "macros": 1}
+    assert [f.id for f in memory.relational.ask("Cy")] == [kept]
+    assert memory.relational.ask("Bo") == []
+    assert len(memory.macros) == 0
+    assert memory.verify().problems == []
+    memory.undo()
+    assert dump(memory) == before
+    assert memory.verify().problems == []
+
+
+def test_a_row_that_others_said_too_stays_without_the_lost_part(memory: Memory) -> None:
+    trace = memory.episodic.write("it rains", origin=said("ada", 1), salience=0.2)
+    memory.episodic.write("it rains", origin=said("mallory", 9), salience=0.9, pinned=True)
+    fact = tell(memory, "Ada", "likes", "tea", said("ada"))
+    memory.relational.upsert([Tuple("Ada", "likes", "tea", said("mallory"), conf=1.0)])
+    done = memory.forget(source="mallory")
+    assert done.removed == {}
+    assert done.changed == {"traces": 1, "facts": 1}
+    found = memory.episodic.get(trace)
+    assert (found.strength, found.salience, found.pinned, found.time) == (1, 0.2, False, 1.0)
+    assert memory.relational.get(fact).strength == 1
+    memory.undo()
+    found = memory.episodic.get(trace)
+    assert (found.strength, found.salience, found.pinned, found.time) == (2, 0.9, True, 9.0)
+
+
+def test_a_fact_that_poison_superseded_holds_again(memory: Memory) -> None:
+    rome = tell(memory, "Ada", "lives_in", "Rome", said("ada", 1))
+    tell(memory, "Ada", "lives_in", "Hell", said("mallory", 2))
+    before = dump(memory)
+    memory.forget(source="mallory")
+    assert memory.relational.get(rome).valid_to is None
+    assert [f.tail for f in memory.relational.ask("Ada")] == ["rome"]
+    memory.undo()
+    assert dump(memory) == before
+    assert [f.tail for f in memory.relational.ask("Ada")] == ["hell"]
+
+
+def test_a_chain_of_facts_closes_over_the_gap(memory: Memory) -> None:
+    first = tell(memory, "Ada", "lives_in", "Rome", said("ada", 1))
+    tell(memory, "Ada", "lives_in", "Hell", said("mallory", 2))
+    last = tell(memory, "Ada", "lives_in", "Oslo", said("ada", 3))
+    memory.forget(source="mallory")
+    assert memory.relational.get(first).valid_to == 3
+    assert memory.relational.get(last).valid_to is None
+    assert [f.tail for f in memory.relational.history("Ada", "lives_in")] == ["rome", "oslo"]
+
+
+def test_a_retirement_that_poison_told_is_taken_back(memory: Memory) -> None:
+    fact = tell(memory, "ball", "seen_at", "place 1", said("eye", 1))
+    assert memory.relational.retire("ball", "seen_at", "place 1", said("mallory", 2))
+    memory.forget(source="mallory")
+    assert memory.relational.get(fact).valid_to is None
+    assert [f.id for f in memory.relational.ask("ball")] == [fact]
+
+
+def test_a_place_shows_again_what_the_others_saw(memory: Memory) -> None:
+    from memory.spatial import Cell, View
+
+    def look(content: str, source: str, time: float) -> None:
+        memory.spatial.enter("w")
+        memory.spatial._known = []  # the same frame again, not a new visit
+        memory.spatial._frame.name = "w"  # type: ignore[union-attr]
+        view = View((Cell(1, 0, content, content == ""),))
+        memory.spatial.observe("x", view, origin=said(source, time))
+
+    look("key", "ada", 1)
+    place = memory.store.db.execute("SELECT id FROM places WHERE content = 'key'").fetchone()[0]
+    from memory import provenance
+
+    with memory.transaction():
+        memory.store.db.execute("UPDATE places SET content = 'bomb' WHERE id = ?", (place,))
+        provenance.add(memory.store.db, ("places", place), said("mallory", 2), {"content": "bomb", "passable": 0})
+    memory.forget(source="mallory")
+    row = memory.store.db.execute("SELECT content, passable FROM places WHERE id = ?", (place,)).fetchone()
+    assert row == ("key", 0)
+
+
+def test_selectors_combine(memory: Memory) -> None:
+    for number in range(4):
+        memory.episodic.write(f"event {number}", origin=Provenance("s", f"d{number % 2}", time=float(number)))
+    assert memory.forget(doc_id="d0", since=1, dry_run=True).removed == {"traces": 1}
+    assert memory.forget(until=2.0, dry_run=True).removed == {"traces": 2}
+    assert memory.forget(source="s", dry_run=True).removed == {"traces": 4}
+    assert len(memory.episodic) == 4
+    assert memory.snapshots.names() == []
+
+
+def test_bad_selections_change_nothing(memory: Memory) -> None:
+    memory.episodic.write("kept", origin=said("ada"))
+    before = dump(memory)
+    with pytest.raises(InvalidItemError, match="needs a source"):
+        memory.forget()
+    with pytest.raises(UnknownItemError, match="sources are: ada"):
+        memory.forget(source="adda")
+    with pytest.raises(UnknownItemError, match="no row of traces has id 77"):
+        memory.forget(rows=[("traces", 77)])
+    with pytest.raises(InvalidItemError, match="no table is called 'trace'"):
+        memory.forget(rows=[("trace", 1)])
+    assert dump(memory) == before
+    assert memory.snapshots.names() == []
+
+
+def test_undo_keeps_what_was_written_since(memory: Memory) -> None:
+    old = memory.episodic.write("shared", origin=said("mallory"))
+    memory.episodic.write("also bad", origin=said("mallory"))
+    memory.forget(source="mallory")
+    again = memory.episodic.write("shared", origin=said("ada"))
+    new = memory.episodic.write("new", origin=said("ada"))
+    assert again != old
+    done = memory.undo()
+    assert (done.returned, done.merged) == ({"traces": 1}, {"traces": 1})
+    trace = memory.episodic.get(again)
+    assert trace.strength == 2
+    assert {p.source for p in trace.provenance} == {"ada", "mallory"}
+    assert memory.episodic.get(new).key == "new"
+    assert len(memory.episodic) == 3
+    assert memory.verify().problems == []
+
+
+def test_forgetting_reaches_through_evicted_traces(memory: Memory) -> None:
+    trace = memory.episodic.write("secret plan", origin=said("mallory"))
+    fact = tell(memory, "Bo", "likes", "rain", said("extractor", 2, ("traces", trace)))
+    memory.episodic.delete(trace)
+    assert memory.relational.get(fact).valid_to is None
+    assert memory.verify().problems == []
+    assert memory.forget(source="mallory").removed == {"traces": 1, "facts": 1}
+    assert memory.relational.ask("Bo") == []
+
+
+def test_trust_is_the_minimum_over_the_lineage(memory: Memory) -> None:
+    low = memory.episodic.write("a rumour", origin=said("gossip", trust=0.2))
+    high = memory.episodic.write("a record", origin=said("archive", trust=0.9))
+    fact = tell(memory, "Bo", "likes", "rain", said("extractor", 2, ("traces", low), ("traces", high)))
+    from memory import provenance
+
+    assert provenance.trust(memory.store.db, ("facts", fact)) == 0.2
+    assert provenance.of(memory.store.db, "facts", fact)[0].trust == 0.2
+    tell(memory, "Bo", "likes", "rain", said("witness", 3, trust=0.8))
+    assert provenance.trust(memory.store.db, ("facts", fact)) == 0.8
+    with pytest.raises(InvalidItemError, match="row 99 of traces, which does not exist"):
+        tell(memory, "x", "y", "z", said("extractor", 2, ("traces", 99)))
+
+
+def test_no_word_of_it_stays_in_any_file(tmp_path: Path) -> None:
+    with Memory.open(tmp_path / "m", HashingEmbedder()) as memory:
+        for number in range(50):
+            memory.episodic.write(f"plain sentence {number}", origin=said("ada"))
+        memory.episodic.write("xyzzyplugh quux", {"who": "xyzzywho"}, origin=said("mallory"))
+        tell(memory, "xyzzyhead", "likes", "rain", said("mallory"))
+        memory.episodic.recall("sentence", 3)
+        snapshot = memory.forget(source="mallory").snapshot
+        for file in (tmp_path / "m").rglob("*"):
+            if file.is_file() and snapshot not in file.parts:
+                data = file.read_bytes()
+                assert b"xyzzy" not in data.lower(), file
+                assert b"words of mallory" not in data, file
+
+
+def test_one_percent_of_poison(tmp_path: Path) -> None:
+    """A small count of the torture run: all of it goes, the rest answers as before, all comes back."""
+    poison(tmp_path / "m", 600, 6)
+
+
+def poison(path: Path, count: int, bad: int) -> None:
+    """Write traces of which some are poisoned, with facts, places and macros from each; forget, undo."""
+    with Memory.open(path, HashingEmbedder(64)) as memory:
+        spy = set(range(0, count, count // bad))
+        events = [
+            Event(f"event {i} of the day by {'mallory' if i in spy else 'ada'}", {"who": f"person {i % 37}"},
+                  said("mallory" if i in spy else "ada", float(i)))
+            for i in range(count)
+        ]  # fmt: skip
+        traces = memory.episodic.write_many(events)
+        memory.spatial.enter("w")
+        with memory.transaction():
+            for i, trace in enumerate(traces):
+                if i % (count // bad) < 2:
+                    origin = said("derived", float(i), ("traces", trace))
+                    fact = tell(memory, f"person {i % 37}", "lives_in", f"town {i}", origin)
+                    memory.spatial.observe(f"street {i}", action="go", origin=said("map", i, ("facts", fact)))
+                    memory.macros.add([("go", {"to": i})], origin=said("miner", i, ("facts", fact)))
+        cues = [f"event {i}" for i in range(1, count, 7) if i not in spy]
+        facts_before = {f: memory.relational.ask(f"person {f}", 3) for f in range(37)}
+        before = dump(memory)
+        answers = [memory.episodic.recall(c, 1)[0].trace for c in cues]
+        done = memory.forget(source="mallory")
+        assert done.removed["traces"] == bad
+        assert min(done.removed[t] for t in ("facts", "places", "macros")) == bad
+        left = dump(memory)
+        bad_ids = {traces[i] for i in spy}
+        assert not bad_ids & {row[0] for row in left["traces"]}
+        assert "mallory" not in str([left[t] for t in DUMPED])
+        towns = {f"town {i}" for i in spy}
+        assert not towns & {str(row[3]) for row in left["facts"]}
+        assert [memory.episodic.recall(c, 1)[0].trace for c in cues] == answers
+        assert memory.verify().problems == []
+        for person, facts in facts_before.items():
+            if all(f.tail not in towns for f in facts):
+                assert memory.relational.ask(f"person {person}", 3) == facts
+        memory.undo()
+        assert dump(memory) == before
+        assert memory.verify().problems == []
+
+
+def test_the_snapshot_must_be_there_to_undo(tmp_path: Path) -> None:
+    with Memory.open(tmp_path / "m", HashingEmbedder(64)) as memory:
+        memory.episodic.write("a", origin=said("mallory"))
+        done = memory.forget(source="mallory")
+        memory.snapshots.delete(done.snapshot)
+        with pytest.raises(UnknownItemError, match="no snapshot is called"):
+            memory.undo()
+        assert memory.operations()[0]["undone"] is None
+
+
+def test_a_crash_between_leaves_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Memory.open(tmp_path / "m", HashingEmbedder(64)) as memory:
+        memory.episodic.write("a", origin=said("mallory"))
+        before = dump(memory)
+        memory.store.db.execute(
+            "CREATE TEMP TRIGGER boom BEFORE INSERT ON touched BEGIN SELECT RAISE(ABORT, 'boom'); END"
+        )
+        with pytest.raises(sqlite3.IntegrityError):
+            memory.forget(source="mallory")
+        assert dump(memory) == before
+        assert [h.trace.key for h in memory.episodic.recall("a")] == ["a"]
