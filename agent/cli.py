@@ -1,21 +1,14 @@
 """The command line: ``hippo``."""
 
-import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from agent.errors import AgentError, CatalogError, HashMismatchError, LogError
-from memory import StoreError
-from tools import ToolError
-
-BAD_INPUT = 2
-INTERRUPTED = 130
+from agent.console import Json, emit, plain_errors
+from agent.errors import CatalogError
+from agent.memory_cli import app as memory_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,32 +18,7 @@ app = typer.Typer(
 )
 models_app = typer.Typer(no_args_is_help=True, help="Models: list, fetch, verify.")
 app.add_typer(models_app, name="models")
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Turn errors that we raise on purpose into one line and an exit code."""
-    from envs import EnvError
-
-    try:
-        yield
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)  # noqa: T201
-        raise typer.Exit(INTERRUPTED) from None
-    except (AgentError, EnvError, StoreError, ToolError) as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        bad_input = not isinstance(error, LogError | HashMismatchError)
-        raise typer.Exit(BAD_INPUT if bad_input else 1) from error
-
-
-def _ignore(_event: object) -> None:
-    """Show nothing."""
-
-
-def _emit(result: object) -> None:
-    print(json.dumps(result), flush=True)  # noqa: T201
+app.add_typer(memory_app, name="memory")
 
 
 @app.command()
@@ -73,7 +41,9 @@ def run(
 
     hippo run plugins=[my_tools.py] model.temperature=0.7 seed=3
     """
-    with _plain_errors():
+    from envs import EnvError
+
+    with plain_errors(EnvError):
         from agent.config import load
 
         config = load(overrides or [])
@@ -92,12 +62,12 @@ def run(
                         view.world(env.get_wrapper_attr("ansi")())
 
                 try:
-                    played.play(_ignore if quiet else view.show, draw)
+                    played.play((lambda _event: None) if quiet else view.show, draw)
                 except KeyboardInterrupt:
                     interrupted = True
             console.print(table(played.episodes))
             if as_json:
-                _emit(played.result())
+                emit(played.result())
         if interrupted:
             raise KeyboardInterrupt
 
@@ -120,7 +90,7 @@ def tools(
     as_json: Json = False,
 ) -> None:
     """Show tools as the model sees them; with a path, those that it holds."""
-    with _plain_errors():
+    with plain_errors():
         from memory import HashingEmbedder, Memory
         from tools import MemoryTools
         from tools.plugins import load
@@ -130,7 +100,7 @@ def tools(
         else:
             found = MemoryTools(Memory.open(None, HashingEmbedder())).select()
         if as_json:
-            _emit([tool.spec().openai() for tool in found])
+            emit([tool.spec().openai() for tool in found])
             return
         for tool in found:
             arguments = ", ".join(tool.schema["properties"])
@@ -144,7 +114,7 @@ def doctor(as_json: Json = False) -> None:
 
     found = checks()
     if as_json:
-        _emit([{"name": c.name, "ok": c.ok, "needed": c.needed, "found": c.found, "fix": c.fix} for c in found])
+        emit([{"name": c.name, "ok": c.ok, "needed": c.needed, "found": c.found, "fix": c.fix} for c in found])
     else:
         for check in found:
             mark = "ok     " if check.ok else "MISSING" if check.needed else "none   "
@@ -167,7 +137,7 @@ def models_list(as_json: Json = False) -> None:
         for e in catalog.ENTRIES
     ]  # fmt: skip
     if as_json:
-        _emit(rows)
+        emit(rows)
         return
     made = Table("name", "role", "parameters", "license", "source", "fetched", box=None)
     for row in rows:
@@ -178,7 +148,7 @@ def models_list(as_json: Json = False) -> None:
 @models_app.command("fetch")
 def models_fetch(names: Annotated[list[str], typer.Argument(help="Names of `hippo models list`.")]) -> None:
     """Download, verify and convert models into the cache; what is there is left alone."""
-    with _plain_errors():
+    with plain_errors():
         from agent import catalog
 
         for name in names:
@@ -192,7 +162,7 @@ def models_verify(
     names: Annotated[list[str] | None, typer.Argument(help="Names; every fetched model by default.")] = None,
 ) -> None:
     """Hash the cached files again and compare."""
-    with _plain_errors():
+    with plain_errors():
         from agent import catalog
 
         chosen = names or [e.name for e in catalog.ENTRIES if catalog.is_cached(e.name)]

@@ -135,3 +135,17 @@ def by_name(name: str) -> Embedder:
     if name not in known:
         raise EmbedderError(f"unknown embedder {json.dumps(name)}: expected one of {', '.join(known)}")
     return known[name]()
+
+
+def recorded(name: str) -> Embedder:
+    """The embedder that a memory was written with, from the name that it keeps.
+
+    Raises:
+        EmbedderError: It is none of ours: the memory must be opened with it by hand.
+    """
+    if name == MiniLMEmbedder.name:
+        return MiniLMEmbedder()
+    kind, _, dim = name.partition("-")
+    if kind == "hashing" and dim.isdigit():
+        return HashingEmbedder(int(dim))
+    raise EmbedderError(f"this memory was written with the embedder {name!r}: open it from Python, with that one")

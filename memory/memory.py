@@ -1,6 +1,5 @@
 """One memory is one directory: a database, and caches that can be rebuilt from it."""
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -9,7 +8,8 @@ from typing import Any, Self
 
 from memory import forget as forgetting
 from memory import transfer, undo, verify
-from memory.embedding import Embedder, MiniLMEmbedder
+from memory.describe import describe
+from memory.embedding import Embedder, MiniLMEmbedder, recorded
 from memory.episodic import EpisodicStore, RecallConfig, Retention
 from memory.errors import EmbedderError, NotAMemoryError
 from memory.forget import Forgotten, Selector
@@ -61,8 +61,7 @@ class Memory(AbstractContextManager["Memory"]):
         self.relational = KG(store)
         self.spatial = PlaceGraph(store)
         self.macros = MacroLib(store)
-        self._scratch = None if folder else tempfile.TemporaryDirectory(prefix="hippo-")
-        self.snapshots = Snapshots(store, (folder or Path(self._scratch.name if self._scratch else "")) / "snapshots")
+        self.snapshots = Snapshots(store, folder and folder / "snapshots")
         self._closed = False
 
     @classmethod
@@ -78,7 +77,8 @@ class Memory(AbstractContextManager["Memory"]):
 
         Args:
             path: The directory; ``None`` keeps everything in main memory.
-            embedder: Turns texts into vectors; all-MiniLM-L6-v2 by default, loaded at first use.
+            embedder: Turns texts into vectors; by default the one that the memory was written with,
+                all-MiniLM-L6-v2 for a new one, loaded at first use.
             recall: How a cue finds traces.
             retention: How long traces are kept, and how many; without limits by default.
 
@@ -97,7 +97,9 @@ class Memory(AbstractContextManager["Memory"]):
             folder.mkdir(parents=True, exist_ok=True)
         store = Store(folder and folder / "memory.db")
         try:
-            return cls(store, embedder or MiniLMEmbedder(), folder, recall, retention)
+            name = store.meta("embedder")
+            chosen = embedder or (recorded(name) if name else MiniLMEmbedder())
+            return cls(store, chosen, folder, recall, retention)
         except BaseException:
             store.close()
             raise
@@ -206,6 +208,11 @@ class Memory(AbstractContextManager["Memory"]):
         with self.store.lock:
             return undo.describe(self.store.db)
 
+    def inspect(self, row: Row) -> dict[str, Any] | None:
+        """One row of any store with its origins and lineage, or ``None``; see :mod:`memory.describe`."""
+        with self.store.lock:
+            return describe(self.store.db, row)
+
     def verify(self) -> Report:
         """Look for anything that is not as it should be: pages, references, vectors, origins, snapshots."""
         return verify.verify(self.store, self._index, self.snapshots, self.relational.functional)
@@ -245,8 +252,7 @@ class Memory(AbstractContextManager["Memory"]):
                 self._index.save()
         finally:
             self.store.close()
-            if self._scratch is not None:
-                self._scratch.cleanup()
+            self.snapshots.close()
 
     def __exit__(self, *_: object) -> None:
         """Close."""

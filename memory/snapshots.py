@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -58,12 +59,26 @@ class Snapshots:
 
     Args:
         store: The database.
-        folder: Where they lie; made with the first.
+        folder: Where they lie, made with the first; a temporary one for a memory without a folder.
     """
 
-    def __init__(self, store: Store, folder: Path) -> None:
+    def __init__(self, store: Store, folder: Path | None) -> None:
         self.store = store
-        self.folder = folder
+        self._folder = folder
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where they lie."""
+        if self._folder is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="hippo-")
+            self._folder = Path(self._scratch.name)
+        return self._folder
+
+    def close(self) -> None:
+        """Remove a temporary folder."""
+        if self._scratch is not None:
+            self._scratch.cleanup()
 
     def create(self, reason: str = "") -> Snapshot:
         """Copy the database as it was at the last commit; within a transaction, before it changed anything.
@@ -127,7 +142,7 @@ class Snapshots:
 
     def names(self) -> list[str]:
         """Names of the snapshots there are, oldest first."""
-        if not self.folder.is_dir():
+        if self._folder is None or not self._folder.is_dir():
             return []
         return sorted(p.name for p in self.folder.iterdir() if p.is_dir() and not p.name.startswith(_UNFINISHED))
 

@@ -1,7 +1,6 @@
 """Snapshots, restoring, verifying, exporting and importing."""
 
 import json
-import os
 import random
 import sqlite3
 from pathlib import Path
@@ -118,7 +117,7 @@ def test_unknown_and_foreign_snapshots(tmp_path: Path) -> None:
     (tmp_path / "n" / "snapshots").mkdir()
     with filled(tmp_path / "o") as third:
         name = third.snapshot().name
-    os.rename(tmp_path / "o" / "snapshots" / name, tmp_path / "n" / "snapshots" / name)
+    (tmp_path / "o" / "snapshots" / name).rename(tmp_path / "n" / "snapshots" / name)
     with pytest.raises(EmbedderError, match="hashing-64"):
         other.restore(name)
     other.close()

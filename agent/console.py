@@ -1,0 +1,42 @@
+"""What the commands share: plain errors, exit codes, one JSON object at the end."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from agent.errors import AgentError, HashMismatchError, LogError
+from memory import DamagedError, StorageError, StoreError
+from tools import ToolError
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
+
+_NOT_THE_CALLER = (LogError, HashMismatchError, StorageError, DamagedError)
+
+
+@contextmanager
+def plain_errors(*also: type[Exception]) -> Iterator[None]:
+    """Turn errors that we raise on purpose into one line and an exit code: 2 for bad input, else 1.
+
+    Args:
+        also: Errors of packages that this one does not import.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(INTERRUPTED) from None
+    except (AgentError, StoreError, ToolError, *also) as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(1 if isinstance(error, _NOT_THE_CALLER) else BAD_INPUT) from error
+
+
+def emit(result: object) -> None:
+    """Print ``result`` as one line of JSON."""
+    print(json.dumps(result), flush=True)  # noqa: T201

@@ -1,0 +1,41 @@
+"""One row with everything that is known of it, for people to read."""
+
+import sqlite3
+from dataclasses import asdict
+from typing import Any
+
+from memory import provenance, rows
+from memory.provenance import Row
+
+
+def describe(db: sqlite3.Connection, row: Row) -> dict[str, Any] | None:
+    """A row's columns, origins, trust, what it came from and what came of it; ``None`` if there is none.
+
+    Blobs are left out.
+    """
+    values = rows.fetch(db, row)
+    if values is None:
+        return None
+    table, number = row
+    ended = db.execute(
+        "SELECT source, doc_id, time FROM provenance WHERE item_table = ? AND item_id = ? AND role = 'ended'", row
+    ).fetchall()
+    children = db.execute(
+        "SELECT DISTINCT p.item_table, p.item_id FROM lineage l JOIN provenance p ON p.id = l.origin"
+        " WHERE l.parent_table = ? AND l.parent_id = ?",
+        row,
+    ).fetchall()
+    parents = db.execute(
+        "SELECT DISTINCT l.parent_table, l.parent_id FROM lineage l JOIN provenance p ON p.id = l.origin"
+        " WHERE p.item_table = ? AND p.item_id = ?",
+        row,
+    ).fetchall()
+    return {
+        "row": f"{table}:{number}",
+        **{name: value for name, value in values.items() if not isinstance(value, bytes) and name != "id"},
+        "trust": provenance.trust(db, row),
+        "origins": [asdict(origin) for origin in provenance.of(db, table, number)],
+        "ended_by": [dict(zip(("source", "doc_id", "time"), origin, strict=True)) for origin in ended],
+        "derived_from": [f"{name}:{item}" for name, item in parents],
+        "became": [f"{name}:{item}" for name, item in children],
+    }
