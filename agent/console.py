@@ -27,12 +27,13 @@ def plain_errors(*also: type[Exception]) -> Iterator[None]:
     Args:
         also: Errors of packages that this one does not import.
     """
+    expected: tuple[type[Exception], ...] = (AgentError, StoreError, ToolError, *also)
     try:
         yield
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)  # noqa: T201
         raise typer.Exit(INTERRUPTED) from None
-    except (AgentError, StoreError, ToolError, *also) as error:
+    except expected as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(1 if isinstance(error, _NOT_THE_CALLER) else BAD_INPUT) from error
 

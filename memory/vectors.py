@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -157,11 +157,14 @@ class VectorIndex:
                 "SELECT trace_id FROM removed WHERE seq > ? AND trace_id <= ?", (here.last_removed, here.last_id)
             )
             self._drop(np.array([row[0] for row in gone.fetchall()], np.int64))
+        # Another process may have written since `truth` was read: what counts is what is taken in.
+        last = max(truth.last_id, here.last_id)
         for ids, vectors in self._rows(here.last_id):
             self._index.add_with_ids(vectors, ids)
+            last = max(last, int(ids[-1]))
             if self.store.in_transaction:
                 self._unsure.append((True, ids, vectors))
-        self._state = State(truth.epoch, truth.trained_on, max(truth.last_id, here.last_id), truth.last_removed)
+        self._state = State(truth.epoch, truth.trained_on, last, truth.last_removed)
         return True
 
     def _drop(self, ids: NDArray[np.int64]) -> None:
@@ -191,11 +194,14 @@ class VectorIndex:
             yield ids, np.frombuffer(b"".join(row[1] for row in chunk), np.float32).reshape(len(chunk), self.dim)
 
     def _rebuild(self) -> None:
+        truth = self._truth()[0]
         self._index = coarse.make(self.store.db, self.dim)
-        self._state = State(*asdict(self._truth()[0]).values())
         self._unsure.clear()
+        last = truth.last_id
         for ids, vectors in self._rows(0):
             self._index.add_with_ids(vectors, ids)
+            last = max(last, int(ids[-1]))
+        self._state = replace(truth, last_id=last)
         if self.store.in_transaction:  # it may hold rows that a rollback takes back
             self._sure = State()
             self._unsure.append((True, np.zeros(0, np.int64), np.zeros((0, self.dim), np.float32)))

@@ -11,13 +11,26 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from memory.episodic.trace import Slot
 from memory.store import Store
+
+Ids = NDArray[np.int64]
+Weights = NDArray[np.float64]
 
 LIST_LIMIT = 1024
 """A word with a longer list is common: it weighs what a window of rows suggests."""
 
 _WINDOW = 4096
+
+
+def _sum(lists: Sequence[tuple[Ids, float]]) -> tuple[Ids, Weights]:
+    """Every id in the lists, with the weights of the lists that hold it summed."""
+    ids, place = np.unique(np.concatenate([ids for ids, _ in lists]), return_inverse=True)
+    weights = np.concatenate([np.full(len(ids), weight) for ids, weight in lists])
+    return ids, np.bincount(place, weights).astype(np.float64)
 
 
 def words_of(text: str) -> list[str]:
@@ -55,38 +68,35 @@ class Lexical:
         total = sum(weight for _, weight in rare.values()) + sum(common.values())
         if not rows or not total:
             return {}
-        found: dict[int, float] = {}
-        for ids, weight in rare.values():
-            for row_id in ids:
-                found[row_id] = found.get(row_id, 0.0) + weight
-        if found:
-            filled = " OR ".join(e for e, (ids, _) in rare.items() if ids)
+        if any(len(ids) for ids, _ in rare.values()):
+            found, scores = _sum([*rare.values()])
+            filled = " OR ".join(e for e, (ids, _) in rare.items() if len(ids))
             for expression, weight in common.items():
-                for row_id in self._matches(f"({filled}) AND {expression}", len(found)):
-                    found[row_id] += weight
+                both = self._matches(f"({filled}) AND {expression}", len(found))
+                scores[np.isin(found, both)] += weight
         else:
-            found = self._all_common(common)
-        best = sorted(found, key=lambda row_id: (-found[row_id], row_id))[:limit]
-        return {row_id: found[row_id] / total for row_id in best}
+            found, scores = self._all_common(common)
+        best = np.lexsort((found, -scores))[:limit]
+        return dict(zip(found[best].tolist(), (scores[best] / total).tolist(), strict=True))
 
-    def _all_common(self, common: Mapping[str, float]) -> dict[int, float]:
-        """Rows that hold all common words, or all but the commonest, and so on."""
+    def _all_common(self, common: Mapping[str, float]) -> tuple[Ids, Weights]:
+        """Rows that hold all common words, or all but the commonest, and so on; the newest of them."""
         kept = sorted(common, key=lambda expression: -common[expression])
         while kept:
-            ids = self._matches(" AND ".join(kept))
-            if ids:
-                weight = sum(common[expression] for expression in kept)
-                return dict.fromkeys(ids[:LIST_LIMIT], weight)
+            ids = self._matches(" AND ".join(kept), newest=True)[:LIST_LIMIT]
+            if len(ids):
+                return ids, np.full(len(ids), sum(common[expression] for expression in kept))
             kept.pop()
-        return {}
+        return np.zeros(0, np.int64), np.zeros(0)
 
-    def _matches(self, expression: str, limit: int = LIST_LIMIT) -> list[int]:
-        """Newest rows that match, one more than the limit at most."""
-        rows = self.store.db.execute(
-            "SELECT rowid FROM traces_text WHERE traces_text MATCH ? ORDER BY rowid DESC LIMIT ?",
+    def _matches(self, expression: str, limit: int = LIST_LIMIT, newest: bool = False) -> Ids:
+        """Rows that match, one more than the limit at most."""
+        found = self.store.db.execute(
+            "SELECT json_group_array(rowid) FROM (SELECT rowid FROM traces_text WHERE traces_text MATCH ?"
+            f"{' ORDER BY rowid DESC' if newest else ''} LIMIT ?)",
             (expression, limit + 1),
-        )
-        return [row[0] for row in rows.fetchall()]
+        ).fetchone()
+        return np.array(json.loads(found[0]), np.int64)
 
     def _rows(self) -> int:
         return int(self.store.db.execute("SELECT coalesce(max(id), 0) FROM traces").fetchone()[0])

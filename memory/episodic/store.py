@@ -162,6 +162,10 @@ class EpisodicStore:
             traces = read(self.store.db, [row_id for row_id, *_ in ranked])
         return [Recall(traces[row_id], *scores) for row_id, *scores in ranked if row_id in traces]
 
+    def configure(self, recall: RecallConfig) -> None:
+        """Recall in another way from now on."""
+        self._searcher = Searcher(self.store, self.embedder, self.index, recall)
+
     def novelty(self, text: str) -> float:
         """How unlike everything remembered ``text`` is: 1 minus the greatest cosine, in [0, 1]."""
         hits = self.index.search(self.embedder.embed([text])[0], 1)

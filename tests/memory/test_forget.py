@@ -5,17 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from eval.bench.torture import dump
 from memory import HashingEmbedder, InvalidItemError, Memory, Provenance, UnknownItemError
-from memory.episodic import Event
-from memory.provenance import TABLES
 from memory.relational import Tuple
-
-DUMPED = (*TABLES, "provenance", "lineage", "replay")
-
-
-def dump(memory: Memory) -> dict[str, list[tuple[object, ...]]]:
-    """Everything remembered, row by row."""
-    return {t: memory.store.db.execute(f"SELECT * FROM {t} ORDER BY 1, 2").fetchall() for t in DUMPED}
 
 
 def said(source: str, time: float = 1.0, *parents: tuple[str, int], trust: float = 1.0) -> Provenance:
@@ -208,52 +200,6 @@ def test_no_word_of_it_stays_in_any_file(tmp_path: Path) -> None:
                 data = file.read_bytes()
                 assert b"xyzzy" not in data.lower(), file
                 assert b"words of mallory" not in data, file
-
-
-def test_one_percent_of_poison(tmp_path: Path) -> None:
-    """A small count of the torture run: all of it goes, the rest answers as before, all comes back."""
-    poison(tmp_path / "m", 600, 6)
-
-
-def poison(path: Path, count: int, bad: int) -> None:
-    """Write traces of which some are poisoned, with facts, places and macros from each; forget, undo."""
-    with Memory.open(path, HashingEmbedder(64)) as memory:
-        spy = set(range(0, count, count // bad))
-        events = [
-            Event(f"event {i} of the day by {'mallory' if i in spy else 'ada'}", {"who": f"person {i % 37}"},
-                  said("mallory" if i in spy else "ada", float(i)))
-            for i in range(count)
-        ]  # fmt: skip
-        traces = memory.episodic.write_many(events)
-        memory.spatial.enter("w")
-        with memory.transaction():
-            for i, trace in enumerate(traces):
-                if i % (count // bad) < 2:
-                    origin = said("derived", float(i), ("traces", trace))
-                    fact = tell(memory, f"person {i % 37}", "lives_in", f"town {i}", origin)
-                    memory.spatial.observe(f"street {i}", action="go", origin=said("map", i, ("facts", fact)))
-                    memory.macros.add([("go", {"to": i})], origin=said("miner", i, ("facts", fact)))
-        cues = [f"event {i}" for i in range(1, count, 7) if i not in spy]
-        facts_before = {f: memory.relational.ask(f"person {f}", 3) for f in range(37)}
-        before = dump(memory)
-        answers = [memory.episodic.recall(c, 1)[0].trace for c in cues]
-        done = memory.forget(source="mallory")
-        assert done.removed["traces"] == bad
-        assert min(done.removed[t] for t in ("facts", "places", "macros")) == bad
-        left = dump(memory)
-        bad_ids = {traces[i] for i in spy}
-        assert not bad_ids & {row[0] for row in left["traces"]}
-        assert "mallory" not in str([left[t] for t in DUMPED])
-        towns = {f"town {i}" for i in spy}
-        assert not towns & {str(row[3]) for row in left["facts"]}
-        assert [memory.episodic.recall(c, 1)[0].trace for c in cues] == answers
-        assert memory.verify().problems == []
-        for person, facts in facts_before.items():
-            if all(f.tail not in towns for f in facts):
-                assert memory.relational.ask(f"person {person}", 3) == facts
-        memory.undo()
-        assert dump(memory) == before
-        assert memory.verify().problems == []
 
 
 def test_the_snapshot_must_be_there_to_undo(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """The vector index stays level with SQLite, exact or with inverted lists."""
 
-import random
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,6 @@ import pytest
 
 from memory import HashingEmbedder, Memory, coarse
 from memory.episodic import Event
-from memory.vectors import VectorIndex
 
 
 def clustered(count: int, dim: int = 32, seed: int = 0) -> np.ndarray:
@@ -92,36 +90,6 @@ def test_another_process_is_followed_row_by_row(tmp_path: Path) -> None:
         more = fill(one, clustered(5, seed=3), 20)
         assert index.ids().tolist() == [*ids[:3], *ids[4:], *more]
         assert index.bare is kept  # not built anew
-
-
-def test_damaged_index_files_are_never_believed(tmp_path: Path) -> None:
-    damage_index(tmp_path, 60)
-
-
-def damage_index(path: Path, rounds: int) -> None:
-    """Damage the cache in many ways; each must be noticed, and the answers stay the same."""
-    rng = random.Random(0)
-    cue = clustered(1, seed=5)[0]
-    with Memory.open(path, HashingEmbedder(32)) as memory:
-        fill(memory, clustered(200))
-        expected = memory.episodic.index.search(cue, 8)
-        memory.episodic.index.save()
-        file = path / "index" / "traces.faiss"
-        whole = file.read_bytes()
-        for number in range(rounds):
-            damaged = bytearray(whole[: rng.randrange(len(whole))] if number % 4 == 3 else whole)
-            for _ in range(rng.randint(1, 4) if number % 4 != 3 else 0):
-                damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
-            if bytes(damaged) == whole:
-                continue
-            file.write_bytes(damaged)
-            index = VectorIndex(memory.store, 32, path / "index")
-            assert index.search(cue, 8) == expected
-            assert index.loaded == "stale or damaged"
-        file.write_bytes(whole)
-        index = VectorIndex(memory.store, 32, path / "index")
-        assert index.search(cue, 8) == expected
-        assert index.loaded == "whole"
 
 
 def test_a_cache_of_earlier_is_brought_level_not_thrown_away(tmp_path: Path) -> None:

@@ -1,0 +1,217 @@
+"""Recall@1 from partial cues, for every way to rank: what each is worth, with intervals.
+
+::
+
+    python -m eval.bench.cues --cues 2000 --distractors 10000 --json --plot docs/results/cues.png
+
+Stories of one seed choose the weight of shared words and train the completion network (validation);
+stories of another seed are what is reported (test). All ways answer the same cues.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.bench.plots import bars
+from eval.bench.stories import Cues, Story, half_of_the_words, stories
+from eval.statistics import bootstrap_ci, paired_difference
+from memory import Embedder, HashingEmbedder, Memory, MiniLMEmbedder, RecallConfig
+from memory.episodic import DGKey
+from memory.episodic.completion import CompletionConfig, train
+from memory.episodic.recall import Cue
+
+VALIDATION, TEST = 1, 2
+KINDS = ("half of the words", "paraphrase", "two slots", "two slots as words")
+WEIGHTS = (0.25, 0.5, 1.0, 2.0, 4.0)
+
+
+@dataclass
+class Task:
+    """A memory full of stories, and cues of some of them.
+
+    Attributes:
+        memory: All stories, as traces.
+        told: The stories.
+        cues: By kind: the cues and the traces that they mean.
+    """
+
+    memory: Memory
+    told: list[Story]
+    cues: dict[str, tuple[list[Cue], list[int]]]
+
+
+def task(count: int, distractors: int, seed: int, embedder: Embedder) -> Task:
+    """Tell ``count + distractors`` stories and make ``count`` cues of each kind."""
+    told = stories(count + distractors, seed)
+    memory = Memory.open(None, embedder)
+    ids = memory.episodic.write_many([story.event for story in told])
+    rng, maker = np.random.default_rng(seed), Cues(told)
+
+    def slot_words(story: Story) -> Cue | None:
+        slots = maker.two_slots(story, rng)
+        return " ".join(slots.values()) if slots else None
+
+    ways: Mapping[str, Callable[[Story], Cue | None]] = {
+        KINDS[0]: lambda story: half_of_the_words(story, rng),
+        KINDS[1]: maker.paraphrase,
+        KINDS[2]: lambda story: maker.two_slots(story, rng),
+        KINDS[3]: slot_words,
+    }
+    cues: dict[str, tuple[list[Cue], list[int]]] = {}
+    for kind, way in ways.items():
+        made = [(cue, i) for story, i in zip(told, ids, strict=True) if (cue := way(story)) is not None][:count]
+        cues[kind] = ([cue for cue, _ in made], [i for _, i in made])
+    return Task(memory, told, cues)
+
+
+def first_hits(task: Task, kind: str, config: RecallConfig) -> NDArray[np.bool_]:
+    """Which cues of a kind bring up the trace that they mean, first."""
+    memory = task.memory
+    memory.episodic.configure(config)
+    cues, wanted = task.cues[kind]
+    found = [memory.episodic.recall(cue, 1) for cue in cues]
+    return np.array([bool(hits) and hits[0].trace.id == i for hits, i in zip(found, wanted, strict=True)])
+
+
+def ceiling(task: Task) -> float:
+    """Recall@1 of whoever knows all stories by heart, on half of the words.
+
+    Several stories may hold all the words that are left; the best that one can do is to guess among them.
+    """
+    holding: dict[str, set[int]] = {}
+    for number, story in enumerate(task.told):
+        for word in story.sentence.rstrip(".").replace(",", "").split():
+            holding.setdefault(word, set()).add(number)
+    cues = [str(cue).split() for cue in task.cues[KINDS[0]][0]]
+    return float(np.mean([1 / len(set.intersection(*(holding[word] for word in cue))) for cue in cues]))
+
+
+def warm(task: Task) -> None:
+    """Embed all cues at once."""
+    texts = [cue if isinstance(cue, str) else " ".join(cue.values()) for cues, _ in task.cues.values() for cue in cues]  # type: ignore[union-attr]
+    task.memory.embedder.embed(texts)
+
+
+def ways(weight: float) -> dict[str, RecallConfig]:
+    """Every way that is compared, by name."""
+    return {
+        "dense": RecallConfig(lexical=0),
+        "k-WTA": RecallConfig(keys="sparse", lexical=0),
+        "completion": RecallConfig(lexical=0, completion=True),
+        "hybrid": RecallConfig(lexical=weight),
+        "hybrid, k-WTA": RecallConfig(keys="sparse", lexical=weight),
+        "hybrid, completion": RecallConfig(lexical=weight, completion=True),
+    }
+
+
+def choose_weight(task: Task) -> tuple[float, dict[str, float]]:
+    """The weight of words with the best mean recall@1 over the kinds, on validation stories."""
+    means = {
+        weight: float(np.mean([first_hits(task, kind, RecallConfig(lexical=weight)).mean() for kind in KINDS]))
+        for weight in WEIGHTS
+    }
+    return max(means, key=lambda weight: means[weight]), {str(weight): mean for weight, mean in means.items()}
+
+
+def choose_winners(task: Task) -> dict[str, float]:
+    """Mean recall@1 of several counts of winners, on validation stories."""
+    options = [DGKey(k=k) for k in (32, 64, 128, 256)]
+    return {
+        f"{key.k} of {key.d_k}": float(
+            np.mean([first_hits(task, k, RecallConfig(keys="sparse", lexical=0, dg=key)).mean() for k in KINDS])
+        )
+        for key in options
+    }
+
+
+def measure(count: int, distractors: int, embedder: Embedder) -> dict[str, Any]:
+    """Run everything; returns the figures."""
+    validation = task(min(count, 500), distractors, VALIDATION, embedder)
+    weight, by_weight = choose_weight(validation)
+    winners = choose_winners(validation)
+    card = train(validation.memory.store, embedder, CompletionConfig())
+    weights = validation.memory.store.db.execute("SELECT * FROM artifacts WHERE id = ?", (card["id"],)).fetchone()
+    test = task(count, distractors, TEST, embedder)
+    warm(test)
+    with test.memory.transaction():
+        test.memory.store.db.execute("INSERT INTO artifacts VALUES (?, ?, ?, ?, ?, ?)", weights)
+    hits = {name: {kind: first_hits(test, kind, way) for kind in KINDS} for name, way in ways(weight).items()}
+    default = next(name for name, way in ways(weight).items() if way == RecallConfig(lexical=weight))
+    figures: dict[str, Any] = {
+        "n": {kind: len(test.cues[kind][0]) for kind in KINDS},
+        "traces": len(test.memory.episodic),
+        "embedder": embedder.name,
+        "ceiling_half_of_the_words": ceiling(test),
+        "lexical_weight": weight,
+        "validation_by_weight": by_weight,
+        "validation_by_winners": winners,
+        "default_is_measured_best": RecallConfig().lexical == weight,
+        "completion_card": {key: card[key] for key in ("recall@1_nearest", "recall@1_completed", "passes")},
+        "recall@1": {
+            name: {kind: {"mean": float(x.mean()), "ci95": bootstrap_ci(x)} for kind, x in by_kind.items()}
+            for name, by_kind in hits.items()
+        },
+        "over_dense": {
+            name: {kind: paired_difference(x, hits["dense"][kind]) for kind, x in by_kind.items()}
+            for name, by_kind in hits.items()
+            if name != "dense"
+        },
+        "over_hybrid": {
+            name: {kind: paired_difference(x, hits[default][kind]) for kind, x in by_kind.items()}
+            for name, by_kind in hits.items()
+            if name.startswith("hybrid,")
+        },
+    }
+    return figures
+
+
+def table(figures: Mapping[str, Any]) -> str:
+    """The figures as a Markdown table."""
+    lines = ["| | " + " | ".join(KINDS) + " |", "| --- |" + " ---: |" * len(KINDS)]
+    for name, by_kind in figures["recall@1"].items():
+        cells = [
+            f"{v['mean']:.3f} ({v['ci95'][0]:.3f} to {v['ci95'][1]:.3f})" for v in (by_kind[kind] for kind in KINDS)
+        ]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cues", type=int, default=2000, help="cues of each kind")
+    parser.add_argument("--distractors", type=int, default=10_000, help="stories beside those that cues are made of")
+    parser.add_argument("--embedder", choices=("minilm", "hashing"), default="minilm")
+    parser.add_argument("--plot", type=Path, help="PNG to draw")
+    parser.add_argument("--json", action="store_true", help="one JSON object as stdout's last line")
+    options = parser.parse_args(arguments)
+    embedder = MiniLMEmbedder(cache_size=100_000) if options.embedder == "minilm" else HashingEmbedder()
+    figures = measure(options.cues, options.distractors, embedder)
+    print(table(figures))
+    for name in (
+        "ceiling_half_of_the_words",
+        "lexical_weight",
+        "validation_by_weight",
+        "validation_by_winners",
+        "completion_card",
+    ):
+        print(f"{name}: {figures[name]}")
+    if options.plot:
+        bars(
+            options.plot,
+            {n: {k: (v["mean"], *v["ci95"]) for k, v in kinds.items()} for n, kinds in figures["recall@1"].items()},
+            title=f"Recall@1 among {figures['traces']:,} traces",
+            ylabel="recall@1, 95 % interval",
+        )
+    if options.json:
+        print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
