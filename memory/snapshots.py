@@ -153,10 +153,7 @@ class Snapshots:
             UnknownItemError: There is no such snapshot.
             DamagedError: The manifest is not what was written.
         """
-        folder = self.folder / name
-        if not name or name.startswith(".") or folder.parent != self.folder or not folder.is_dir():
-            known = ", ".join(self.names()[-5:]) or "none yet"
-            raise UnknownItemError(f"no snapshot is called {name!r}; there are: {known}")
+        folder = self._find(name)
         try:
             data = (folder / MANIFEST).read_bytes()
             said = json.loads(data)
@@ -224,9 +221,21 @@ class Snapshots:
         return self.read(name)
 
     def delete(self, name: str) -> None:
-        """Remove a snapshot for good; a forgetting that was to be undone from it no longer can be."""
-        self.read(name)
-        shutil.rmtree(self.folder / name)
+        """Remove a snapshot for good; a forgetting that was to be undone from it no longer can be.
+
+        Raises:
+            UnknownItemError: There is no such snapshot.
+        """
+        going = self.folder / f"{_UNFINISHED}{os.getpid()}-{name}"
+        self._find(name).rename(going)
+        shutil.rmtree(going, ignore_errors=True)
+
+    def _find(self, name: str) -> Path:
+        folder = self.folder / name
+        if not name or name.startswith(".") or folder.parent != self.folder or not folder.is_dir():
+            known = ", ".join(self.names()[-5:]) or "none yet"
+            raise UnknownItemError(f"no snapshot is called {name!r}; there are: {known}")
+        return folder
 
 
 def _backup(source: sqlite3.Connection, target: sqlite3.Connection) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from eval.bench.torture import dump
 from memory import (
     DamagedError,
     EmbedderError,
@@ -17,7 +18,6 @@ from memory import (
     UnknownItemError,
 )
 from memory.relational import Tuple
-from eval.bench.torture import dump
 from tests.memory.test_forget import said, tell
 
 
