@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_OPTIONS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit coverage bench clean
+.PHONY: help setup demo test lint types unit coverage bench torture clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ coverage: $(VENV)/.dev $(VENV)/.models ## pytest with branch coverage
 
 bench: $(VENV)/.bench $(VENV)/.models ## seconds per step, beside smolagents on the same model
 	$(BIN)/python -m eval.bench.loop
+
+torture: $(VENV)/.runtime ## kills, crowds, damaged files, full disks, poison (half an hour)
+	$(BIN)/python -m eval.bench.durability
 
 clean: ## remove .venv and caches; models stay in the user's cache folder
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build *.egg-info

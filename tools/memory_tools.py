@@ -1,5 +1,7 @@
 """The memories as tools: few verbs, short names, short answers."""
 
+import re
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field
@@ -14,6 +16,10 @@ from tools.types import ToolResult
 
 Cue = Annotated[str, Field(min_length=1, max_length=60)]
 Name = Annotated[str, Field(min_length=1, max_length=24)]
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", text.lower()))
 
 
 class MemoryTools:
@@ -31,8 +37,19 @@ class MemoryTools:
         self.source = source
         self.k = k
         self.gate = gate or WriteGate()
-        self.episode = ""
         self.when = ""
+        self._episode = ""
+        self._recalled: dict[int, frozenset[str]] = {}
+
+    @property
+    def episode(self) -> str:
+        """Name of the episode under way; a new one forgets what was recalled in the last."""
+        return self._episode
+
+    @episode.setter
+    def episode(self, name: str) -> None:
+        self._episode = name
+        self._recalled.clear()
 
     def _entities(self) -> list[str]:
         return self.memory.relational.entities()
@@ -40,8 +57,14 @@ class MemoryTools:
     def _goals(self) -> list[str]:
         return self.memory.spatial.goals()
 
-    def _origin(self, words: str) -> Provenance:
-        return Provenance(self.source, doc_id=self.episode, text_span=words)
+    def _origin(self, words: str, parents: Sequence[int] = ()) -> Provenance:
+        derived = tuple(("traces", trace) for trace in parents)
+        return Provenance(self.source, doc_id=self.episode, text_span=words, derived_from=derived)
+
+    def _holding(self, text: str) -> list[int]:
+        """Traces recalled in this episode that hold every word of ``text`` and are still there."""
+        holding = [trace for trace, words in self._recalled.items() if _words(text) <= words]
+        return self.memory.episodic.existing(holding)
 
     @tool
     def recall(self, cue: Cue) -> ToolResult:
@@ -54,6 +77,7 @@ class MemoryTools:
             slots = hit.trace.entity_slots
             where = f" at {slots['where']}" if slots["where"] else ""
             lines.append(f"[{slots['when']}{where}] {hit.trace.key}")
+            self._recalled[hit.trace.id] = _words(lines[-1])
         return ToolResult.ok("\n".join(lines), [[hit.trace.id, round(hit.score, 4)] for hit in hits])
 
     @tool
@@ -61,6 +85,9 @@ class MemoryTools:
         """Write down something for later."""
         if not text.strip():
             return ToolResult.invalid("remember(text: string) expected; text: it is blank")
+        # What was recalled is never written again, or memory would feed on itself.
+        if echoes := self._holding(text):
+            return ToolResult.failed(f"that is trace {echoes[0]}, remembered already")
         score = self.gate.score(novelty=self.memory.episodic.novelty(text), pin=True)
         if not self.gate.opens(score):
             return ToolResult.failed(f"the write gate stayed shut (S {score:.2f})")
@@ -85,9 +112,10 @@ class MemoryTools:
     @tool
     def tell(self, head: Name, relation: Name, tail: Name) -> ToolResult:
         """Add a fact to the graph."""
+        parents = self._holding(f"{head} {tail}")  # said after recalling them: forgotten with them
         try:
             ids = self.memory.relational.upsert(
-                [Tuple(head, relation, tail, self._origin(f"{head} {relation} {tail}"))]
+                [Tuple(head, relation, tail, self._origin(f"{head} {relation} {tail}", parents))]
             )
         except InvalidItemError as error:
             return ToolResult.invalid(str(error))

@@ -94,8 +94,11 @@ class Surprise:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
+        from transformers.utils import logging
+
         from agent import catalog
 
+        logging.disable_progress_bar()
         path = catalog.fetch("smollm2-135m")
         self.tokenizer = AutoTokenizer.from_pretrained(path)
         self.model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.bfloat16).eval()

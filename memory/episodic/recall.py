@@ -30,7 +30,7 @@ class RecallConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     keys: Literal["dense", "sparse"] = Field("dense", description="Cosine of embeddings, or overlap of k-WTA keys.")
-    lexical: float = Field(1.0, ge=0, description="Weight of shared words beside similarity 1; 0 is off.")
+    lexical: float = Field(2.0, ge=0, description="Weight of shared words beside similarity 1; 0 is off.")
     completion: bool = Field(False, description="Complete the cue with the trained network first.")
     dg: DGKey = Field(default_factory=DGKey, description="The k-WTA projection.")
 

@@ -183,6 +183,12 @@ class EpisodicStore:
             raise UnknownItemError(f"no trace has id {trace_id}; there are {len(self)} traces")
         return found[trace_id]
 
+    def existing(self, trace_ids: Sequence[int]) -> list[int]:
+        """Those of the ids that there are traces of, in the same order."""
+        with self.store.lock:
+            found = read(self.store.db, trace_ids)
+        return [trace_id for trace_id in trace_ids if trace_id in found]
+
     def move(self, places: Mapping[str, str]) -> None:
         """Rename values of the slot ``where``, as when two maps turn out to be one.
 

@@ -44,7 +44,7 @@ def test_two_slots_are_enough_of_a_cue(stories: Memory) -> None:
 def test_words_count_beside_similarity(stories: Memory) -> None:
     hit = stories.episodic.recall("who left a coin in the cellar, was it Eli?", 1)[0]
     assert hit.trace.key == "Eli left the coin in the cellar"
-    assert hit.score == pytest.approx((hit.similarity + hit.coverage) / 2)
+    assert hit.score == pytest.approx((hit.similarity + 2 * hit.coverage) / 3)
     with opened(lexical=0.0) as dense:
         hit = dense.episodic.recall("coin cellar Eli", 1)[0]
         assert hit.coverage == 0.0

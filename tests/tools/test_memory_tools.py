@@ -21,6 +21,30 @@ def test_what_is_remembered_is_recalled_with_its_origin(memory: Memory) -> None:
     assert ask(memory, "recall", cue="which key opens") == "[step 5] the key opens the box"
 
 
+def test_what_was_recalled_is_not_written_again(memory: Memory) -> None:
+    tools = MemoryTools(memory)
+    tools.episode = "one"
+    box = Toolbox(tools.select())
+    first = memory.episodic.write("Ada keeps the silver key in the attic", origin="env")
+
+    def call(name: str, **arguments: str) -> tuple[str, str]:
+        result = box.dispatch(ToolCall(name=name, arguments=arguments))
+        return result.status, result.text
+
+    assert call("remember", text="the silver key")[0] == "ok"
+    call("recall", cue="silver key")
+    assert call("remember", text="Ada keeps the silver key") == ("failed", f"that is trace {first}, remembered already")
+    assert call("remember", text="Ada no longer keeps the silver key")[0] == "ok"
+    assert call("tell", head="silver key", relation="is at", tail="attic")[0] == "ok"
+    fact = memory.inspect(("facts", 1))
+    assert fact is not None
+    assert fact["derived_from"] == [f"traces:{first}"]
+    assert memory.forget(source="env").removed == {"traces": 1, "facts": 1}
+    assert call("remember", text="Ada keeps the silver key")[0] == "ok"
+    tools.episode = "two"
+    assert call("remember", text="the silver key")[0] == "ok"
+
+
 def test_facts_are_told_and_asked(memory: Memory) -> None:
     assert ask(memory, "tell", head="Ada", relation="lives in", tail="red room") == "noted"
     assert ask(memory, "ask_graph", entity="ada") == "ada lives in red room"

@@ -1,0 +1,310 @@
+"""Recall of one trace among many by its vector: exactness, speed, memory, build time, and peers.
+
+::
+
+    python -m eval.bench.recall --n 1000000 --json
+    python -m eval.bench.recall --n 100000 --peers --plot docs/img/recall.png --json     # extra: bench
+
+Vectors lie as sentence embeddings lie (see ``eval/bench/vectors.py``); cues are drawn from the same
+clusters and are no rows. ``recall@8`` compares with exact search over all rows. ``ratio_to_bare`` is the
+median time of ``EpisodicStore.recall``, traces and provenance included, over that of the FAISS index
+inside it alone; each cue is answered by both, in turn. Peers hold the same vectors and answer the same
+cues; their search width is the smallest that reaches recall@8 of 0.99.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.bench.plots import bars
+from eval.bench.stories import ADJECTIVES, NAMES, ROOMS, SIDES, THINGS, VERBS
+from eval.bench.vectors import Mixture, mixture, spread
+from eval.statistics import bootstrap_ci, median_ci
+from memory import HashingEmbedder, Memory
+from memory.episodic import Event
+
+K = 8
+CHUNK = 50_000
+MEMBERS = 100
+"""Members of a cluster, in the mean."""
+
+Vectors = NDArray[np.float32]
+Ids = NDArray[np.int64]
+
+
+@dataclass
+class World:
+    """The vectors of one size, drawn again whenever they are needed.
+
+    Attributes:
+        drawn: The mixture.
+        count: How many rows.
+        centres: Their clusters.
+    """
+
+    drawn: Mixture
+    count: int
+    centres: Vectors
+
+    def chunks(self) -> Iterator[Vectors]:
+        """All rows, in chunks."""
+        for start in range(0, self.count, CHUNK):
+            yield self.drawn.members(self.centres, min(CHUNK, self.count - start), seed=1 + start)
+
+    def cues(self, count: int) -> Vectors:
+        """Cues that are no rows."""
+        return self.drawn.members(self.centres, count, seed=2**31)
+
+    def nearest(self, cues: Vectors) -> Ids:
+        """Row numbers of the true ``K`` nearest of each cue, from an exact scan."""
+        scores = np.full((len(cues), K), -np.inf, np.float32)
+        rows = np.zeros((len(cues), K), np.int64)
+        start = 0
+        for chunk in self.chunks():
+            here = cues @ chunk.T
+            best = np.argpartition(-here, min(K, here.shape[1]) - 1, axis=1)[:, :K]
+            scores = np.concatenate([scores, np.take_along_axis(here, best, axis=1)], axis=1)
+            rows = np.concatenate([rows, best + start], axis=1)
+            order = np.argsort(-scores, axis=1, kind="stable")[:, :K]
+            scores, rows = np.take_along_axis(scores, order, axis=1), np.take_along_axis(rows, order, axis=1)
+            start += len(chunk)
+        return rows
+
+
+def sentences(count: int, start: int) -> list[Event]:
+    """Events with words of a small vocabulary and a number of their own."""
+    rng = np.random.default_rng(start)
+    lists = [NAMES, list(VERBS), list(ADJECTIVES), list(THINGS), list(SIDES), list(ROOMS)]
+    picks = [rng.integers(len(words), size=count) for words in lists]
+    found = []
+    for i in range(count):
+        who, verb, adjective, thing, side, room = (words[p[i]] for words, p in zip(lists, picks, strict=True))
+        key = f"{who} {verb} the {adjective} {thing} in the {side} {room}, number {start + i}"
+        found.append(Event(key, {"who": who, "where": f"{side} {room}"}, "bench"))
+    return found
+
+
+def resident() -> int:
+    """Bytes of main memory that this process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def p50(work: Callable[[Vectors], object], cues: Vectors) -> list[float]:
+    """Milliseconds of each cue."""
+    times = []
+    for cue in cues:
+        began = time.perf_counter()
+        work(cue)
+        times.append(1e3 * (time.perf_counter() - began))
+    return times
+
+
+def overlap(found: Sequence[Sequence[int]], true: Ids) -> list[float]:
+    """Share of the true nearest that was found, for each cue."""
+    return [len(set(a) & set(b)) / K for a, b in zip(found, true.tolist(), strict=True)]
+
+
+def ours(world: World, cues: Vectors, true: Ids, folder: Path) -> dict[str, Any]:
+    """Fill a memory, open it again, measure."""
+    began = time.perf_counter()
+    rows: list[int] = []
+    with Memory.open(folder, HashingEmbedder(world.cues(1).shape[1])) as memory:
+        for number, chunk in enumerate(world.chunks()):
+            rows += memory.episodic.write_many(sentences(len(chunk), number * CHUNK), chunk)
+        written = time.perf_counter() - began
+        began = time.perf_counter()
+        len(memory.episodic.index)
+        built = time.perf_counter() - began
+        began = time.perf_counter()
+    closed = time.perf_counter() - began
+    before = resident()
+    began = time.perf_counter()
+    with Memory.open(folder, HashingEmbedder(world.cues(1).shape[1])) as memory:
+        bare = memory.episodic.index.bare
+        reopened = time.perf_counter() - began
+        held = resident() - before
+        for cue in cues[:50]:
+            memory.episodic.recall(cue, K)
+        mine: list[float] = []
+        alone: list[float] = []
+        found: list[list[int]] = []
+        for number, cue in enumerate(cues):
+            jobs = [
+                ("ours", lambda c=cue: memory.episodic.recall(c, K)),
+                ("bare", lambda c=cue: bare.search(c[None], K)),
+            ]
+            for name, job in jobs if number % 2 else reversed(jobs):
+                start = time.perf_counter()
+                result = job()
+                took = 1e3 * (time.perf_counter() - start)
+                (mine if name == "ours" else alone).append(took)
+                if name == "ours":
+                    found.append([hit.trace.id for hit in result])
+        place = {row: number for number, row in enumerate(rows)}
+        shares = overlap([[place[row] for row in ids] for ids in found], true)
+        words = [event.key.split(",")[0] for event in sentences(100, 0)]
+        by_words = []
+        for text in words:
+            start = time.perf_counter()
+            memory.episodic.recall(text, K)
+            by_words.append(1e3 * (time.perf_counter() - start))
+        lists = memory.store.db.execute("SELECT nprobe, length(centroids) FROM coarse").fetchone()
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return {
+        f"recall@{K}": float(np.mean(shares)),
+        "recall_ci95": bootstrap_ci(shares),
+        "p50_ms": float(np.median(mine)),
+        "p95_ms": float(np.quantile(mine, 0.95)),
+        "bare_p50_ms": float(np.median(alone)),
+        "ratio_to_bare": float(np.median(mine) / np.median(alone)),
+        "p50_ci95": median_ci(mine),
+        "text_p50_ms": float(np.median(by_words)),
+        "lists": None if lists is None else lists[1] // (4 * cues.shape[1]),
+        "probed": None if lists is None else lists[0],
+        "write_s": written,
+        "build_s": built,
+        "close_s": closed,
+        "reopen_s": reopened,
+        "ram_bytes_per_trace": held / world.count,
+        "disk_bytes_per_trace": size / world.count,
+    }
+
+
+def _peer(
+    name: str, search: Callable[[Vectors], Sequence[int]], widen: Callable[[int], None], cues: Vectors, true: Ids,
+    built: float, held: int, count: int,
+) -> dict[str, Any]:  # fmt: skip
+    """Find the smallest search width with recall of 0.99, then measure."""
+    for width in (8, 16, 32, 64, 128, 256, 512, 1024):
+        widen(width)
+        share = float(np.mean(overlap([search(cue) for cue in cues], true)))
+        if share >= 0.99:
+            break
+    times = p50(search, cues)
+    return {
+        "name": name, f"recall@{K}": share, "width": width, "p50_ms": float(np.median(times)),
+        "p50_ci95": median_ci(times), "build_s": built, "ram_bytes_per_trace": held / count,
+    }  # fmt: skip
+
+
+def peers(world: World, cues: Vectors, true: Ids) -> list[dict[str, Any]]:
+    """usearch, hnswlib (both HNSW in main memory, M 16, float32) and Chroma (persistent) on the same vectors."""
+    return [_usearch(world, cues, true), _hnswlib(world, cues, true), _chroma(world, cues, true)]
+
+
+def _usearch(world: World, cues: Vectors, true: Ids) -> dict[str, Any]:
+    from usearch.index import Index
+
+    before, began = resident(), time.perf_counter()
+    index = Index(ndim=cues.shape[1], metric="ip", dtype="f32", connectivity=16, expansion_add=128)
+    for number, chunk in enumerate(world.chunks()):
+        index.add(np.arange(len(chunk)) + number * CHUNK, chunk)
+    built, held = time.perf_counter() - began, resident() - before
+
+    def widen(width: int) -> None:
+        index.expansion_search = width
+
+    return _peer("usearch", lambda c: index.search(c, K).keys.tolist(), widen, cues, true, built, held, world.count)
+
+
+def _hnswlib(world: World, cues: Vectors, true: Ids) -> dict[str, Any]:
+    import hnswlib
+
+    before, began = resident(), time.perf_counter()
+    index = hnswlib.Index(space="ip", dim=cues.shape[1])
+    index.init_index(max_elements=world.count, ef_construction=128, M=16)
+    for number, chunk in enumerate(world.chunks()):
+        index.add_items(chunk, np.arange(len(chunk)) + number * CHUNK)
+    built, held = time.perf_counter() - began, resident() - before
+
+    def search(cue: Vectors) -> list[int]:
+        return list(index.knn_query(cue, k=K)[0][0].tolist())
+
+    return _peer("hnswlib", search, index.set_ef, cues, true, built, held, world.count)
+
+
+def _chroma(world: World, cues: Vectors, true: Ids) -> dict[str, Any]:
+    import chromadb
+    from chromadb.config import Settings
+
+    folder = tempfile.mkdtemp(prefix="hippo-chroma-")
+    try:
+        before, began = resident(), time.perf_counter()
+        client = chromadb.PersistentClient(folder, Settings(anonymized_telemetry=False))
+        shelf = client.create_collection(
+            "traces",
+            configuration={"hnsw": {"space": "ip", "ef_construction": 128, "max_neighbors": 16, "ef_search": 64}},
+            embedding_function=None,
+        )
+        start = 0
+        for chunk in world.chunks():
+            for part in range(0, len(chunk), 5000):
+                some = chunk[part : part + 5000]
+                shelf.add(ids=[str(start + part + i) for i in range(len(some))], embeddings=some)
+            start += len(chunk)
+        built, held = time.perf_counter() - began, resident() - before
+
+        def search(cue: Vectors) -> list[int]:
+            answer = shelf.query(query_embeddings=cue[None], n_results=K, include=["distances"])
+            return [int(row) for row in answer["ids"][0]]
+
+        def widen(width: int) -> None:
+            shelf.modify(configuration={"hnsw": {"ef_search": width}})
+
+        return _peer("Chroma", search, widen, cues, true, built, held, world.count)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def measure(count: int, cues: int, with_peers: bool) -> dict[str, Any]:
+    """Run everything; returns the figures."""
+    drawn = mixture()
+    world = World(drawn, count, drawn.centres(max(20, count // MEMBERS), seed=1))
+    asked = world.cues(cues)
+    true = world.nearest(asked)
+    alike = drawn.members(drawn.centres(max(2, len(drawn.real) // 3), seed=7), len(drawn.real), seed=8)
+    folder = Path(tempfile.mkdtemp(prefix="hippo-recall-"))
+    try:
+        figures = {"n": count, "dim": asked.shape[1], "cues": cues, **ours(world, asked, true, folder / "m")}
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    figures |= {"real": spread(drawn.real), "drawn": spread(alike), "real_sentences": len(drawn.real)}
+    if with_peers:
+        figures["peers"] = peers(world, asked, true)
+    return figures
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--n", type=int, default=100_000, help="traces")
+    parser.add_argument("--cues", type=int, default=500)
+    parser.add_argument("--peers", action="store_true", help="usearch, hnswlib and Chroma beside (extra: bench)")
+    parser.add_argument("--plot", type=Path, help="PNG to draw (with --peers)")
+    parser.add_argument("--json", action="store_true", help="one JSON object as stdout's last line")
+    options = parser.parse_args(arguments)
+    if options.n < K or options.cues < 1:
+        parser.error(f"expected --n of at least {K} and --cues of at least 1")
+    figures = measure(options.n, options.cues, options.peers)
+    for name, value in figures.items():
+        print(f"{name:<24} {value:.4g}" if isinstance(value, float) else f"{name:<24} {value}")
+    if options.plot and options.peers:
+        rows = [{"name": "this memory", **figures}, *figures["peers"]]
+        points = {r["name"]: {"p50, ms": (r["p50_ms"], *r["p50_ci95"])} for r in rows}
+        bars(options.plot, points, f"One recall among {options.n:,} traces at recall@8 of 0.99 or more", "milliseconds")
+    if options.json:
+        print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
