@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from eval.bench.plots import bars
 from eval.bench.stories import Cues, Story, half_of_the_words, stories
-from eval.statistics import bootstrap_ci, paired_difference
+from eval.statistics import paired_difference, wilson_ci
 from memory import Embedder, HashingEmbedder, Memory, MiniLMEmbedder, RecallConfig
 from memory.episodic import DGKey
 from memory.episodic.completion import CompletionConfig, train
@@ -154,7 +154,9 @@ def measure(count: int, distractors: int, embedder: Embedder) -> dict[str, Any]:
         "default_is_measured_best": RecallConfig().lexical == weight,
         "completion_card": {key: card[key] for key in ("recall@1_nearest", "recall@1_completed", "passes")},
         "recall@1": {
-            name: {kind: {"mean": float(x.mean()), "ci95": bootstrap_ci(x)} for kind, x in by_kind.items()}
+            name: {
+                kind: {"mean": float(x.mean()), "ci95": wilson_ci(int(x.sum()), len(x))} for kind, x in by_kind.items()
+            }
             for name, by_kind in hits.items()
         },
         "over_dense": {

@@ -93,7 +93,6 @@ class Surprise:
     def __init__(self, window: int = 512) -> None:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
-
         from transformers.utils import logging
 
         from agent import catalog
@@ -166,7 +165,7 @@ def calibrate(training: Sequence[Signals]) -> tuple[WriteGate, float]:
     """The weights and threshold with the best mean F1 on training streams."""
     best, best_score = WriteGate(), -1.0
     for alpha, beta, gamma, tau in product(
-        (0.0, 0.15, 0.3, 0.5, 0.7), (0.3, 0.5, 0.7, 1.0), (0.5, 1.0), (0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6)
+        (0.0, 0.3, 0.5, 0.7, 1.0), (0.0, 0.15, 0.3, 0.5, 0.7), (0.5, 1.0), (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
     ):
         gate = WriteGate(alpha=alpha, beta=beta, gamma=gamma, tau=tau)
         score = float(np.mean([f1(run_gate(gate, s), s.stream.needed) for s in training]))
@@ -226,6 +225,7 @@ def measure(streams: int) -> dict[str, Any]:
         "events": EVENTS,
         "needed": int(np.mean([s.stream.needed.sum() for s in test])),
         "writes": float(np.mean(budgets)),
+        "surprise_median": float(np.median(np.concatenate([s.surprise for s in test]))),
         "gate": WriteGate().model_dump(),
         "calibrated": tuned.model_dump(),
         "calibrated_f1_training": training_f1,

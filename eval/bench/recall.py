@@ -3,7 +3,7 @@
 ::
 
     python -m eval.bench.recall --n 1000000 --json
-    python -m eval.bench.recall --n 100000 --peers --plot docs/img/recall.png --json     # extra: bench
+    python -m eval.bench.recall --n 100000 --peers --plot docs/img/recall.png --json     # extras: bench, peers
 
 Vectors lie as sentence embeddings lie (see ``eval/bench/vectors.py``); cues are drawn from the same
 clusters and are no rows. ``recall@8`` compares with exact search over all rows. ``ratio_to_bare`` is the
@@ -289,7 +289,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=100_000, help="traces")
     parser.add_argument("--cues", type=int, default=500)
-    parser.add_argument("--peers", action="store_true", help="usearch, hnswlib and Chroma beside (extra: bench)")
+    parser.add_argument("--peers", action="store_true", help="usearch, hnswlib and Chroma beside (extra: peers)")
     parser.add_argument("--plot", type=Path, help="PNG to draw (with --peers)")
     parser.add_argument("--json", action="store_true", help="one JSON object as stdout's last line")
     options = parser.parse_args(arguments)
