@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from agent.console import Json, emit, plain_errors
-from memory import InvalidItemError, Memory, NotAMemoryError, UnknownItemError
+from memory import DamagedError, InvalidItemError, Memory, NotAMemoryError, UnknownItemError
 from memory.provenance import TABLES, Row
 
 app = typer.Typer(no_args_is_help=True, help="A memory: look into it, forget, undo, copy, check, move.")
@@ -50,7 +50,7 @@ def _row(text: str) -> Row:
     """``traces:12``, or ``12`` for a trace."""
     table, _, number = text.rpartition(":")
     table = table or "traces"
-    if table not in TABLES or not number.isdigit():
+    if table not in TABLES or not (number.isascii() and number.isdecimal() and len(number) < 19):
         raise InvalidItemError(f"expected TABLE:ID with a table of {', '.join(TABLES)}, got {text!r}")
     return table, int(number)
 
@@ -183,7 +183,12 @@ def snapshot(
         if not show_all:
             _say(asdict(memory.snapshot(reason)), as_json)
             return
-        found = [memory.snapshots.read(name) for name in memory.snapshots.names()]
+        found = []
+        for name in memory.snapshots.names():
+            try:
+                found.append(memory.snapshots.read(name))
+            except DamagedError as error:
+                print(f"warning: {error}", file=sys.stderr)  # noqa: T201
         if as_json:
             emit([asdict(one) for one in found])
             return
@@ -250,8 +255,8 @@ def import_(
 @app.command("train-completion")
 def train_completion(
     folder: Folder,
-    epochs: Annotated[int, typer.Option(help="Greatest count of passes.")] = 20,
-    seed: Annotated[int, typer.Option(help="Seed.")] = 0,
+    epochs: Annotated[int, typer.Option(min=1, help="Greatest count of passes.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Seed.")] = 0,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:

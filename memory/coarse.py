@@ -47,9 +47,18 @@ def make(db: sqlite3.Connection, dim: int) -> Any:
 
 def tune(db: sqlite3.Connection, index: Any) -> None:
     """Set how many lists a search probes, as it was calibrated."""
-    row = db.execute("SELECT nprobe FROM coarse").fetchone()
-    if row is not None:
-        faiss.extract_index_ivf(index).nprobe = row[0]
+    if isinstance(index, faiss.IndexIVF):
+        index.nprobe = db.execute("SELECT nprobe FROM coarse").fetchone()[0]
+
+
+def search_all(index: Any, query: NDArray[np.float32], k: int) -> tuple[Any, Any]:
+    """Search every list; scores and ids, each ``[1, k]``."""
+    probed, index.nprobe = index.nprobe, index.nlist
+    try:
+        found: tuple[Any, Any] = index.search(query[None], k)
+    finally:
+        index.nprobe = probed
+    return found
 
 
 def outgrown(count: int, trained_on: int) -> bool:

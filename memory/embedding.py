@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -49,6 +50,7 @@ class MiniLMEmbedder:
         self.folder = folder or cache_dir() / _DEFAULT
         self.cache_size = cache_size
         self._cache: OrderedDict[str, Vectors] = OrderedDict()
+        self._lock = threading.Lock()
         self._model: Any = None
         self._tokenizer: Any = None
 
@@ -67,6 +69,10 @@ class MiniLMEmbedder:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed ``texts`` as float32 ``[len(texts), 384]`` with rows of Euclidean length 1."""
+        with self._lock:
+            return self._embed(texts)
+
+    def _embed(self, texts: Sequence[str]) -> Vectors:
         missing = [text for text in dict.fromkeys(texts) if text not in self._cache]
         fresh = dict(zip(missing, self._compute(missing), strict=True)) if missing else {}
         found = [fresh[text] if text in fresh else self._cache[text] for text in texts]

@@ -7,11 +7,11 @@ fact whose end came from what goes holds again.
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from memory import rows
+from memory import provenance, rows
 from memory.errors import InvalidItemError, UnknownItemError
 from memory.provenance import TABLES, Row
 
@@ -19,6 +19,8 @@ from memory.provenance import TABLES, Row
 @dataclass(frozen=True)
 class Selector:
     """Which origins to forget: all that fit every given field.
+
+    An origin that said the same again is one, and its time is that of the last time.
 
     Attributes:
         source: Exact source.
@@ -99,6 +101,7 @@ class Cascade:
     Args:
         db: The connection, inside a transaction.
         origins: Ids of the origins that are selected.
+        functional: Relations with one current tail per head.
 
     Attributes:
         origins: Every origin that goes.
@@ -106,8 +109,9 @@ class Cascade:
         changed: Rows that stay without some origins, with what those contributed.
     """
 
-    def __init__(self, db: sqlite3.Connection, origins: set[int]) -> None:
+    def __init__(self, db: sqlite3.Connection, origins: set[int], functional: Collection[str]) -> None:
         self.db = db
+        self.functional = functional
         self.origins: set[int] = set()
         self.dead: dict[Row, None] = {}
         self.changed: dict[Row, list[Mapping[str, Any]]] = {}
@@ -159,13 +163,20 @@ class Cascade:
 
     def apply(self) -> None:
         """Take it all away."""
-        for fact in sorted(self.reopened):
-            self._end_anew(fact)
+        successors = {fact: self._successor(fact) for fact in self.reopened}
+        parents: set[Row] = set()
         for part in rows.chunks(self.origins, 10_000):
-            self.db.execute("DELETE FROM provenance WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(part),))
+            chosen = (json.dumps(part),)
+            mine = "SELECT value FROM json_each(?)"
+            found = self.db.execute(f"SELECT parent_table, parent_id FROM lineage WHERE origin IN ({mine})", chosen)
+            parents |= {(row[0], row[1]) for row in found}
+            self.db.execute(f"DELETE FROM provenance WHERE id IN ({mine})", chosen)
         for table in reversed(TABLES):
             ids = [(row[1],) for row in self.dead if row[0] == table]
             self.db.executemany(f"DELETE FROM {table} WHERE id = ?", ids)
+        provenance.sweep(self.db, parents)
+        for fact, successor in sorted(successors.items()):
+            self._end_anew(fact, successor)
         for row, contributions in self.changed.items():
             rows.settle(self.db, row, contributions, -1)
 
@@ -177,28 +188,48 @@ class Cascade:
         for fact in self.reopened:
             self.changed.setdefault(("facts", fact), [])
 
-    def _end_anew(self, fact: int) -> None:
-        """End a fact where the next that stays begins, or where another origin ended it; else reopen it."""
-        values = rows.fetch(self.db, ("facts", fact))
-        assert values is not None
-        successor = values["superseded_by"]
+    def _successor(self, fact: int) -> int | None:
+        """The fact that superseded this one, or that superseded that, and stays."""
+        values = rows.fetch(self.db, ("facts", fact)) or {}
+        successor = values.get("superseded_by")
         while successor is not None and ("facts", successor) in self.dead:
             successor = (rows.fetch(self.db, ("facts", successor)) or {}).get("superseded_by")
-        ended = self.db.execute(
-            "SELECT id, time FROM provenance WHERE item_table = 'facts' AND item_id = ? AND role = 'ended'", (fact,)
-        ).fetchall()
-        ends = [time for origin, time in ended if origin not in self.origins]
-        if successor is not None:
-            ends.append((rows.fetch(self.db, ("facts", successor)) or {})["valid_from"])
-        same = rows.twin(self.db, "facts", values | {"valid_to": None})
-        if not ends and same is not None and same != fact and ("facts", same) not in self.dead:
-            ends.append((rows.fetch(self.db, ("facts", same)) or {})["valid_from"])
-        rows.update(self.db, ("facts", fact), {"valid_to": min(ends, default=None), "superseded_by": successor})
+        return None if successor is None else int(successor)
+
+    def _end_anew(self, fact: int, successor: int | None) -> None:
+        """End a fact where something that stays says so; else it holds again.
+
+        That is another origin that ended it, the fact that took its place, the next tail of a functional
+        relation, or the next time that the same was told.
+        """
+        values = rows.fetch(self.db, ("facts", fact))
+        assert values is not None
+        since, head, relation, tail = (values[name] for name in ("valid_from", "head", "relation", "tail"))
+        found: list[tuple[float, int | None]] = [
+            (time, None)
+            for (time,) in self.db.execute(
+                "SELECT time FROM provenance WHERE item_table = 'facts' AND item_id = ? AND role = 'ended'", (fact,)
+            )
+        ]
+        others = self.db.execute(
+            "SELECT id, tail, valid_from, valid_to FROM facts WHERE head = ? AND relation = ? AND id != ?",
+            (head, relation, fact),
+        )
+        for other, its_tail, its_since, its_end in others.fetchall():
+            later = (its_since, other) > (since, fact)
+            if its_tail == tail and (later or its_end is None):
+                found.append((max(since, its_since), None))
+            elif other == successor or (its_tail != tail and later and relation in self.functional):
+                found.append((its_since, other))
+        end, by = min(found, key=lambda one: one[0], default=(None, None))
+        rows.update(self.db, ("facts", fact), {"valid_to": end, "superseded_by": by})
 
 
-def forget(db: sqlite3.Connection, selector: Selector, snapshot: str, time: float) -> Forgotten:
+def forget(
+    db: sqlite3.Connection, selector: Selector, snapshot: str, functional: Collection[str], time: float
+) -> Forgotten:
     """Forget inside the transaction under way; ``snapshot`` names the state before it."""
-    cascade = Cascade(db, selector.find(db))
+    cascade = Cascade(db, selector.find(db), functional)
     found = _count(db, cascade)
     removed = set(cascade.dead)
     cascade.apply()
@@ -214,14 +245,17 @@ def forget(db: sqlite3.Connection, selector: Selector, snapshot: str, time: floa
     )
     db.executemany(
         "INSERT INTO touched VALUES (?, ?, ?, ?)",
-        [(operation, *row, rows.fingerprint(rows.fetch(db, row))) for row in [*removed, *cascade.changed]],
+        [
+            *((operation, *row, rows.fingerprint(rows.fetch(db, row))) for row in [*removed, *cascade.changed]),
+            *((operation, "provenance", origin, "") for origin in cascade.origins),
+        ],
     )
     return Forgotten(operation, snapshot, found.removed, found.changed, found.artifacts)
 
 
 def preview(db: sqlite3.Connection, selector: Selector) -> Forgotten:
     """What forgetting would come to; nothing is changed."""
-    return _count(db, Cascade(db, selector.find(db)))
+    return _count(db, Cascade(db, selector.find(db), ()))
 
 
 def _count(db: sqlite3.Connection, cascade: Cascade) -> Forgotten:

@@ -11,6 +11,7 @@ from memory import transfer, undo, verify
 from memory.describe import describe
 from memory.embedding import Embedder, MiniLMEmbedder, recorded
 from memory.episodic import EpisodicStore, RecallConfig, Retention
+from memory.episodic.lexical import flush
 from memory.errors import EmbedderError, NotAMemoryError
 from memory.forget import Forgotten, Selector
 from memory.provenance import Row
@@ -99,7 +100,10 @@ class Memory(AbstractContextManager["Memory"]):
         try:
             name = store.meta("embedder")
             chosen = embedder or (recorded(name) if name else MiniLMEmbedder())
-            return cls(store, chosen, folder, recall, retention)
+            memory = cls(store, chosen, folder, recall, retention)
+            if retention is not None:
+                memory.episodic.evict()
+            return memory
         except BaseException:
             store.close()
             raise
@@ -139,8 +143,9 @@ class Memory(AbstractContextManager["Memory"]):
             row = copy.execute("SELECT value FROM meta WHERE key = 'embedder'").fetchone()
             if row is not None and row[0] != self.embedder.name:
                 raise EmbedderError(f"snapshot {name} was written with the embedder {row[0]!r}")
-        before = self.snapshots.create(f"before restoring {name}")
-        self.snapshots.restore(name)
+        with self.store.alone():
+            before = self.snapshots.create(f"before restoring {name}")
+            self.snapshots.restore(name)
         return before
 
     def forget(
@@ -171,13 +176,15 @@ class Memory(AbstractContextManager["Memory"]):
             UnknownItemError: Nothing fits the selection.
             StorageError: No space for the snapshot; nothing was forgotten.
         """
+        self.store.forbid_transaction("forget")
         selector = Selector(source, doc_id, since, until, tuple(rows))
         with self.store.write() as db:
             found = forgetting.preview(db, selector)
             if dry_run:
                 return found
             snapshot = self.snapshots.create(f"before forgetting {selector.json()}")
-            found = forgetting.forget(db, selector, snapshot.name, time())
+            found = forgetting.forget(db, selector, snapshot.name, self.relational.functional, time())
+            self.store.invalidate()
         self._settle()
         return found
 
@@ -194,10 +201,13 @@ class Memory(AbstractContextManager["Memory"]):
             UnknownItemError: There is nothing to undo, or its snapshot is gone.
             DamagedError: Its snapshot is not what was written; nothing was changed.
         """
+        self.store.forbid_transaction("undo")
         number, name = undo.find(self.store.db, operation)
         with self.snapshots.opened(name) as old, suppress(_DryRun), self.store.write() as db:
             done = undo.undo(db, old, number, self.relational.functional, time())
+            flush(db)
             self.store.new_epoch()
+            self.store.invalidate()
             if dry_run:
                 raise _DryRun
         self._settle()
@@ -228,7 +238,10 @@ class Memory(AbstractContextManager["Memory"]):
             DamagedError: The file is not what was exported; nothing was changed.
             EmbedderError: Its vectors are another embedder's.
         """
+        self.store.forbid_transaction("import_")
         done = transfer.import_(self.store, Path(path), self.relational.functional, dry_run)
+        if not dry_run:
+            self.episodic.evict()
         self._settle()
         return done
 

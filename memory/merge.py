@@ -18,17 +18,21 @@ class Merger:
     """Puts rows and their origins into ``db``, inside a transaction.
 
     A row that is there already (the same event, fact, place, ...) takes the origins of the one that
-    comes; any other keeps its id if that is free. What refers to a row follows it. The same origin
-    never counts twice.
+    comes; any other keeps its id if that is free. What refers to a row follows it.
 
     Args:
         db: The connection.
         functional: Relations with one current tail per head.
+        undoing: What comes was here before: it takes its old ids again, and adds to what the same origin
+            said since. Else only ids that were never given out are kept, so that nothing takes the place of
+            what was forgotten, and the same origin never counts twice.
     """
 
-    def __init__(self, db: sqlite3.Connection, functional: Collection[str]) -> None:
+    def __init__(self, db: sqlite3.Connection, functional: Collection[str], undoing: bool = False) -> None:
         self.db = db
         self.functional = functional
+        self.undoing = undoing
+        self._ended: list[tuple[int, float]] = []
         self.ids: dict[Row, int] = {}
         self.added: dict[str, int] = {}
         self.merged: dict[str, int] = {}
@@ -49,13 +53,20 @@ class Merger:
             self._twins.add((table, same))
             self.merged[table] = self.merged.get(table, 0) + 1
             return same
-        if self.db.execute(f"SELECT 1 FROM {table} WHERE id = ?", (old,)).fetchone():
+        if not self._free(table, old):
             new.pop("id")
         self.ids[table, old] = made = rows.insert(self.db, table, new)
         self.added[table] = self.added.get(table, 0) + 1
         if successor is not None:
             self._successors.append((made, successor))
         return made
+
+    def _free(self, table: str, number: int) -> bool:
+        """Whether a row may have this id."""
+        if self.undoing:
+            return self.db.execute(f"SELECT 1 FROM {table} WHERE id = ?", (number,)).fetchone() is None
+        given = self.db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+        return given is None or number > given[0]
 
     def existing(self, row: Row) -> None:
         """A row that is here under its own id and whose lost origins come back."""
@@ -107,7 +118,8 @@ class Merger:
         ).fetchone()
         if known is not None and row in self._twins:
             before = json.loads(known[1])
-            more = {name: max(0, said.get(name, 0) - before.get(name, 0)) for name in COUNTERS if name in said}
+            seen = {} if self.undoing else before
+            more = {name: max(0, said.get(name, 0) - seen.get(name, 0)) for name in COUNTERS if name in said}
             merged = {**together(before, {**said, **more})}
             self.db.execute(
                 "UPDATE provenance SET said = ?, time = max(time, ?) WHERE id = ?",
@@ -116,9 +128,11 @@ class Merger:
             self._origins[int(values["id"])] = known[0]
             said = {"n": 0, **more}
         else:
-            free = self.db.execute("SELECT 1 FROM provenance WHERE id = ?", (values["id"],)).fetchone() is None
+            free = self._free("provenance", int(values["id"]))
             made = rows.insert(self.db, "provenance", {"id": values["id"], **new} if free else new)
             self._origins[int(values["id"])] = made
+        if values["role"] == "ended" and row in self._twins:
+            self._ended.append((row[1], values["time"]))
         if values["role"] == "said" and row in self._twins:
             self._contributions.setdefault(row, []).append(said)
 
@@ -139,6 +153,12 @@ class Merger:
             here = self.ids.get(("facts", successor), successor)
             if rows.fetch(self.db, ("facts", here)) is not None:
                 rows.update(self.db, ("facts", fact), {"superseded_by": here})
+        for fact, time in self._ended:
+            self.db.execute(
+                "UPDATE facts SET valid_to = ? WHERE id = ? AND valid_to IS NULL AND NOT EXISTS (SELECT 1 FROM provenance"
+                " WHERE item_table = 'facts' AND item_id = facts.id AND role = 'said' AND time > ?)",
+                (time, fact, time),
+            )
         self._settle_functional()
 
     def _settle_functional(self) -> None:

@@ -107,8 +107,6 @@ MIGRATIONS: tuple[str, ...] = (
     DROP TABLE provenance;
     ALTER TABLE origins RENAME TO provenance;
     CREATE INDEX provenance_item ON provenance(item_table, item_id);
-    CREATE INDEX provenance_source ON provenance(source, doc_id);
-    CREATE INDEX provenance_time ON provenance(time);
 
     CREATE TABLE lineage(
         origin INTEGER NOT NULL REFERENCES provenance(id) ON DELETE CASCADE,
@@ -121,9 +119,12 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE traces ADD COLUMN time REAL NOT NULL DEFAULT 0;
     UPDATE traces SET time = coalesce(
         (SELECT max(time) FROM provenance WHERE item_table = 'traces' AND item_id = traces.id), 0);
-    CREATE INDEX traces_time ON traces(time);
 
     ALTER TABLE facts ADD COLUMN superseded_by INTEGER;
+    UPDATE facts SET superseded_by = (
+        SELECT min(next.id) FROM facts AS next WHERE next.head = facts.head AND next.relation = facts.relation
+        AND next.tail != facts.tail AND next.valid_from = facts.valid_to
+    ) WHERE valid_to IS NOT NULL AND relation IN ('lives_in', 'located_in', 'is_at', 'owned_by');
     CREATE INDEX facts_superseded ON facts(superseded_by) WHERE superseded_by IS NOT NULL;
 
     CREATE TABLE removed(seq INTEGER PRIMARY KEY AUTOINCREMENT, trace_id INTEGER NOT NULL) STRICT;
@@ -134,13 +135,18 @@ MIGRATIONS: tuple[str, ...] = (
         tokenize = 'porter unicode61 remove_diacritics 2', detail = 'column', columnsize = 0
     );
     INSERT INTO traces_text(traces_text) VALUES ('rebuild');
-    CREATE TRIGGER traces_text_insert AFTER INSERT ON traces BEGIN
+    CREATE TABLE text_state(id INTEGER PRIMARY KEY CHECK (id = 1), last_id INTEGER NOT NULL) STRICT;
+    INSERT INTO text_state SELECT 1, coalesce(max(id), 0) FROM traces;
+    CREATE TRIGGER traces_text_insert AFTER INSERT ON traces
+        WHEN new.id <= (SELECT last_id FROM text_state) BEGIN
         INSERT INTO traces_text(rowid, key, who, what, "where", "when")
         VALUES (new.id, new.key, new.who, new.what, new."where", new."when"); END;
-    CREATE TRIGGER traces_text_delete AFTER DELETE ON traces BEGIN
+    CREATE TRIGGER traces_text_delete AFTER DELETE ON traces
+        WHEN old.id <= (SELECT last_id FROM text_state) BEGIN
         INSERT INTO traces_text(traces_text, rowid, key, who, what, "where", "when")
         VALUES ('delete', old.id, old.key, old.who, old.what, old."where", old."when"); END;
-    CREATE TRIGGER traces_text_update AFTER UPDATE OF key, who, what, "where", "when" ON traces BEGIN
+    CREATE TRIGGER traces_text_update AFTER UPDATE OF key, who, what, "where", "when" ON traces
+        WHEN old.id <= (SELECT last_id FROM text_state) BEGIN
         INSERT INTO traces_text(traces_text, rowid, key, who, what, "where", "when")
         VALUES ('delete', old.id, old.key, old.who, old.what, old."where", old."when");
         INSERT INTO traces_text(rowid, key, who, what, "where", "when")

@@ -22,7 +22,10 @@ COUNTERS = ("n", "visits", "tries", "successes")
 """Contributions that add up; ``n`` counts how often an origin said the same."""
 
 GREATEST = ("salience", "pinned")
-"""Contributions of which the greatest counts; of all others the latest does."""
+"""Contributions of which the greatest counts."""
+
+FIRST = ("when", "state_sketch", "salience_tags", "span_ref", "context", "since", "name")
+"""Contributions of which the first counts; of all others the latest does."""
 
 BY_HAND = "user"
 """Source of what is written without naming one."""
@@ -150,7 +153,7 @@ def together(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     for name in GREATEST:
         if name in old and name in new:
             merged[name] = max(old[name], new[name])
-    return merged
+    return merged | {name: old[name] for name in FIRST if name in old}
 
 
 def of(db: sqlite3.Connection, table: str, row_id: int) -> tuple[Provenance, ...]:
@@ -172,27 +175,47 @@ def of_many(db: sqlite3.Connection, table: str, row_ids: Iterable[int]) -> dict[
         origin = Provenance(*values)
         if lineage != "[]":
             parents = tuple((parent[0], parent[1]) for parent in json.loads(lineage))
-            least = min([origin.trust, *(trust(db, parent, {(table, row_id)}) for parent in parents)])
+            least = min([origin.trust, *(trust(db, parent) for parent in parents)])
             origin = replace(origin, derived_from=parents, trust=least)
         found.setdefault(row_id, []).append(origin)
     return {row_id: tuple(origins) for row_id, origins in found.items()}
 
 
-def trust(db: sqlite3.Connection, row: Row, seen: Collection[Row] = ()) -> float:
+def trust(db: sqlite3.Connection, row: Row) -> float:
     """Trust in one row: that of its best origin, each the minimum over its own lineage.
 
     A row of which nothing is known any more has trust 0.
     """
-    if row in seen:
-        return 1.0
-    best = 0.0
-    origins = db.execute(
-        "SELECT id, trust FROM provenance WHERE item_table = ? AND item_id = ? AND role = 'said'", row
-    ).fetchall()
-    for origin_id, own in origins:
-        parents = db.execute("SELECT parent_table, parent_id FROM lineage WHERE origin = ?", (origin_id,)).fetchall()
-        best = max(best, min([own, *(trust(db, parent, {*seen, row}) for parent in parents)]))
-    return best
+    known: dict[Row, float] = {}
+    entered: set[Row] = set()
+    stack = [row]
+    while stack:
+        here = stack[-1]
+        origins = _parents(db, here)
+        missing = [] if here in entered else [p for _, ps in origins for p in ps if p not in known and p not in entered]
+        entered.add(here)
+        if missing:
+            stack += missing
+            continue
+        # A parent that is still being looked into is one of its own ancestors, and adds nothing.
+        known[here] = max((min([own, *(known.get(p, 1.0) for p in ps)]) for own, ps in origins), default=0.0)
+        stack.pop()
+    return known[row]
+
+
+def _parents(db: sqlite3.Connection, row: Row) -> list[tuple[float, list[Row]]]:
+    """Own trust and parents of each origin that said a row."""
+    rows = db.execute(
+        "SELECT p.id, p.trust, l.parent_table, l.parent_id FROM provenance p LEFT JOIN lineage l ON l.origin = p.id"
+        " WHERE p.item_table = ? AND p.item_id = ? AND p.role = 'said'",
+        row,
+    )
+    found: dict[int, tuple[float, list[Row]]] = {}
+    for origin, own, table, parent in rows.fetchall():
+        parents = found.setdefault(origin, (own, []))[1]
+        if table is not None:
+            parents.append((table, parent))
+    return list(found.values())
 
 
 def repoint(db: sqlite3.Connection, table: str, old: int, new: int) -> None:
@@ -211,5 +234,18 @@ def release(db: sqlite3.Connection, table: str, row_id: int) -> None:
     parent = "SELECT 1 FROM lineage WHERE parent_table = ? AND parent_id = ? LIMIT 1"
     if db.execute(parent, (table, row_id)).fetchone():
         db.execute("UPDATE provenance SET text_span = '' WHERE item_table = ? AND item_id = ?", (table, row_id))
-    else:
-        db.execute("DELETE FROM provenance WHERE item_table = ? AND item_id = ?", (table, row_id))
+        return
+    parents = db.execute(
+        "SELECT parent_table, parent_id FROM lineage WHERE origin IN"
+        " (SELECT id FROM provenance WHERE item_table = ? AND item_id = ?)",
+        (table, row_id),
+    ).fetchall()
+    db.execute("DELETE FROM provenance WHERE item_table = ? AND item_id = ?", (table, row_id))
+    sweep(db, parents)
+
+
+def sweep(db: sqlite3.Connection, parents: Iterable[Row]) -> None:
+    """Drop what is left of rows that are gone, once nothing that was derived from them is left either."""
+    for table, row_id in parents:
+        if db.execute(f"SELECT 1 FROM {table} WHERE id = ?", (row_id,)).fetchone() is None:
+            release(db, table, row_id)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -97,21 +97,26 @@ def settle(db: sqlite3.Connection, row: Row, contributions: Iterable[Mapping[str
             amount = said.get(name, 1 if name == "n" else 0)
             new[column] = max(0, new.get(column, values[column]) + sign * amount)
     origins = db.execute(
-        "SELECT said, conf, time FROM provenance WHERE item_table = ? AND item_id = ? AND role = 'said'"
-        " ORDER BY time, id",
+        "SELECT said, conf, time FROM provenance WHERE item_table = ? AND item_id = ? AND role = 'said' ORDER BY id",
         row,
     ).fetchall()
     told = [json.loads(said) for said, _, _ in origins]
     if table == "traces":
-        for name in ("salience", "pinned"):
-            if told and all(name in said for said in told):
-                new[name] = max(said[name] for said in told)
+        if told and all("salience" in said for said in told):
+            new |= {name: max(said[name] for said in told) for name in ("salience", "pinned")}
+            new |= _first(told, {"when": "", "state_sketch": "", "salience_tags": "[]", "span_ref": ""})
         new["time"] = max((time for _, _, time in origins), default=values["time"])
     elif table == "facts" and origins:
         new["conf"] = max(conf for _, conf, _ in origins)
+        if all("since" in said for said in told):
+            new |= _first(told, {"context": ""}) | {"valid_from": min(said["since"] for said in told)}
+            if new["valid_from"] != values["valid_from"]:
+                db.execute("UPDATE facts SET valid_to = ? WHERE superseded_by = ?", (new["valid_from"], row[1]))
+    elif table == "macros" and told and all("name" in said for said in told):
+        new |= _first(told, {"name": ""})
     elif table == "places":
         latest: Values = {}
-        for said in told:
+        for said in (told[i] for i in sorted(range(len(told)), key=lambda i: (origins[i][2], i))):
             latest |= {name: said[name] for name in ("content", "passable", "label") if name in said}
         if "content" not in latest:
             latest.pop("passable", None)
@@ -119,3 +124,8 @@ def settle(db: sqlite3.Connection, row: Row, contributions: Iterable[Mapping[str
         if not any("label" in said for said in told) and any("label" in said for said in contributions) and sign < 0:
             new["label"] = ""
     update(db, row, {name: value for name, value in new.items() if values[name] != value})
+
+
+def _first(told: Sequence[Mapping[str, Any]], defaults: Mapping[str, str]) -> Values:
+    """Each field as the first origin that tells it does, or its default."""
+    return {name: next((said[name] for said in told if name in said), default) for name, default in defaults.items()}

@@ -87,7 +87,7 @@ class Snapshots:
             StorageError: No space; nothing is left behind.
         """
         created = datetime.now(UTC)
-        name = f"{created:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        name = f"{created:%Y%m%dT%H%M%S%f}-{secrets.token_hex(2)}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._sweep()

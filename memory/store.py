@@ -5,9 +5,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import IO
 
-from memory.errors import NotAMemoryError, StorageError
+from memory.errors import DamagedError, InvalidItemError, NotAMemoryError, StorageError
 from memory.migrations import MIGRATIONS
+
+try:
+    import fcntl
+except ImportError:  # Windows: a restore may then miss what others write at that very moment
+    fcntl = None  # type: ignore[assignment]
 
 WAL_LIMIT = 64 * 2**20
 """Bytes that the write-ahead log keeps on disk after it was copied into the database."""
@@ -42,6 +48,7 @@ class Store(AbstractContextManager["Store"]):
 
     Raises:
         NotAMemoryError: The file is not such a database, or a newer version wrote it.
+        DamagedError: It was one.
         StorageError: The disk is full, or the file can't be written.
     """
 
@@ -50,6 +57,7 @@ class Store(AbstractContextManager["Store"]):
         self.rollbacks = 0
         self.lock = threading.RLock()
         self._depth = 0
+        self._door: IO[bytes] | None = None
         with storage_errors(path):
             self.db = connect(path)
         try:
@@ -58,13 +66,23 @@ class Store(AbstractContextManager["Store"]):
                 self.db.execute("PRAGMA synchronous = FULL")
                 self.db.execute("PRAGMA foreign_keys = ON")
                 self.db.execute("PRAGMA secure_delete = ON")
+                self.db.execute("PRAGMA temp_store = MEMORY")
                 self.db.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT}")
+                if path is not None and fcntl is not None:
+                    self._door = path.with_suffix(".lock").open("ab")
                 self._migrate()
         except sqlite3.DatabaseError as error:
-            self.db.close()
+            self.close()
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CORRUPT:
+                raise DamagedError(f"{path} is damaged: {error}; restore a snapshot") from error
             raise NotAMemoryError(f"{path} is not a memory database: {error}") from error
+        except OSError as error:
+            self.close()
+            if isinstance(error, StorageError):
+                raise
+            raise StorageError(f"{path}: {error}") from error
         except BaseException:
-            self.db.close()
+            self.close()
             raise
 
     def _migrate(self) -> None:
@@ -94,7 +112,7 @@ class Store(AbstractContextManager["Store"]):
         Raises:
             StorageError: The disk is full or failed, or the lock could not be had.
         """
-        with self.lock, storage_errors(self.path):
+        with self.lock, storage_errors(self.path), self._gate(fcntl.LOCK_SH if fcntl else 0):
             name = f"level_{self._depth}"
             self.db.execute(f"SAVEPOINT {name}" if self._depth else "BEGIN IMMEDIATE")
             self._depth += 1
@@ -112,6 +130,52 @@ class Store(AbstractContextManager["Store"]):
                 raise
             finally:
                 self._depth -= 1
+
+    @contextmanager
+    def _gate(self, kind: int) -> Iterator[None]:
+        """Hold the lock file while writing (shared), or while everything is replaced (alone)."""
+        if self._door is None or fcntl is None or self._depth:
+            yield
+            return
+        fcntl.flock(self._door, kind)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._door, fcntl.LOCK_UN)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep every other process from writing, without a transaction of our own.
+
+        Raises:
+            InvalidItemError: A transaction is under way.
+        """
+        with self.lock:
+            self.forbid_transaction("this")
+            with self._gate(fcntl.LOCK_EX if fcntl else 0):
+                yield
+
+    def forbid_transaction(self, what: str) -> None:
+        """Refuse what is a transaction of its own inside another.
+
+        Raises:
+            InvalidItemError: A transaction is under way.
+        """
+        if self._depth:
+            raise InvalidItemError(f"{what} is a transaction of its own: call it outside of transaction()")
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Several reads of one state, whatever other processes write meanwhile."""
+        with self.lock:
+            if self._depth or self.db.in_transaction:
+                yield self.db
+                return
+            self.db.execute("BEGIN")
+            try:
+                yield self.db
+            finally:
+                self.db.execute("COMMIT")
 
     @property
     def in_transaction(self) -> bool:
@@ -164,6 +228,8 @@ class Store(AbstractContextManager["Store"]):
         """Close the connection; what was committed stays."""
         with self.lock:
             self.db.close()
+            if self._door is not None:
+                self._door.close()
 
     def __exit__(self, *_: object) -> None:
         """Close."""

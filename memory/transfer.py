@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from memory.errors import DamagedError, EmbedderError, StorageError
+from memory.episodic.lexical import flush
+from memory.errors import DamagedError, EmbedderError, StorageError, UnknownItemError
 from memory.merge import Merger
 from memory.provenance import TABLES
 from memory.store import Store
@@ -94,6 +95,7 @@ def import_(store: Store, path: Path, functional: Collection[str], dry_run: bool
     Raises:
         DamagedError: The file is not what was written; nothing was changed.
         EmbedderError: Its vectors are another embedder's.
+        UnknownItemError: There is no such file.
         StorageError: It can't be read, or the disk is full; nothing was changed.
     """
     _check(path, store.meta("embedder"))
@@ -107,7 +109,9 @@ def import_(store: Store, path: Path, functional: Collection[str], dry_run: bool
                     if "table" in said:
                         _take(merger, said["table"], said["row"])
             merger.finish()
+            flush(store.db)
             store.new_epoch()
+            store.invalidate()
             if dry_run:
                 raise _Enough
     except _Enough:
@@ -155,6 +159,8 @@ def _check(path: Path, embedder: str | None) -> None:
                     digest.update(last)
                     lines += 1
                 header, last = header or line, line
+    except FileNotFoundError as error:
+        raise UnknownItemError(f"there is no file {path} to import") from error
     except OSError as error:
         raise StorageError(f"{path} can't be read: {error}") from error
     try:

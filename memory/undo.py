@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from memory import rows
-from memory.errors import UnknownItemError
+from memory.errors import InvalidItemError, UnknownItemError
 from memory.merge import Merger
 from memory.provenance import TABLES, Row
 
@@ -31,6 +31,7 @@ def find(db: sqlite3.Connection, operation: int | None) -> tuple[int, str]:
 
     Raises:
         UnknownItemError: There is none, or it was undone already.
+        InvalidItemError: Later ones were not undone yet.
     """
     which = "id = ?" if operation is not None else "undone IS NULL AND ? IS NULL"
     row = db.execute(
@@ -41,6 +42,10 @@ def find(db: sqlite3.Connection, operation: int | None) -> tuple[int, str]:
         raise UnknownItemError("there is nothing to undo: no forgetting" + (f" {operation}" if operation else ""))
     if row[2] is not None:
         raise UnknownItemError(f"forgetting {row[0]} was undone already")
+    later = db.execute("SELECT id FROM operations WHERE id > ? AND undone IS NULL ORDER BY id", (row[0],)).fetchall()
+    if later:
+        numbers = ", ".join(str(found[0]) for found in reversed(later))
+        raise InvalidItemError(f"forgetting {row[0]} can be undone after later ones: undo {numbers} first")
     return int(row[0]), str(row[1])
 
 
@@ -48,15 +53,19 @@ def undo(
     db: sqlite3.Connection, old: sqlite3.Connection, operation: int, functional: Collection[str], time: float
 ) -> Undone:
     """Undo inside the transaction under way; ``old`` is the database as it was before the forgetting."""
-    merger = Merger(db, functional)
+    merger = Merger(db, functional, undoing=True)
     returned: dict[str, int] = {}
     touched = db.execute("SELECT item_table, item_id, after FROM touched WHERE operation = ?", (operation,)).fetchall()
-    for table, item, after in sorted(touched, key=lambda row: (TABLES.index(row[0]), row[1])):
+    gone = {item for table, item, _ in touched if table == "provenance"}
+    chosen = [row for row in touched if row[0] in TABLES]
+    for table, item, after in sorted(chosen, key=lambda row: (TABLES.index(row[0]), row[1])):
         row = (table, item)
         before, present = rows.fetch(old, row), rows.fetch(db, row)
+        if present is None and after:
+            continue  # it stayed then, and was deleted on purpose since
         if before is None:
-            continue
-        if present is None:
+            merger.ids[row] = item  # it was evicted before; only its origins were left
+        elif present is None:
             merger.row(table, before)
         elif rows.fingerprint(present) == after:
             rows.update(db, row, {name: value for name, value in before.items() if name != "id"})
@@ -64,7 +73,7 @@ def undo(
             returned[table] = returned.get(table, 0) + 1
         else:
             merger.existing(row)
-        _origins(merger, old, row)
+        _origins(merger, old, row, gone)
     merger.finish()
     db.execute("UPDATE operations SET undone = ? WHERE id = ?", (time, operation))
     for table, count in merger.added.items():
@@ -72,13 +81,13 @@ def undo(
     return Undone(operation, returned, merger.merged)
 
 
-def _origins(merger: Merger, old: sqlite3.Connection, row: Row) -> None:
+def _origins(merger: Merger, old: sqlite3.Connection, row: Row, gone: Collection[int]) -> None:
     """Bring back those origins of a row that went."""
     cursor = old.execute("SELECT * FROM provenance WHERE item_table = ? AND item_id = ? ORDER BY id", row)
     names = [column[0] for column in cursor.description]
     for found in cursor.fetchall():
         values = dict(zip(names, found, strict=True))
-        if merger.db.execute("SELECT 1 FROM provenance WHERE id = ?", (values["id"],)).fetchone():
+        if values["id"] not in gone:
             continue
         merger.origin(values)
         parents = old.execute("SELECT parent_table, parent_id FROM lineage WHERE origin = ?", (values["id"],))

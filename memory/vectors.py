@@ -96,7 +96,10 @@ class VectorIndex:
             self.sync()
             if self._index.ntotal == 0:
                 return []
-            scores, ids = self._index.search(query[None], min(k, self._index.ntotal))
+            k = min(k, self._index.ntotal)
+            scores, ids = self._index.search(query[None], k)
+            if ids[0, -1] < 0:  # the lists that were probed hold fewer: look through all
+                scores, ids = coarse.search_all(self._index, query, k)
         return [(i, s) for i, s in zip(ids[0].tolist(), scores[0].tolist(), strict=True) if i >= 0]
 
     def check(self, vector: Vectors) -> Vectors:
@@ -120,6 +123,18 @@ class VectorIndex:
         look = (self.store.stamp, self.store.db.total_changes)
         if self._index is not None and look == self._look:
             return
+        try:
+            with self.store.read():
+                self._level()
+            self._train_if_grown()
+        except BaseException:
+            self._index, self._saved = None, None  # half a change was taken in: begin anew next time
+            self._unsure.clear()
+            raise
+        self._look = (self.store.stamp, self.store.db.total_changes)
+
+    def _level(self) -> None:
+        """Bring the index level with one state of the database."""
         if self._index is None:
             self._load()
         if self.store.rollbacks != self._rollbacks:
@@ -130,8 +145,7 @@ class VectorIndex:
             self._sure = self._state
         if not self._catch_up():
             self._rebuild()
-        self._train_if_grown()
-        self._look = (self.store.stamp, self.store.db.total_changes)
+        coarse.tune(self.store.db, self._index)
 
     def _truth(self) -> tuple[State, int]:
         """What the database holds now, and the first removal that it still remembers."""
@@ -157,14 +171,11 @@ class VectorIndex:
                 "SELECT trace_id FROM removed WHERE seq > ? AND trace_id <= ?", (here.last_removed, here.last_id)
             )
             self._drop(np.array([row[0] for row in gone.fetchall()], np.int64))
-        # Another process may have written since `truth` was read: what counts is what is taken in.
-        last = max(truth.last_id, here.last_id)
         for ids, vectors in self._rows(here.last_id):
             self._index.add_with_ids(vectors, ids)
-            last = max(last, int(ids[-1]))
             if self.store.in_transaction:
                 self._unsure.append((True, ids, vectors))
-        self._state = State(truth.epoch, truth.trained_on, last, truth.last_removed)
+        self._state = replace(truth, last_id=max(truth.last_id, here.last_id))
         return True
 
     def _drop(self, ids: NDArray[np.int64]) -> None:
@@ -197,11 +208,9 @@ class VectorIndex:
         truth = self._truth()[0]
         self._index = coarse.make(self.store.db, self.dim)
         self._unsure.clear()
-        last = truth.last_id
         for ids, vectors in self._rows(0):
             self._index.add_with_ids(vectors, ids)
-            last = max(last, int(ids[-1]))
-        self._state = replace(truth, last_id=last)
+        self._state = truth
         if self.store.in_transaction:  # it may hold rows that a rollback takes back
             self._sure = State()
             self._unsure.append((True, np.zeros(0, np.int64), np.zeros((0, self.dim), np.float32)))
@@ -211,9 +220,10 @@ class VectorIndex:
         if self.store.in_transaction or not coarse.outgrown(count, self._state.trained_on):
             return
         with self.store.write() as db:
-            if self._catch_up():
+            if coarse.outgrown(count, self._truth()[0].trained_on):  # unless another process was quicker
                 coarse.train(db, self.dim, count, self._state.last_id)
-        self._rebuild()
+        with self.store.read():
+            self._rebuild()
         coarse.calibrate(self.store, self._index)
 
     def _load(self) -> None:
@@ -231,9 +241,11 @@ class VectorIndex:
             return
         if data is None or known["dim"] != self.dim:
             return
+        state = State(**known["state"])
+        if state.trained_on != self._truth()[0].trained_on:
+            return
         self._index = faiss.deserialize_index(data)
-        coarse.tune(self.store.db, self._index)
-        self._state = self._saved = State(**known["state"])
+        self._state = self._saved = state
         self.loaded = "whole"
 
     def save(self) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from memory.episodic.lexical import flush
 from memory.episodic.trace import digest
 from memory.errors import StoreError
 from memory.provenance import TABLES
@@ -39,14 +40,16 @@ def verify(store: Store, index: VectorIndex, snapshots: Snapshots, functional: C
     """Check pages, references, full text, vectors, hashes, origins, the vector index and all snapshots."""
     checked: dict[str, int] = {}
     problems: list[str] = []
-    with store.lock:
-        db = store.db
-        problems += [f"database: {row[0]}" for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
-        problems += [f"{row[0]} {row[1]} refers to a missing row" for row in db.execute("PRAGMA foreign_key_check")]
-        if not problems:
-            problems += [*_full_text(store), *_traces(db, index.dim), *_origins(db), *_facts(db, functional)]
-            problems += _index(db, index)
-        checked |= {table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in TABLES}
+    try:
+        with store.write() as db:  # one state, whatever others do
+            problems += [f"database: {row[0]}" for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+            problems += [f"{row[0]} {row[1]} refers to a missing row" for row in db.execute("PRAGMA foreign_key_check")]
+            if not problems:
+                problems += [*_full_text(store), *_traces(db, index.dim), *_origins(db), *_facts(db, functional)]
+                problems += _index(db, index)
+                checked |= {table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in TABLES}
+    except sqlite3.DatabaseError as error:
+        problems.append(f"database: {error}; restore a snapshot")
     for name in snapshots.names():
         checked["snapshots"] = checked.get("snapshots", 0) + 1
         try:
@@ -65,6 +68,7 @@ def _some(what: str, ids: list[int]) -> Iterator[str]:
 def _full_text(store: Store) -> Iterator[str]:
     try:
         with store.write() as db:
+            flush(db)
             db.execute("INSERT INTO traces_text(traces_text, rank) VALUES ('integrity-check', 1)")
     except sqlite3.DatabaseError as error:
         yield f"full-text index: {error}"

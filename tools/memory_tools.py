@@ -18,8 +18,8 @@ Cue = Annotated[str, Field(min_length=1, max_length=60)]
 Name = Annotated[str, Field(min_length=1, max_length=24)]
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(re.findall(r"\w+", text.lower()))
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.lower())
 
 
 class MemoryTools:
@@ -39,7 +39,8 @@ class MemoryTools:
         self.gate = gate or WriteGate()
         self.when = ""
         self._episode = ""
-        self._recalled: dict[int, frozenset[str]] = {}
+        self._epoch = ""
+        self._recalled: dict[int, list[str]] = {}
 
     @property
     def episode(self) -> str:
@@ -63,7 +64,11 @@ class MemoryTools:
 
     def _holding(self, text: str) -> list[int]:
         """Traces recalled in this episode that hold every word of ``text`` and are still there."""
-        holding = [trace for trace, words in self._recalled.items() if _words(text) <= words]
+        if not _words(text):
+            return []
+        if self._epoch != self.memory.store.epoch:  # a restored memory may give the same ids to other traces
+            self._recalled.clear()
+        holding = [trace for trace, words in self._recalled.items() if {*_words(text)} <= {*words}]
         return self.memory.episodic.existing(holding)
 
     @tool
@@ -77,6 +82,7 @@ class MemoryTools:
             slots = hit.trace.entity_slots
             where = f" at {slots['where']}" if slots["where"] else ""
             lines.append(f"[{slots['when']}{where}] {hit.trace.key}")
+            self._epoch = self.memory.store.epoch
             self._recalled[hit.trace.id] = _words(lines[-1])
         return ToolResult.ok("\n".join(lines), [[hit.trace.id, round(hit.score, 4)] for hit in hits])
 
@@ -86,8 +92,10 @@ class MemoryTools:
         if not text.strip():
             return ToolResult.invalid("remember(text: string) expected; text: it is blank")
         # What was recalled is never written again, or memory would feed on itself.
-        if echoes := self._holding(text):
-            return ToolResult.failed(f"that is trace {echoes[0]}, remembered already")
+        said = f" {' '.join(_words(text))} "
+        echo = next((trace for trace in self._holding(text) if said in f" {' '.join(self._recalled[trace])} "), None)
+        if echo is not None:
+            return ToolResult.failed(f"that is trace {echo}, remembered already")
         score = self.gate.score(novelty=self.memory.episodic.novelty(text), pin=True)
         if not self.gate.opens(score):
             return ToolResult.failed(f"the write gate stayed shut (S {score:.2f})")

@@ -81,17 +81,17 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             "ratio_to_bare": float(np.median(ours) / np.median(theirs)),
             "ratio_ci95": bootstrap_ci(blocks),
         }
-        jobs = {
-            "crowd": lambda: torture.crowd(folder / "crowd", options.writers, options.writes_each, options.readers),
-            "indexes": lambda: torture.damaged_indexes(folder / "indexes", options.damages),
-            "snapshots": lambda: torture.damaged_snapshots(folder / "snapshots", options.damages),
-            "disks": lambda: torture.full_disks(folder / "disks", options.disks),
-            "poison": lambda: torture.poison(folder / "poison", options.traces, options.traces // 100),
-            "kills": lambda: torture.kills(folder / "kills", options.kills),
+        jobs: dict[str, tuple[Any, ...]] = {
+            "crowd": (torture.crowd, folder / "crowd", options.writers, options.writes_each, options.readers),
+            "indexes": (torture.damaged_indexes, folder / "indexes", options.damages),
+            "snapshots": (torture.damaged_snapshots, folder / "snapshots", options.damages),
+            "disks": (torture.full_disks, folder / "disks", options.disks),
+            "poison": (torture.poison, folder / "poison", options.traces, options.traces // 100),
+            "kills": (torture.kills, folder / "kills", options.kills),
         }
-        for name, job in jobs.items():
+        for name, (job, *arguments) in jobs.items():
             began = time.perf_counter()
-            figures |= torture.in_child(job)
+            figures |= job(*arguments)
             print(f"{name:<10} held, {time.perf_counter() - began:.0f} s", flush=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -29,7 +29,8 @@ from memory.relational import Tuple
 from memory.vectors import VectorIndex
 
 DIM = 64
-_FORK = multiprocessing.get_context("fork")  # children start in milliseconds; the parent never touches FAISS
+_FORK = multiprocessing.get_context("forkserver")  # children start in milliseconds, with no threads of ours
+_FORK.set_forkserver_preload(["eval.bench.torture"])
 DUMPED = (*TABLES, "provenance", "lineage", "replay")
 
 
@@ -82,13 +83,14 @@ def kills(path: Path, rounds: int, seed: int = 0) -> dict[str, int]:
     acknowledged: dict[int, str] = {}
     busy_with: Counter[str] = Counter()
     for number in range(rounds):
-        read, write = os.pipe()
-        process = _FORK.Process(target=_busy, args=(path, number, rng.randrange(2**31), read, write))
+        here, there = _FORK.Pipe(duplex=False)
+        process = _FORK.Process(target=_busy, args=(path, number, rng.randrange(2**31), there))
         process.start()
-        os.close(write)
-        lines = _until(read, rng.uniform(0.02, 0.35))
+        there.close()
+        here.poll(60)
+        time.sleep(rng.uniform(0.02, 0.35))
         process.kill()
-        lines += _rest(read)
+        lines = _rest(here)
         process.join()
         assert process.exitcode == -9, f"the writer ended by itself with {process.exitcode}"
         at = "starting"
@@ -104,13 +106,12 @@ def kills(path: Path, rounds: int, seed: int = 0) -> dict[str, int]:
     return {"kills": rounds, "acknowledged": len(acknowledged), **{f"killed {k}": v for k, v in busy_with.items()}}
 
 
-def _busy(path: Path, number: int, seed: int, read: int, write: int) -> None:
+def _busy(path: Path, number: int, seed: int, parent: Connection) -> None:
     """Write, snapshot, forget what is marked for it, rebuild; say so line by line."""
-    os.close(read)
     rng = random.Random(seed)
 
     def say(line: str) -> None:
-        os.write(write, f"{line}\n".encode())
+        parent.send_bytes(line.encode())
 
     memory = opened(path)
     for step in range(10**6):
@@ -139,18 +140,13 @@ def _busy(path: Path, number: int, seed: int, read: int, write: int) -> None:
             memory = opened(path)
 
 
-def _until(read: int, seconds: float) -> list[str]:
-    """Lines that come within so many seconds after the first."""
-    with os.fdopen(os.dup(read), "r") as file:
-        first = file.readline()
-    time.sleep(seconds)
-    return [first.rstrip("\n")] if first.endswith("\n") else []
-
-
-def _rest(read: int) -> list[str]:
-    """All whole lines that are left in the pipe."""
-    with os.fdopen(read, "r") as file:
-        return [line.rstrip("\n") for line in file if line.endswith("\n")]
+def _rest(pipe: Connection) -> list[str]:
+    """All whole messages of a process that is gone."""
+    lines: list[str] = []
+    with pipe, suppress(EOFError, OSError):
+        while True:
+            lines.append(pipe.recv_bytes().decode())
+    return lines
 
 
 def _whole(path: Path, acknowledged: dict[int, str]) -> None:
@@ -187,6 +183,8 @@ def crowd(path: Path, writers: int, writes: int, readers: int) -> dict[str, floa
     ]
     for process in processes:
         process.start()
+    for _, there in pipes:
+        there.close()
     results = [here.recv() for here, _ in pipes[:writers]]
     seconds = time.perf_counter() - began
     stop.set()

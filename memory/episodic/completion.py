@@ -70,10 +70,10 @@ class Completion:
         return cls(load(db.execute("SELECT weights FROM artifacts WHERE id = ?", (artifact,)).fetchone()[0]))
 
 
-def newest(db: sqlite3.Connection) -> int | None:
-    """Row of the network that was trained last, if there is one."""
-    row = db.execute("SELECT max(id) FROM artifacts WHERE kind = ?", (KIND,)).fetchone()
-    return None if row[0] is None else int(row[0])
+def newest(db: sqlite3.Connection) -> tuple[int, str] | None:
+    """Row and SHA-256 of the network that was trained last, if there is one."""
+    row = db.execute("SELECT id, sha256 FROM artifacts WHERE kind = ? ORDER BY id DESC LIMIT 1", (KIND,)).fetchone()
+    return None if row is None else (int(row[0]), str(row[1]))
 
 
 def partial_cue(key: str, slots: Sequence[str], rng: np.random.Generator) -> str:
@@ -95,8 +95,8 @@ def train(
 ) -> dict[str, Any]:
     """Train a network on the memory's traces and keep it in the database, with its lineage.
 
-    A tenth of the traces validates: recall@1 from partial cues of theirs, with and without the
-    network, is on the card. Forgetting any of the traces forgets the network.
+    A tenth of the traces says when to stop; another tenth is for the card: recall@1 from partial cues
+    of theirs, with and without the network. Forgetting any of the traces forgets the network.
 
     Args:
         store: The database.
@@ -121,15 +121,15 @@ def train(
     targets = np.frombuffer(b"".join(row[2] for row in rows), np.float32).reshape(len(rows), -1)
     texts = [partial_cue(row[1], row[3 : 3 + len(SLOTS)], rng) for row in rows for _ in range(config.cues)]
     cues = embedder.embed(texts).reshape(len(rows), config.cues, -1)
-    held_out = rng.permutation(len(rows)) < max(1, len(rows) // 10)
-    weights, passes = _fit(cues, targets, held_out, config, progress)
+    order, tenth = rng.permutation(len(rows)), max(1, len(rows) // 10)
+    stopping, val, learning = order[:tenth], order[tenth : 2 * tenth], order[2 * tenth :]
+    weights, passes = _fit(cues, targets, learning, stopping, config, progress)
     network = Completion(weights)
-    val = np.flatnonzero(held_out)
     card = {
         "kind": KIND,
         "embedder": embedder.name,
         "traces": len(rows),
-        "validation_traces": len(val),
+        "reported_on": len(val),
         "passes": passes,
         "config": config.model_dump(),
         "recall@1_nearest": _recall(cues[val, 0], targets, val),
@@ -148,11 +148,12 @@ def _recall(cues: Vectors, targets: Vectors, rows: NDArray[np.int64]) -> float:
 def _fit(
     cues: Vectors,
     targets: Vectors,
-    held_out: NDArray[np.bool_],
+    learning: NDArray[np.int64],
+    stopping: NDArray[np.int64],
     config: CompletionConfig,
     progress: Callable[[str], None],
 ) -> tuple[dict[str, Vectors], int]:
-    """Train until validation gets worse; the best weights and how many passes there were."""
+    """Train until recall on ``stopping`` gets worse; the best weights and how many passes there were."""
     import torch
 
     generator = torch.Generator().manual_seed(config.seed)
@@ -166,10 +167,9 @@ def _fit(
     for weight in w.values():
         weight.requires_grad_(True)
     optimizer = torch.optim.AdamW(list(w.values()), lr=config.learning_rate, weight_decay=0.01)
-    x = torch.from_numpy(cues[~held_out].reshape(-1, dim))
-    goal = torch.from_numpy(np.ascontiguousarray(targets[~held_out]))
+    x = torch.from_numpy(cues[learning].reshape(-1, dim))
+    goal = torch.from_numpy(np.ascontiguousarray(targets[learning]))
     row = torch.arange(len(goal)).repeat_interleave(config.cues)
-    val = np.flatnonzero(held_out)
     best, best_score, since, passes = {}, -1.0, 0, 0
     for number in range(1, config.epochs + 1):
         passes = number
@@ -182,7 +182,7 @@ def _fit(
             loss.backward()
             optimizer.step()
         now = {name: weight.detach().numpy().copy() for name, weight in w.items()}
-        score = _recall(Completion(now)(cues[val, -1]), targets, val)
+        score = _recall(Completion(now)(cues[stopping, -1]), targets, stopping)
         progress(f"pass {number}: loss {loss.item():.3f}, recall@1 {score:.3f}")
         since = 0 if score > best_score else since + 1
         if score > best_score:
@@ -199,7 +199,9 @@ def _keep(store: Store, network: Completion, card: dict[str, Any], traces: list[
     blob = save(network.weights)
     sha256 = hashlib.sha256(blob).hexdigest()
     with store.write() as db:
-        db.execute("DELETE FROM artifacts WHERE kind = ? AND sha256 = ?", (KIND, sha256))
+        for (twin,) in db.execute("SELECT id FROM artifacts WHERE kind = ? AND sha256 = ?", (KIND, sha256)).fetchall():
+            db.execute("DELETE FROM artifacts WHERE id = ?", (twin,))
+            provenance.release(db, "artifacts", twin)
         cursor = db.execute(
             "INSERT INTO artifacts(kind, path, sha256, card, weights) VALUES (?, '', ?, ?, ?)",
             (KIND, sha256, json.dumps(card), blob),

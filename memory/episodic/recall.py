@@ -70,7 +70,7 @@ class Searcher:
         self.config = config
         self._lexical = Lexical(store)
         self._sparse = SparseIndex(store, embedder.dim, config.dg) if config.keys == "sparse" else None
-        self._completion: tuple[int, Completion] | None = None
+        self._completion: tuple[str, Completion] | None = None
 
     def rank(self, cue: Cue, k: int) -> list[tuple[int, float, float, float]]:
         """The best ``k`` rows as ``(id, score, similarity, coverage)``, best first.
@@ -87,7 +87,7 @@ class Searcher:
         if not weight:
             return [(row_id, score, score, 0.0) for row_id, score in self._nearest(dense, k)]
         similar = dict(self._nearest(dense, max(4 * k, CANDIDATES)))
-        covered = self._lexical.search(expressions, max(4 * k, CANDIDATES))
+        covered = self._lexical.search(expressions, max(4 * k, CANDIDATES), [*similar])
         similar |= self._similarities(dense, [row_id for row_id in covered if row_id not in similar])
         ranked = [
             ((similar[i] + weight * covered.get(i, 0.0)) / (1 + weight), similar[i], covered.get(i, 0.0), i)
@@ -133,6 +133,6 @@ class Searcher:
         row = newest(self.store.db)
         if row is None:
             return dense
-        if self._completion is None or self._completion[0] != row:
-            self._completion = row, Completion.load(self.store.db, row)
+        if self._completion is None or self._completion[0] != row[1]:
+            self._completion = row[1], Completion.load(self.store.db, row[0])
         return np.asarray(self._completion[1](dense[None])[0], np.float32)

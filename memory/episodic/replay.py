@@ -80,7 +80,9 @@ class ReplayQueue:
         return int(self.store.meta("replay_draws") or 0)
 
     def draw(self, size: int, config: ReplayConfig | None = None) -> list[ReplayItem]:
-        """The next batch, best first; smaller where too few traces are unlike enough.
+        """The next batch: old traces, then new ones, each in the order drawn.
+
+        It is smaller where too few traces are unlike enough.
 
         Args:
             size: Wanted count of traces.
@@ -165,7 +167,7 @@ class ReplayQueue:
                 break
             vector = self._vector(item.key_id)
             taken = [vectors[other.key_id] for other in chosen]
-            if taken and float((np.stack(taken) @ vector).max()) > config.max_similarity:
+            if taken and float((np.stack(taken) @ vector).max()) > config.max_similarity + 1e-6:
                 continue
             vectors[item.key_id] = vector
             chosen.append(item)

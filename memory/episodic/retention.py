@@ -1,5 +1,7 @@
 """What is kept, and how long: expiry and a size cap, the least valuable first, never what is pinned."""
 
+from collections.abc import Collection
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from memory import provenance
@@ -13,8 +15,9 @@ class Retention(BaseModel):
     """Limits of the episodic store; applied within every write.
 
     A trace's value is ``(salience + 0.1) * strength * 2^(-age / half_life)``, its age counted from
-    when it was last written. Pinned traces neither expire nor give way, and count toward the cap.
-    What was derived from an evicted trace stays.
+    when it was last written. Pinned traces neither expire nor give way but count toward the cap, which
+    only they, and the traces of the very write that goes over it, can exceed. What was derived from an
+    evicted trace stays.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -23,20 +26,23 @@ class Retention(BaseModel):
     max_traces: int | None = Field(None, ge=1, description="Greatest count of traces.")
     half_life: float = Field(7 * 86_400.0, gt=0, description="Seconds in which a trace's value halves.")
 
-    def enforce(self, store: Store, now: float) -> list[int]:
+    def enforce(self, store: Store, now: float, spare: Collection[int] = ()) -> list[int]:
         """Evict inside the transaction under way; returns the ids that went.
 
-        At the cap a fiftieth is evicted at once, so that a full store does not evict at every write.
+        Traces in ``spare`` stay this time. At the cap a fiftieth is evicted at once, so that a full
+        store does not evict at every write.
         """
         ids: list[int] = []
         if self.ttl is not None:
+            store.db.execute("CREATE INDEX IF NOT EXISTS traces_time ON traces(time)")
             expired = store.db.execute("SELECT id FROM traces WHERE time < ? AND NOT pinned", (now - self.ttl,))
-            ids += self._evict(store, [row[0] for row in expired.fetchall()])
+            ids += self._evict(store, [row[0] for row in expired.fetchall() if row[0] not in spare])
         if self.max_traces is not None:
             count = store.db.execute("SELECT count(*) FROM traces").fetchone()[0]
             if count > self.max_traces:
                 surplus = count - self.max_traces + self.max_traces // _SLACK
-                ids += self._evict(store, self._least(store, surplus, now))
+                least = self._least(store, surplus + len(spare), now)
+                ids += self._evict(store, [row for row in least if row not in spare][:surplus])
         return ids
 
     def _least(self, store: Store, count: int, now: float) -> list[int]:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from memory.store import Store
 
 Vectors = NDArray[np.float32]
 _TAIL_SHARE = 0.1
+_CHUNK = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,12 @@ class DGKey(BaseModel):
     k: int = Field(128, ge=1, description="Winners.")
     seed: int = Field(0, description="Seed of the projection.")
 
+    @model_validator(mode="after")
+    def _fits(self) -> "DGKey":
+        if self.k > self.d_k:
+            raise ValueError(f"expected at most d_k = {self.d_k} winners, got k = {self.k}")
+        return self
+
     def projection(self, dim: int) -> Vectors:
         """The random weights, float32 ``[dim, d_k]``."""
         return np.random.default_rng(self.seed).standard_normal((dim, self.d_k), np.float32)
@@ -46,8 +53,7 @@ class DGKey(BaseModel):
     def encode(self, dense: Vectors, weights: Vectors | None = None) -> SparseKeys:
         """Winners of dense keys, float32 ``[n, dim]``; ``weights`` saves drawing the projection anew."""
         activity = dense @ (self.projection(dense.shape[1]) if weights is None else weights)
-        k = min(self.k, self.d_k)
-        winners = np.sort(np.argpartition(-activity, k - 1, axis=1)[:, :k], axis=1)
+        winners = np.sort(np.argpartition(-activity, self.k - 1, axis=1)[:, : self.k], axis=1)
         values = np.maximum(np.take_along_axis(activity, winners, axis=1), 0.0)
         values /= np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-9)
         return SparseKeys(winners.astype(np.int32), values.astype(np.float32))
@@ -105,14 +111,16 @@ class SparseIndex:
             self._ids, self._sorted, self._removed = self._ids[:0], 0, removed
             self._keys = SparseKeys(self._keys.indices[:0], self._keys.values[:0])
         last = int(self._ids[-1]) if len(self._ids) else 0
-        rows = self.store.db.execute("SELECT id, vector FROM traces WHERE id > ? ORDER BY id", (last,)).fetchall()
-        if rows:
-            dense = np.frombuffer(b"".join(row[1] for row in rows), np.float32).reshape(len(rows), self.dim)
+        rows = self.store.db.execute("SELECT id, vector FROM traces WHERE id > ? ORDER BY id", (last,))
+        ids, indices, values = [self._ids], [self._keys.indices], [self._keys.values]
+        while chunk := rows.fetchmany(_CHUNK):
+            dense = np.frombuffer(b"".join(row[1] for row in chunk), np.float32).reshape(len(chunk), self.dim)
             new = self.key.encode(dense, self.weights)
-            self._ids = np.concatenate([self._ids, np.array([row[0] for row in rows], np.int64)])
-            self._keys = SparseKeys(
-                np.concatenate([self._keys.indices, new.indices]), np.concatenate([self._keys.values, new.values])
-            )
+            ids.append(np.array([row[0] for row in chunk], np.int64))
+            indices.append(new.indices)
+            values.append(new.values)
+        self._ids = np.concatenate(ids)
+        self._keys = SparseKeys(np.concatenate(indices), np.concatenate(values))
         if len(self._ids) - self._sorted > _TAIL_SHARE * len(self._ids) or not self._sorted:
             self._sort()
         self._look = look

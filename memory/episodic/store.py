@@ -3,12 +3,14 @@
 import json
 from collections.abc import Mapping, Sequence
 from time import time as now
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memory import provenance
 from memory.embedding import Embedder
+from memory.episodic.lexical import BATCH, flush
 from memory.episodic.recall import Cue, Recall, RecallConfig, Searcher
 from memory.episodic.replay import ReplayQueue
 from memory.episodic.retention import Retention
@@ -20,9 +22,11 @@ from memory.vectors import VectorIndex
 
 Vectors = NDArray[np.float32]
 
-_INSERT = (
+_UPSERT = (
     'INSERT INTO traces(hash, key, vector, who, what, "where", "when", state_sketch,'
     " salience_tags, span_ref, salience, pinned, time) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    " ON CONFLICT(hash) DO UPDATE SET strength = strength + 1, salience = max(salience, excluded.salience),"
+    " pinned = max(pinned, excluded.pinned), time = max(time, excluded.time) RETURNING id, strength"
 )
 
 
@@ -99,17 +103,17 @@ class EpisodicStore:
 
         Args:
             events: What to write.
-            vectors: Their embedded keys, float32 ``[len(events), dim]``; made here if missing.
+            vectors: Their embedded keys, float32 ``[len(events), dim]``, of length 1; made here if missing.
 
         Raises:
-            InvalidItemError: Wrong shape, or a value that is not finite; nothing is written.
+            InvalidItemError: Wrong shape or length, or a value that is not finite; nothing is written.
         """
         if not events:
             return []
         vectors = self._checked(self.embedder.embed([e.key for e in events]) if vectors is None else vectors, events)
         with self.store.write():
             ids = [self._put(event, vector) for event, vector in zip(events, vectors, strict=True)]
-            self.retention.enforce(self.store, now())
+            self.retention.enforce(self.store, now(), spare=ids)
         return ids
 
     def _checked(self, vectors: Vectors, events: Sequence[Event]) -> Vectors:
@@ -119,31 +123,32 @@ class EpisodicStore:
             raise InvalidItemError(f"vectors must have shape {expected}, got {checked.shape}")
         if not np.isfinite(checked).all():
             raise InvalidItemError("vectors have values that are not finite")
+        lengths = np.linalg.norm(checked, axis=1)
+        if (np.abs(lengths - 1.0) > 1e-3).any():
+            raise InvalidItemError(
+                f"vectors must have length 1, got lengths {lengths.min():.3g} to {lengths.max():.3g}"
+            )
         return checked
 
     def _put(self, event: Event, vector: Vectors) -> int:
         db, origin = self.store.db, event.provenance
-        found = db.execute("SELECT id FROM traces WHERE hash = ?", (event.digest,)).fetchone()
-        if found:
-            trace_id = int(found[0])
-            db.execute(
-                "UPDATE traces SET strength = strength + 1, salience = max(salience, ?),"
-                " pinned = max(pinned, ?), time = max(time, ?) WHERE id = ?",
-                (event.salience, event.pinned, origin.time, trace_id),
-            )
-        else:
-            cursor = db.execute(
-                _INSERT,
-                (
-                    event.digest, event.key, vector.tobytes(), *(event.slots.get(slot, "") for slot in SLOTS),
-                    event.state_sketch, json.dumps(list(event.tags)), event.span_ref, event.salience,
-                    event.pinned, origin.time,
-                ),
-            )  # fmt: skip
-            trace_id = int(cursor.lastrowid or 0)
-        said = {"salience": event.salience, "pinned": int(event.pinned)}
-        provenance.add(db, ("traces", trace_id), origin, said, fresh=not found)
-        return trace_id
+        trace_id, strength = db.execute(
+            _UPSERT,
+            (
+                event.digest, event.key, vector.tobytes(), *(event.slots.get(slot, "") for slot in SLOTS),
+                event.state_sketch, json.dumps(event.tags), event.span_ref, event.salience, event.pinned, origin.time,
+            ),
+        ).fetchone()  # fmt: skip
+        said: dict[str, Any] = {"salience": event.salience, "pinned": int(event.pinned)}
+        first = {
+            "when": event.slots.get("when", ""), "state_sketch": event.state_sketch, "span_ref": event.span_ref,
+            "salience_tags": json.dumps(event.tags) if event.tags else "",
+        }  # fmt: skip
+        said |= {name: value for name, value in first.items() if value}
+        provenance.add(db, ("traces", trace_id), origin, said, fresh=strength == 1)
+        if strength == 1:
+            flush(db, BATCH)
+        return int(trace_id)
 
     def recall(self, query: Cue, k: int = 5) -> list[Recall]:
         """The ``k`` traces that answer ``query`` best, best first; fewer if there are fewer.
@@ -195,17 +200,22 @@ class EpisodicStore:
         A trace that thereby becomes the same as another strengthens that one.
         """
         with self.store.write() as db:
+            flush(db)  # rows that only the tails of other processes hold can't be renamed there
             for old, new in places.items():
                 rows = db.execute(
-                    'SELECT id, key, who, what, strength FROM traces WHERE "where" = ?', (old,)
+                    'SELECT id, key, who, what, strength, salience, pinned, time FROM traces WHERE "where" = ?', (old,)
                 ).fetchall()
-                for trace_id, key, who, what, strength in rows:
+                for trace_id, key, who, what, *told in rows:
                     name = digest(key, who, what, new)
                     twin = db.execute("SELECT id FROM traces WHERE hash = ?", (name,)).fetchone()
                     if twin is None:
                         db.execute('UPDATE traces SET hash = ?, "where" = ? WHERE id = ?', (name, new, trace_id))
                         continue
-                    db.execute("UPDATE traces SET strength = strength + ? WHERE id = ?", (strength, twin[0]))
+                    db.execute(
+                        "UPDATE traces SET strength = strength + ?, salience = max(salience, ?),"
+                        " pinned = max(pinned, ?), time = max(time, ?) WHERE id = ?",
+                        (*told, twin[0]),
+                    )
                     provenance.repoint(db, "traces", trace_id, twin[0])
                     self.delete(trace_id)
 

@@ -97,25 +97,25 @@ class KG:
                     "SELECT id FROM facts WHERE head = ? AND relation = ? AND tail = ? AND valid_to IS NULL",
                     (head, relation, tail),
                 ).fetchone()
+                conf, since = min(item.conf, item.provenance.conf), item.provenance.time
                 if found:
                     fact_id = int(found[0])
                     db.execute(
                         "UPDATE facts SET strength = strength + 1, conf = max(conf, ?) WHERE id = ?",
-                        (item.conf, fact_id),
+                        (conf, fact_id),
                     )
                     self._graph.edges[head, tail, fact_id]["strength"] += 1
                 else:
-                    since = item.provenance.time
                     older = self._end(head, relation, None, since) if relation in self.functional else []
                     cursor = db.execute(
                         "INSERT INTO facts(head, relation, tail, context, conf, valid_from) VALUES (?, ?, ?, ?, ?, ?)",
-                        (head, relation, tail, item.context, item.conf, since),
+                        (head, relation, tail, item.context, conf, since),
                     )
                     fact_id = int(cursor.lastrowid or 0)
                     db.executemany("UPDATE facts SET superseded_by = ? WHERE id = ?", [(fact_id, o) for o in older])
                     self._graph.add_edge(head, tail, fact_id, relation=relation, strength=1)
-                origin = replace(item.provenance, conf=min(item.conf, item.provenance.conf))
-                provenance.add(db, ("facts", fact_id), origin, fresh=not found)
+                said = {"since": since} | ({"context": item.context} if item.context else {})
+                provenance.add(db, ("facts", fact_id), replace(item.provenance, conf=conf), said, fresh=not found)
                 ids.append(fact_id)
         return ids
 
@@ -148,18 +148,19 @@ class KG:
             raise InvalidItemError("ask needs an entity or a question, got an empty text")
         if k < 1:
             raise InvalidItemError(f"k must be at least 1, got {k}")
-        graph = self.graph
-        seeds = self._seeds(question)
-        ranked: dict[int, tuple[int, int, int]] = {}
-        for hop, nodes in enumerate((seeds, {n for s in seeds for n in nx.all_neighbors(graph, s)})):
-            for node in nodes:
-                for _, _, fact_id, data in [
-                    *graph.out_edges(node, keys=True, data=True),
-                    *graph.in_edges(node, keys=True, data=True),
-                ]:
-                    ranked.setdefault(fact_id, (hop, -data["strength"], -fact_id))
-        best = sorted(ranked, key=lambda fact_id: ranked[fact_id])[:k]
-        return [self.get(fact_id) for fact_id in best]
+        with self.store.read():
+            graph = self.graph
+            seeds = self._seeds(question)
+            ranked: dict[int, tuple[int, int, int]] = {}
+            for hop, nodes in enumerate((seeds, {n for s in seeds for n in nx.all_neighbors(graph, s)})):
+                for node in nodes:
+                    for _, _, fact_id, data in [
+                        *graph.out_edges(node, keys=True, data=True),
+                        *graph.in_edges(node, keys=True, data=True),
+                    ]:
+                        ranked.setdefault(fact_id, (hop, -data["strength"], -fact_id))
+            best = sorted(ranked, key=lambda fact_id: ranked[fact_id])[:k]
+            return [self.get(fact_id) for fact_id in best]
 
     def get(self, fact_id: int) -> Fact:
         """One fact, current or ended.

@@ -56,6 +56,7 @@ class Frame:
     def __init__(self, store: Store, name: str) -> None:
         self.store = store
         self.name = name
+        self._told: set[tuple[int, str, str]] = set()
         rows = store.db.execute(
             "SELECT x, y, id, passable, content, label, visits FROM places WHERE map = ? AND context = '' ORDER BY id",
             (name,),
@@ -83,8 +84,14 @@ class Frame:
             self.places[position] = place
             said = {"content": content, "passable": int(passable)}
             provenance.add(self.store.db, ("places", place.id), origin, said, fresh=True)
+            self._told.add((place.id, origin.source, origin.doc_id))
             return None
         before = place.content
+        told = (place.id, origin.source, origin.doc_id)
+        if told not in self._told:
+            self._told.add(told)
+            said = {"content": content, "passable": int(passable)}
+            provenance.add(self.store.db, ("places", place.id), provenance.wordless(origin), said)
         if (place.content, place.passable) != (content, passable):
             place.content, place.passable = content, passable
             self.store.db.execute(

@@ -92,7 +92,8 @@ class MacroLib:
                     (signature, name or f"{steps[0].name} to {steps[-1].name}", body),
                 )
                 macro = int(cursor.lastrowid or 0)
-            provenance.add(db, ("macros", macro), origin_of(origin), fresh=not found)
+            said = {"name": name or f"{steps[0].name} to {steps[-1].name}"}
+            provenance.add(db, ("macros", macro), origin_of(origin), said, fresh=not found)
         return signature
 
     def get(self, signature: str) -> Macro:

@@ -123,6 +123,9 @@ class PlaceGraph:
         if self._frame is None:
             raise InvalidItemError("no world was entered: call enter(world) first")
         with self.store.write():
+            if self._lost():
+                self.enter(self.world)
+                action = None
             if view is None and self._view is None:
                 return self._observe_text(context, action, origin)
             if self._view is None and self.frame.places:
@@ -146,9 +149,7 @@ class PlaceGraph:
             origin = provenance.wordless(origin)
         provenance.add(db, ("places", place), origin, {"visits": 1}, fresh=row is None)
         if self.place is not None and action:
-            known = db.execute("SELECT 1 FROM places WHERE id = ?", (self.place,)).fetchone()
-            if known:  # it may have been forgotten meanwhile
-                self._walked(self.place, place, action, origin)
+            self._walked(self.place, place, action, origin)
         self.place, self.pose = place, None
         return Sighting(place, name, None)
 
@@ -208,6 +209,16 @@ class PlaceGraph:
             renamed=renamed,
         )
 
+    def _lost(self) -> bool:
+        """Whether the place one stood on is gone or another: forgotten, restored, or never committed."""
+        if self.place is None:
+            return False
+        row = self.store.db.execute("SELECT map, x, y FROM places WHERE id = ?", (self.place,)).fetchone()
+        if row is None:
+            return True
+        here = (self.world, 0, 0) if self.pose is None else (self.frame.name, self.pose.x, self.pose.y)
+        return tuple(row) != here
+
     def _moved(self, pose: Pose, action: str | None) -> Pose:
         """Path integration: the pose after one's own action."""
         if action == LEFT:
@@ -245,7 +256,7 @@ class PlaceGraph:
         Raises:
             InvalidItemError: Nothing was observed yet, or the label is empty.
         """
-        if self.place is None or not label:
+        if self.place is None or self._lost() or not label:
             raise InvalidItemError("mark needs a label and an observed place")
         with self.store.write() as db:
             if self.pose is not None:

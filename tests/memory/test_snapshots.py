@@ -178,7 +178,7 @@ def test_damaged_exports_are_refused_whole(tmp_path: Path) -> None:
             file.write_bytes(cut if number % 2 else flipped)
             with pytest.raises((DamagedError, EmbedderError)):
                 other.import_(file)
-        with pytest.raises(StorageError, match="can't be read"):
+        with pytest.raises(UnknownItemError, match="there is no file"):
             other.import_(tmp_path / "none.jsonl")
         assert len(other.episodic) == 0
     file.write_bytes(whole)
