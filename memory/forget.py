@@ -146,8 +146,12 @@ class Cascade:
         if row[0] == "places":
             for (edge,) in self.db.execute("SELECT id FROM edges WHERE ? IN (src, dst)", (row[1],)).fetchall():
                 self.dead.setdefault(("edges", edge))
-                edges = self.db.execute("SELECT id FROM provenance WHERE item_table = 'edges' AND item_id = ?", (edge,))
-                gone |= {origin[0] for origin in edges.fetchall()}
+                hanging = self.db.execute(
+                    "SELECT id FROM provenance WHERE item_table = 'edges' AND item_id = ?"
+                    " UNION SELECT origin FROM lineage WHERE parent_table = 'edges' AND parent_id = ?",
+                    (edge, edge),
+                )
+                gone |= {origin[0] for origin in hanging.fetchall()}
         return gone
 
     def _contributions(self) -> None:

@@ -32,6 +32,7 @@ class Merger:
         self.db = db
         self.functional = functional
         self.undoing = undoing
+        self.maps: dict[str, str] = {}
         self._ended: list[tuple[int, float]] = []
         self.ids: dict[Row, int] = {}
         self.added: dict[str, int] = {}
@@ -89,7 +90,9 @@ class Merger:
 
     def _follow(self, table: str, values: dict[str, Any]) -> dict[str, Any]:
         """The row with references to other rows as they are here."""
-        if table == "edges":
+        if table == "places":
+            values["map"] = self.maps.get(values["map"], values["map"])
+        elif table == "edges":
             for end in ("src", "dst"):
                 values[end] = self.ids.get(("places", values[end]), values[end])
         elif table == "traces" and (where := self._place(values["where"])) != values["where"]:
@@ -155,8 +158,9 @@ class Merger:
                 rows.update(self.db, ("facts", fact), {"superseded_by": here})
         for fact, time in self._ended:
             self.db.execute(
-                "UPDATE facts SET valid_to = ? WHERE id = ? AND valid_to IS NULL AND NOT EXISTS (SELECT 1 FROM provenance"
-                " WHERE item_table = 'facts' AND item_id = facts.id AND role = 'said' AND time > ?)",
+                "UPDATE facts SET valid_to = ? WHERE id = ? AND valid_to IS NULL AND NOT EXISTS"
+                " (SELECT 1 FROM provenance WHERE item_table = 'facts' AND item_id = facts.id"
+                " AND role = 'said' AND time > ?)",
                 (time, fact, time),
             )
         self._settle_functional()

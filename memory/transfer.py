@@ -11,6 +11,7 @@ import json
 import os
 import tempfile
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,16 +99,22 @@ def import_(store: Store, path: Path, functional: Collection[str], dry_run: bool
         UnknownItemError: There is no such file.
         StorageError: It can't be read, or the disk is full; nothing was changed.
     """
-    _check(path, store.meta("embedder"))
+    seen = _check(path, store.meta("embedder"))
     merger = Merger(store.db, functional)
     try:
         with store.write():
+            merger.maps = _maps(store, seen.places)
+            digest = hashlib.sha256()
             with path.open("rb") as file:
-                next(file)
+                digest.update(next(file))
                 for line in file:
                     said = json.loads(line)
-                    if "table" in said:
-                        _take(merger, said["table"], said["row"])
+                    if "table" not in said:
+                        break
+                    digest.update(line)
+                    _take(merger, said["table"], said["row"])
+            if digest.hexdigest() != seen.sha256:
+                raise DamagedError(f"{path} changed while it was read; nothing was changed")
             merger.finish()
             flush(store.db)
             store.new_epoch()
@@ -116,6 +123,8 @@ def import_(store: Store, path: Path, functional: Collection[str], dry_run: bool
                 raise _Enough
     except _Enough:
         pass
+    except DamagedError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedError(
             f"{path} holds a row that does not fit this release ({error!r}); nothing was changed"
@@ -149,15 +158,26 @@ def _take(merger: Merger, table: str, row: dict[str, Any]) -> None:
         raise KeyError(table)
 
 
-def _check(path: Path, embedder: str | None) -> None:
+@dataclass
+class _Seen:
+    """What the first reading of a file found: its hash, and what its metric maps show."""
+
+    sha256: str
+    places: dict[str, dict[tuple[int, int], str]]
+
+
+def _check(path: Path, embedder: str | None) -> _Seen:
     """Read the file once to its end and compare it with its last line."""
     digest, lines, last, header = hashlib.sha256(), 0, b"", b""
+    places: dict[str, dict[tuple[int, int], str]] = {}
     try:
         with path.open("rb") as file:
             for line in file:
                 if last:
                     digest.update(last)
                     lines += 1
+                if line.startswith(b'{"table": "places"'):
+                    _note(places, line)
                 header, last = header or line, line
     except FileNotFoundError as error:
         raise UnknownItemError(f"there is no file {path} to import") from error
@@ -175,3 +195,33 @@ def _check(path: Path, embedder: str | None) -> None:
         raise DamagedError(f"{path} has format {name!r} version {version}, expected {FORMAT!r} up to {VERSION}")
     if embedder is not None and made_with not in (None, embedder):
         raise EmbedderError(f"{path} was written with the embedder {made_with!r}, this memory with {embedder!r}")
+    return _Seen(digest.hexdigest(), places)
+
+
+def _note(places: dict[str, dict[tuple[int, int], str]], line: bytes) -> None:
+    with suppress(ValueError, KeyError, TypeError):  # a damaged line is refused by the hash
+        row = json.loads(line)["row"]
+        if not row["context"]:
+            places.setdefault(row["map"], {})[row["x"], row["y"]] = row["content"]
+
+
+def _maps(store: Store, incoming: dict[str, dict[tuple[int, int], str]]) -> dict[str, str]:
+    """New names for maps whose coordinates are others than those of the map of that name here.
+
+    Every map counts from where its explorer began. One that shows something else at the same place
+    becomes another map of that world, until landmarks join the two.
+    """
+    renamed: dict[str, str] = {}
+    for name, cells in incoming.items():
+        world = name.partition("#")[0]
+        known: dict[str, dict[tuple[int, int], str]] = {}
+        for map_, x, y, content in store.db.execute("SELECT map, x, y, content FROM places WHERE context = ''"):
+            if map_.partition("#")[0] == world:
+                known.setdefault(map_, {})[x, y] = content
+        fitting = [m for m, here in known.items() if all(here.get(at) == content for at, content in cells.items())]
+        taken = {*known, *incoming, *renamed.values()}
+        if fitting:
+            renamed[name] = name if name in fitting else fitting[0]
+        elif name in known:
+            renamed[name] = next(f"{world}#{n}" for n in range(1, len(taken) + 2) if f"{world}#{n}" not in taken)
+    return renamed

@@ -156,8 +156,9 @@ class Lexical:
         """Rows that match, one more than the limit at most."""
         order = " ORDER BY rowid DESC" if newest else ""
         found = self.store.db.execute(
-            "SELECT json_group_array(rowid) FROM (SELECT rowid FROM temp.tail WHERE tail MATCH ? UNION ALL"
-            f" SELECT * FROM (SELECT rowid FROM traces_text WHERE traces_text MATCH ?{order}) LIMIT ?)",
+            "SELECT json_group_array(rowid) FROM ("
+            f"SELECT * FROM (SELECT rowid FROM temp.tail WHERE tail MATCH ?{order})"
+            f" UNION ALL SELECT * FROM (SELECT rowid FROM traces_text WHERE traces_text MATCH ?{order}) LIMIT ?)",
             (expression, expression, (LIST_LIMIT if limit is None else limit) + 1),
         ).fetchone()
         return np.array(json.loads(found[0]), np.int64)

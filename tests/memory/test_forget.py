@@ -8,6 +8,7 @@ import pytest
 from eval.bench.torture import dump
 from memory import HashingEmbedder, InvalidItemError, Memory, Provenance, UnknownItemError
 from memory.relational import Tuple
+from memory.spatial import Cell, View
 
 
 def said(source: str, time: float = 1.0, *parents: tuple[str, int], trust: float = 1.0) -> Provenance:
@@ -99,26 +100,179 @@ def test_a_retirement_that_poison_told_is_taken_back(memory: Memory) -> None:
     assert [f.id for f in memory.relational.ask("ball")] == [fact]
 
 
-def test_a_place_shows_again_what_the_others_saw(memory: Memory) -> None:
-    from memory.spatial import Cell, View
-
-    def look(content: str, source: str, time: float) -> None:
+def look(memory: Memory, content: str, source: str, time: float) -> None:
+    """See one cell ahead from the same spot, in another visit that is at once recognised as the same map."""
+    view = View((Cell(1, 0, content, content == ""),))
+    if memory.spatial.pose is None:
         memory.spatial.enter("w")
-        memory.spatial._known = []  # the same frame again, not a new visit
-        memory.spatial._frame.name = "w"  # type: ignore[union-attr]
-        view = View((Cell(1, 0, content, content == ""),))
-        memory.spatial.observe("x", view, origin=said(source, time))
+    memory.spatial.observe("x", view, "wait", origin=Provenance(source, f"visit of {source}", "seen", time=time))
 
-    look("key", "ada", 1)
-    place = memory.store.db.execute("SELECT id FROM places WHERE content = 'key'").fetchone()[0]
-    from memory import provenance
 
-    with memory.transaction():
-        memory.store.db.execute("UPDATE places SET content = 'bomb' WHERE id = ?", (place,))
-        provenance.add(memory.store.db, ("places", place), said("mallory", 2), {"content": "bomb", "passable": 0})
+def test_a_place_shows_again_what_the_others_saw(memory: Memory) -> None:
+    look(memory, "", "ada", 1)
+    look(memory, "bomb", "mallory", 2)
+    place = memory.store.db.execute("SELECT id FROM places WHERE content = 'bomb'").fetchone()[0]
+    before = dump(memory)
     memory.forget(source="mallory")
     row = memory.store.db.execute("SELECT content, passable FROM places WHERE id = ?", (place,)).fetchone()
-    assert row == ("key", 0)
+    assert row == ("", 1)
+    memory.undo()
+    assert dump(memory) == before
+
+
+def test_a_map_that_two_visits_saw_survives_forgetting_one(memory: Memory) -> None:
+    look(memory, "key", "ada", 1)
+    look(memory, "key", "bo", 2)
+    assert memory.forget(source="ada").removed == {}
+    row = memory.store.db.execute("SELECT content, visits FROM places ORDER BY id").fetchall()
+    assert sorted(row) == [("", 1), ("key", 0)]
+    assert memory.verify().problems == []
+
+
+def test_standing_on_a_forgotten_place_begins_a_new_map(memory: Memory) -> None:
+    look(memory, "key", "mallory", 1)
+    memory.forget(source="mallory")
+    with pytest.raises(InvalidItemError, match="observed place"):
+        memory.spatial.mark("goal")
+    look(memory, "lamp", "ada", 2)
+    memory.spatial.mark("goal")
+    assert memory.spatial.goals()[:2] == ["goal", "lamp"]
+    assert memory.verify().problems == []
+
+
+def test_a_fact_told_again_by_poison_reopens_once(memory: Memory) -> None:
+    tell(memory, "Ada", "lives_in", "Rome", said("ada", 1))
+    tell(memory, "Ada", "lives_in", "Hell", said("mallory", 2))
+    tell(memory, "Ada", "lives_in", "Rome", said("mallory", 3))
+    before = dump(memory)
+    memory.forget(source="mallory")
+    assert [(f.tail, f.valid_to) for f in memory.relational.history("Ada", "lives_in")] == [("rome", None)]
+    memory.undo()
+    assert dump(memory) == before
+
+
+def test_a_lost_retirement_leaves_one_current_tail(memory: Memory) -> None:
+    tell(memory, "Ada", "lives_in", "Rome", said("ada", 1))
+    memory.relational.retire("Ada", "lives_in", "Rome", said("mallory", 2))
+    tell(memory, "Ada", "lives_in", "Oslo", said("ada", 3))
+    memory.forget(source="mallory")
+    assert [(f.tail, f.valid_to) for f in memory.relational.history("Ada", "lives_in")] == [("rome", 3), ("oslo", None)]
+    assert memory.verify().problems == []
+
+
+def test_periods_never_turn_around(memory: Memory) -> None:
+    tell(memory, "ball", "seen_at", "place 1", said("ada", 1))
+    memory.relational.retire("ball", "seen_at", "place 1", said("mallory", 2))
+    tell(memory, "ball", "seen_at", "place 1", said("bo", 3))
+    memory.relational.retire("ball", "seen_at", "place 1", said("mallory", 4))
+    memory.forget(source="mallory")
+    assert [(f.valid_from, f.valid_to) for f in memory.relational.history("ball", "seen_at")] == [(1, 3), (3, None)]
+
+
+def test_no_words_of_the_forgotten_stay_in_what_others_said_too(memory: Memory) -> None:
+    memory.episodic.write("it rains", {"when": "SECRET"}, origin=said("mallory", 1), state_sketch="SECRET",
+                          tags=("SECRET",), span_ref="SECRET")  # fmt: skip
+    memory.episodic.write("it rains", {"when": "noon"}, origin=said("ada", 2))
+    memory.relational.upsert([Tuple("Ada", "likes", "tea", said("mallory", 1), context="SECRET")])
+    memory.relational.upsert([Tuple("Ada", "likes", "tea", said("ada", 50))])
+    memory.macros.add([("go", {})], name="SECRET", origin=said("mallory", 1))
+    memory.macros.add([("go", {})], name="walk", origin=said("ada", 2))
+    before = dump(memory)
+    memory.forget(source="mallory")
+    assert "SECRET" not in str(dump(memory))
+    assert memory.episodic.recall("rains")[0].trace.entity_slots["when"] == "noon"
+    assert memory.relational.ask("Ada")[0].valid_from == 50
+    assert memory.macros.all()[0].name == "walk"
+    memory.undo()
+    assert dump(memory) == before
+
+
+def test_what_hangs_on_an_edge_goes_with_its_place(memory: Memory) -> None:
+    memory.spatial.enter("w")
+    memory.spatial.observe("hall", origin=said("mallory", 1))
+    memory.spatial.observe("door", action="go", origin=said("ada", 2))
+    memory.macros.add([("go", {})], origin=said("miner", 3, ("edges", 1)))
+    assert memory.forget(source="mallory").removed == {"places": 1, "edges": 1, "macros": 1}
+
+
+def test_later_forgettings_are_undone_first(memory: Memory) -> None:
+    memory.episodic.write("shared", origin=said("a"))
+    memory.episodic.write("shared", origin=said("b"))
+    first = memory.forget(source="a").operation
+    second = memory.forget(source="b").operation
+    with pytest.raises(InvalidItemError, match=f"undo {second} first"):
+        memory.undo(first)
+    memory.undo()
+    assert memory.episodic.recall("shared")[0].trace.strength == 1
+    memory.undo()
+    assert memory.episodic.recall("shared")[0].trace.strength == 2
+
+
+def test_an_origin_that_spoke_again_since_adds_up(memory: Memory) -> None:
+    for _ in range(3):
+        memory.episodic.write("again", origin=said("mallory"))
+    memory.forget(source="mallory")
+    memory.episodic.write("again", origin=said("mallory"))
+    memory.undo()
+    assert memory.episodic.recall("again")[0].trace.strength == 4
+
+
+def test_what_was_deleted_since_stays_deleted(memory: Memory) -> None:
+    trace = memory.episodic.write("shared", origin=said("a"))
+    memory.episodic.write("shared", origin=said("mallory"))
+    memory.forget(source="mallory")
+    memory.episodic.delete(trace)
+    memory.undo()
+    assert len(memory.episodic) == 0
+    assert memory.verify().problems == []
+
+
+def test_an_import_takes_no_id_that_undo_needs(memory: Memory, tmp_path: Path) -> None:
+    with Memory.open(tmp_path / "m", HashingEmbedder()) as other:
+        for word in ("one", "innocent"):
+            other.episodic.write(word, origin=said("bob"))
+        other.export(tmp_path / "all.jsonl")
+    memory.episodic.write("mine", origin=said("ada"))
+    memory.episodic.write("lie", origin=said("mallory"))
+    memory.forget(source="mallory")
+    memory.import_(tmp_path / "all.jsonl")
+    assert memory.undo().returned == {"traces": 1}
+    found = {h.trace.key: [p.source for p in h.trace.provenance] for h in memory.episodic.recall("lie", 9)}
+    assert found == {"mine": ["ada"], "lie": ["mallory"], "one": ["bob"], "innocent": ["bob"]}
+
+
+def test_forgetting_is_a_transaction_of_its_own(memory: Memory, tmp_path: Path) -> None:
+    memory.episodic.write("x", origin=said("mallory"))
+    with memory.transaction():
+        for refused in (lambda: memory.forget(source="mallory"), memory.undo, lambda: memory.import_(tmp_path / "x")):
+            with pytest.raises(InvalidItemError, match="transaction of its own"):
+                refused()
+    assert len(memory.episodic) == 1
+
+
+def test_other_processes_follow(tmp_path: Path) -> None:
+    with Memory.open(tmp_path / "m", HashingEmbedder()) as one, Memory.open(tmp_path / "m", HashingEmbedder()) as two:
+        tell(one, "Ada", "lives_in", "Rome", said("ada", 1))
+        tell(one, "Ada", "lives_in", "Hell", said("mallory", 2))
+        look(one, "key", "mallory", 1)
+        two.spatial.enter("w")
+        assert [f.tail for f in two.relational.ask("Ada")] == ["hell"]
+        one.forget(source="mallory")
+        assert [f.tail for f in two.relational.ask("Ada")] == ["rome"]
+        assert len(two.spatial) == 0
+        one.undo()
+        assert [f.tail for f in two.relational.ask("Ada")] == ["hell"]
+        assert len(two.spatial) == 2
+
+
+def test_long_derivations_have_a_trust_too(memory: Memory) -> None:
+    row = ("traces", memory.episodic.write("start", origin=said("gossip", trust=0.3)))
+    with memory.transaction():
+        for number in range(1500):
+            origin = said("chain", 1, row)
+            row = ("traces", memory.episodic.write(f"link {number}", origin=origin))
+    assert memory.episodic.get(row[1]).provenance[0].trust == 0.3
+    assert memory.forget(source="gossip").removed == {"traces": 1501}
 
 
 def test_selectors_combine(memory: Memory) -> None:
@@ -169,8 +323,17 @@ def test_forgetting_reaches_through_evicted_traces(memory: Memory) -> None:
     memory.episodic.delete(trace)
     assert memory.relational.get(fact).valid_to is None
     assert memory.verify().problems == []
+    before = dump(memory)
     assert memory.forget(source="mallory").removed == {"traces": 1, "facts": 1}
     assert memory.relational.ask("Bo") == []
+    assert memory.verify().problems == []
+    memory.undo()
+    assert dump(memory) == before
+    assert memory.inspect(("facts", fact))["trust"] == 1.0  # type: ignore[index]
+    memory.forget(source="extractor")
+    assert memory.verify().problems == []
+    with pytest.raises(UnknownItemError, match="sources are: none"):
+        memory.forget(source="mallory")
 
 
 def test_trust_is_the_minimum_over_the_lineage(memory: Memory) -> None:

@@ -68,8 +68,49 @@ def test_common_words_do_not_cost_more_with_size(monkeypatch: pytest.MonkeyPatch
 
 
 def test_operators_in_a_cue_are_only_words(stories: Memory) -> None:
-    for cue in ('Cy AND "rope', "NEAR(rope, attic)", "rope*", "who:Cy", "-rope", "it's", "(", "ünïcode ropé"):
+    for cue in (
+        'Cy AND "rope',
+        "NEAR(rope, attic)",
+        "rope*",
+        "who:Cy",
+        "-rope",
+        "it's",
+        "(",
+        "ünïcode ropé",
+        "red_ball",
+        "_ rope",
+    ):
         assert stories.episodic.recall(cue, 2)
+
+
+def test_the_exact_text_is_found_among_many_that_hold_its_words(memory: Memory) -> None:
+    memory.episodic.write_many([Event(f"the red ball fell on stone {i} again", origin="t") for i in range(100)])
+    exact = memory.episodic.write("red ball", origin="t")
+    for k in (1, 5, 101):
+        hit = memory.episodic.recall("red ball", k)[0]
+        assert (hit.trace.id, hit.score, hit.coverage) == (exact, pytest.approx(1.0), 1.0)
+
+
+def test_of_equals_in_words_the_newest_count(monkeypatch: pytest.MonkeyPatch, memory: Memory) -> None:
+    monkeypatch.setattr(lexical, "LIST_LIMIT", 10)
+    ids = memory.episodic.write_many([Event(f"it rains {'x' * i}", origin="t") for i in range(300)])
+    found = memory.episodic._searcher._lexical.search(lexical.words_of("it rains"), limit=5)
+    assert set(found) == set(ids[-5:])
+
+
+def test_the_newest_words_are_found_before_and_after_they_enter_the_database(memory: Memory) -> None:
+    for number in range(600):
+        memory.episodic.write(f"word{number} here", origin="t")
+        memory.episodic.write("a refrain", origin="t")  # duplicates use up ids
+        if number % 97 == 0:
+            assert memory.episodic.recall(f"word{number}", 1)[0].trace.key == f"word{number} here"
+    assert memory.store.db.execute("SELECT last_id FROM text_state").fetchone()[0] > 600
+    last = memory.episodic.recall("word599", 1)[0].trace
+    memory.episodic.delete(last.id)
+    assert memory.episodic.recall("word599", 1)[0].coverage == 0.0
+    memory.episodic.move({"": "place 1"})
+    assert memory.episodic.recall({"where": "place 1"}, 1)[0].coverage == 1.0
+    assert memory.verify().problems == []
 
 
 def test_bad_cues_say_what_is_wrong(stories: Memory) -> None:
@@ -88,6 +129,10 @@ def test_bad_cues_say_what_is_wrong(stories: Memory) -> None:
         stories.episodic.write_many([Event("x")], np.zeros((1, 3), np.float32))
     with pytest.raises(InvalidItemError, match="not finite"):
         stories.episodic.write_many([Event("x")], np.full((1, 128), np.inf, np.float32))
+    with pytest.raises(InvalidItemError, match="length 1"):
+        stories.episodic.write_many([Event("x")], np.full((1, 128), 2.0, np.float32))
+    with pytest.raises(ValueError, match="at most d_k"):
+        DGKey(d_k=4, k=8)
     assert len(stories.episodic) == len(PEOPLE) * len(THINGS) * len(ROOMS)
 
 

@@ -3,7 +3,9 @@
 import json
 import random
 import sqlite3
+import threading
 from pathlib import Path
+from time import sleep
 
 import pytest
 
@@ -164,6 +166,43 @@ def test_import_merges_with_what_is_there(tmp_path: Path) -> None:
         assert other.verify().problems == []
 
 
+def test_a_map_with_other_coordinates_stays_another_map(tmp_path: Path) -> None:
+    from tests.memory.test_forget import look
+
+    with Memory.open(tmp_path / "m", HashingEmbedder(64)) as memory:
+        look(memory, "key", "ada", 1)
+        memory.export(tmp_path / "all.jsonl")
+    with Memory.open(tmp_path / "n", HashingEmbedder(64)) as other:
+        look(other, "lamp", "bo", 1)
+        for added in ({"places": 2}, {}):
+            assert other.import_(tmp_path / "all.jsonl").added == added
+            rows = other.store.db.execute("SELECT map, content FROM places WHERE content != '' ORDER BY 1").fetchall()
+            assert rows == [("w", "lamp"), ("w#1", "key")]
+        assert other.verify().problems == []
+
+
+def test_nothing_is_lost_between_the_snapshot_before_and_the_restoring(tmp_path: Path) -> None:
+    with filled(tmp_path / "m") as one, Memory.open(tmp_path / "m", HashingEmbedder(64)) as two:
+        name = one.snapshot().name
+        made: list[int] = []
+        create = one.snapshots.create
+
+        def slow(reason: str = "") -> object:
+            snapshot = create(reason)
+            thread = threading.Thread(target=lambda: made.append(two.episodic.write("in between", origin="b")))
+            thread.start()
+            sleep(0.2)
+            assert not made  # it waits until all is restored
+            threads.append(thread)
+            return snapshot
+
+        threads: list[threading.Thread] = []
+        one.snapshots.create = slow  # type: ignore[assignment,method-assign]
+        one.restore(name)
+        threads[0].join()
+        assert one.episodic.recall("in between", 1)[0].trace.id == made[0]
+
+
 def test_damaged_exports_are_refused_whole(tmp_path: Path) -> None:
     file = tmp_path / "all.jsonl"
     with filled(tmp_path / "m") as memory:
@@ -217,9 +256,16 @@ def test_every_older_schema_is_migrated(tmp_path: Path, version: int) -> None:
         "INSERT INTO traces VALUES (7, ?, 'an old event', ?, 'ada', '', '', '', '', '[]', '', 0.5, 1, 2)",
         (digest("an old event", "ada", "", ""), vector),
     )
-    db.execute("INSERT INTO facts VALUES (3, 'ada', 'lives_in', 'rome', '', 1, 5, NULL, 1)")
+    db.execute("INSERT INTO facts VALUES (3, 'ada', 'lives_in', 'rome', '', 1, 5, 8, 1)")
+    db.execute("INSERT INTO facts VALUES (5, 'ada', 'lives_in', 'hell', '', 1, 8, NULL, 1)")
     db.execute("INSERT INTO places VALUES (4, 'w', 0, 0, 'hall', 1, '', '', 1)")
-    for table, item, time in (("traces", 7, 11.0), ("traces", 7, 12.0), ("facts", 3, 5.0), ("places", 4, 6.0)):
+    for table, item, time in (
+        ("traces", 7, 11.0),
+        ("traces", 7, 12.0),
+        ("facts", 3, 5.0),
+        ("facts", 5, 8.0),
+        ("places", 4, 6.0),
+    ):
         db.execute(
             "INSERT INTO provenance(item_table, item_id, source, doc_id, text_span, time, conf, trust)"
             " VALUES (?, ?, 'old', 'd', '', ?, 1, 1)", (table, item, time),
@@ -231,6 +277,7 @@ def test_every_older_schema_is_migrated(tmp_path: Path, version: int) -> None:
         assert memory.verify().problems == []
         hit = memory.episodic.recall("old event", 1)[0]
         assert (hit.trace.id, hit.trace.strength, hit.trace.time, hit.coverage) == (7, 2, 12.0, 1.0)
+        memory.forget(rows=[("facts", 5)])
         assert memory.relational.ask("ada")[0].tail == "rome"
         before = dump(memory)
         assert memory.forget(source="old").removed == {"places": 1, "traces": 1, "facts": 1}

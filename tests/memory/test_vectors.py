@@ -110,3 +110,35 @@ def test_the_log_stays_bounded(tmp_path: Path) -> None:
         for number in range(1500):
             memory.episodic.write(f"event {number}", origin="t")
         assert (tmp_path / "memory.db-wal").stat().st_size < 16 * 2**20
+
+
+@pytest.mark.usefixtures("small_limit")
+def test_a_flat_cache_is_stale_once_lists_were_trained(tmp_path: Path) -> None:
+    with Memory.open(tmp_path, HashingEmbedder(32)) as memory:
+        fill(memory, clustered(500))
+        len(memory.episodic.index)
+    memory = Memory.open(tmp_path, HashingEmbedder(32))
+    fill(memory, clustered(800, seed=3), 500)
+    len(memory.episodic.index)
+    memory.store.close()  # killed: the cache is still the flat one
+    with Memory.open(tmp_path, HashingEmbedder(32)) as memory:
+        assert len(memory.episodic.index) == 1300
+        assert memory.episodic.index.loaded == "stale or damaged"
+        assert len(memory.episodic.recall(clustered(1)[0], 1200)) == 1200  # more than the probed lists hold
+
+
+def test_an_interrupted_catch_up_begins_anew(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = Memory.open(None, HashingEmbedder(32))
+    ids = fill(memory, clustered(30))
+    index = memory.episodic.index
+    rows = index._rows
+
+    def broken(after: int) -> object:
+        yield from rows(after)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(index, "_rows", broken)
+    with pytest.raises(KeyboardInterrupt):
+        index.ids()
+    monkeypatch.undo()
+    assert index.ids().tolist() == ids

@@ -35,6 +35,8 @@ def test_what_was_recalled_is_not_written_again(memory: Memory) -> None:
     call("recall", cue="silver key")
     assert call("remember", text="Ada keeps the silver key") == ("failed", f"that is trace {first}, remembered already")
     assert call("remember", text="Ada no longer keeps the silver key")[0] == "ok"
+    assert call("remember", text="the key keeps Ada in the silver attic")[0] == "ok"  # other words of the same
+    assert call("remember", text="!?")[0] == "ok"
     assert call("tell", head="silver key", relation="is at", tail="attic")[0] == "ok"
     fact = memory.inspect(("facts", 1))
     assert fact is not None
