@@ -52,3 +52,11 @@ def median_ci(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
     medians = np.median(rng.choice(data, (2_000, len(data))), axis=1)
     low, high = np.quantile(medians, (0.025, 0.975))
     return float(low), float(high)
+
+
+def median_ratio_ci(a: Sequence[float], b: Sequence[float], seed: int = 0) -> tuple[float, float]:
+    """95 % bootstrap interval of ``median(a) / median(b)``; pairs are drawn together."""
+    x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    draws = np.random.default_rng(seed).integers(len(x), size=(1_000, len(x)))
+    low, high = np.quantile(np.median(x[draws], axis=1) / np.median(y[draws], axis=1), (0.025, 0.975))
+    return float(low), float(high)

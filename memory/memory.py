@@ -262,6 +262,8 @@ class Memory(AbstractContextManager["Memory"]):
         self._closed = True
         try:
             with suppress(OSError):
+                with self.store.write():
+                    self.episodic.flush()
                 self._index.save()
         finally:
             self.store.close()

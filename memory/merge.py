@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from memory import rows
+from memory.episodic.lexical import index_again
 from memory.episodic.trace import digest
 from memory.provenance import COUNTERS, Row, together
 from memory.spatial.names import place_name
@@ -57,6 +58,8 @@ class Merger:
         if not self._free(table, old):
             new.pop("id")
         self.ids[table, old] = made = rows.insert(self.db, table, new)
+        if table == "traces":
+            index_again(self.db, made)
         self.added[table] = self.added.get(table, 0) + 1
         if successor is not None:
             self._successors.append((made, successor))

@@ -137,10 +137,6 @@ MIGRATIONS: tuple[str, ...] = (
     INSERT INTO traces_text(traces_text) VALUES ('rebuild');
     CREATE TABLE text_state(id INTEGER PRIMARY KEY CHECK (id = 1), last_id INTEGER NOT NULL) STRICT;
     INSERT INTO text_state SELECT 1, coalesce(max(id), 0) FROM traces;
-    CREATE TRIGGER traces_text_insert AFTER INSERT ON traces
-        WHEN new.id <= (SELECT last_id FROM text_state) BEGIN
-        INSERT INTO traces_text(rowid, key, who, what, "where", "when")
-        VALUES (new.id, new.key, new.who, new.what, new."where", new."when"); END;
     CREATE TRIGGER traces_text_delete AFTER DELETE ON traces
         WHEN old.id <= (SELECT last_id FROM text_state) BEGIN
         INSERT INTO traces_text(traces_text, rowid, key, who, what, "where", "when")

@@ -18,6 +18,10 @@ except ImportError:  # Windows: a restore may then miss what others write at tha
 WAL_LIMIT = 64 * 2**20
 """Bytes that the write-ahead log keeps on disk after it was copied into the database."""
 
+PAGE = 2048
+"""Bytes of a page of a new database. A trace fills most of one; a write touches half a dozen, and each is
+copied and synced."""
+
 BUSY_SECONDS = 60.0
 """How long a writer waits for another process."""
 
@@ -62,6 +66,7 @@ class Store(AbstractContextManager["Store"]):
             self.db = connect(path)
         try:
             with storage_errors(path):
+                self.db.execute(f"PRAGMA page_size = {PAGE}")
                 self.db.execute("PRAGMA journal_mode = WAL")
                 self.db.execute("PRAGMA synchronous = FULL")
                 self.db.execute("PRAGMA foreign_keys = ON")
@@ -112,36 +117,38 @@ class Store(AbstractContextManager["Store"]):
         Raises:
             StorageError: The disk is full or failed, or the lock could not be had.
         """
-        with self.lock, storage_errors(self.path), self._gate(fcntl.LOCK_SH if fcntl else 0):
-            name = f"level_{self._depth}"
-            self.db.execute(f"SAVEPOINT {name}" if self._depth else "BEGIN IMMEDIATE")
-            self._depth += 1
+        with self.lock:
+            outermost = not self._depth
+            if outermost and self._door is not None:
+                fcntl.flock(self._door, fcntl.LOCK_SH)
             try:
-                yield self.db
-                self.db.execute(f"RELEASE {name}" if self._depth > 1 else "COMMIT")
-            except BaseException:
-                self.rollbacks += 1
-                if self.db.in_transaction:
-                    if self._depth > 1:
-                        self.db.execute(f"ROLLBACK TO {name}")
-                        self.db.execute(f"RELEASE {name}")
-                    else:
-                        self.db.execute("ROLLBACK")
+                name = f"level_{self._depth}"
+                self.db.execute("BEGIN IMMEDIATE" if outermost else f"SAVEPOINT {name}")
+                self._depth += 1
+                try:
+                    yield self.db
+                    self.db.execute("COMMIT" if outermost else f"RELEASE {name}")
+                except BaseException:
+                    self._roll_back(None if outermost else name)
+                    raise
+                finally:
+                    self._depth -= 1
+            except sqlite3.OperationalError as error:
+                raise_storage_error(error, self.path)
                 raise
             finally:
-                self._depth -= 1
+                if outermost and self._door is not None:
+                    fcntl.flock(self._door, fcntl.LOCK_UN)
 
-    @contextmanager
-    def _gate(self, kind: int) -> Iterator[None]:
-        """Hold the lock file while writing (shared), or while everything is replaced (alone)."""
-        if self._door is None or fcntl is None or self._depth:
-            yield
+    def _roll_back(self, savepoint: str | None) -> None:
+        self.rollbacks += 1
+        if not self.db.in_transaction:
             return
-        fcntl.flock(self._door, kind)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._door, fcntl.LOCK_UN)
+        if savepoint is None:
+            self.db.execute("ROLLBACK")
+        else:
+            self.db.execute(f"ROLLBACK TO {savepoint}")
+            self.db.execute(f"RELEASE {savepoint}")
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -152,8 +159,13 @@ class Store(AbstractContextManager["Store"]):
         """
         with self.lock:
             self.forbid_transaction("this")
-            with self._gate(fcntl.LOCK_EX if fcntl else 0):
+            if self._door is not None:
+                fcntl.flock(self._door, fcntl.LOCK_EX)
+            try:
                 yield
+            finally:
+                if self._door is not None:
+                    fcntl.flock(self._door, fcntl.LOCK_UN)
 
     def forbid_transaction(self, what: str) -> None:
         """Refuse what is a transaction of its own inside another.
@@ -247,9 +259,18 @@ def storage_errors(path: Path | None) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code not in _DISK:
-            raise
+        raise_storage_error(error, path)
+        raise
+
+
+def raise_storage_error(error: sqlite3.OperationalError, path: Path | None) -> None:
+    """Raise what stands for ``error``, if the disk or another process is to blame.
+
+    Raises:
+        StorageError: The disk is full or failed, or another process holds the lock.
+    """
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _DISK:
         raise StorageError(
             f"{path or 'the memory'}: {_DISK[code]} ({error}); nothing of this change was kept, "
             "earlier ones are safe: make room and try again"

@@ -6,7 +6,7 @@
 
 Latency: the same rows, with given vectors, are written through ``EpisodicStore.write_many`` (trace,
 provenance, full text, de-duplication) and by one ``INSERT`` and ``COMMIT`` into a table with the same
-columns, in turn, both with WAL and ``synchronous=FULL``.
+columns, in alternating order, both with WAL and ``synchronous=FULL``.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import numpy as np
 
 from eval.bench import torture
 from eval.bench.plots import histogram
-from eval.statistics import bootstrap_ci
+from eval.statistics import median_ratio_ci
 from memory import HashingEmbedder, Memory, Provenance
 from memory.episodic import Event
 
@@ -41,24 +41,26 @@ def latency(path: Path, writes: int) -> tuple[list[float], list[float]]:
     bare.execute("PRAGMA journal_mode = WAL")
     bare.execute("PRAGMA synchronous = FULL")
     bare.execute(_BARE)
-    ours, theirs = [], []
+    ours: list[float] = []
+    theirs: list[float] = []
     with Memory.open(path / "m", HashingEmbedder(384)) as memory:
         for number in range(writes):
             key = f"Ada hid the silver lamp {number} in the north kitchen"
             slots = {"who": "Ada", "what": f"silver lamp {number}", "where": "north kitchen", "when": "Monday"}
             event = Event(key, slots, Provenance("env:test", "episode 1", key, time=float(number)))  # type: ignore[arg-type]
-            began = time.perf_counter()
-            memory.episodic.write_many([event], vectors[number : number + 1])
-            ours.append(time.perf_counter() - began)
             row = (
                 number, event.digest, key, vectors[number].tobytes(), *slots.values(), "env:test", "episode 1", key,
                 float(number), 1.0, 1.0,
             )  # fmt: skip
-            began = time.perf_counter()
-            bare.execute("BEGIN IMMEDIATE")
-            bare.execute("INSERT INTO traces VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-            bare.execute("COMMIT")
-            theirs.append(time.perf_counter() - began)
+            for mine in (True, False) if number % 2 else (False, True):
+                began = time.perf_counter()
+                if mine:
+                    memory.episodic.write_many([event], vectors[number : number + 1])
+                else:
+                    bare.execute("BEGIN IMMEDIATE")
+                    bare.execute("INSERT INTO traces VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+                    bare.execute("COMMIT")
+                (ours if mine else theirs).append(time.perf_counter() - began)
     bare.close()
     return ours, theirs
 
@@ -69,9 +71,6 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     folder = torture.scratch()
     try:
         ours, theirs = latency(folder, options.writes)
-        blocks = [
-            float(np.median(ours[i : i + 100]) / np.median(theirs[i : i + 100])) for i in range(0, len(ours), 100)
-        ]
         figures |= {
             "writes": options.writes,
             "write_p50_ms": 1e3 * float(np.median(ours)),
@@ -79,7 +78,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             "bare_p50_ms": 1e3 * float(np.median(theirs)),
             "bare_p95_ms": 1e3 * float(np.quantile(theirs, 0.95)),
             "ratio_to_bare": float(np.median(ours) / np.median(theirs)),
-            "ratio_ci95": bootstrap_ci(blocks),
+            "ratio_ci95": median_ratio_ci(ours, theirs),
         }
         jobs: dict[str, tuple[Any, ...]] = {
             "crowd": (torture.crowd, folder / "crowd", options.writers, options.writes_each, options.readers),

@@ -49,6 +49,15 @@ def flush(db: sqlite3.Connection, least: int = 1) -> None:
     db.execute("UPDATE text_state SET last_id = ?", (newest,))
 
 
+def index_again(db: sqlite3.Connection, row: int) -> None:
+    """Add a row whose id the index has passed already, as when it comes back."""
+    db.execute(
+        f"INSERT INTO traces_text(rowid, {_COLUMNS}) SELECT id, {_COLUMNS} FROM traces"
+        " WHERE id = ? AND id <= (SELECT last_id FROM text_state)",
+        (row,),
+    )
+
+
 def _sum(lists: Sequence[tuple[Ids, float]]) -> tuple[Ids, Weights]:
     """Every id in the lists, with the weights of the lists that hold it summed."""
     ids, place = np.unique(np.concatenate([ids for ids, _ in lists]), return_inverse=True)

@@ -26,6 +26,11 @@ class Retention(BaseModel):
     max_traces: int | None = Field(None, ge=1, description="Greatest count of traces.")
     half_life: float = Field(7 * 86_400.0, gt=0, description="Seconds in which a trace's value halves.")
 
+    @property
+    def limited(self) -> bool:
+        """Whether there is any limit."""
+        return self.ttl is not None or self.max_traces is not None
+
     def enforce(self, store: Store, now: float, spare: Collection[int] = ()) -> list[int]:
         """Evict inside the transaction under way; returns the ids that went.
 

@@ -22,6 +22,8 @@ from memory.vectors import VectorIndex
 
 Vectors = NDArray[np.float32]
 
+_UNIT = (0.998, 1.002)  # squares of lengths that count as 1
+
 _UPSERT = (
     'INSERT INTO traces(hash, key, vector, who, what, "where", "when", state_sketch,'
     " salience_tags, span_ref, salience, pinned, time) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
@@ -57,6 +59,7 @@ class EpisodicStore:
         self.index = index
         self.retention = retention or Retention()
         self.replay = ReplayQueue(store)
+        self._unflushed = 0
         self._searcher = Searcher(store, embedder, index, recall or RecallConfig())
 
     def __len__(self) -> int:
@@ -113,18 +116,27 @@ class EpisodicStore:
         vectors = self._checked(self.embedder.embed([e.key for e in events]) if vectors is None else vectors, events)
         with self.store.write():
             ids = [self._put(event, vector) for event, vector in zip(events, vectors, strict=True)]
-            self.retention.enforce(self.store, now(), spare=ids)
+            self._unflushed += len(ids)
+            if self._unflushed >= BATCH:
+                self.flush()
+            if self.retention.limited:
+                self.retention.enforce(self.store, now(), spare=ids)
         return ids
+
+    def flush(self) -> None:
+        """Let the full-text index take in the newest rows, if they are many; recall finds them either way."""
+        flush(self.store.db, BATCH)
+        self._unflushed = 0
 
     def _checked(self, vectors: Vectors, events: Sequence[Event]) -> Vectors:
         checked = np.asarray(vectors, np.float32)
         expected = (len(events), self.index.dim)
         if checked.shape != expected:
             raise InvalidItemError(f"vectors must have shape {expected}, got {checked.shape}")
-        if not np.isfinite(checked).all():
-            raise InvalidItemError("vectors have values that are not finite")
-        lengths = np.linalg.norm(checked, axis=1)
-        if (np.abs(lengths - 1.0) > 1e-3).any():
+        if not all(_UNIT[0] < float(vector @ vector) < _UNIT[1] for vector in checked):
+            lengths = np.linalg.norm(checked, axis=1)
+            if not np.isfinite(checked).all():
+                raise InvalidItemError("vectors have values that are not finite")
             raise InvalidItemError(
                 f"vectors must have length 1, got lengths {lengths.min():.3g} to {lengths.max():.3g}"
             )
@@ -132,22 +144,21 @@ class EpisodicStore:
 
     def _put(self, event: Event, vector: Vectors) -> int:
         db, origin = self.store.db, event.provenance
+        tags = json.dumps(event.tags) if event.tags else ""
         trace_id, strength = db.execute(
             _UPSERT,
             (
                 event.digest, event.key, vector.tobytes(), *(event.slots.get(slot, "") for slot in SLOTS),
-                event.state_sketch, json.dumps(event.tags), event.span_ref, event.salience, event.pinned, origin.time,
+                event.state_sketch, tags or "[]", event.span_ref, event.salience, event.pinned, origin.time,
             ),
         ).fetchone()  # fmt: skip
         said: dict[str, Any] = {"salience": event.salience, "pinned": int(event.pinned)}
         first = {
             "when": event.slots.get("when", ""), "state_sketch": event.state_sketch, "span_ref": event.span_ref,
-            "salience_tags": json.dumps(event.tags) if event.tags else "",
+            "salience_tags": tags,
         }  # fmt: skip
         said |= {name: value for name, value in first.items() if value}
         provenance.add(db, ("traces", trace_id), origin, said, fresh=strength == 1)
-        if strength == 1:
-            flush(db, BATCH)
         return int(trace_id)
 
     def recall(self, query: Cue, k: int = 5) -> list[Recall]:
