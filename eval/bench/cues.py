@@ -53,20 +53,17 @@ def task(count: int, distractors: int, seed: int, embedder: Embedder) -> Task:
     ids = memory.episodic.write_many([story.event for story in told])
     rng, maker = np.random.default_rng(seed), Cues(told)
 
-    def slot_words(story: Story) -> Cue | None:
-        slots = maker.two_slots(story, rng)
-        return " ".join(slots.values()) if slots else None
-
     ways: Mapping[str, Callable[[Story], Cue | None]] = {
         KINDS[0]: lambda story: half_of_the_words(story, rng),
         KINDS[1]: maker.paraphrase,
         KINDS[2]: lambda story: maker.two_slots(story, rng),
-        KINDS[3]: slot_words,
     }
     cues: dict[str, tuple[list[Cue], list[int]]] = {}
     for kind, way in ways.items():
         made = [(cue, i) for story, i in zip(told, ids, strict=True) if (cue := way(story)) is not None][:count]
         cues[kind] = ([cue for cue, _ in made], [i for _, i in made])
+    pairs, meant = cues[KINDS[2]]
+    cues[KINDS[3]] = ([" ".join(pair.values()) for pair in pairs if isinstance(pair, dict)], meant)
     return Task(memory, told, cues)
 
 

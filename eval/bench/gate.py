@@ -67,7 +67,7 @@ def stream(seed: int, half: int) -> Stream:
         return mine[rng.integers(len(mine))]
 
     people = [pick(NAMES) for _ in range(4)]
-    routine = [f"{pick(people * 2)} {pick(ERRANDS)} in the {pick(list(ROOMS))}." for _ in range(24)]
+    routine = [f"{people[rng.integers(4)]} {pick(ERRANDS)} in the {pick(list(ROOMS))}." for _ in range(24)]
     kinds = ["unusual"] * 18 + ["new"] * 10 + ["rewarded"] * 8 + ["plain needed"] * 4
     kinds += ["noise"] * 16 + ["idle unusual"] * 8 + ["idle reward"] * 4
     kinds += ["routine"] * (EVENTS - len(kinds))
@@ -76,7 +76,7 @@ def stream(seed: int, half: int) -> Stream:
         kind = kinds[number]
         plain = routine[rng.integers(len(routine))]
         odd = (
-            f"{pick(people * 2)} {pick(list(VERBS))} a {pick(ADJECTIVES)} {pick(list(THINGS))}"
+            f"{people[rng.integers(4)]} {pick(list(VERBS))} a {pick(ADJECTIVES)} {pick(list(THINGS))}"
             f" in the {pick(SIDES)} {pick(list(ROOMS))}."
         )
         new = f"{pick(NAMES)} {pick(NAMES)} arrives with a {pick(ADJECTIVES)} {pick(list(THINGS))}."
@@ -175,7 +175,7 @@ def calibrate(training: Sequence[Signals]) -> tuple[WriteGate, float]:
 
 
 def rivals(signals: Signals, budget: int, seed: int) -> dict[str, NDArray[np.bool_]]:
-    """Other ways to write ``budget`` events; surprise and novelty alone see the whole stream first."""
+    """Other ways to write ``budget`` events; those by one signal alone see the whole stream first."""
     count = len(signals.vectors)
 
     def top(scores: Floats) -> NDArray[np.bool_]:
@@ -192,6 +192,7 @@ def rivals(signals: Signals, budget: int, seed: int) -> dict[str, NDArray[np.boo
         "recency": top(np.arange(count, dtype=np.float64)),
         "surprise only": top(signals.surprise),
         "novelty only": top(novelty()),
+        "reward only": top(signals.stream.rewards),
     }
 
 

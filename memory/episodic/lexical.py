@@ -32,6 +32,7 @@ BATCH = 256
 """Every so many rows the index in the database takes in the newest."""
 
 _WINDOW = 4096
+_NEAREST = 16
 _COLUMNS = 'key, who, what, "where", "when"'
 
 
@@ -117,7 +118,8 @@ class Lexical:
         Args:
             expressions: From :func:`words_of` or :func:`slots_of`.
             limit: Greatest count of rows beside those in ``also``; of equals the newest.
-            also: Rows whose coverage is told too, if it is not 0.
+            also: Rows whose coverage is told too, if it is not 0. Of those that hold only common words,
+                the first sixteen: each costs a look-up for each word.
         """
         with self.store.read():
             self._sync()
@@ -138,7 +140,8 @@ class Lexical:
             best = np.lexsort((-found, -scores))
             best = best[(np.arange(len(best)) < limit) | np.isin(found[best], also)]
             covered = dict(zip(found[best].tolist(), (scores[best] / total).tolist(), strict=True))
-            for row in set(also) - set(found.tolist()):
+            known = set(found.tolist())
+            for row in (row for row in also[:_NEAREST] if row not in known):
                 if weight := sum(weight for e, weight in common.items() if self._holds(row, e)):
                     covered[row] = weight / total
         return covered
