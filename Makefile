@@ -35,7 +35,7 @@ coverage: $(VENV)/.dev $(VENV)/.models ## pytest with branch coverage
 bench: $(VENV)/.bench $(VENV)/.models ## seconds per step, beside smolagents on the same model
 	$(BIN)/python -m eval.bench.loop
 
-torture: $(VENV)/.runtime ## kills, crowds, damaged files, full disks, poison (half an hour)
+torture: $(VENV)/.runtime ## kills, crowds, damaged files, full disks, poison (ten minutes)
 	$(BIN)/python -m eval.bench.durability
 
 clean: ## remove .venv and caches; models stay in the user's cache folder

@@ -18,7 +18,7 @@ from agent.episode import AgentConfig
 from agent.errors import ConfigError
 from agent.models.endpoint import EndpointConfig
 from agent.models.local import LocalModelConfig
-from memory.episodic import WriteGate
+from memory.episodic import RecallConfig, Retention, WriteGate
 
 GROUPS = ("model", "memory", "env", "experiment")
 
@@ -59,6 +59,8 @@ class MemoryChoice(_Settings):
     embedder: Literal["minilm", "hashing"]
     tools: list[str]
     gate: WriteGate
+    recall: RecallConfig
+    retention: Retention
 
 
 class EnvChoice(_Settings):

@@ -86,7 +86,10 @@ class Run:
         self._stack.callback(self.env.close)
         if config.memory.enabled:
             path = config.memory.path or self.folder / "memory"
-            self.memory = self._stack.enter_context(Memory.open(path, by_name(config.memory.embedder)))
+            opened = Memory.open(
+                path, by_name(config.memory.embedder), recall=config.memory.recall, retention=config.memory.retention
+            )
+            self.memory = self._stack.enter_context(opened)
             MemoryTools(self.memory).select(config.memory.tools)
         self.model = self._make_model(config)
         names = config.memory.tools if config.memory.enabled else None

@@ -22,6 +22,9 @@ PAGE = 2048
 """Bytes of a page of a new database. A trace fills most of one; a write touches half a dozen, and each is
 copied and synced."""
 
+CACHE = 64 * 2**20
+"""Bytes of the database that a connection keeps in main memory at most: the upper levels of its trees."""
+
 BUSY_SECONDS = 60.0
 """How long a writer waits for another process."""
 
@@ -72,6 +75,7 @@ class Store(AbstractContextManager["Store"]):
                 self.db.execute("PRAGMA foreign_keys = ON")
                 self.db.execute("PRAGMA secure_delete = ON")
                 self.db.execute("PRAGMA temp_store = MEMORY")
+                self.db.execute(f"PRAGMA cache_size = -{CACHE // 1024}")
                 self.db.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT}")
                 if path is not None and fcntl is not None:
                     self._door = path.with_suffix(".lock").open("ab")

@@ -4,12 +4,21 @@ import pytest
 
 from agent import ConfigError
 from agent.config import GROUPS, choices, load
+from memory.episodic import RecallConfig, Retention, WriteGate
 
 
 def test_defaults() -> None:
     config = load()
     assert (config.model.kind, config.env.id, config.episodes) == ("local", "hippo/WaterMaze-v0", 2)
     assert config.memory.tools == ["recall", "remember", "ask_graph", "tell", "plan_route"]
+
+
+def test_the_files_say_what_the_classes_say() -> None:
+    memory = load().memory
+    assert (memory.gate, memory.recall, memory.retention) == (WriteGate(), RecallConfig(), Retention())
+    assert load(["memory.recall.keys=sparse", "memory.retention.max_traces=9"]).memory.retention.max_traces == 9
+    with pytest.raises(ConfigError, match=r"memory\.recall\.dg"):
+        load(["memory.recall.dg.k=9999"])
 
 
 def test_overrides_and_groups() -> None:
