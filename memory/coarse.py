@@ -21,7 +21,11 @@ GROWTH = 4
 
 POINTS_PER_CENTROID = 40
 RECALL = 0.995
-"""Share of the true eight nearest that a calibrated search finds."""
+"""Share of the true eight nearest that a calibrated search finds, if that takes no more lists than it may."""
+
+FEWEST, MOST = 32, 16
+ROWS = 16_384
+"""A search probes at least a thirty-second of the lists; at most a sixteenth, or as many as hold so many rows."""
 
 _HASHTABLE = 2  # faiss::DirectMap::Hashtable: rows can be removed and read back by id
 _CALIBRATION_CUES = 128
@@ -87,9 +91,9 @@ def train(db: sqlite3.Connection, dim: int, count: int, last_id: int) -> None:
 
 
 def calibrate(store: Store, index: Any) -> None:
-    """Find the fewest lists whose search has the recall wanted, and keep their number.
+    """Find the fewest lists whose search has the recall wanted, within bounds, and keep their number.
 
-    The cues are made from pairs of rows, about 0.8 like the one and 0.6 like the other, because a
+    The cues are made from pairs of rows, about 0.9 like the one and 0.44 like the other, because a
     cue that people give is like what it means but not the same.
     """
     last = store.db.execute("SELECT max(id) FROM traces").fetchone()[0]
@@ -99,11 +103,12 @@ def calibrate(store: Store, index: Any) -> None:
         for pick in picks
     ]
     rows = np.frombuffer(b"".join(blobs), np.float32).reshape(2, _CALIBRATION_CUES, index.d)
-    cues = 0.8 * rows[0] + 0.6 * rows[1]
+    cues = 0.9 * rows[0] + 0.44 * rows[1]
     cues /= np.maximum(np.linalg.norm(cues, axis=1, keepdims=True), 1e-9)
     index.nprobe = index.nlist
     true = index.search(cues, _NEIGHBOURS)[1]
-    low, high = 1, int(index.nlist)
+    cheap = ROWS * index.nlist // index.ntotal
+    low, high = max(1, index.nlist // FEWEST), min(index.nlist, max(1, index.nlist // MOST, cheap))
     while low < high:
         index.nprobe = middle = (low + high) // 2
         found = index.search(cues, _NEIGHBOURS)[1]

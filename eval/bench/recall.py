@@ -129,15 +129,15 @@ def fill(world: World, folder: Path) -> dict[str, float]:
     return {"write_s": written, "build_s": built, "close_s": time.perf_counter() - began}
 
 
-def ours(folder: Path, cues: Vectors, true: Ids) -> dict[str, Any]:
-    """Open a memory that was filled, and measure."""
+def ours(folder: Path, cues: Vectors, true: Ids, warm_up: Vectors) -> dict[str, Any]:
+    """Open a memory that was filled, and measure after cues of other traces."""
     before = resident()
     began = time.perf_counter()
     with Memory.open(folder, HashingEmbedder(cues.shape[1])) as memory:
         bare = memory.episodic.index.bare
         reopened = time.perf_counter() - began
         held = resident() - before
-        for cue in cues[:50]:
+        for cue in warm_up:
             memory.episodic.recall(cue, K)
         mine: list[float] = []
         alone: list[float] = []
@@ -290,7 +290,7 @@ def measure(count: int, cues: int, with_peers: bool) -> dict[str, Any]:
     try:
         filled = in_child(fill, world, folder / "m")
         figures = {
-            "n": count, "dim": asked.shape[1], "cues": cues, **in_child(ours, folder / "m", asked, true), **filled,
+            "n": count, "dim": asked.shape[1], "cues": cues, **in_child(ours, folder / "m", asked, true, world.cues(cues, seed=2**28)), **filled,
         }  # fmt: skip
     finally:
         shutil.rmtree(folder, ignore_errors=True)
