@@ -93,7 +93,7 @@ def train(db: sqlite3.Connection, dim: int, count: int, last_id: int) -> None:
 def calibrate(store: Store, index: Any) -> None:
     """Find the fewest lists whose search has the recall wanted, within bounds, and keep their number.
 
-    The cues are made from pairs of rows, about 0.9 like the one and 0.44 like the other, because a
+    The cues are made from pairs of rows, about 0.8 like the one and 0.6 like the other, because a
     cue that people give is like what it means but not the same.
     """
     last = store.db.execute("SELECT max(id) FROM traces").fetchone()[0]
@@ -103,7 +103,7 @@ def calibrate(store: Store, index: Any) -> None:
         for pick in picks
     ]
     rows = np.frombuffer(b"".join(blobs), np.float32).reshape(2, _CALIBRATION_CUES, index.d)
-    cues = 0.9 * rows[0] + 0.44 * rows[1]
+    cues = 0.8 * rows[0] + 0.6 * rows[1]
     cues /= np.maximum(np.linalg.norm(cues, axis=1, keepdims=True), 1e-9)
     index.nprobe = index.nlist
     true = index.search(cues, _NEIGHBOURS)[1]

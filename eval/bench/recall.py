@@ -289,9 +289,8 @@ def measure(count: int, cues: int, with_peers: bool) -> dict[str, Any]:
     folder = Path(tempfile.mkdtemp(prefix="hippo-recall-"))
     try:
         filled = in_child(fill, world, folder / "m")
-        figures = {
-            "n": count, "dim": asked.shape[1], "cues": cues, **in_child(ours, folder / "m", asked, true, world.cues(cues, seed=2**28)), **filled,
-        }  # fmt: skip
+        figures: dict[str, Any] = {"n": count, "dim": asked.shape[1], "cues": cues}
+        figures |= in_child(ours, folder / "m", asked, true, world.cues(cues, seed=2**28)) | filled
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     figures |= {"real": spread(drawn.real), "searched": _searched(world), "real_sentences": len(drawn.real)}
