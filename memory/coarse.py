@@ -23,9 +23,9 @@ POINTS_PER_CENTROID = 40
 RECALL = 0.995
 """Share of the true eight nearest that a calibrated search finds, if that takes no more lists than it may."""
 
-FEWEST, MOST = 32, 16
+FEWEST, MOST = 32, 20
 ROWS = 16_384
-"""A search probes at least a thirty-second of the lists; at most a sixteenth, or as many as hold so many rows."""
+"""A search probes at least a thirty-second of the lists; at most a twentieth, or as many as hold so many rows."""
 
 _HASHTABLE = 2  # faiss::DirectMap::Hashtable: rows can be removed and read back by id
 _CALIBRATION_CUES = 128
