@@ -324,7 +324,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.plot and options.peers:
         rows = [{"name": "this memory, 16 bit", **figures}, *figures["peers"]]
         points = {
-            f"{r['name']} (recall@8 {r[f'recall@{K}']:.3f})": {"p50": (r["p50_ms"], *r["p50_ci95"])} for r in rows
+            f"{r['name']} (recall@8 {r[f'recall@{K}']:.4f})": {"p50": (r["p50_ms"], *r["p50_ci95"])} for r in rows
         }
         bars(options.plot, points, f"One recall by vector among {options.n:,} traces", "milliseconds")
     if options.json:
