@@ -86,7 +86,7 @@ def _fill_up(folder: Path, room: int, disk: str) -> tuple[dict[int, str], str]:
                 key = f"step {step} " + "x" * 500
                 acknowledged[memory.episodic.write(key, origin="t")] = key
         except StorageError as error:
-            assert "no space" in str(error) or "full" in str(error) or "large" in str(error), str(error)
+            assert any(word in str(error).lower() for word in ("no space", "full", "large")), str(error)
             with suppress(StoreError):
                 memory.close()
             return acknowledged, work
