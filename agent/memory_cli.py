@@ -1,5 +1,6 @@
 """``hippo memory``: look into a memory, mend it, move it, forget and take that back."""
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from agent.console import Json, emit, plain_errors
-from memory import DamagedError, InvalidItemError, Memory, NotAMemoryError, UnknownItemError
+from memory import DamagedError, Embedder, InvalidItemError, Memory, NotAMemoryError, UnknownItemError
+from memory.embedding import recorded
 from memory.provenance import TABLES, Row
 
 app = typer.Typer(no_args_is_help=True, help="A memory: look into it, forget, undo, copy, check, move.")
@@ -44,6 +46,16 @@ def _say(result: dict[str, Any], as_json: bool) -> None:
         elif isinstance(value, list):
             value = "".join(f"\n  {item}" for item in value) or "none"
         print(f"{name:<12} {value}")  # noqa: T201
+
+
+def _embedder_of(file: Path) -> Embedder | None:
+    """The embedder that an export was written with, if it says so."""
+    with file.open("rb") as lines:
+        try:
+            name = json.loads(lines.readline())["embedder"]
+        except (ValueError, KeyError, TypeError):
+            return None
+    return recorded(name) if name else None
 
 
 def _row(text: str) -> Row:
@@ -156,7 +168,10 @@ def forget(
         done = memory.forget(
             source=source, doc_id=doc, since=_time(since), until=_time(until), rows=rows, dry_run=dry_run
         )
-        _say({"dry_run": dry_run, **asdict(done)}, as_json)
+        said = asdict(done)
+        if dry_run:
+            del said["operation"], said["snapshot"]
+        _say({"dry_run": dry_run, **said}, as_json)
 
 
 @app.command()
@@ -247,7 +262,12 @@ def import_(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Bring in an export; what is there already is strengthened, not doubled."""
+    """Bring in an export, into a new memory too; what is there already is strengthened, not doubled."""
+    if file.is_file() and not dry_run:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not any(folder.iterdir()):
+            with plain_errors():
+                Memory.open(folder, _embedder_of(file)).close()
     with _opened(folder) as memory:
         _say({"dry_run": dry_run, **asdict(memory.import_(file, dry_run=dry_run))}, as_json)
 

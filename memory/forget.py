@@ -44,6 +44,8 @@ class Selector:
         """
         if not self.rows and all(v is None for v in (self.source, self.doc_id, self.since, self.until)):
             raise InvalidItemError("forget needs a source, a doc_id, since, until or rows; got none of them")
+        if self.since is not None and self.until is not None and self.since >= self.until:
+            raise InvalidItemError(f"since must be before until, got {self.since} and {self.until}")
         for table, _ in self.rows:
             if table not in TABLES:
                 raise InvalidItemError(f"no table is called {table!r}: expected one of {', '.join(TABLES)}")

@@ -12,7 +12,7 @@ from memory.describe import describe
 from memory.embedding import Embedder, MiniLMEmbedder, recorded
 from memory.episodic import EpisodicStore, RecallConfig, Retention
 from memory.episodic.lexical import flush
-from memory.errors import EmbedderError, NotAMemoryError
+from memory.errors import DamagedError, EmbedderError, NotAMemoryError, UnknownItemError
 from memory.forget import Forgotten, Selector
 from memory.provenance import Row
 from memory.relational import KG
@@ -96,7 +96,16 @@ class Memory(AbstractContextManager["Memory"]):
             if folder.is_dir() and any(folder.iterdir()) and not (folder / "memory.db").exists():
                 raise NotAMemoryError(f"{folder} holds other files and no memory.db: choose another directory")
             folder.mkdir(parents=True, exist_ok=True)
-        store = Store(folder and folder / "memory.db")
+        try:
+            store = Store(folder and folder / "memory.db")
+        except (NotAMemoryError, DamagedError) as error:
+            copies = sorted((folder / "snapshots").glob("2*")) if folder else []
+            if not copies or "schema version" in str(error):
+                raise
+            raise DamagedError(
+                f"{error}; {copies[-1] / 'memory.db'} is a whole copy: move memory.db, memory.db-wal and "
+                "memory.db-shm away and copy it to their place"
+            ) from error
         try:
             name = store.meta("embedder")
             chosen = embedder or (recorded(name) if name else MiniLMEmbedder())
@@ -203,6 +212,8 @@ class Memory(AbstractContextManager["Memory"]):
         """
         self.store.forbid_transaction("undo")
         number, name = undo.find(self.store.db, operation)
+        if name not in self.snapshots.names():
+            raise UnknownItemError(f"forgetting {number} can't be undone: its snapshot {name} was deleted")
         with self.snapshots.opened(name) as old, suppress(_DryRun), self.store.write() as db:
             done = undo.undo(db, old, number, self.relational.functional, time())
             flush(db)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from memory.episodic.lexical import flush
-from memory.errors import DamagedError, EmbedderError, StorageError, UnknownItemError
+from memory.errors import DamagedError, EmbedderError, InvalidItemError, StorageError, UnknownItemError
 from memory.merge import Merger
 from memory.provenance import TABLES
 from memory.store import Store
@@ -43,8 +43,13 @@ def export(store: Store, path: Path) -> dict[str, int]:
     """Write everything remembered to ``path``, whole or not at all; returns the count of rows by table.
 
     Raises:
+        InvalidItemError: The path is a folder, or one of the memory's own files.
         StorageError: The file can't be written; one that was there is left alone.
     """
+    if path.is_dir():
+        raise InvalidItemError(f"{path} is a folder: name a file to export to")
+    if store.path is not None and _among(path.resolve(), store.path.parent.resolve()):
+        raise InvalidItemError(f"{path} is one of the memory's own files: export to another name")
     counts: dict[str, int] = {}
     name = ""
     try:
@@ -70,6 +75,12 @@ def export(store: Store, path: Path) -> dict[str, int]:
         raise
     counts.pop("")
     return counts
+
+
+def _among(path: Path, folder: Path) -> bool:
+    """Whether a path is the database, a file beside it, or lies in one of the folders of a memory."""
+    inner = {folder / "index", folder / "snapshots"}
+    return (path.parent == folder and path.name.startswith("memory.")) or not inner.isdisjoint({path, *path.parents})
 
 
 def _lines(store: Store) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -188,7 +199,7 @@ def _check(path: Path, embedder: str | None) -> _Seen:
         whole = (footer["lines"], footer["sha256"]) == (lines, digest.hexdigest()) and last.endswith(b"\n")
         name, version, made_with = first["format"], first["version"], first["embedder"]
     except (ValueError, KeyError, TypeError) as error:
-        raise DamagedError(f"{path} is not a complete export of a memory ({error!r}); nothing was changed") from error
+        raise DamagedError(f"{path} is not a complete export of a memory; nothing was changed") from error
     if not whole:
         raise DamagedError(f"{path} is not what was exported: its hash differs; nothing was changed")
     if name != FORMAT or version > VERSION:

@@ -39,7 +39,9 @@ def find(db: sqlite3.Connection, operation: int | None) -> tuple[int, str]:
         (operation,),
     ).fetchone()
     if row is None:
-        raise UnknownItemError("there is nothing to undo: no forgetting" + (f" {operation}" if operation else ""))
+        raise UnknownItemError(
+            f"there is no forgetting {operation}" if operation else "there is nothing to undo: no forgetting is open"
+        )
     if row[2] is not None:
         raise UnknownItemError(f"forgetting {row[0]} was undone already")
     later = db.execute("SELECT id FROM operations WHERE id > ? AND undone IS NULL ORDER BY id", (row[0],)).fetchall()

@@ -79,6 +79,19 @@ def test_export_and_import(folder: Path, tmp_path: Path) -> None:
     assert hippo("import", folder, tmp_path / "all.jsonl", "--dry-run", "--json")["added"]["traces"] == 69
     assert hippo("import", folder, tmp_path / "all.jsonl", "--json")["merged"] == {"traces": 1}
     assert hippo("stats", folder, "--json")["traces"] == 70
+    assert hippo("import", tmp_path / "new", tmp_path / "all.jsonl", "--json")["added"]["traces"] == 70
+    assert hippo("stats", tmp_path / "new", "--json")["embedder"] == "hashing-64"
+
+
+def test_a_broken_database_says_where_a_copy_is(folder: Path) -> None:
+    name = hippo("snapshot", folder, "--json")["name"]
+    (folder / "memory.db").write_bytes(b"garbage " * 999)
+    for file in folder.glob("memory.db-*"):
+        file.unlink()
+    said = hippo("verify", folder, code=1)
+    assert f"{name}/memory.db is a whole copy" in said
+    (folder / "memory.db").write_bytes((folder / "snapshots" / name / "memory.db").read_bytes())
+    assert hippo("verify", folder, "--json")["ok"]
 
 
 def test_verify(folder: Path) -> None:
@@ -111,6 +124,11 @@ def test_train_completion(folder: Path) -> None:
         (("forget", "FOLDER", "--since", "yesterday"), "expected seconds or a time"),
         (("undo", "FOLDER"), "nothing to undo"),
         (("undo", "FOLDER", "7"), "no forgetting 7"),
+        (("forget", "FOLDER", "--since", "9", "--until", "3"), "since must be before until"),
+        (("export", "FOLDER", "FOLDER/memory.db"), "one of the memory's own files"),
+        (("export", "FOLDER", "FOLDER/index/x.jsonl"), "one of the memory's own files"),
+        (("export", "FOLDER", "FOLDER"), "is a folder"),
+        (("import", "FOLDER", "FOLDER/none.jsonl"), "there is no file"),
         (("restore", "FOLDER", "nope"), "no snapshot is called 'nope'"),
         (("stats", "FOLDER/none"), "there is no memory in"),
     ],
