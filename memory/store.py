@@ -25,8 +25,9 @@ copied and synced."""
 CACHE = 64 * 2**20
 """Bytes of the database that a connection keeps in main memory at most: the upper levels of its trees."""
 
-MAPPED = 2**31 - 2**16
-"""Bytes of the database that are read in place, without a copy; SQLite's own limit."""
+MAPPED, MAPPED_FROM = 2**31 - 2**16, 256 * 2**20
+"""Bytes of a database that are read in place, without a copy (SQLite's own limit), if it has at least so many:
+reading from a large one gains by it, writing to a small one loses."""
 
 BUSY_SECONDS = 60.0
 """How long a writer waits for another process."""
@@ -79,7 +80,8 @@ class Store(AbstractContextManager["Store"]):
                 self.db.execute("PRAGMA secure_delete = ON")
                 self.db.execute("PRAGMA temp_store = MEMORY")
                 self.db.execute(f"PRAGMA cache_size = -{CACHE // 1024}")
-                self.db.execute(f"PRAGMA mmap_size = {MAPPED}")
+                if path is not None and path.stat().st_size >= MAPPED_FROM:
+                    self.db.execute(f"PRAGMA mmap_size = {MAPPED}")
                 self.db.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT}")
                 if path is not None and fcntl is not None:
                     self._door = path.with_suffix(".lock").open("ab")
