@@ -152,9 +152,9 @@ class Memory(AbstractContextManager["Memory"]):
             row = copy.execute("SELECT value FROM meta WHERE key = 'embedder'").fetchone()
             if row is not None and row[0] != self.embedder.name:
                 raise EmbedderError(f"snapshot {name} was written with the embedder {row[0]!r}")
-        with self.store.alone():
-            before = self.snapshots.create(f"before restoring {name}")
-            self.snapshots.restore(name)
+            with self.store.alone():
+                before = self.snapshots.create(f"before restoring {name}")
+                self.snapshots.put_back(copy)
         return before
 
     def forget(

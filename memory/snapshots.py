@@ -204,21 +204,17 @@ class Snapshots:
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
-    def restore(self, name: str) -> Snapshot:
-        """Make the database what it was, in one step; other processes see the old state or the new.
+    def put_back(self, copy: sqlite3.Connection) -> None:
+        """Make the database what ``copy`` of :meth:`opened` is, in one step.
 
-        Raises:
-            UnknownItemError: There is no such snapshot.
-            DamagedError: It is not what was written; nothing was changed.
+        Other processes see the old state or the new.
         """
-        with self.opened(name) as copy:
-            copy.execute("BEGIN IMMEDIATE")
-            copy.execute("UPDATE meta SET value = lower(hex(randomblob(16))) WHERE key = 'epoch'")
-            copy.execute("COMMIT")
-            with self.store.lock, storage_errors(self.store.path):
-                _backup(copy, self.store.db)
-                self.store.invalidate()
-        return self.read(name)
+        copy.execute("BEGIN IMMEDIATE")
+        copy.execute("UPDATE meta SET value = lower(hex(randomblob(16))) WHERE key = 'epoch'")
+        copy.execute("COMMIT")
+        with self.store.lock, storage_errors(self.store.path):
+            _backup(copy, self.store.db)
+            self.store.invalidate()
 
     def delete(self, name: str) -> None:
         """Remove a snapshot for good; a forgetting that was to be undone from it no longer can be.
