@@ -10,7 +10,6 @@ columns, in alternating order, both with WAL and ``synchronous=FULL``.
 """
 
 import argparse
-import json
 import shutil
 import sqlite3
 import time
@@ -22,6 +21,7 @@ import numpy as np
 
 from eval.bench import torture
 from eval.bench.plots import histogram
+from eval.bench.report import tell
 from eval.statistics import median_ratio_ci
 from memory import HashingEmbedder, Memory, Provenance
 from memory.episodic import Event
@@ -116,10 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object as stdout's last line")
     options = parser.parse_args(arguments)
     figures = measure(options)
-    for name, value in figures.items():
-        print(f"{name:<24} {value:.4g}" if isinstance(value, float) else f"{name:<24} {value}")
-    if options.json:
-        print(json.dumps(figures))
+    tell(figures, options.json)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ smolagents out (``pip install 'hippo-llm-memory[bench]'`` brings it in).
 """
 
 import argparse
-import json
 import platform
 import statistics
 import time
@@ -29,6 +28,7 @@ from agent.events import Decided, Event
 from agent.loop import actions_of
 from agent.models.local import LocalModel, LocalModelConfig
 from envs import make
+from eval.bench.report import tell
 from memory import Memory, MiniLMEmbedder
 from memory.embedding import Vectors
 from tools import MemoryTools, Tool, Toolbox, ToolCall
@@ -247,10 +247,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object as stdout's last line")
     options = parser.parse_args()
     figures = measure(options.steps, options.long, options.runs, options.peer_tokens)
-    for name, value in figures.items():
-        print(f"{name:<24} {value:.4g}" if isinstance(value, float) else f"{name:<24} {value}")
-    if options.json:
-        print(json.dumps(figures))
+    tell(figures, options.json)
 
 
 if __name__ == "__main__":

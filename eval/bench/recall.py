@@ -13,7 +13,6 @@ cues; their search width is the smallest that reaches recall@8 of 0.99.
 """
 
 import argparse
-import json
 import os
 import shutil
 import tempfile
@@ -27,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.bench.plots import bars
+from eval.bench.report import tell
 from eval.bench.stories import ADJECTIVES, NAMES, ROOMS, SIDES, THINGS, VERBS
 from eval.bench.torture import in_child
 from eval.bench.vectors import Mixture, mixture, spread
@@ -319,16 +319,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.n < K or options.cues < 1:
         parser.error(f"expected --n of at least {K} and --cues of at least 1")
     figures = measure(options.n, options.cues, options.peers)
-    for name, value in figures.items():
-        print(f"{name:<24} {value:.4g}" if isinstance(value, float) else f"{name:<24} {value}")
     if options.plot and options.peers:
         rows = [{"name": "this memory, 16 bit", **figures}, *figures["peers"]]
         points = {
             f"{r['name']} (recall@8 {r[f'recall@{K}']:.4f})": {"p50": (r["p50_ms"], *r["p50_ci95"])} for r in rows
         }
         bars(options.plot, points, f"One recall by vector among {options.n:,} traces", "milliseconds")
-    if options.json:
-        print(json.dumps(figures))
+    tell(figures, options.json)
 
 
 if __name__ == "__main__":
