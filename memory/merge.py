@@ -69,8 +69,17 @@ class Merger:
         """Whether a row may have this id."""
         if self.undoing:
             return self.db.execute(f"SELECT 1 FROM {table} WHERE id = ?", (number,)).fetchone() is None
-        given = self.db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
-        return given is None or number > given[0]
+        return number > self._given(table)
+
+    def _given(self, table: str) -> int:
+        """The greatest id that a row of the table ever had; of origins, that one has now."""
+        if table == "traces":
+            found = self.db.execute(f"SELECT {rows.NEXT_TRACE} - 1").fetchone()
+        elif table == "provenance":
+            found = self.db.execute("SELECT max(id) FROM provenance").fetchone()
+        else:
+            found = self.db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+        return int(found[0] or 0) if found else 0
 
     def existing(self, row: Row) -> None:
         """A row that is here under its own id and whose lost origins come back."""
@@ -81,15 +90,12 @@ class Merger:
         """A row that is gone but from which something was derived: it gets an id that nothing else has."""
         if row in self.ids:
             return
-        self.db.execute(
-            "INSERT INTO sqlite_sequence(name, seq) SELECT ?, 0"
-            " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?)",
-            (row[0], row[0]),
-        )
-        found = self.db.execute(
-            "UPDATE sqlite_sequence SET seq = max(seq + 1, ?) WHERE name = ? RETURNING seq", (row[1], row[0])
-        ).fetchone()
-        self.ids[row] = int(found[0])
+        number = max(self._given(row[0]) + 1, row[1])
+        if row[0] == "traces":
+            self.db.execute("UPDATE last_trace SET last = ?", (number,))
+        elif self.db.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = ?", (number, row[0])).rowcount == 0:
+            self.db.execute("INSERT INTO sqlite_sequence(name, seq) VALUES (?, ?)", (row[0], number))
+        self.ids[row] = number
 
     def _follow(self, table: str, values: dict[str, Any]) -> dict[str, Any]:
         """The row with references to other rows as they are here."""

@@ -181,4 +181,59 @@ MIGRATIONS: tuple[str, ...] = (
     INSERT OR REPLACE INTO meta VALUES ('epoch', lower(hex(randomblob(16))));
     DELETE FROM meta WHERE key = 'generation';
     """,
+    # 3: traces and provenance without AUTOINCREMENT, whose counter cost each write a page; see last_trace
+    """
+    CREATE TABLE last_trace(id INTEGER PRIMARY KEY CHECK (id = 1), last INTEGER NOT NULL) STRICT;
+    INSERT INTO last_trace SELECT 1, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'traces'), 0);
+
+    CREATE TABLE traces_3(
+        id INTEGER PRIMARY KEY,
+        hash TEXT NOT NULL UNIQUE,
+        key TEXT NOT NULL,
+        vector BLOB NOT NULL,
+        who TEXT NOT NULL, what TEXT NOT NULL, "where" TEXT NOT NULL, "when" TEXT NOT NULL,
+        state_sketch TEXT NOT NULL,
+        salience_tags TEXT NOT NULL,
+        span_ref TEXT NOT NULL,
+        salience REAL NOT NULL,
+        pinned INTEGER NOT NULL,
+        strength INTEGER NOT NULL DEFAULT 1,
+        time REAL NOT NULL DEFAULT 0
+    ) STRICT;
+    INSERT INTO traces_3 SELECT * FROM traces;
+    DROP TABLE traces;
+    ALTER TABLE traces_3 RENAME TO traces;
+    CREATE TRIGGER traces_removed AFTER DELETE ON traces BEGIN
+        INSERT INTO removed(trace_id) VALUES (old.id);
+        UPDATE last_trace SET last = old.id WHERE last < old.id; END;
+    CREATE TRIGGER traces_text_delete AFTER DELETE ON traces
+        WHEN old.id <= (SELECT last_id FROM text_state) BEGIN
+        INSERT INTO traces_text(traces_text, rowid, key, who, what, "where", "when")
+        VALUES ('delete', old.id, old.key, old.who, old.what, old."where", old."when"); END;
+    CREATE TRIGGER traces_text_update AFTER UPDATE OF key, who, what, "where", "when" ON traces
+        WHEN old.id <= (SELECT last_id FROM text_state) BEGIN
+        INSERT INTO traces_text(traces_text, rowid, key, who, what, "where", "when")
+        VALUES ('delete', old.id, old.key, old.who, old.what, old."where", old."when");
+        INSERT INTO traces_text(rowid, key, who, what, "where", "when")
+        VALUES (new.id, new.key, new.who, new.what, new."where", new."when"); END;
+
+    CREATE TABLE provenance_3(
+        id INTEGER PRIMARY KEY,
+        item_table TEXT NOT NULL
+            CHECK (item_table IN ('traces', 'facts', 'places', 'edges', 'macros', 'artifacts')),
+        item_id INTEGER NOT NULL,
+        role TEXT NOT NULL DEFAULT 'said' CHECK (role IN ('said', 'ended')),
+        source TEXT NOT NULL,
+        doc_id TEXT NOT NULL,
+        text_span TEXT NOT NULL,
+        time REAL NOT NULL,
+        conf REAL NOT NULL CHECK (conf BETWEEN 0 AND 1),
+        trust REAL NOT NULL CHECK (trust BETWEEN 0 AND 1),
+        said TEXT NOT NULL DEFAULT '{}'
+    ) STRICT;
+    INSERT INTO provenance_3 SELECT * FROM provenance;
+    DROP TABLE provenance;
+    ALTER TABLE provenance_3 RENAME TO provenance;
+    CREATE INDEX provenance_item ON provenance(item_table, item_id);
+    """,
 )

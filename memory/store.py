@@ -109,11 +109,15 @@ class Store(AbstractContextManager["Store"]):
             )
         if version == len(MIGRATIONS):
             return
+        self.db.execute(
+            "PRAGMA foreign_keys = OFF"
+        )  # else a table that is made anew would empty those that refer to it
         with self.write():
             for number, script in enumerate(MIGRATIONS[self.version :], start=self.version + 1):
                 for statement in _statements(script):
                     self.db.execute(statement)
                 self.db.execute(f"PRAGMA user_version = {number}")
+        self.db.execute("PRAGMA foreign_keys = ON")
 
     @property
     def version(self) -> int:

@@ -17,6 +17,7 @@ from memory.episodic.retention import Retention
 from memory.episodic.trace import SLOTS, Event, Slot, Trace, digest, read
 from memory.errors import InvalidItemError, UnknownItemError
 from memory.provenance import Provenance
+from memory.rows import NEXT_TRACE
 from memory.store import Store
 from memory.vectors import VectorIndex
 
@@ -25,8 +26,8 @@ Vectors = NDArray[np.float32]
 _UNIT = (0.998, 1.002)  # squares of lengths that count as 1
 
 _UPSERT = (
-    'INSERT INTO traces(hash, key, vector, who, what, "where", "when", state_sketch,'
-    " salience_tags, span_ref, salience, pinned, time) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    'INSERT INTO traces(id, hash, key, vector, who, what, "where", "when", state_sketch,'
+    f" salience_tags, span_ref, salience, pinned, time) VALUES ({NEXT_TRACE},?,?,?,?,?,?,?,?,?,?,?,?,?)"
     " ON CONFLICT(hash) DO UPDATE SET strength = strength + 1, salience = max(salience, excluded.salience),"
     " pinned = max(pinned, excluded.pinned), time = max(time, excluded.time) RETURNING id, strength"
 )

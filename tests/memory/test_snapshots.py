@@ -240,7 +240,7 @@ def test_export_is_whole_or_not_at_all(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["all.jsonl", "file", "m"]
 
 
-@pytest.mark.parametrize("version", [1])
+@pytest.mark.parametrize("version", [1, 2])
 def test_every_older_schema_is_migrated(tmp_path: Path, version: int) -> None:
     from memory.migrations import MIGRATIONS
     from memory.store import _statements
@@ -253,11 +253,14 @@ def test_every_older_schema_is_migrated(tmp_path: Path, version: int) -> None:
     from memory.episodic.trace import digest
 
     db.execute(
-        "INSERT INTO traces VALUES (7, ?, 'an old event', ?, 'ada', '', '', '', '', '[]', '', 0.5, 1, 2)",
+        'INSERT INTO traces(id, hash, key, vector, who, what, "where", "when", state_sketch, salience_tags, span_ref,'
+        " salience, pinned, strength) VALUES (7, ?, 'an old event', ?, 'ada', '', '', '', '', '[]', '', 0.5, 1, 2)",
         (digest("an old event", "ada", "", ""), vector),
     )
-    db.execute("INSERT INTO facts VALUES (3, 'ada', 'lives_in', 'rome', '', 1, 5, 8, 1)")
-    db.execute("INSERT INTO facts VALUES (5, 'ada', 'lives_in', 'hell', '', 1, 8, NULL, 1)")
+    columns = "id, head, relation, tail, context, conf, valid_from, valid_to, strength"
+    db.execute(f"INSERT INTO facts({columns}) VALUES (3, 'ada', 'lives_in', 'rome', '', 1, 5, 8, 1)")
+    db.execute(f"INSERT INTO facts({columns}) VALUES (5, 'ada', 'lives_in', 'hell', '', 1, 8, NULL, 1)")
+    db.execute("UPDATE sqlite_sequence SET seq = 20 WHERE name = 'traces'")
     db.execute("INSERT INTO places VALUES (4, 'w', 0, 0, 'hall', 1, '', '', 1)")
     for table, item, time in (
         ("traces", 7, 11.0),
@@ -270,11 +273,22 @@ def test_every_older_schema_is_migrated(tmp_path: Path, version: int) -> None:
             "INSERT INTO provenance(item_table, item_id, source, doc_id, text_span, time, conf, trust)"
             " VALUES (?, ?, 'old', 'd', '', ?, 1, 1)", (table, item, time),
         )  # fmt: skip
+    if version > 1:
+        db.execute("UPDATE traces SET time = 12")
+        db.execute("UPDATE facts SET superseded_by = 5 WHERE id = 3")
+        db.execute("INSERT INTO replay(trace_id, diversity_sig, replays) VALUES (7, 99, 3)")
+        db.execute("INSERT INTO lineage VALUES (1, 'traces', 9)")
     db.execute("INSERT OR REPLACE INTO meta VALUES ('embedder', 'hashing-64')")
     db.execute(f"PRAGMA user_version = {version}")
     db.close()
     with Memory.open(tmp_path, HashingEmbedder(64)) as memory:
         assert memory.verify().problems == []
+        kept = memory.store.db.execute("SELECT replays FROM replay").fetchall()
+        assert kept == ([(3,)] if version > 1 else [])
+        assert memory.store.db.execute("SELECT count(*) FROM lineage").fetchone()[0] == version - 1
+        assert memory.store.db.execute("PRAGMA foreign_keys").fetchone()[0] == 1
+        assert memory.episodic.write("a new event") == 21, "ids given out before are never given again"
+        memory.episodic.delete(21)
         hit = memory.episodic.recall("old event", 1)[0]
         assert (hit.trace.id, hit.trace.strength, hit.trace.time, hit.coverage) == (7, 2, 12.0, 1.0)
         memory.forget(rows=[("facts", 5)])
@@ -283,6 +297,15 @@ def test_every_older_schema_is_migrated(tmp_path: Path, version: int) -> None:
         assert memory.forget(source="old").removed == {"places": 1, "traces": 1, "facts": 1}
         memory.undo()
         assert dump(memory) == before
+
+
+def test_the_id_of_a_deleted_trace_is_not_given_again(memory: Memory) -> None:
+    ids = [memory.episodic.write(f"event {number}") for number in range(3)]
+    memory.episodic.delete(ids[-1])
+    assert memory.episodic.write("a later event") == ids[-1] + 1
+    memory.forget(rows=[("traces", ids[-1] + 1)])
+    memory.undo()
+    assert memory.episodic.write("the latest event") == ids[-1] + 2
 
 
 def test_a_new_origin_is_one_row_a_document(memory: Memory) -> None:
