@@ -107,7 +107,7 @@ def add(
     Raises:
         InvalidItemError: A parent in ``derived_from`` does not exist.
     """
-    said = {"n": 1, **(said or {})}
+    said = said if said and "n" in said else {"n": 1, **(said or {})}
     for table, parent in origin.derived_from:
         if db.execute(f"SELECT 1 FROM {table} WHERE id = ?", (parent,)).fetchone() is None:
             raise InvalidItemError(f"derived_from names row {parent} of {table}, which does not exist")

@@ -25,11 +25,14 @@ Vectors = NDArray[np.float32]
 
 _UNIT = (0.998, 1.002)  # squares of lengths that count as 1
 
-_UPSERT = (
+_INSERT = (
     'INSERT INTO traces(id, hash, key, vector, who, what, "where", "when", state_sketch,'
     f" salience_tags, span_ref, salience, pinned, time) VALUES ({NEXT_TRACE},?,?,?,?,?,?,?,?,?,?,?,?,?)"
-    " ON CONFLICT(hash) DO UPDATE SET strength = strength + 1, salience = max(salience, excluded.salience),"
-    " pinned = max(pinned, excluded.pinned), time = max(time, excluded.time) RETURNING id, strength"
+    " ON CONFLICT(hash) DO NOTHING"
+)
+_STRENGTHEN = (
+    "UPDATE traces SET strength = strength + 1, salience = max(salience, ?), pinned = max(pinned, ?),"
+    " time = max(time, ?) WHERE hash = ? RETURNING id"
 )
 
 
@@ -134,7 +137,8 @@ class EpisodicStore:
         expected = (len(events), self.index.dim)
         if checked.shape != expected:
             raise InvalidItemError(f"vectors must have shape {expected}, got {checked.shape}")
-        if not all(_UNIT[0] < float(vector @ vector) < _UNIT[1] for vector in checked):
+        squares = np.einsum("ij,ij->i", checked, checked)
+        if not (_UNIT[0] < squares.min() and squares.max() < _UNIT[1]):
             lengths = np.linalg.norm(checked, axis=1)
             if not np.isfinite(checked).all():
                 raise InvalidItemError("vectors have values that are not finite")
@@ -144,22 +148,28 @@ class EpisodicStore:
         return checked
 
     def _put(self, event: Event, vector: Vectors) -> int:
-        db, origin = self.store.db, event.provenance
+        db, origin, slot = self.store.db, event.provenance, event.slots.get
+        name, when, pinned = event.digest, slot("when", ""), int(event.pinned)
         tags = json.dumps(event.tags) if event.tags else ""
-        trace_id, strength = db.execute(
-            _UPSERT,
-            (
-                event.digest, event.key, vector.tobytes(), *(event.slots.get(slot, "") for slot in SLOTS),
-                event.state_sketch, tags or "[]", event.span_ref, event.salience, event.pinned, origin.time,
-            ),
-        ).fetchone()  # fmt: skip
-        said: dict[str, Any] = {"salience": event.salience, "pinned": int(event.pinned)}
-        first = {
-            "when": event.slots.get("when", ""), "state_sketch": event.state_sketch, "span_ref": event.span_ref,
-            "salience_tags": tags,
-        }  # fmt: skip
-        said |= {name: value for name, value in first.items() if value}
-        provenance.add(db, ("traces", trace_id), origin, said, fresh=strength == 1)
+        said: dict[str, Any] = {"n": 1, "salience": event.salience, "pinned": pinned}
+        if when:
+            said["when"] = when
+        if event.state_sketch:
+            said["state_sketch"] = event.state_sketch
+        if event.span_ref:
+            said["span_ref"] = event.span_ref
+        if tags:
+            said["salience_tags"] = tags
+        row = (
+            name, event.key, vector.tobytes(), slot("who", ""), slot("what", ""), slot("where", ""), when,
+            event.state_sketch, tags or "[]", event.span_ref, event.salience, pinned, origin.time,
+        )  # fmt: skip
+        cursor = db.execute(_INSERT, row)
+        fresh = cursor.rowcount == 1
+        trace_id = cursor.lastrowid if fresh else None
+        if trace_id is None:
+            trace_id = db.execute(_STRENGTHEN, (event.salience, pinned, origin.time, name)).fetchone()[0]
+        provenance.add(db, ("traces", trace_id), origin, said, fresh=fresh)
         return int(trace_id)
 
     def recall(self, query: Cue, k: int = 5) -> list[Recall]:

@@ -5,6 +5,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring_ascii
 from typing import Literal
 
 from memory import provenance
@@ -62,7 +63,8 @@ class Event:
     @property
     def digest(self) -> str:
         """What makes an event the same event."""
-        return digest(self.key, *(self.slots.get(slot, "") for slot in SLOTS[:3]))
+        slot = self.slots.get
+        return digest(self.key, slot("who", ""), slot("what", ""), slot("where", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,8 @@ class Trace:
 
 def digest(key: str, who: str, what: str, where: str) -> str:
     """SHA-256 of what makes an event the same event; the time is no part of it."""
-    return hashlib.sha256(json.dumps([key, who, what, where]).encode()).hexdigest()
+    listed = ", ".join(map(encode_basestring_ascii, (key, who, what, where)))
+    return hashlib.sha256(f"[{listed}]".encode()).hexdigest()  # of the list as JSON, without an encoder's set-up
 
 
 def read(db: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Trace]:
