@@ -177,14 +177,25 @@ class Cascade:
             found = self.db.execute(f"SELECT parent_table, parent_id FROM lineage WHERE origin IN ({mine})", chosen)
             parents |= {(row[0], row[1]) for row in found}
             self.db.execute(f"DELETE FROM provenance WHERE id IN ({mine})", chosen)
+        names = self._names()
         for table in reversed(TABLES):
             ids = [(row[1],) for row in self.dead if row[0] == table]
             self.db.executemany(f"DELETE FROM {table} WHERE id = ?", ids)
         provenance.sweep(self.db, parents)
+        self.db.executemany(
+            "DELETE FROM entity_vectors WHERE name = ? AND NOT EXISTS (SELECT 1 FROM facts WHERE head = name)"
+            " AND NOT EXISTS (SELECT 1 FROM facts WHERE tail = name)",
+            [(name,) for name in names],
+        )
         for fact, successor in sorted(successors.items()):
             self._end_anew(fact, successor)
         for row, contributions in self.changed.items():
             rows.settle(self.db, row, contributions, -1)
+
+    def _names(self) -> set[str]:
+        """Names in the facts that go."""
+        facts = [rows.fetch(self.db, row) or {} for row in self.dead if row[0] == "facts"]
+        return {fact[end] for fact in facts if fact for end in ("head", "tail")}
 
     def _find_reopened(self) -> None:
         """Facts whose end came from what goes."""

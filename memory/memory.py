@@ -14,8 +14,10 @@ from memory.episodic import EpisodicStore, RecallConfig, Retention
 from memory.episodic.lexical import flush
 from memory.errors import DamagedError, EmbedderError, NotAMemoryError, UnknownItemError
 from memory.forget import Forgotten, Selector
-from memory.provenance import Row
+from memory.provenance import Provenance, Row
+from memory.reading import Passage, Reader, Reading
 from memory.relational import KG
+from memory.relational.retrieval import Evidence, Method, Retriever
 from memory.snapshots import Snapshot, Snapshots
 from memory.spatial import MacroLib, PlaceGraph
 from memory.store import Store
@@ -33,6 +35,8 @@ class Memory(AbstractContextManager["Memory"]):
     Attributes:
         episodic: What happened.
         relational: What is true.
+        reader: Turns text into traces, facts and links between them.
+        retriever: Finds evidence over both.
         spatial: Where things are.
         macros: What one has learnt to do.
         snapshots: Whole copies, by name.
@@ -59,7 +63,9 @@ class Memory(AbstractContextManager["Memory"]):
         self.folder = folder
         self._index = VectorIndex(store, embedder.dim, folder and folder / "index")
         self.episodic = EpisodicStore(store, embedder, self._index, recall, retention)
-        self.relational = KG(store)
+        self.relational = KG(store, embedder=embedder)
+        self.retriever = Retriever(self.episodic, self.relational)
+        self.reader = Reader(self.episodic, self.relational, self.retriever.mentions)
         self.spatial = PlaceGraph(store)
         self.macros = MacroLib(store)
         self.snapshots = Snapshots(store, folder and folder / "snapshots")
@@ -122,6 +128,28 @@ class Memory(AbstractContextManager["Memory"]):
         """Make several writes to any of the stores one atomic change."""
         with self.store.write():
             yield
+
+    def read(self, text: str, title: str = "", origin: Provenance | str | None = None) -> Reading:
+        """Take a text in: as a trace, as the facts that it states, and by the names that link it with others.
+
+        Args:
+            text: English prose.
+            title: What it is about.
+            origin: Who says so; a plain name is the source.
+
+        Raises:
+            InvalidItemError: No words, or more than 2,000,000 characters; nothing is written.
+            EmbedderError: The parser is not there (``hippo models fetch spacy-en``).
+        """
+        return self.reader.read_many([Passage(text, title, origin)])[0]
+
+    def retrieve(self, question: str, k: int = 5, method: Method = "dual") -> list[Evidence]:
+        """The passages that together answer a question best, with the facts in them and the way there.
+
+        Raises:
+            InvalidItemError: An empty question, ``k`` below 1, or another method.
+        """
+        return self.retriever.retrieve(question, k, method)
 
     def stats(self) -> dict[str, int]:
         """Counts of traces, current facts, places and macros."""

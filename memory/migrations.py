@@ -220,7 +220,8 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE provenance_3(
         id INTEGER PRIMARY KEY,
         item_table TEXT NOT NULL
-            CHECK (item_table IN ('traces', 'facts', 'places', 'edges', 'macros', 'artifacts')),
+            CHECK (item_table IN
+                ('traces', 'facts', 'places', 'edges', 'macros', 'artifacts', 'aliases', 'frames')),
         item_id INTEGER NOT NULL,
         role TEXT NOT NULL DEFAULT 'said' CHECK (role IN ('said', 'ended')),
         source TEXT NOT NULL,
@@ -235,5 +236,43 @@ MIGRATIONS: tuple[str, ...] = (
     DROP TABLE provenance;
     ALTER TABLE provenance_3 RENAME TO provenance;
     CREATE INDEX provenance_item ON provenance(item_table, item_id);
+    """,
+    # 4: aliases, frames, what passages mention, vectors of entities and facts
+    """
+    CREATE TABLE aliases(
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        alias TEXT NOT NULL,
+        entity TEXT NOT NULL,
+        method TEXT NOT NULL,
+        score REAL NOT NULL,
+        strength INTEGER NOT NULL DEFAULT 1,
+        UNIQUE (alias, entity)
+    ) STRICT;
+
+    CREATE TABLE frames(
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL UNIQUE,
+        slots TEXT NOT NULL,
+        strength INTEGER NOT NULL DEFAULT 1
+    ) STRICT;
+
+    ALTER TABLE facts ADD COLUMN fit REAL NOT NULL DEFAULT 1;
+    ALTER TABLE facts ADD COLUMN rehearsals INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX facts_head ON facts(head, relation);
+    CREATE INDEX facts_tail ON facts(tail);
+
+    CREATE TABLE mentions(
+        trace_id INTEGER NOT NULL REFERENCES traces(id) ON DELETE CASCADE,
+        name TEXT NOT NULL,
+        weight REAL NOT NULL,
+        PRIMARY KEY (trace_id, name)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX mentions_name ON mentions(name, trace_id, weight);
+
+    CREATE TABLE entity_vectors(name TEXT PRIMARY KEY, vector BLOB NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE fact_vectors(
+        fact_id INTEGER PRIMARY KEY REFERENCES facts(id) ON DELETE CASCADE,
+        vector BLOB NOT NULL
+    ) STRICT;
     """,
 )

@@ -15,7 +15,7 @@ Row = tuple[str, int]
 
 Role = Literal["said", "ended"]
 
-TABLES = ("places", "edges", "traces", "facts", "macros", "artifacts")
+TABLES = ("places", "edges", "traces", "facts", "macros", "artifacts", "aliases", "frames")
 """Tables whose rows have origins, parents before those that refer to them."""
 
 COUNTERS = ("n", "visits", "tries", "successes")

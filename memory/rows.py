@@ -18,6 +18,8 @@ IDENTITY = {
     "facts": ("head", "relation", "tail"),
     "macros": ("signature",),
     "artifacts": ("kind", "sha256"),
+    "aliases": ("alias", "entity"),
+    "frames": ("name",),
 }
 """What makes two rows of a table the same; of facts, only those that hold now."""
 
@@ -25,6 +27,8 @@ _COUNTED = {
     "traces": {"n": "strength"},
     "facts": {"n": "strength"},
     "macros": {"n": "strength"},
+    "aliases": {"n": "strength"},
+    "frames": {"n": "strength"},
     "places": {"visits": "visits"},
     "edges": {"tries": "tries", "successes": "successes"},
 }

@@ -1,76 +1,83 @@
 """What is true: facts with sources, as a multigraph over SQLite."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import networkx as nx
 
 from memory import provenance
+from memory.embedding import Embedder, HashingEmbedder
 from memory.errors import InvalidItemError
 from memory.provenance import Provenance
+from memory.relational.aliases import Alias, Aliases, candidates
+from memory.relational.names import FUNCTIONAL, MAX_NAME_WORDS, fold, normalise, relation_name
+from memory.relational.schema import Routing, SchemaIndex
+from memory.relational.tuples import Fact, Tuple
 from memory.store import Store
 
-MAX_NAME_WORDS = 8
-FUNCTIONAL = frozenset({"lives_in", "located_in", "is_at", "owned_by"})
+_COLUMNS = "id, head, relation, tail, context, conf, valid_from, valid_to, strength"
+
+SUPERSEDE_MIN = 0.5
+"""A statement of less confidence ends no other."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tuple:
-    """One statement to be told to the graph: ``head relation tail``."""
+class Contradiction:
+    """Two facts that can't both be so.
 
-    head: str
+    Attributes:
+        entity: Whom they are about.
+        relation: A functional relation.
+        facts: Both, the older first.
+        reason: ``"same time"``: told for the same moment; ``"both hold"``: neither ended the other.
+    """
+
+    entity: str
     relation: str
-    tail: str
-    provenance: Provenance
-    context: str = ""
-    conf: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """One row of ``facts``; ``valid_to`` is ``None`` while it holds (seconds since the epoch)."""
-
-    id: int
-    head: str
-    relation: str
-    tail: str
-    context: str
-    conf: float
-    valid_from: float
-    valid_to: float | None
-    strength: int
-
-    def __str__(self) -> str:
-        """The fact as a short sentence."""
-        return f"{self.head} {self.relation.replace('_', ' ')} {self.tail}"
-
-
-def normalise(name: str) -> str:
-    """Entity and relation names as they are compared: lower case, single spaces, no article."""
-    return re.sub(r"^(the|a|an) ", "", " ".join(name.lower().split()))
+    facts: tuple[Fact, Fact]
+    reason: str
 
 
 class KG:
     """A knowledge graph: a NetworkX multigraph in main memory, SQLite as the truth.
 
-    A relation that is declared functional has one current tail per head: a new tail ends the
-    validity of the old fact, which stays readable. Other relations accumulate.
+    A relation that is declared functional has one tail per head at a time: a newer one ends the
+    validity of the older, which stays readable; what is told late finds its place in the past. Other
+    relations accumulate.
 
     Args:
         store: The database.
         functional: Names of the functional relations.
+        embedder: Turns names and facts into vectors.
+        routing: How unfamiliar statements are treated; by default all are believed at once.
+
+    Attributes:
+        aliases: Several names of one entity.
+        schemas: Frames, and what is usual for a relation.
     """
 
-    def __init__(self, store: Store, functional: Collection[str] = FUNCTIONAL) -> None:
+    def __init__(
+        self,
+        store: Store,
+        functional: Collection[str] = FUNCTIONAL,
+        embedder: Embedder | None = None,
+        routing: Routing | None = None,
+    ) -> None:
         self.store = store
         self.functional = frozenset(functional)
+        self.embedder = embedder or HashingEmbedder()
+        self.routing = routing or Routing()
+        self.aliases = Aliases(store)
+        self.schemas = SchemaIndex(store, self.embedder)
         self._graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: tuple[int, int, int] | None = None
+        self._spellings: dict[str, str] | None = None
 
     @property
     def graph(self) -> "nx.MultiDiGraph[str]":
-        """Facts that hold now; nodes are entity names, an edge's key is the fact's id."""
+        """Facts that hold now; nodes are entities, an edge's key is the fact's id."""
         self._sync()
         return self._graph
 
@@ -82,42 +89,114 @@ class KG:
         """Names of the entities in facts that hold now, in the order they were learnt."""
         return list(self.graph.nodes)
 
+    # telling
+
     def upsert(self, tuples: Iterable[Tuple]) -> list[int]:
         """Tell the graph; returns the id of each tuple's row, in order. All or nothing.
 
         Raises:
             InvalidItemError: An empty head, relation or tail, or a confidence outside [0, 1].
         """
-        checked = [(item, *self._check(item)) for item in tuples]
+        checked = [(item, *item.names()) for item in tuples]
         ids = []
-        with self.store.write() as db:
+        with self.store.write():
             self._sync()
-            for item, head, relation, tail in checked:
-                found = db.execute(
-                    "SELECT id FROM facts WHERE head = ? AND relation = ? AND tail = ? AND valid_to IS NULL",
-                    (head, relation, tail),
-                ).fetchone()
-                conf, since = min(item.conf, item.provenance.conf), item.provenance.time
-                if found:
-                    fact_id = int(found[0])
-                    db.execute(
-                        "UPDATE facts SET strength = strength + 1, conf = max(conf, ?) WHERE id = ?",
-                        (conf, fact_id),
-                    )
-                    self._graph.edges[head, tail, fact_id]["strength"] += 1
-                else:
-                    older = self._end(head, relation, None, since) if relation in self.functional else []
-                    cursor = db.execute(
-                        "INSERT INTO facts(head, relation, tail, context, conf, valid_from) VALUES (?, ?, ?, ?, ?, ?)",
-                        (head, relation, tail, item.context, conf, since),
-                    )
-                    fact_id = int(cursor.lastrowid or 0)
-                    db.executemany("UPDATE facts SET superseded_by = ? WHERE id = ?", [(fact_id, o) for o in older])
-                    self._graph.add_edge(head, tail, fact_id, relation=relation, strength=1)
-                said = {"since": since} | ({"context": item.context} if item.context else {})
-                provenance.add(db, ("facts", fact_id), replace(item.provenance, conf=conf), said, fresh=not found)
-                ids.append(fact_id)
+            fits = self._fits([names for _, *names in checked])
+            for (item, head, relation, tail), fit in zip(checked, fits, strict=True):
+                self._respell(head, item.provenance)
+                self._respell(tail, item.provenance)
+                ids.append(self._tell(item, head, relation, tail, fit))
         return ids
+
+    def _tell(self, item: Tuple, head: str, relation: str, tail: str, fit: float) -> int:
+        db = self.store.db
+        conf, since = min(item.conf, item.provenance.conf), item.provenance.time
+        fact_id = self._told(head, relation, tail, since)
+        if fact_id is not None:
+            holds = db.execute(
+                "UPDATE facts SET strength = strength + 1, conf = max(conf, ?), fit = max(fit, ?) WHERE id = ?"
+                " RETURNING valid_to IS NULL",
+                (conf, fit, fact_id),
+            ).fetchone()[0]
+            if holds:
+                edge = self._graph.edges[self.aliases.entity(head), self.aliases.entity(tail), fact_id]
+                edge["strength"] += 1
+                edge["fit"] = max(edge["fit"], fit)
+        else:
+            older: list[int] = []
+            until: tuple[float, int] | None = None
+            if relation in self.functional:
+                until = self._next(head, relation, tail, since, conf, item.provenance.trust)
+                if until is None and conf >= SUPERSEDE_MIN:
+                    older = self._end(head, relation, None, since, besides=tail)
+                elif until is not None:
+                    older = self._overtaken(head, relation, tail, since)
+            cursor = db.execute(
+                "INSERT INTO facts(head, relation, tail, context, conf, valid_from, valid_to, superseded_by, fit)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (head, relation, tail, item.context, conf, since, *(until or (None, None)), fit),
+            )
+            fact_id = int(cursor.lastrowid or 0)
+            db.executemany(
+                "UPDATE facts SET superseded_by = ?, valid_to = ? WHERE id = ?", [(fact_id, since, o) for o in older]
+            )
+            if until is None:
+                self._add_edge(fact_id, head, relation, tail, 1, fit)
+        said = {"since": since} | ({"context": item.context} if item.context else {})
+        provenance.add(db, ("facts", fact_id), replace(item.provenance, conf=conf), said)
+        return fact_id
+
+    def _told(self, head: str, relation: str, tail: str, since: float) -> int | None:
+        """The row that says the same of the same time already."""
+        found = self.store.db.execute(
+            "SELECT id FROM facts WHERE head = ? AND relation = ? AND tail = ?"
+            " AND (valid_to IS NULL OR (valid_from <= ? AND ? < valid_to)) ORDER BY valid_to IS NULL DESC LIMIT 1",
+            (head, relation, tail, since, since),
+        ).fetchone()
+        if found is None:
+            return None
+        if relation in self.functional:  # it may have been otherwise in between
+            start, end = self.store.db.execute(
+                "SELECT valid_from, valid_to FROM facts WHERE id = ?", (found[0],)
+            ).fetchone()
+            if end is None and since < start and self._between(head, relation, tail, since, start):
+                return None
+        return int(found[0])
+
+    def _between(self, head: str, relation: str, tail: str, since: float, start: float) -> bool:
+        return any(since <= begun < start and t != tail for _, t, begun, _ in self._versions(head, relation))
+
+    def _versions(self, head: str, relation: str) -> list[tuple[int, str, float, float | None]]:
+        """``id, tail, valid_from, valid_to`` of all that was told of a head under any of its names."""
+        marks = self.aliases.names(head)
+        return self.store.db.execute(
+            f"SELECT id, tail, valid_from, valid_to FROM facts WHERE head IN ({', '.join('?' * len(marks))})"
+            " AND relation = ? ORDER BY valid_from, id",
+            (*marks, relation),
+        ).fetchall()
+
+    def _next(
+        self, head: str, relation: str, tail: str, since: float, conf: float, trust: float
+    ) -> tuple[float, int] | None:
+        """The end of a statement about the past: when the next one began, and its row."""
+        for row, other, begun, _ in self._versions(head, relation):
+            if self.aliases.entity(other) == self.aliases.entity(tail):
+                continue
+            if begun > since:
+                return begun, row
+            if begun == since:  # told of the same moment: the better founded one stays, of equals the later told
+                known = self.store.db.execute("SELECT conf FROM facts WHERE id = ?", (row,)).fetchone()[0]
+                if conf * trust < known * provenance.trust(self.store.db, ("facts", row)):
+                    return begun, row
+        return None
+
+    def _overtaken(self, head: str, relation: str, tail: str, since: float) -> list[int]:
+        """Ended facts that still held when one about the past began."""
+        return [
+            row
+            for row, other, begun, end in self._versions(head, relation)
+            if other != tail and begun <= since and end is not None and end > since
+        ]
 
     def retire(self, head: str, relation: str, tail: str, origin: Provenance) -> bool:
         """End the validity of a fact that was seen not to hold; true when there was one.
@@ -130,16 +209,128 @@ class KG:
         """
         with self.store.write() as db:
             self._sync()
-            relation = normalise(relation).replace(" ", "_")
-            ended = self._end(normalise(head), relation, normalise(tail), origin.time)
+            ended = self._end(normalise(head), relation_name(relation), normalise(tail), origin.time)
             for fact_id in ended:
                 provenance.add(db, ("facts", fact_id), origin, role="ended")
             return bool(ended)
 
-    def ask(self, question: str, k: int = 5) -> list[Fact]:
-        """Facts that hold now about the entities that ``question`` names, best first.
+    def _end(self, head: str, relation: str, tail: str | None, time: float, besides: str | None = None) -> list[int]:
+        heads = self.aliases.names(head)
+        where = f"head IN ({', '.join('?' * len(heads))}) AND relation = ? AND valid_to IS NULL"
+        values: list[str] = [*heads, relation]
+        if tail is not None:
+            tails = self.aliases.names(tail)
+            where += f" AND tail IN ({', '.join('?' * len(tails))})"
+            values += tails
+        rows = self.store.db.execute(f"SELECT id, head, tail FROM facts WHERE {where}", values).fetchall()
+        same = set() if besides is None else {*self.aliases.names(besides)}
+        ended = [row for row in rows if row[2] not in same]
+        for fact_id, name, old in ended:
+            self.store.db.execute("UPDATE facts SET valid_to = max(valid_from, ?) WHERE id = ?", (time, fact_id))
+            self._drop_edge(fact_id, name, old)
+        return [fact_id for fact_id, _, _ in ended]
 
-        The entities' own facts come first (strongest, then newest), then those one hop away.
+    # names
+
+    def merge(self, alias: str, entity: str, origin: Provenance | str | None = None) -> int:
+        """Say that ``alias`` is another name of ``entity``; returns the alias's row.
+
+        Where a functional relation now has two tails that hold, :meth:`contradictions` tells.
+
+        Raises:
+            InvalidItemError: An empty name, or the same name twice.
+        """
+        with self.store.write():
+            row = self.aliases.add(alias, entity, provenance.origin_of(origin))
+            self._refresh()
+        return row
+
+    def unmerge(self, alias_id: int) -> Alias:
+        """Undo a merge: the facts are told apart again, and what one ended of the other holds again.
+
+        Raises:
+            UnknownItemError: There is no such alias.
+        """
+        with self.store.write() as db:
+            undone = self.aliases.remove(alias_id)
+            rows = db.execute(
+                "SELECT f.id, f.head, f.relation, f.tail, n.head FROM facts f JOIN facts n ON n.id = f.superseded_by"
+                " WHERE f.head IN (?, ?) OR n.head IN (?, ?)",
+                (undone.alias, undone.entity) * 2,
+            ).fetchall()
+            for fact_id, head, relation, tail, by in rows:
+                held = db.execute(
+                    "SELECT 1 FROM facts WHERE head = ? AND relation = ? AND tail = ? AND valid_to IS NULL",
+                    (head, relation, tail),
+                ).fetchone()
+                if self.aliases.entity(head) != self.aliases.entity(by) and held is None:
+                    db.execute("UPDATE facts SET valid_to = NULL, superseded_by = NULL WHERE id = ?", (fact_id,))
+            self._refresh()
+        return undone
+
+    def resolve(self, least: float = 0.6, origin: Provenance | str | None = None, dry_run: bool = False) -> list[Alias]:
+        """Find names that are one entity's, and merge them; each merge can be undone.
+
+        Two names are one if they are spelled alike (an acronym, a slip in a long word, a title or filler
+        more; never other numbers) and their embeddings have at least the cosine ``least``.
+
+        Args:
+            least: Least cosine, in [0, 1].
+            origin: Named as the source of the aliases.
+            dry_run: Say what would be merged only; ids are 0 then.
+        """
+        found = []
+        with self.store.write():
+            for short, long, cosine in candidates(self.entities(), self.embedder, least):
+                if self.aliases.entity(short) == self.aliases.entity(long):
+                    continue
+                row = 0
+                if not dry_run:
+                    source = provenance.origin_of(origin if origin is not None else "resolve")
+                    row = self.aliases.add(short, long, source, "likeness", max(0.0, min(1.0, cosine)))
+                found.append(Alias(row, short, long, "likeness", cosine))
+            if found and not dry_run:
+                self._refresh()
+        return found
+
+    def _respell(self, name: str, origin: Provenance) -> None:
+        """Join a new name with a known one that differs in accents, punctuation or a possessive only."""
+        if name in self._graph:
+            return
+        key = fold(name)
+        if not key:
+            return
+        known = self._spelled.setdefault(key, name)
+        if known != name and self.aliases.entity(name) != self.aliases.entity(known):
+            self.aliases.add(name, known, origin, "spelling")
+            self._stamp = self._now()  # the name is in no fact yet: the graph is as it was
+
+    def spelled(self, folded: str) -> str | None:
+        """The entity in facts that hold now whose name folds to ``folded``."""
+        self._sync()
+        name = self._spelled.get(folded)
+        entity = None if name is None else self.aliases.entity(name)
+        return entity if entity in self._graph else None
+
+    @property
+    def _spelled(self) -> dict[str, str]:
+        if self._spellings is None:
+            self._spellings = {}
+            for known in self._graph:
+                self._spellings.setdefault(fold(known), known)
+        return self._spellings
+
+    # asking
+
+    def ask(self, question: str, k: int = 5, at: float | None = None) -> list[Fact]:
+        """Facts about the entities that ``question`` names, best first.
+
+        The entities' own facts come first (settled, strongest, newest), then those one hop away.
+
+        Args:
+            question: Names entities.
+            k: At least 1.
+            at: What held then, in seconds since the epoch; now if missing.
 
         Raises:
             InvalidItemError: An empty question, or ``k`` below 1.
@@ -149,18 +340,31 @@ class KG:
         if k < 1:
             raise InvalidItemError(f"k must be at least 1, got {k}")
         with self.store.read():
+            if at is not None:
+                return self._ask_past(question, k, at)
             graph = self.graph
-            seeds = self._seeds(question)
-            ranked: dict[int, tuple[int, int, int]] = {}
+            seeds = self.seeds(question)
+            ranked: dict[int, tuple[int, bool, int, int]] = {}
             for hop, nodes in enumerate((seeds, {n for s in seeds for n in nx.all_neighbors(graph, s)})):
                 for node in nodes:
                     for _, _, fact_id, data in [
                         *graph.out_edges(node, keys=True, data=True),
                         *graph.in_edges(node, keys=True, data=True),
                     ]:
-                        ranked.setdefault(fact_id, (hop, -data["strength"], -fact_id))
+                        open_ = not self.routing.settled(data["fit"], data["strength"])
+                        ranked.setdefault(fact_id, (hop, open_, -data["strength"], -fact_id))
             best = sorted(ranked, key=lambda fact_id: ranked[fact_id])[:k]
-            return [self.get(fact_id) for fact_id in best]
+            return self.get_many(best)
+
+    def _ask_past(self, question: str, k: int, at: float) -> list[Fact]:
+        names = [name for seed in self.seeds(question, past=True) for name in self.aliases.names(seed)]
+        marks = ", ".join("?" * len(names))
+        rows = self.store.db.execute(
+            f"SELECT {_COLUMNS} FROM facts WHERE (head IN ({marks}) OR tail IN ({marks}))"
+            " AND valid_from <= ? AND (valid_to IS NULL OR ? < valid_to) ORDER BY strength DESC, id DESC LIMIT ?",
+            (*names, *names, at, at, k),
+        )
+        return [Fact(*row) for row in rows.fetchall()]
 
     def get(self, fact_id: int) -> Fact:
         """One fact, current or ended.
@@ -168,70 +372,150 @@ class KG:
         Raises:
             InvalidItemError: There is no such row.
         """
-        row = self.store.db.execute(
-            "SELECT id, head, relation, tail, context, conf, valid_from, valid_to, strength FROM facts WHERE id = ?",
-            (fact_id,),
-        ).fetchone()
-        if row is None:
+        found = self.get_many([fact_id])
+        if not found:
             raise InvalidItemError(f"no fact has id {fact_id}")
-        return Fact(*row)
+        return found[0]
+
+    def get_many(self, fact_ids: Sequence[int]) -> list[Fact]:
+        """Several facts in the order of their ids as given; ids without a row are left out."""
+        marks = ", ".join("?" * len(fact_ids))
+        rows = self.store.db.execute(f"SELECT {_COLUMNS} FROM facts WHERE id IN ({marks})", tuple(fact_ids))
+        found = {row[0]: Fact(*row) for row in rows.fetchall()}
+        return [found[fact_id] for fact_id in fact_ids if fact_id in found]
 
     def history(self, head: str, relation: str) -> list[Fact]:
         """All facts ever told of ``head relation``, oldest first, ended ones included."""
-        rows = self.store.db.execute(
-            "SELECT id FROM facts WHERE head = ? AND relation = ? ORDER BY valid_from, id",
-            (normalise(head), normalise(relation).replace(" ", "_")),
-        )
-        return [self.get(int(row[0])) for row in rows.fetchall()]
+        rows = self._versions(normalise(head), relation_name(relation))
+        return self.get_many([row[0] for row in rows])
 
-    def _seeds(self, question: str) -> set[str]:
-        """Entities named in ``question``: whole words, the longest name where names overlap."""
+    def at(self, time: float, head: str, relation: str) -> list[Fact]:
+        """The facts of ``head relation`` that held at ``time`` (seconds since the epoch)."""
+        return [
+            fact
+            for fact in self.history(head, relation)
+            if fact.valid_from <= time and (fact.valid_to is None or time < fact.valid_to)
+        ]
+
+    def contradictions(self) -> list[Contradiction]:
+        """Pairs of facts of functional relations that can't both be so."""
+        with self.store.read() as db:
+            found = []
+            for relation in sorted(self.functional):
+                groups: dict[str, list[Fact]] = {}
+                for row in db.execute(
+                    f"SELECT {_COLUMNS} FROM facts WHERE relation = ? ORDER BY valid_from, id", (relation,)
+                ):
+                    groups.setdefault(self.aliases.entity(row[1]), []).append(Fact(*row))
+                for entity, facts in groups.items():
+                    found += self._conflicts(entity, relation, facts)
+        return found
+
+    def _conflicts(self, entity: str, relation: str, facts: list[Fact]) -> list[Contradiction]:
+        found = []
+        for one, other in pairwise(facts):
+            if self.aliases.entity(one.tail) == self.aliases.entity(other.tail):
+                continue
+            if one.valid_from == other.valid_from:
+                found.append(Contradiction(entity, relation, (one, other), "same time"))
+            elif one.valid_to is None or one.valid_to > other.valid_from:
+                found.append(Contradiction(entity, relation, (one, other), "both hold"))
+        return found
+
+    def pending(self) -> list[Fact]:
+        """Facts that hold but were not settled yet: they fit no schema and were told too seldom."""
+        waiting = [
+            fact_id
+            for _, _, fact_id, data in self.graph.edges(keys=True, data=True)
+            if not self.routing.settled(data["fit"], data["strength"])
+        ]
+        return self.get_many(waiting)
+
+    def rehearse(self, fact_ids: Iterable[int]) -> None:
+        """Count one replay of each fact, as if it had been told once more."""
+        with self.store.write() as db:
+            db.executemany("UPDATE facts SET rehearsals = rehearsals + 1 WHERE id = ?", [(i,) for i in fact_ids])
+            self._refresh()
+
+    def seeds(self, question: str, past: bool = False) -> set[str]:
+        """Entities named in ``question``: whole words, the longest name where names overlap.
+
+        Args:
+            question: Any text.
+            past: Names in ended facts count too.
+        """
         text = normalise(question)
-        if text in self._graph:
-            return {text}
-        seeds = set()
-        words = re.findall(r"[\w,.'-]+", text)
+
+        def known(name: str) -> str | None:
+            entity = self.aliases.entity(name)
+            if entity in self._graph:
+                return entity
+            if past and name:
+                row = self.store.db.execute(
+                    "SELECT 1 WHERE EXISTS (SELECT 1 FROM facts WHERE head = ?) OR EXISTS"
+                    " (SELECT 1 FROM facts WHERE tail = ?)",
+                    (name, name),
+                ).fetchone()
+                return entity if row else None
+            return None
+
+        self._sync()
+        if (whole := known(text)) is not None:
+            return {whole}
+        found = set()
+        words = re.findall(r"[\w,.'’-]+", text)
         for size in range(min(len(words), MAX_NAME_WORDS), 0, -1):
             for start in range(len(words) - size + 1):
                 phrase = " ".join(words[start : start + size])
-                name = next((n for n in (phrase, phrase.strip(",.")) if n in self._graph), None)
+                spellings = (phrase, phrase.strip(",."), re.sub(r"['’]s$", "", phrase))
+                name = next((e for e in map(known, spellings) if e is not None), None)
                 if name is not None:
-                    seeds.add(name)
+                    found.add(name)
                     words[start : start + size] = ["\0"] * size
-        return seeds
+        return found
 
-    def _end(self, head: str, relation: str, tail: str | None, time: float) -> list[int]:
-        where = "head = ? AND relation = ? AND valid_to IS NULL" + (" AND tail = ?" if tail is not None else "")
-        values = (head, relation, tail) if tail is not None else (head, relation)
-        rows = self.store.db.execute(f"SELECT id, tail FROM facts WHERE {where}", values).fetchall()
-        for fact_id, old in rows:
-            self.store.db.execute("UPDATE facts SET valid_to = ? WHERE id = ?", (time, fact_id))
-            self._graph.remove_edge(head, old, fact_id)
-            self._graph.remove_nodes_from([n for n in {head, old} if n in self._graph and not self._graph.degree(n)])
-        return [fact_id for fact_id, _ in rows]
+    # the graph in main memory
 
-    @staticmethod
-    def _check(item: Tuple) -> tuple[str, str, str]:
-        head, tail = normalise(item.head), normalise(item.tail)
-        relation = normalise(item.relation).replace(" ", "_")
-        if not (head and relation and tail):
-            raise InvalidItemError(
-                f"a tuple needs head, relation and tail, got ({item.head!r}, {item.relation!r}, {item.tail!r})"
-            )
-        if not 0.0 <= item.conf <= 1.0:
-            raise InvalidItemError(f"a tuple's conf must be in [0, 1], got {item.conf}")
-        return head, relation, tail
+    def _fits(self, names: Sequence[Sequence[str]]) -> list[float]:
+        return self.schemas.fits([tuple(n) for n in names]) if self.routing.on else [1.0] * len(names)  # type: ignore[misc]
+
+    def _add_edge(self, fact_id: int, head: str, relation: str, tail: str, strength: int, fit: float) -> None:
+        ends = self.aliases.entity(head), self.aliases.entity(tail)
+        self._graph.add_edge(*ends, fact_id, relation=relation, strength=strength, fit=fit)
+
+    def _drop_edge(self, fact_id: int, head: str, tail: str) -> None:
+        ends = self.aliases.entity(head), self.aliases.entity(tail)
+        if self._graph.has_edge(*ends, fact_id):
+            self._graph.remove_edge(*ends, fact_id)
+        self._graph.remove_nodes_from([n for n in {*ends} if n in self._graph and not self._graph.degree(n)])
+
+    def _now(self) -> tuple[int, int, int]:
+        self.aliases.entity("")  # brings the names level first
+        return (*self.store.stamp, self.aliases.version)
+
+    def _refresh(self) -> None:
+        self._stamp = None
+        self._sync()
 
     def _sync(self) -> None:
         with self.store.lock:
-            stamp = self.store.stamp
-            if stamp != self._stamp:
-                self._graph, self._stamp = self._read(), stamp
+            now = self._now()
+            if now != self._stamp:
+                self._graph, self._stamp, self._spellings = self._read(), now, None
 
     def _read(self) -> "nx.MultiDiGraph[str]":
         graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
-        for fact_id, head, relation, tail, strength in self.store.db.execute(
-            "SELECT id, head, relation, tail, strength FROM facts WHERE valid_to IS NULL ORDER BY id"
-        ):
-            graph.add_edge(head, tail, fact_id, relation=relation, strength=strength)
+        entity = self.aliases.entity
+        named = bool(self.aliases.all())
+        rows = self.store.db.execute(
+            "SELECT id, head, relation, tail, strength + rehearsals, fit FROM facts WHERE valid_to IS NULL ORDER BY id"
+        )
+        graph.add_edges_from(
+            (
+                *((entity(head), entity(tail)) if named else (head, tail)),
+                fact_id,
+                {"relation": relation, "strength": strength, "fit": fit},
+            )
+            for fact_id, head, relation, tail, strength, fit in rows
+        )
         return graph

@@ -1,0 +1,140 @@
+"""Recall of the passages that answer questions over documents, method by method.
+
+::
+
+    hippo eval retrieval --format hotpotqa --data PATH --method all --json
+
+``bm25`` is the field's floor (Lù 2024, bm25s): Porter stems, no function words, the title twice; ``dense`` the
+cosine of the memory's embedder; ``graph`` the walk over names and facts alone; ``dual`` what
+:meth:`memory.Memory.retrieve` does. All rank the same passages for the same questions.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from eval.loaders import Corpus, Question
+from eval.statistics import bootstrap_ci, paired_difference
+from memory import Embedder, Memory, Provenance
+from memory.reading import Passage
+from memory.relational.stems import stems
+
+METHODS = ("bm25", "dense", "graph", "dual")
+_DEPTH = 10
+
+
+@dataclass
+class Result:
+    """One method's answers.
+
+    Attributes:
+        ranks: For each question the ids of the first ten passages.
+        index_s: Seconds to take in the corpus.
+        query_ms: Milliseconds of each question.
+    """
+
+    ranks: list[list[str]] = field(default_factory=list)
+    index_s: float = 0.0
+    query_ms: list[float] = field(default_factory=list)
+
+
+def evaluate(
+    corpora: Sequence[Corpus],
+    methods: Sequence[str],
+    embedder: Embedder | None = None,
+    progress: Callable[[str, int], object] = lambda _what, _count: None,
+) -> dict[str, Result]:
+    """Answer every question by every method.
+
+    Args:
+        corpora: Each is indexed by itself.
+        methods: Of ``METHODS``.
+        embedder: For all but ``bm25``; MiniLM by default.
+        progress: Called with the name of a step and how much of it was done.
+    """
+    results = {method: Result() for method in methods}
+    for corpus in corpora:
+        if "bm25" in methods:
+            _bm25(corpus, results["bm25"], progress)
+        if {"dense", "graph", "dual"} & {*methods}:
+            _memory(corpus, {m: r for m, r in results.items() if m != "bm25"}, embedder, progress)
+    return results
+
+
+def _bm25(corpus: Corpus, result: Result, progress: Callable[[str, int], object]) -> None:
+    import bm25s
+
+    began = time.perf_counter()
+    index = bm25s.BM25(k1=1.2, b=0.75)
+    index.index([stems(f"{d.title} {d.title} {d.text}") for d in corpus.documents], show_progress=False)
+    result.index_s += time.perf_counter() - began
+    progress("bm25", len(corpus.documents))
+    for question in corpus.questions:
+        began = time.perf_counter()
+        words = [word for word in dict.fromkeys(stems(question.text)) if word in index.vocab_dict]
+        scores = index.get_scores(words) if words else np.zeros(len(corpus.documents))
+        best = np.argsort(-scores, kind="stable")[:_DEPTH]
+        result.query_ms.append(1e3 * (time.perf_counter() - began))
+        result.ranks.append([corpus.documents[i].id for i in best])
+
+
+def _memory(
+    corpus: Corpus, results: dict[str, Result], embedder: Embedder | None, progress: Callable[[str, int], object]
+) -> None:
+    with Memory.open(None, embedder) as memory:
+        began = time.perf_counter()
+        passages = [
+            Passage(d.text, d.title, Provenance("corpus", doc_id=d.id, time=float(i)), d.when)
+            for i, d in enumerate(corpus.documents)
+        ]
+        readings = memory.reader.read_many(passages, lambda count: progress("reading", count))
+        memory.retriever.mentions.sync()
+        took = time.perf_counter() - began
+        ids = {reading.trace: d.id for reading, d in zip(readings, corpus.documents, strict=True)}
+        for method, result in results.items():
+            result.index_s += took
+            memory.embedder.embed(["warm"])
+            for question in corpus.questions:
+                began = time.perf_counter()
+                found = _ask(memory, question, method)
+                result.query_ms.append(1e3 * (time.perf_counter() - began))
+                result.ranks.append([ids[trace] for trace in found][:_DEPTH])
+                progress(method, 1)
+
+
+def _ask(memory: Memory, question: Question, method: str) -> list[int]:
+    if method == "dense":
+        vector = memory.embedder.embed([question.text])[0]
+        return [row for row, _ in memory.episodic.index.search(vector, _DEPTH)]
+    found = memory.retrieve(question.text, _DEPTH, "graph" if method == "graph" else "dual")
+    return [evidence.trace.id for evidence in found]
+
+
+def summary(kind: str, corpora: Sequence[Corpus], results: dict[str, Result]) -> dict[str, Any]:
+    """Recall at 2, 5 and 10, all passages among the first 5, 95 % intervals, time; differences to ``dual``."""
+    questions = [question for corpus in corpora for question in corpus.questions]
+    at5 = {
+        method: [_recall(r, q, 5) for r, q in zip(found.ranks, questions, strict=True)]
+        for method, found in results.items()
+    }
+    methods: dict[str, Any] = {}
+    for method, found in results.items():
+        pairs = list(zip(found.ranks, questions, strict=True))
+        methods[method] = {
+            **{f"recall@{k}": float(np.mean([_recall(r, q, k) for r, q in pairs])) for k in (2, 5, 10)},
+            "all@5": float(np.mean([q.gold <= {*r[:5]} for r, q in pairs])),
+            "ci95@5": list(bootstrap_ci(at5[method])),
+            "index_s": found.index_s,
+            "query_ms_p50": float(np.median(found.query_ms)),
+        }
+        if method != "dual" and "dual" in results:
+            methods[method]["dual_minus_this@5"] = paired_difference(at5["dual"], at5[method])
+    passages = sum(len(corpus.documents) for corpus in corpora)
+    return {"format": kind, "n": len(questions), "passages": passages, "methods": methods}
+
+
+def _recall(ranks: Sequence[str], question: Question, k: int) -> float:
+    return len(question.gold & {*ranks[:k]}) / len(question.gold)

@@ -1,0 +1,127 @@
+"""Reading text into every memory at once: the passage, the facts in it, the names that link it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from memory.episodic import EpisodicStore, Event
+from memory.errors import InvalidItemError
+from memory.provenance import Provenance, origin_of
+from memory.relational import KG, Tuple
+from memory.relational.extract import TupleExtractor, checked
+from memory.relational.mentions import TITLE, MentionIndex
+from memory.relational.rules import RuleExtractor
+from memory.rows import chunks
+
+BATCH = 64
+"""Passages that are written in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of text to be read.
+
+    Attributes:
+        text: The words.
+        title: What it is about; other passages that name it are linked with it.
+        origin: Who says so; a plain name is the source. Its ``doc_id`` is the title if it has none.
+        when: When it was said, in words.
+    """
+
+    text: str
+    title: str = ""
+    origin: Provenance | str | None = None
+    when: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a passage became.
+
+    Attributes:
+        trace: Its trace.
+        facts: The facts that were found in it.
+    """
+
+    trace: int
+    facts: tuple[int, ...]
+
+
+class Reader:
+    """Writes passages to the episodic memory and their facts to the graph.
+
+    Args:
+        episodic: Takes the passages.
+        kg: Takes the facts, each derived from its passage.
+        mentions: Takes the names.
+        extractor: Finds facts; by default rules over a dependency parse.
+        conf_min: Facts of less confidence are dropped (``tuple_conf_min``).
+    """
+
+    def __init__(
+        self,
+        episodic: EpisodicStore,
+        kg: KG,
+        mentions: MentionIndex,
+        extractor: TupleExtractor | None = None,
+        conf_min: float = 0.0,
+    ) -> None:
+        self.episodic = episodic
+        self.kg = kg
+        self.mentions = mentions
+        self.extractor = extractor or RuleExtractor()
+        self.conf_min = conf_min
+
+    def read_many(
+        self, passages: Sequence[Passage], progress: Callable[[int], object] = lambda _done: None
+    ) -> list[Reading]:
+        """Read passages, a batch in one transaction; what was read before an error stays.
+
+        Args:
+            passages: In the order in which they were said.
+            progress: Called with the count of passages after each batch.
+
+        Raises:
+            InvalidItemError: A passage without words, or too long a one; its batch is not written.
+            EmbedderError: No parser or no sentence embedder is there.
+        """
+        found: list[Reading] = []
+        for batch in chunks(passages, BATCH):
+            found += self._read(batch)
+            progress(len(batch))
+        return found
+
+    def _read(self, passages: Sequence[Passage]) -> list[Reading]:
+        origins = []
+        for passage in passages:
+            if not checked(passage.text).strip():
+                raise InvalidItemError(f"a passage needs words, got an empty text (title {passage.title!r})")
+            origin = origin_of(passage.origin)
+            origins.append(replace(origin, doc_id=origin.doc_id or passage.title, text_span=passage.text))
+        texts = [passage.text for passage in passages]
+        if isinstance(self.extractor, RuleExtractor):
+            pairs = list(self.extractor.read_many(texts, origins))
+        else:
+            pairs = [(tuples, []) for tuples in self.extractor.extract_many(texts, origins)]
+        events = [_event(passage, origin) for passage, origin in zip(passages, origins, strict=True)]
+        vectors = self.episodic.embedder.embed([event.key for event in events])
+        readings = []
+        with self.episodic.store.write():
+            traces = self.episodic.write_many(events, vectors)
+            for passage, trace, (tuples, names) in zip(passages, traces, pairs, strict=True):
+                told = [_derived(item, trace) for item in tuples if item.conf >= self.conf_min]
+                facts = self.kg.upsert(told)
+                weights = dict.fromkeys(names, 1.0)
+                if passage.title:
+                    weights[passage.title] = TITLE
+                self.mentions.add(trace, weights)
+                readings.append(Reading(trace, tuple(facts)))
+        return readings
+
+
+def _event(passage: Passage, origin: Provenance) -> Event:
+    key = f"{passage.title}: {passage.text}" if passage.title else passage.text
+    return Event(key, {"what": passage.title, "when": passage.when}, origin, tags=("read",))
+
+
+def _derived(item: Tuple, trace: int) -> Tuple:
+    return replace(item, provenance=replace(item.provenance, derived_from=(("traces", trace),)))

@@ -1,0 +1,191 @@
+"""Several names of one entity: who is called what, found by spelling and likeness, undone at will."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+import numpy as np
+
+from memory import provenance
+from memory.embedding import Embedder
+from memory.errors import InvalidItemError, UnknownItemError
+from memory.provenance import Provenance
+from memory.relational.names import fold, normalise
+from memory.store import Store
+
+_FILLERS = frozenset(
+    "of the and city town mr mrs ms dr sir prof professor saint st inc ltd llc corp co company republic".split()
+)
+_TOKEN_MIN = 0.84
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """One row of ``aliases``: ``alias`` is another name of ``entity``.
+
+    Attributes:
+        id: Row.
+        alias: The other name, as normalised.
+        entity: The name that it stands for.
+        method: ``told``, ``spelling`` or ``likeness``.
+        score: How sure, in [0, 1].
+    """
+
+    id: int
+    alias: str
+    entity: str
+    method: str
+    score: float
+
+
+class Aliases:
+    """Names and what they stand for. Rows of facts keep the names that were told: removing an alias undoes it.
+
+    Args:
+        store: The database.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.version = 0
+        self._stamp: tuple[int, int] | None = None
+        self._of: dict[str, str] = {}
+        self._names: dict[str, set[str]] = {}
+
+    def entity(self, name: str) -> str:
+        """The name that stands for everything that ``name``, as normalised, is called."""
+        self._sync()
+        return self._of.get(name, name)
+
+    def names(self, name: str) -> list[str]:
+        """All names of the entity that ``name`` belongs to, itself included, in alphabetical order."""
+        entity = self.entity(name)
+        return sorted({entity, *self._names.get(entity, ())})
+
+    def all(self) -> list[Alias]:
+        """Every row, oldest first."""
+        rows = self.store.db.execute("SELECT id, alias, entity, method, score FROM aliases ORDER BY id")
+        return [Alias(*row) for row in rows.fetchall()]
+
+    def add(self, alias: str, entity: str, origin: Provenance, method: str = "told", score: float = 1.0) -> int:
+        """Say that two names are one entity's; returns the row.
+
+        Raises:
+            InvalidItemError: An empty name, or the same name twice.
+        """
+        alias, entity = normalise(alias), normalise(entity)
+        if not alias or not entity or alias == entity:
+            raise InvalidItemError(f"an alias needs two different names, got {alias!r} and {entity!r}")
+        with self.store.write() as db:
+            row, strength = db.execute(
+                "INSERT INTO aliases(alias, entity, method, score) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT(alias, entity) DO UPDATE SET strength = strength + 1 RETURNING id, strength",
+                (alias, entity, method, score),
+            ).fetchone()
+            provenance.add(db, ("aliases", row), origin, fresh=strength == 1)
+            self._read()
+        return int(row)
+
+    def remove(self, alias_id: int) -> Alias:
+        """Undo one; returns what it said.
+
+        Raises:
+            UnknownItemError: There is no such row.
+        """
+        with self.store.write() as db:
+            row = db.execute(
+                "DELETE FROM aliases WHERE id = ? RETURNING id, alias, entity, method, score", (alias_id,)
+            ).fetchone()
+            if row is None:
+                raise UnknownItemError(f"no alias has id {alias_id}; `aliases.all()` lists them")
+            provenance.release(db, "aliases", alias_id)
+            self._read()
+        return Alias(*row)
+
+    def _sync(self) -> None:
+        with self.store.lock:
+            stamp = self.store.stamp
+            if stamp != self._stamp:
+                self._read()
+                self._stamp = stamp
+
+    def _read(self) -> None:
+        """Groups of names joined by aliases; each is called by the name that most point to."""
+        joined: dict[str, set[str]] = {}
+        pointed: dict[str, int] = {}
+        rows = self.store.db.execute("SELECT alias, entity FROM aliases ORDER BY id").fetchall()
+        for alias, entity in rows:
+            group = joined.get(alias, {alias}) | joined.get(entity, {entity})
+            joined |= dict.fromkeys(group, group)
+            pointed[entity] = pointed.get(entity, 0) + 1
+        before = self._of
+        self._of = {name: max(sorted(group), key=lambda n: pointed.get(n, 0)) for name, group in joined.items()}
+        self._names = {self._of[name]: group for name, group in joined.items()}
+        self.version += before != self._of
+
+
+def spelled_alike(one: str, other: str) -> bool:
+    """Whether two names may be one by their letters: an acronym, the same words but for a slip, or fillers more.
+
+    Numbers must be the same: ``place 12`` is not ``place 13``.
+    """
+    if re.findall(r"\d+", one) != re.findall(r"\d+", other):
+        return False
+    first, second = fold(one).split(), fold(other).split()
+    if not first or not second:
+        return False
+    for short, long in ((first, second), (second, first)):
+        letters = re.sub(r"[^a-z]", "", "".join(short))
+        initials = [word[0] for word in long if word not in _FILLERS]
+        if len(long) > 1 and 2 <= len(letters) == len(initials) and letters == "".join(initials):
+            return True
+    mine, theirs = ([word for word in words if word not in _FILLERS] or words for words in (first, second))
+    if len(mine) != len(theirs):
+        return False
+    return all(max(_like(word, other) for other in theirs) >= _TOKEN_MIN for word in mine) and all(
+        max(_like(word, other) for other in mine) >= _TOKEN_MIN for word in theirs
+    )
+
+
+def _like(one: str, other: str) -> float:
+    if one == other:
+        return 1.0
+    if min(len(one), len(other)) < 5 or one[0] != other[0]:
+        return 0.0
+    return SequenceMatcher(None, one, other, autojunk=False).ratio()
+
+
+def candidates(names: Iterable[str], embedder: Embedder, least: float) -> list[tuple[str, str, float]]:
+    """Pairs of names that may be one entity's: spelled alike, and of embeddings with at least this cosine.
+
+    Returns:
+        ``(shorter name, longer name, cosine)``, the surest first.
+    """
+    blocks: dict[str, list[str]] = {}
+    for name in names:
+        words = [word for word in fold(name).split() if word not in _FILLERS] or fold(name).split()
+        if not words:
+            continue
+        for key in {word[0] + str(len(words)) for word in words} | {f"={''.join(word[0] for word in words)}"}:
+            blocks.setdefault(key, []).append(name)
+        if len(words) == 1 and len(words[0]) < 7:
+            blocks.setdefault(f"={words[0]}", []).append(name)
+    pairs = {
+        (min(one, other, key=lambda n: (len(n), n)), max(one, other, key=lambda n: (len(n), n)))
+        for block in blocks.values()
+        for i, one in enumerate(block[:_BLOCK])
+        for other in block[i + 1 : _BLOCK]
+        if one != other and spelled_alike(one, other)
+    }
+    if not pairs:
+        return []
+    ordered = sorted(pairs)
+    left, right = (embedder.embed([pair[side] for pair in ordered]) for side in (0, 1))
+    cosines = np.einsum("ij,ij->i", left, right)
+    found = [(*pair, float(cosine)) for pair, cosine in zip(ordered, cosines, strict=True)]
+    alike = [(one, other, cosine) for one, other, cosine in found if cosine >= least or fold(one) == fold(other)]
+    return sorted(alike, key=lambda pair: -pair[2])
+
+
+_BLOCK = 2000

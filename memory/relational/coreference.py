@@ -1,0 +1,147 @@
+"""Who is meant by a pronoun or a shorter name, within one text."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spacy.tokens import Span, Token
+
+_HE = {"he", "him", "his", "himself"}
+_SHE = {"she", "her", "hers", "herself"}
+_IT = {"it", "its", "itself"}
+_THEY = {"they", "them", "their", "theirs", "themselves"}
+
+_MEN = frozenset(
+    "man boy king father brother son uncle husband grandfather nephew prince widower actor sir mr lord gentleman"
+    " adam alan albert alexander andrew anthony arthur ben benjamin brian bruce charles christopher daniel david"
+    " dennis donald douglas edward eric ernest francis frank fred george gerald gregory harold harry henry howard"
+    " hugh isaac jack jacob james jason jeffrey joe john jonathan joseph joshua justin karl kenneth kevin larry"
+    " leonard louis mark martin matthew michael nathan nicholas noah oliver oscar otto patrick paul peter philip"
+    " ralph raymond richard robert roger ronald roy russell ryan sam samuel scott sean simon stephen steven thomas"
+    " tim timothy tom victor vincent walter wayne william bo emil bruno joshua luca andrea nikita".split()
+)
+_WOMEN = frozenset(
+    "woman girl queen mother sister daughter aunt wife grandmother niece princess widow actress mrs ms miss lady"
+    " alice amy angela ann anne barbara beth betty carol caroline catherine charlotte christine claire deborah"
+    " diane dorothy elizabeth ellen emily esther florence frances grace hannah helen irene isabel jane janet jean"
+    " jennifer joan joyce judith julie karen kate katherine kathleen kelly kim laura lauren lucy margaret marie"
+    " marilyn mary megan michelle nancy nicole pamela rachel rosemary ruth sarah sharon shirley susan victoria"
+    " virginia frida".split()
+)
+
+
+@dataclass(slots=True)
+class Mention:
+    """Something that was named: the name, and what pronouns fit it."""
+
+    name: str
+    person: bool
+    woman: bool | None
+    subject: bool
+
+
+@dataclass
+class Discourse:
+    """What a text has spoken of so far.
+
+    Pronouns stand for the last fitting subject, else for the last fitting thing; where none or
+    several could be meant, for nothing.
+    """
+
+    people: dict[str, None] = field(default_factory=dict)
+    _last: list[Mention] = field(default_factory=list)
+    _group: list[str] = field(default_factory=list)
+    _subjects: list[Mention] = field(default_factory=list)
+
+    def refer(self, pronoun: "Token") -> list[str]:
+        """The names that a pronoun stands for; none where nobody can tell."""
+        word = pronoun.lower_
+        here = self._earlier(pronoun)
+        if word in _THEY:
+            return list(self._group)
+        if word in _IT:
+            things = [m for m in (*self._subjects, *reversed(self._last)) if not m.person]
+            return [things[0].name] if things else []
+        if word not in _HE | _SHE:
+            return []
+        woman = word in _SHE
+        people = [m for m in (*here, *self._subjects, *reversed(self._last)) if m.person and m.woman in (woman, None)]
+        known = [m for m in people if m.woman is not None]
+        return [(known or people)[0].name] if people else []
+
+    def full(self, noun: "Token", phrase: str) -> str:
+        """The longer name that was given before, where ``phrase`` is one word of it; else ``phrase``."""
+        if noun.pos_ != "PROPN" or " " in phrase:
+            return phrase
+        word = phrase.lower()
+        longer = [name for name in self.people if word in (name.lower().split()[0], name.lower().split()[-1])]
+        return longer[0] if len(longer) == 1 else phrase
+
+    def close(self, sentence: "Span") -> None:
+        """Take in what a sentence spoke of, when it is over."""
+        from memory.relational.rules import _joined, _Sentence
+
+        reader = _Sentence(sentence, self)
+        last: list[Mention] = []
+        group: list[str] = []
+        for token in sentence:
+            if token.pos_ == "PRON" and token.dep_ in ("nsubj", "nsubjpass"):
+                last += [m for name in self.refer(token) for m in self._known(name)]
+            if token.pos_ not in ("NOUN", "PROPN") or token.dep_ in ("compound", "appos", "attr", "poss"):
+                continue
+            if token.ent_type_ in ("DATE", "TIME", "MONEY", "QUANTITY", "CARDINAL", "ORDINAL"):
+                continue
+            names = [name for name, _ in reader.entities(token, joined=False)]
+            if not names:
+                continue
+            subject = token.dep_ in ("nsubj", "nsubjpass")
+            last.append(Mention(names[0], *_gender(token, names[0]), subject))
+            if token.pos_ == "PROPN" and " " in names[0] and last[-1].person:
+                self.people.setdefault(names[0])
+            others = _joined(token)
+            if (others or token.tag_ in ("NNS", "NNPS")) and (subject or not group):
+                group = names + [name for other in others for name, _ in reader.entities(other, joined=False)]
+        if last:
+            self._subjects = [m for m in last if m.subject]
+            self._last = last
+        if group:
+            self._group = group
+
+    def _known(self, name: str) -> list[Mention]:
+        return [Mention(m.name, m.person, m.woman, True) for m in self._last if m.name == name][:1]
+
+    def _earlier(self, pronoun: "Token") -> list[Mention]:
+        """A subject of the same sentence before the pronoun, where it is an owner: "Ada sold her boat"."""
+        if pronoun.tag_ != "PRP$":
+            return []
+        for token in pronoun.sent:
+            if token.i >= pronoun.i:
+                break
+            if token.dep_ in ("nsubj", "nsubjpass") and token.pos_ == "PROPN":
+                name = " ".join(t.text for t in token.subtree if t.dep_ in ("compound", "flat") or t.i == token.i)
+                return [Mention(self.full(token, name), *_gender(token, name), True)]
+        return []
+
+
+def _proper(token: "Token") -> bool:
+    """Whether a noun is a name; one in capitals without an article counts, as parsers miss rare names."""
+    bare = not any(child.dep_ in ("det", "poss", "amod", "nummod") for child in token.children)
+    return token.pos_ == "PROPN" or (token.tag_ == "NN" and bare and token.text[:1].isupper())
+
+
+def _gender(token: "Token", name: str) -> tuple[bool, bool | None]:
+    """Whether a noun is a person, and a woman if that can be told."""
+    first = name.lower().split()[0].strip(".")
+    last = name.lower().split()[-1]
+    for word in (first, last):
+        if word in _WOMEN:
+            return True, True
+        if word in _MEN:
+            return True, False
+    if not _proper(token):
+        return last.endswith(("er", "or", "ist", "ian", "ant")) and token.ent_type_ == "", None
+    if token.ent_type_ in ("GPE", "LOC", "FAC", "WORK_OF_ART", "PRODUCT", "EVENT", "LANGUAGE", "LAW"):
+        return first.endswith(("a", "o")) and token.dep_ == "nsubj", True if first.endswith("a") else None
+    if token.ent_type_ in ("PERSON", "", "ORG", "NORP"):
+        return True, True if first.endswith(("a", "ie", "ine", "elle")) else (False if first.endswith("o") else None)
+    return False, None

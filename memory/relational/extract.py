@@ -1,0 +1,120 @@
+"""Text to tuples: the interface that every engine has, and templates for sentences of a known form."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from memory.errors import InvalidItemError
+from memory.provenance import Provenance, origin_of
+from memory.relational.names import normalise
+from memory.relational.tuples import Tuple
+
+MAX_TEXT = 2_000_000
+"""Characters of one text; a longer one is refused."""
+
+
+class TupleExtractor(Protocol):
+    """Finds the facts that a text states."""
+
+    name: str
+
+    def extract(self, text: str, origin: Provenance | str | None = None) -> list[Tuple]:
+        """Tuples in the order of the text, each with the sentence that it comes from as its span.
+
+        Args:
+            text: English, of at most 2,000,000 characters; what can't be read as a statement is passed over.
+            origin: Where the text came from; its time, document and trust go into every tuple.
+
+        Raises:
+            InvalidItemError: The text is too long.
+        """
+        ...
+
+    def extract_many(
+        self, texts: Sequence[str], origins: Sequence[Provenance | str | None] | None = None
+    ) -> list[list[Tuple]]:
+        """The tuples of each text; faster than one by one where the engine works in batches."""
+        ...
+
+
+def checked(text: str) -> str:
+    """The text, if an extractor may have it.
+
+    Raises:
+        InvalidItemError: It is too long, or no text.
+    """
+    if not isinstance(text, str):
+        raise InvalidItemError(f"a text to extract from must be a string, got {type(text).__name__}")
+    if len(text) > MAX_TEXT:
+        raise InvalidItemError(
+            f"a text to extract from has at most {MAX_TEXT:,} characters, got {len(text):,}: split it"
+        )
+    return text.replace("\0", " ")
+
+
+def spanned(origin: Provenance | str | None, span: str, conf: float) -> Provenance:
+    """The origin of a tuple: that of its text, with the sentence as its span."""
+    whole = origin_of(origin)
+    return replace(whole, text_span=span, conf=min(conf, whole.conf))
+
+
+_SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?](?=\S)[^.!?\n]*)*[.!?]*")
+
+TEMPLATES: tuple[tuple[str, tuple[str, str, str]], ...] = (
+    ("{a} moved to {b}", ("{a}", "lives_in", "{b}")),
+    ("{a} lives in {b}", ("{a}", "lives_in", "{b}")),
+    ("{a} is in {b}", ("{a}", "located_in", "{b}")),
+    ("{a} was put in {b}", ("{a}", "located_in", "{b}")),
+    ("{a} is at {b}", ("{a}", "is_at", "{b}")),
+    ("{a} opens {b}", ("{a}", "opens", "{b}")),
+    ("{a} belongs to {b}", ("{a}", "owned_by", "{b}")),
+    ("{a} owns {b}", ("{b}", "owned_by", "{a}")),
+    ("{a} lent {b} to {c}", ("{b}", "lent_to", "{c}")),
+    ("{a} gave {b} to {c}", ("{b}", "owned_by", "{c}")),
+    ("{a} likes {b}", ("{a}", "likes", "{b}")),
+    ("{a} works at {b}", ("{a}", "works_at", "{b}")),
+)
+"""Sentences of the environments, and the tuple that each states. An article before a name is dropped."""
+
+
+class TemplateExtractor:
+    """Tuples from sentences of a known form; anything else says nothing to it.
+
+    Args:
+        templates: Pairs of a sentence with ``{names}`` and the head, relation and tail that it states.
+    """
+
+    name = "templates"
+
+    def __init__(self, templates: Iterable[tuple[str, tuple[str, str, str]]] = TEMPLATES) -> None:
+        self._templates = []
+        for sentence, statement in templates:
+            parts = re.split(r"\{(\w+)\}", sentence.rstrip("."))
+            pattern = "".join(
+                rf"(?P<{part}>[\w'’,-]+(?: [\w'’,-]+){{0,7}}?)" if i % 2 else re.escape(part)
+                for i, part in enumerate(parts)
+            )
+            self._templates.append((re.compile(pattern, re.IGNORECASE), statement))
+
+    def extract(self, text: str, origin: Provenance | str | None = None) -> list[Tuple]:
+        """Tuples of the sentences that match a template, in order."""
+        found = []
+        for match in _SENTENCE.finditer(checked(text)):
+            sentence = match.group().strip()
+            if sentence.endswith("?"):
+                continue
+            bare = sentence.rstrip(".!")
+            for pattern, statement in self._templates:
+                if slots := pattern.fullmatch(bare):
+                    names = {name: normalise(value) for name, value in slots.groupdict().items()}
+                    head, relation, tail = (part.format(**names) for part in statement)
+                    found.append(Tuple(head, relation, tail, spanned(origin, sentence, 1.0)))
+                    break
+        return found
+
+    def extract_many(
+        self, texts: Sequence[str], origins: Sequence[Provenance | str | None] | None = None
+    ) -> list[list[Tuple]]:
+        """The tuples of each text."""
+        return [self.extract(text, origin) for text, origin in zip(texts, origins or [None] * len(texts), strict=True)]

@@ -1,0 +1,64 @@
+"""Names as they are compared, and relations as they are written."""
+
+import re
+import unicodedata
+
+_ARTICLE = re.compile(r"^(the|a|an) (?=\S)")
+_QUALIFIER = re.compile(r"\s*\([^()]*\)$")
+MAX_NAME_WORDS = 8
+
+
+def normalise(name: str) -> str:
+    """Entity and relation names as they are stored: lower case, single spaces, no article."""
+    return _ARTICLE.sub("", " ".join(name.lower().split()))
+
+
+def fold(name: str) -> str:
+    """What two spellings of one name have in common: no case, accents, punctuation, article or possessive.
+
+    ``"The Müller's House (Bonn)"`` and ``"muller house"`` fold to the same.
+    """
+    plain = unicodedata.normalize("NFKD", _QUALIFIER.sub("", name).lower())
+    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    plain = re.sub(r"['’]s\b", "", plain)
+    return _ARTICLE.sub("", " ".join(re.findall(r"\w+", plain)))
+
+
+def relation_name(relation: str) -> str:
+    """A relation as it is stored: ``"lives in"`` becomes ``"lives_in"``."""
+    return normalise(relation).replace(" ", "_")
+
+
+def third_person(lemma: str) -> str:
+    """An English verb in the third person singular: ``carry`` becomes ``carries``."""
+    irregular = {"be": "is", "have": "has", "do": "does", "go": "goes"}
+    if lemma in irregular:
+        return irregular[lemma]
+    if re.search(r"(s|x|z|ch|sh)$", lemma):
+        return f"{lemma}es"
+    if re.search(r"[^aeiou]y$", lemma):
+        return f"{lemma[:-1]}ies"
+    return f"{lemma}s"
+
+
+SAME_AS = {
+    "resides_in": "lives_in", "dwells_in": "lives_in", "moves_to": "lives_in", "settles_in": "lives_in",
+    "relocates_to": "lives_in", "lives_at": "lives_in",
+    "situated_in": "located_in", "located_at": "located_in", "stored_in": "located_in", "kept_in": "located_in",
+    "lies_in": "located_in", "works_for": "works_at", "employed_by": "works_at", "employed_at": "works_at",
+    "belongs_to": "owned_by",
+}  # fmt: skip
+"""Relations that mean what another says."""
+
+INVERSE_OF = {"owns": "owned_by", "possesses": "owned_by"}
+"""Relations that say what another says the other way round."""
+
+FUNCTIONAL = frozenset({"lives_in", "located_in", "is_at", "owned_by", "works_at"})
+"""Relations with one current tail per head, unless a graph is made with others."""
+
+
+def canonical(head: str, relation: str, tail: str) -> tuple[str, str, str]:
+    """A statement in the words that the graph uses for it."""
+    if relation in INVERSE_OF:
+        return tail, INVERSE_OF[relation], head
+    return head, SAME_AS.get(relation, relation), tail

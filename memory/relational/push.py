@@ -1,0 +1,82 @@
+"""Personalized PageRank by local pushes: its cost depends on what is near the seeds, not on the graph's size.
+
+Andersen, Chung and Lang 2006, "Local Graph Partitioning using PageRank Vectors".
+"""
+
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+Node = TypeVar("Node", bound=Hashable)
+
+
+@dataclass
+class Reached(Generic[Node]):
+    """What a walk from the seeds comes to.
+
+    Attributes:
+        score: Share of the walk's time at each node, at most 1 in all.
+        parent: The node through which most of a node's score first came; none for seeds.
+    """
+
+    score: dict[Node, float] = field(default_factory=dict)
+    parent: dict[Node, Node] = field(default_factory=dict)
+
+    def path(self, node: Node) -> list[Node]:
+        """From a seed to ``node``, both included."""
+        path = [node]
+        while path[-1] in self.parent and self.parent[path[-1]] not in path:
+            path.append(self.parent[path[-1]])
+        return path[::-1]
+
+
+def push(
+    seeds: Mapping[Node, float],
+    neighbours: Callable[[Node], Iterable[tuple[Node, float]]],
+    restart: float = 0.5,
+    least: float = 1e-4,
+    most: int = 2000,
+) -> Reached[Node]:
+    """Walk from the seeds, going back to them with probability ``restart`` at each step.
+
+    Args:
+        seeds: Where to start, by weight.
+        neighbours: A node's neighbours with positive weights.
+        restart: In (0, 1).
+        least: Residual mass below which a node isn't followed further.
+        most: Nodes followed at most, so that time is bounded.
+    """
+    reached: Reached[Node] = Reached()
+    total = sum(seeds.values())
+    if total <= 0:
+        return reached
+    residual = {node: weight / total for node, weight in seeds.items() if weight > 0}
+    brought: dict[Node, float] = dict.fromkeys(residual, 1.0)
+    queue = deque(sorted(residual, key=lambda node: -residual[node]))
+    waiting = set(queue)
+    while queue and most > 0:
+        node = queue.popleft()
+        waiting.discard(node)
+        mass = residual.pop(node, 0.0)
+        if mass < least:
+            residual[node] = mass
+            continue
+        most -= 1
+        reached.score[node] = reached.score.get(node, 0.0) + restart * mass
+        edges = list(neighbours(node))
+        weight = sum(w for _, w in edges)
+        if not weight:
+            continue
+        for other, w in edges:
+            part = (1 - restart) * mass * w / weight
+            residual[other] = residual.get(other, 0.0) + part
+            if other not in seeds and part > brought.get(other, 0.0) and other not in reached.score:
+                brought[other] = part
+                reached.parent[other] = node
+            if residual[other] >= least and other not in waiting:
+                waiting.add(other)
+                queue.append(other)
+    for node, mass in residual.items():
+        reached.score[node] = reached.score.get(node, 0.0) + restart * mass
+    return reached

@@ -1,0 +1,160 @@
+"""Frames: what is usual to say of what, learnt from the facts or declared, and how well a new statement fits."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from memory import provenance
+from memory.embedding import Embedder
+from memory.errors import InvalidItemError
+from memory.provenance import Provenance
+from memory.relational.names import normalise, relation_name
+from memory.store import Store
+
+Vectors = NDArray[np.float32]
+
+_SAMPLE = 256
+_TRUSTED_FROM = 3
+
+
+class Routing(BaseModel):
+    """What is believed at once, and what must be told or replayed again first."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    on: bool = Field(False, description="Score new statements by the schemas; else all are believed at once.")
+    fit_min: float = Field(0.6, ge=0, le=1, description="Statements that fit this well take the fast track.")
+    exposures: int = Field(3, ge=1, description="How often any other must be told or replayed before it is settled.")
+
+    def settled(self, fit: float, strength: int) -> bool:
+        """Whether a fact counts in full."""
+        return not self.on or fit >= self.fit_min or strength >= self.exposures
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A kind of entity and what is usual to say of it.
+
+    Attributes:
+        name: The kind, as in ``X is_a NAME``.
+        slots: Relation to the kind of its tail; empty where anything goes.
+    """
+
+    name: str
+    slots: Mapping[str, str]
+
+
+class SchemaIndex:
+    """Scores how well statements fit what is known of their relation.
+
+    Declared frames count where the head's kind is told (``is_a``). Beside them each relation has learnt
+    prototypes: the mean embeddings of the heads and tails of its facts that hold. They are computed from
+    the facts, never stored, so that what is forgotten leaves no trace in them.
+
+    Args:
+        store: The database.
+        embedder: Turns names into vectors.
+    """
+
+    def __init__(self, store: Store, embedder: Embedder) -> None:
+        self.store = store
+        self.embedder = embedder
+        self._stamp: object = None
+        self._prototypes: dict[str, tuple[int, Vectors, Vectors] | None] = {}
+
+    def declare(self, name: str, slots: Mapping[str, str], origin: Provenance | str | None = None) -> int:
+        """Add or replace a frame; returns its row.
+
+        Args:
+            name: The kind, as ``"person"``.
+            slots: Relation to the kind of its tail, as ``{"lives_in": "place"}``; ``""`` for any.
+            origin: Who says so.
+
+        Raises:
+            InvalidItemError: An empty name or no slots.
+        """
+        kind = normalise(name)
+        typed = {relation_name(relation): normalise(of) for relation, of in slots.items()}
+        if not kind or not typed or not all(typed):
+            raise InvalidItemError(f"a frame needs a name and slots of relations, got {name!r} and {dict(slots)}")
+        with self.store.write() as db:
+            row, strength = db.execute(
+                "INSERT INTO frames(name, slots) VALUES (?, ?) ON CONFLICT(name)"
+                " DO UPDATE SET slots = excluded.slots, strength = strength + 1 RETURNING id, strength",
+                (kind, json.dumps(typed)),
+            ).fetchone()
+            provenance.add(db, ("frames", row), provenance.origin_of(origin), fresh=strength == 1)
+        return int(row)
+
+    def frames(self) -> list[Frame]:
+        """Declared frames, oldest first."""
+        rows = self.store.db.execute("SELECT name, slots FROM frames ORDER BY id").fetchall()
+        return [Frame(name, json.loads(slots)) for name, slots in rows]
+
+    def fits(self, statements: Sequence[tuple[str, str, str]]) -> list[float]:
+        """How well each ``(head, relation, tail)`` fits, in [0, 1]; 0 for a relation that nothing is known of."""
+        if not statements:
+            return []
+        self._sync()
+        frames = {frame.name: frame.slots for frame in self.frames()}
+        names = list(dict.fromkeys(name for head, _, tail in statements for name in (head, tail)))
+        vectors = dict(zip(names, self.embedder.embed(names), strict=True))
+        return [
+            max(
+                self._declared(statement, frames), self._learnt(statement, vectors[statement[0]], vectors[statement[2]])
+            )
+            for statement in statements
+        ]
+
+    def _declared(self, statement: tuple[str, str, str], frames: Mapping[str, Mapping[str, str]]) -> float:
+        head, relation, tail = statement
+        if not frames:
+            return 0.0
+        best = 0.0
+        for kind in self._kinds(head):
+            slots = frames.get(kind, {})
+            if relation in slots:
+                wanted, kinds = slots[relation], self._kinds(tail)
+                best = max(best, 1.0 if not wanted or wanted in kinds else (0.5 if not kinds else 0.0))
+        return best
+
+    def _kinds(self, name: str) -> list[str]:
+        rows = self.store.db.execute(
+            "SELECT tail FROM facts WHERE head = ? AND relation = 'is_a' AND valid_to IS NULL", (name,)
+        )
+        return [kind for row in rows.fetchall() for kind in {row[0], row[0].rpartition(" ")[2]}]
+
+    def _learnt(self, statement: tuple[str, str, str], head: Vectors, tail: Vectors) -> float:
+        """Likeness to the relation's prototypes, held back while few facts made them."""
+        known = self._prototype(statement[1])
+        if known is None:
+            return 0.0
+        count, heads, tails = known
+        near = min(float((heads @ head).max()), float((tails @ tail).max()))
+        far = min(float(heads.mean(0) @ head), float(tails.mean(0) @ tail))
+        likeness = 0.5 * (near + far) / 0.5
+        return float(np.clip(likeness, 0.0, 1.0)) * min(1.0, count / _TRUSTED_FROM)
+
+    def _prototype(self, relation: str) -> tuple[int, Vectors, Vectors] | None:
+        if relation not in self._prototypes:
+            rows = self.store.db.execute(
+                "SELECT head, tail FROM facts WHERE relation = ? AND valid_to IS NULL AND fit >= 0.6"
+                " ORDER BY id DESC LIMIT ?",
+                (relation, _SAMPLE),
+            ).fetchall()
+            self._prototypes[relation] = (
+                (len(rows), self.embedder.embed([r[0] for r in rows]), self.embedder.embed([r[1] for r in rows]))
+                if rows
+                else None
+            )
+        return self._prototypes[relation]
+
+    def _sync(self) -> None:
+        changes = self.store.db.execute("SELECT max(id), count(*) FROM facts").fetchone()
+        stamp = (self.store.stamp, changes)
+        if stamp != self._stamp:
+            self._prototypes, self._stamp = {}, stamp

@@ -1,0 +1,26 @@
+"""Words reduced to stems (Porter 1980, as SQLite's full-text index does it), without function words."""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+import snowballstemmer
+
+_stemmer = snowballstemmer.stemmer("porter")
+
+_FUNCTION = frozenset(
+    "a about an and are as at be been being by did do does for from had has have he her hers him his how i in into is"
+    " it its me my of on or our she so than that the their them then there these they this those to was we were what"
+    " when where which who whom whose why will with would you your".split()
+)
+
+
+@lru_cache(maxsize=100_000)
+def _stem(word: str) -> str:
+    return str(_stemmer.stemWord(word))
+
+
+def stems(text: str) -> list[str]:
+    """Stems of the content words of a text, in order, with repeats."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
+    return [_stem(word) for word in re.findall(r"[^\W_]+", plain) if word not in _FUNCTION]

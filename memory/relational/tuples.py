@@ -1,0 +1,68 @@
+"""What is told to the graph, and what it holds."""
+
+from dataclasses import dataclass
+
+from memory.errors import InvalidItemError
+from memory.provenance import Provenance
+from memory.relational.names import normalise, relation_name
+
+MAX_NAME = 500
+"""Characters of a name in the graph."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuple:
+    """One statement to be told to the graph: ``head relation tail``.
+
+    Attributes:
+        head: Name of an entity.
+        relation: Verb or role, as ``lives_in``.
+        tail: Name of another entity, or a value.
+        provenance: Who says so, where and when; its time is when the fact began to hold.
+        context: What else the sentence says of it.
+        conf: Confidence that the words say this, in [0, 1].
+    """
+
+    head: str
+    relation: str
+    tail: str
+    provenance: Provenance
+    context: str = ""
+    conf: float = 1.0
+
+    def names(self) -> tuple[str, str, str]:
+        """Head, relation and tail as they are stored.
+
+        Raises:
+            InvalidItemError: One is empty, too long or no text, or the confidence is outside [0, 1].
+        """
+        parts = (self.head, self.relation, self.tail)
+        if not all(isinstance(part, str) for part in parts):
+            raise InvalidItemError(f"a tuple's head, relation and tail must be texts, got {parts}")
+        head, relation, tail = normalise(self.head), relation_name(self.relation), normalise(self.tail)
+        if not (head and relation and tail):
+            raise InvalidItemError(f"a tuple needs head, relation and tail, got {parts}")
+        if max(map(len, (head, relation, tail))) > MAX_NAME:
+            raise InvalidItemError(f"names have at most {MAX_NAME} characters, got one of {max(map(len, parts))}")
+        if not 0.0 <= self.conf <= 1.0:
+            raise InvalidItemError(f"a tuple's conf must be in [0, 1], got {self.conf}")
+        return head, relation, tail
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One row of ``facts``; ``valid_to`` is ``None`` while it holds (seconds since the epoch)."""
+
+    id: int
+    head: str
+    relation: str
+    tail: str
+    context: str
+    conf: float
+    valid_from: float
+    valid_to: float | None
+    strength: int
+
+    def __str__(self) -> str:
+        """The fact as a short sentence."""
+        return f"{self.head} {self.relation.replace('_', ' ')} {self.tail}"
