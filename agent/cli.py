@@ -1,5 +1,6 @@
 """The command line: ``hippo``."""
 
+from importlib.metadata import entry_points
 from typing import Annotated, Any
 
 import typer
@@ -8,6 +9,7 @@ from rich.table import Table
 
 from agent.console import Json, emit, plain_errors
 from agent.errors import CatalogError
+from agent.kg_cli import app as kg_app
 from agent.memory_cli import app as memory_app
 
 app = typer.Typer(
@@ -19,6 +21,7 @@ app = typer.Typer(
 models_app = typer.Typer(no_args_is_help=True, help="Models: list, fetch, verify.")
 app.add_typer(models_app, name="models")
 app.add_typer(memory_app, name="memory")
+app.add_typer(kg_app, name="kg")
 
 
 @app.command()
@@ -172,6 +175,13 @@ def models_verify(
             print(f"{name}: {catalog.verify(name)} files ok")  # noqa: T201
 
 
+def _plug_in() -> None:
+    """Add the commands of the packages above this one, and of others that name the group ``hippo.commands``."""
+    for entry in entry_points(group="hippo.commands"):
+        app.add_typer(entry.load(), name=entry.name)
+
+
 def main() -> None:
     """Entry point of the console script."""
+    _plug_in()
     app()

@@ -13,7 +13,7 @@ from memory.paths import cache_dir
 
 NEEDED = (
     "torch", "transformers", "peft", "bitsandbytes", "faiss-cpu", "networkx", "pydantic", "jinja2", "gymnasium",
-    "minigrid", "llguidance", "hydra-core", "gguf",
+    "minigrid", "llguidance", "hydra-core", "gguf", "spacy", "matplotlib",
 )  # fmt: skip
 OPTIONAL = {"trl": "training: pip install 'hippo-llm-memory[train]'", "smolagents": "the loop benchmark: [bench]"}
 LEAST_FREE_GB = 2.0
@@ -41,7 +41,7 @@ def checks() -> list[Check]:
             catalog.is_cached(entry.name),
             "fetched" if catalog.is_cached(entry.name) else "not fetched",
             f"run `hippo models fetch {entry.name}`",
-            needed=entry.name in ("smollm2-135m", "minilm"),
+            needed=entry.name in ("smollm2-135m", "minilm", "spacy-en"),
         )
         for entry in catalog.ENTRIES
     ]

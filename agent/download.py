@@ -50,6 +50,7 @@ def unpack(archive: Path, folder: str, names: list[str], target: Path) -> list[P
         with zipfile.ZipFile(archive) as bundle:
             for name in names:
                 path = target / name
+                path.parent.mkdir(parents=True, exist_ok=True)
                 with bundle.open(f"{folder}/{name}") as source, path.open("wb") as sink:
                     while chunk := source.read(1 << 20):
                         sink.write(chunk)

@@ -26,7 +26,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen; 
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[Memory]:
+def opened(folder: Path) -> Iterator[Memory]:
     """Open a memory that is there; errors in one line."""
     with plain_errors():
         if not (folder / "memory.db").is_file():
@@ -35,7 +35,7 @@ def _opened(folder: Path) -> Iterator[Memory]:
             yield memory
 
 
-def _say(result: dict[str, Any], as_json: bool) -> None:
+def say(result: dict[str, Any], as_json: bool) -> None:
     """Print a mapping as lines, or as JSON."""
     if as_json:
         emit(result)
@@ -67,7 +67,7 @@ def _row(text: str) -> Row:
     return table, int(number)
 
 
-def _time(text: str | None) -> float | None:
+def seconds(text: str | None) -> float | None:
     """Seconds since the epoch, or a date and time in ISO 8601 (local without a zone)."""
     if text is None:
         return None
@@ -84,12 +84,12 @@ def _time(text: str | None) -> float | None:
 @app.command()
 def stats(folder: Folder, as_json: Json = False) -> None:
     """Count what is there, where it came from and what it takes on disk."""
-    with _opened(folder) as memory:
+    with opened(folder) as memory:
         db = memory.store.db
         sources = db.execute("SELECT source, count(*) FROM provenance GROUP BY source ORDER BY 2 DESC LIMIT 20")
         trained = db.execute("SELECT trained_on, nprobe FROM coarse").fetchone()
         files = [path for path in folder.rglob("*") if path.is_file()]
-        _say(
+        say(
             {
                 **memory.stats(),
                 "pinned": db.execute("SELECT count(*) FROM traces WHERE pinned").fetchone()[0],
@@ -118,7 +118,7 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Recall traces from words, or from slots."""
-    with _opened(folder) as memory:
+    with opened(folder) as memory:
         slots = {
             name: v for name, v in zip(("who", "what", "where", "when"), (who, what, where, when), strict=True) if v
         }
@@ -143,12 +143,12 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show one row of any store, its origins, what it came from and what came of it."""
-    with _opened(folder) as memory:
+    with opened(folder) as memory:
         table, number = _row(row)
         found = memory.inspect((table, number))
         if found is None:
             raise UnknownItemError(f"no row of {table} has id {number}")
-        _say(found, as_json)
+        say(found, as_json)
 
 
 @app.command()
@@ -163,15 +163,15 @@ def forget(
     as_json: Json = False,
 ) -> None:
     """Remove what came from somewhere and all that was derived from it; `undo` brings it back."""
-    with _opened(folder) as memory:
+    with opened(folder) as memory:
         rows = [_row(text) for text in row or ()]
         done = memory.forget(
-            source=source, doc_id=doc, since=_time(since), until=_time(until), rows=rows, dry_run=dry_run
+            source=source, doc_id=doc, since=seconds(since), until=seconds(until), rows=rows, dry_run=dry_run
         )
         said = asdict(done)
         if dry_run:
             del said["operation"], said["snapshot"]
-        _say({"dry_run": dry_run, **said}, as_json)
+        say({"dry_run": dry_run, **said}, as_json)
 
 
 @app.command()
@@ -182,8 +182,8 @@ def undo(
     as_json: Json = False,
 ) -> None:
     """Bring back what a forgetting took; what was written since stays."""
-    with _opened(folder) as memory:
-        _say({"dry_run": dry_run, **asdict(memory.undo(operation, dry_run=dry_run))}, as_json)
+    with opened(folder) as memory:
+        say({"dry_run": dry_run, **asdict(memory.undo(operation, dry_run=dry_run))}, as_json)
 
 
 @app.command()
@@ -194,9 +194,9 @@ def snapshot(
     as_json: Json = False,
 ) -> None:
     """Copy the whole memory."""
-    with _opened(folder) as memory:
+    with opened(folder) as memory:
         if not show_all:
-            _say(asdict(memory.snapshot(reason)), as_json)
+            say(asdict(memory.snapshot(reason)), as_json)
             return
         found = []
         for name in memory.snapshots.names():
@@ -221,10 +221,10 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """Make everything what it was; a snapshot of the present is taken first."""
-    with _opened(folder) as memory:
+    with opened(folder) as memory:
         chosen = memory.snapshots.check(name)
         before = None if dry_run else memory.restore(name)
-        _say(
+        say(
             {
                 "dry_run": dry_run,
                 "restored": name,
@@ -239,9 +239,9 @@ def restore(
 @app.command()
 def verify(folder: Folder, as_json: Json = False) -> None:
     """Look for anything that is not as it should be; exit code 1 if there is."""
-    with _opened(folder) as memory:
+    with opened(folder) as memory:
         report = memory.verify()
-    _say({"ok": report.ok, "checked": report.checked, "problems": report.problems}, as_json)
+    say({"ok": report.ok, "checked": report.checked, "problems": report.problems}, as_json)
     if not report.ok:
         raise typer.Exit(1)
 
@@ -251,8 +251,8 @@ def export(
     folder: Folder, file: Annotated[Path, typer.Argument(help="JSONL file to write.")], as_json: Json = False
 ) -> None:
     """Write everything to one JSONL file."""
-    with _opened(folder) as memory:
-        _say({"file": str(file), "rows": memory.export(file)}, as_json)
+    with opened(folder) as memory:
+        say({"file": str(file), "rows": memory.export(file)}, as_json)
 
 
 @app.command("import")
@@ -268,8 +268,8 @@ def import_(
         if not any(folder.iterdir()):
             with plain_errors():
                 Memory.open(folder, _embedder_of(file)).close()
-    with _opened(folder) as memory:
-        _say({"dry_run": dry_run, **asdict(memory.import_(file, dry_run=dry_run))}, as_json)
+    with opened(folder) as memory:
+        say({"dry_run": dry_run, **asdict(memory.import_(file, dry_run=dry_run))}, as_json)
 
 
 @app.command("train-completion")
@@ -281,11 +281,11 @@ def train_completion(
     as_json: Json = False,
 ) -> None:
     """Train the network that completes partial cues on this memory's traces."""
-    with _opened(folder) as memory:
+    with opened(folder) as memory:
         from memory.episodic.completion import CompletionConfig, train
 
         card = train(
             memory.store, memory.embedder, CompletionConfig(epochs=epochs, seed=seed),
             lambda line: print(line, file=sys.stderr), dry_run,  # noqa: T201
         )  # fmt: skip
-        _say({"dry_run": dry_run, **card}, as_json)
+        say({"dry_run": dry_run, **card}, as_json)

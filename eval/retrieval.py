@@ -11,7 +11,7 @@ cosine of the memory's embedder; ``graph`` the walk over names and facts alone; 
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,11 @@ class Result:
     ranks: list[list[str]] = field(default_factory=list)
     index_s: float = 0.0
     query_ms: list[float] = field(default_factory=list)
+
+
+def first(corpus: Corpus, limit: int) -> Corpus:
+    """The corpus with its first questions only; with all if the limit is 0."""
+    return replace(corpus, questions=corpus.questions[: limit or None])
 
 
 def evaluate(

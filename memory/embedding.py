@@ -19,6 +19,7 @@ from memory.paths import cache_dir
 Vectors = NDArray[np.float32]
 
 _DEFAULT = "minilm"
+_TOGETHER = 16  # texts in one forward pass
 
 
 class Embedder(Protocol):
@@ -89,17 +90,18 @@ class MiniLMEmbedder:
 
         if self._model is None:
             self._load()
-        batches = []
-        for start in range(0, len(texts), 64):
-            batch = self._tokenizer(
-                texts[start : start + 64], padding=True, truncation=True, max_length=256, return_tensors="pt"
-            )
+        encoded = [self._tokenizer(text, truncation=True, max_length=256)["input_ids"] for text in texts]
+        order = sorted(range(len(texts)), key=lambda i: len(encoded[i]))  # of like length: little padding
+        vectors = np.zeros((len(texts), self.dim), np.float32)
+        for start in range(0, len(texts), _TOGETHER):
+            rows = order[start : start + _TOGETHER]
+            batch = self._tokenizer.pad({"input_ids": [encoded[i] for i in rows]}, return_tensors="pt")
             with torch.inference_mode():
                 hidden = self._model(**batch).last_hidden_state
             mask = batch["attention_mask"].unsqueeze(-1).to(hidden.dtype)
             mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
-            batches.append(torch.nn.functional.normalize(mean, dim=-1).numpy())
-        return np.concatenate(batches).astype(np.float32)
+            vectors[rows] = torch.nn.functional.normalize(mean, dim=-1).numpy()
+        return vectors
 
 
 class HashingEmbedder:

@@ -1,7 +1,30 @@
 """Relational memory (SGC-RSS): what is true."""
 
+from memory.relational.aliases import Alias, Aliases
+from memory.relational.asking import FoundFact, Subgraph
+from memory.relational.extract import TemplateExtractor, TupleExtractor
 from memory.relational.graph import KG
 from memory.relational.names import FUNCTIONAL, normalise
+from memory.relational.rules import RuleExtractor
+from memory.relational.schema import Frame, Routing, SchemaIndex
 from memory.relational.tuples import Fact, Tuple
+from memory.relational.validity import Contradiction
 
-__all__ = ["FUNCTIONAL", "KG", "Fact", "Tuple", "normalise"]
+__all__ = [
+    "FUNCTIONAL",
+    "KG",
+    "Alias",
+    "Aliases",
+    "Contradiction",
+    "Fact",
+    "FoundFact",
+    "Frame",
+    "Routing",
+    "RuleExtractor",
+    "SchemaIndex",
+    "Subgraph",
+    "TemplateExtractor",
+    "Tuple",
+    "TupleExtractor",
+    "normalise",
+]

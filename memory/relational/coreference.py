@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from memory.relational.parse import joined
+
 if TYPE_CHECKING:
     from spacy.tokens import Span, Token
 
@@ -79,7 +81,7 @@ class Discourse:
 
     def close(self, sentence: "Span") -> None:
         """Take in what a sentence spoke of, when it is over."""
-        from memory.relational.rules import _joined, _Sentence
+        from memory.relational.rules import _Sentence
 
         reader = _Sentence(sentence, self)
         last: list[Mention] = []
@@ -91,16 +93,16 @@ class Discourse:
                 continue
             if token.ent_type_ in ("DATE", "TIME", "MONEY", "QUANTITY", "CARDINAL", "ORDINAL"):
                 continue
-            names = [name for name, _ in reader.entities(token, joined=False)]
+            names = [name for name, _ in reader.entities(token, with_joined=False)]
             if not names:
                 continue
             subject = token.dep_ in ("nsubj", "nsubjpass")
             last.append(Mention(names[0], *_gender(token, names[0]), subject))
             if token.pos_ == "PROPN" and " " in names[0] and last[-1].person:
                 self.people.setdefault(names[0])
-            others = _joined(token)
+            others = joined(token)
             if (others or token.tag_ in ("NNS", "NNPS")) and (subject or not group):
-                group = names + [name for other in others for name, _ in reader.entities(other, joined=False)]
+                group = names + [name for other in others for name, _ in reader.entities(other, with_joined=False)]
         if last:
             self._subjects = [m for m in last if m.subject]
             self._last = last

@@ -1,43 +1,25 @@
 """What is true: facts with sources, as a multigraph over SQLite."""
 
-import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import replace
 
 import networkx as nx
 
 from memory import provenance
 from memory.embedding import Embedder, HashingEmbedder
-from memory.errors import InvalidItemError
+from memory.errors import InvalidItemError, UnknownItemError
 from memory.provenance import Provenance
+from memory.relational import asking
 from memory.relational.aliases import Alias, Aliases, candidates
-from memory.relational.names import FUNCTIONAL, MAX_NAME_WORDS, fold, normalise, relation_name
+from memory.relational.asking import Subgraph
+from memory.relational.names import FUNCTIONAL, fold, normalise, relation_name
 from memory.relational.schema import Routing, SchemaIndex
-from memory.relational.tuples import Fact, Tuple
+from memory.relational.tuples import COLUMNS, Fact, Tuple
+from memory.relational.validity import Contradiction, Validity
 from memory.store import Store
-
-_COLUMNS = "id, head, relation, tail, context, conf, valid_from, valid_to, strength"
 
 SUPERSEDE_MIN = 0.5
 """A statement of less confidence ends no other."""
-
-
-@dataclass(frozen=True, slots=True)
-class Contradiction:
-    """Two facts that can't both be so.
-
-    Attributes:
-        entity: Whom they are about.
-        relation: A functional relation.
-        facts: Both, the older first.
-        reason: ``"same time"``: told for the same moment; ``"both hold"``: neither ended the other.
-    """
-
-    entity: str
-    relation: str
-    facts: tuple[Fact, Fact]
-    reason: str
 
 
 class KG:
@@ -71,6 +53,7 @@ class KG:
         self.routing = routing or Routing()
         self.aliases = Aliases(store)
         self.schemas = SchemaIndex(store, self.embedder)
+        self._validity = Validity(store, self.aliases, self.functional)
         self._graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
         self._stamp: tuple[int, int, int] | None = None
         self._spellings: dict[str, str] | None = None
@@ -111,13 +94,14 @@ class KG:
     def _tell(self, item: Tuple, head: str, relation: str, tail: str, fit: float) -> int:
         db = self.store.db
         conf, since = min(item.conf, item.provenance.conf), item.provenance.time
-        fact_id = self._told(head, relation, tail, since)
+        fact_id = self._validity.same(head, relation, tail, since)
         if fact_id is not None:
             holds = db.execute(
-                "UPDATE facts SET strength = strength + 1, conf = max(conf, ?), fit = max(fit, ?) WHERE id = ?"
-                " RETURNING valid_to IS NULL",
-                (conf, fit, fact_id),
+                "UPDATE facts SET strength = strength + 1, conf = max(conf, ?), fit = max(fit, ?),"
+                " valid_from = min(valid_from, ?) WHERE id = ? RETURNING valid_to IS NULL",
+                (conf, fit, since, fact_id),
             ).fetchone()[0]
+            db.execute("UPDATE facts SET valid_to = min(valid_to, ?) WHERE superseded_by = ?", (since, fact_id))
             if holds:
                 edge = self._graph.edges[self.aliases.entity(head), self.aliases.entity(tail), fact_id]
                 edge["strength"] += 1
@@ -126,11 +110,11 @@ class KG:
             older: list[int] = []
             until: tuple[float, int] | None = None
             if relation in self.functional:
-                until = self._next(head, relation, tail, since, conf, item.provenance.trust)
+                until = self._validity.next(head, relation, tail, since, conf * item.provenance.trust)
                 if until is None and conf >= SUPERSEDE_MIN:
                     older = self._end(head, relation, None, since, besides=tail)
                 elif until is not None:
-                    older = self._overtaken(head, relation, tail, since)
+                    older = self._validity.overtaken(head, relation, tail, since)
             cursor = db.execute(
                 "INSERT INTO facts(head, relation, tail, context, conf, valid_from, valid_to, superseded_by, fit)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -145,58 +129,6 @@ class KG:
         said = {"since": since} | ({"context": item.context} if item.context else {})
         provenance.add(db, ("facts", fact_id), replace(item.provenance, conf=conf), said)
         return fact_id
-
-    def _told(self, head: str, relation: str, tail: str, since: float) -> int | None:
-        """The row that says the same of the same time already."""
-        found = self.store.db.execute(
-            "SELECT id FROM facts WHERE head = ? AND relation = ? AND tail = ?"
-            " AND (valid_to IS NULL OR (valid_from <= ? AND ? < valid_to)) ORDER BY valid_to IS NULL DESC LIMIT 1",
-            (head, relation, tail, since, since),
-        ).fetchone()
-        if found is None:
-            return None
-        if relation in self.functional:  # it may have been otherwise in between
-            start, end = self.store.db.execute(
-                "SELECT valid_from, valid_to FROM facts WHERE id = ?", (found[0],)
-            ).fetchone()
-            if end is None and since < start and self._between(head, relation, tail, since, start):
-                return None
-        return int(found[0])
-
-    def _between(self, head: str, relation: str, tail: str, since: float, start: float) -> bool:
-        return any(since <= begun < start and t != tail for _, t, begun, _ in self._versions(head, relation))
-
-    def _versions(self, head: str, relation: str) -> list[tuple[int, str, float, float | None]]:
-        """``id, tail, valid_from, valid_to`` of all that was told of a head under any of its names."""
-        marks = self.aliases.names(head)
-        return self.store.db.execute(
-            f"SELECT id, tail, valid_from, valid_to FROM facts WHERE head IN ({', '.join('?' * len(marks))})"
-            " AND relation = ? ORDER BY valid_from, id",
-            (*marks, relation),
-        ).fetchall()
-
-    def _next(
-        self, head: str, relation: str, tail: str, since: float, conf: float, trust: float
-    ) -> tuple[float, int] | None:
-        """The end of a statement about the past: when the next one began, and its row."""
-        for row, other, begun, _ in self._versions(head, relation):
-            if self.aliases.entity(other) == self.aliases.entity(tail):
-                continue
-            if begun > since:
-                return begun, row
-            if begun == since:  # told of the same moment: the better founded one stays, of equals the later told
-                known = self.store.db.execute("SELECT conf FROM facts WHERE id = ?", (row,)).fetchone()[0]
-                if conf * trust < known * provenance.trust(self.store.db, ("facts", row)):
-                    return begun, row
-        return None
-
-    def _overtaken(self, head: str, relation: str, tail: str, since: float) -> list[int]:
-        """Ended facts that still held when one about the past began."""
-        return [
-            row
-            for row, other, begun, end in self._versions(head, relation)
-            if other != tail and begun <= since and end is not None and end > since
-        ]
 
     def retire(self, head: str, relation: str, tail: str, origin: Provenance) -> bool:
         """End the validity of a fact that was seen not to hold; true when there was one.
@@ -301,8 +233,11 @@ class KG:
         if not key:
             return
         known = self._spelled.setdefault(key, name)
-        if known != name and self.aliases.entity(name) != self.aliases.entity(known):
+        entity = self.aliases.entity(known)
+        if known != name and self.aliases.entity(name) != entity:
             self.aliases.add(name, known, origin, "spelling")
+            if self.aliases.entity(known) != entity:
+                self._refresh()
             self._stamp = self._now()  # the name is in no fact yet: the graph is as it was
 
     def spelled(self, folded: str) -> str | None:
@@ -335,36 +270,35 @@ class KG:
         Raises:
             InvalidItemError: An empty question, or ``k`` below 1.
         """
-        if not question.strip():
-            raise InvalidItemError("ask needs an entity or a question, got an empty text")
-        if k < 1:
-            raise InvalidItemError(f"k must be at least 1, got {k}")
+        asking.check(question, k)
         with self.store.read():
-            if at is not None:
-                return self._ask_past(question, k, at)
-            graph = self.graph
-            seeds = self.seeds(question)
-            ranked: dict[int, tuple[int, bool, int, int]] = {}
-            for hop, nodes in enumerate((seeds, {n for s in seeds for n in nx.all_neighbors(graph, s)})):
-                for node in nodes:
-                    for _, _, fact_id, data in [
-                        *graph.out_edges(node, keys=True, data=True),
-                        *graph.in_edges(node, keys=True, data=True),
-                    ]:
-                        open_ = not self.routing.settled(data["fit"], data["strength"])
-                        ranked.setdefault(fact_id, (hop, open_, -data["strength"], -fact_id))
-            best = sorted(ranked, key=lambda fact_id: ranked[fact_id])[:k]
-            return self.get_many(best)
+            return asking.ask(self, question, k) if at is None else asking.ask_past(self, question, k, at)
 
-    def _ask_past(self, question: str, k: int, at: float) -> list[Fact]:
-        names = [name for seed in self.seeds(question, past=True) for name in self.aliases.names(seed)]
-        marks = ", ".join("?" * len(names))
-        rows = self.store.db.execute(
-            f"SELECT {_COLUMNS} FROM facts WHERE (head IN ({marks}) OR tail IN ({marks}))"
-            " AND valid_from <= ? AND (valid_to IS NULL OR ? < valid_to) ORDER BY strength DESC, id DESC LIMIT ?",
-            (*names, *names, at, at, k),
-        )
-        return [Fact(*row) for row in rows.fetchall()]
+    def retrieve(self, query: str, k: int = 5) -> Subgraph:
+        """The part of the graph that a question is about, each fact with its sources and the way to it.
+
+        Facts are ranked by how near they are to what the question names (personalized PageRank) and how
+        much they are like it (cosine of the embeddings). Its time is bounded, whatever the graph's size.
+
+        Raises:
+            InvalidItemError: An empty question, or ``k`` below 1.
+        """
+        asking.check(query, k)
+        with self.store.lock:
+            return asking.retrieve(self, query, k)
+
+    def path(self, one: str, other: str) -> list[Fact]:
+        """The fewest facts that lead from one entity to another, in turn; none where no way leads there.
+
+        Raises:
+            UnknownItemError: One is in no fact that holds now.
+        """
+        with self.store.lock:
+            ends = [self.aliases.entity(normalise(name)) for name in (one, other)]
+            for end, name in zip(ends, (one, other), strict=True):
+                if end not in self.graph:
+                    raise UnknownItemError(f"nothing is known of {name!r}: it is in no fact that holds now")
+            return asking.path(self, *ends)
 
     def get(self, fact_id: int) -> Fact:
         """One fact, current or ended.
@@ -380,14 +314,14 @@ class KG:
     def get_many(self, fact_ids: Sequence[int]) -> list[Fact]:
         """Several facts in the order of their ids as given; ids without a row are left out."""
         marks = ", ".join("?" * len(fact_ids))
-        rows = self.store.db.execute(f"SELECT {_COLUMNS} FROM facts WHERE id IN ({marks})", tuple(fact_ids))
+        rows = self.store.db.execute(f"SELECT {COLUMNS} FROM facts WHERE id IN ({marks})", tuple(fact_ids))
         found = {row[0]: Fact(*row) for row in rows.fetchall()}
         return [found[fact_id] for fact_id in fact_ids if fact_id in found]
 
     def history(self, head: str, relation: str) -> list[Fact]:
         """All facts ever told of ``head relation``, oldest first, ended ones included."""
-        rows = self._versions(normalise(head), relation_name(relation))
-        return self.get_many([row[0] for row in rows])
+        versions = self._validity.versions(normalise(head), relation_name(relation))
+        return self.get_many([version.id for version in versions])
 
     def at(self, time: float, head: str, relation: str) -> list[Fact]:
         """The facts of ``head relation`` that held at ``time`` (seconds since the epoch)."""
@@ -399,28 +333,8 @@ class KG:
 
     def contradictions(self) -> list[Contradiction]:
         """Pairs of facts of functional relations that can't both be so."""
-        with self.store.read() as db:
-            found = []
-            for relation in sorted(self.functional):
-                groups: dict[str, list[Fact]] = {}
-                for row in db.execute(
-                    f"SELECT {_COLUMNS} FROM facts WHERE relation = ? ORDER BY valid_from, id", (relation,)
-                ):
-                    groups.setdefault(self.aliases.entity(row[1]), []).append(Fact(*row))
-                for entity, facts in groups.items():
-                    found += self._conflicts(entity, relation, facts)
-        return found
-
-    def _conflicts(self, entity: str, relation: str, facts: list[Fact]) -> list[Contradiction]:
-        found = []
-        for one, other in pairwise(facts):
-            if self.aliases.entity(one.tail) == self.aliases.entity(other.tail):
-                continue
-            if one.valid_from == other.valid_from:
-                found.append(Contradiction(entity, relation, (one, other), "same time"))
-            elif one.valid_to is None or one.valid_to > other.valid_from:
-                found.append(Contradiction(entity, relation, (one, other), "both hold"))
-        return found
+        with self.store.read():
+            return self._validity.contradictions()
 
     def pending(self) -> list[Fact]:
         """Facts that hold but were not settled yet: they fit no schema and were told too seldom."""
@@ -444,35 +358,8 @@ class KG:
             question: Any text.
             past: Names in ended facts count too.
         """
-        text = normalise(question)
-
-        def known(name: str) -> str | None:
-            entity = self.aliases.entity(name)
-            if entity in self._graph:
-                return entity
-            if past and name:
-                row = self.store.db.execute(
-                    "SELECT 1 WHERE EXISTS (SELECT 1 FROM facts WHERE head = ?) OR EXISTS"
-                    " (SELECT 1 FROM facts WHERE tail = ?)",
-                    (name, name),
-                ).fetchone()
-                return entity if row else None
-            return None
-
         self._sync()
-        if (whole := known(text)) is not None:
-            return {whole}
-        found = set()
-        words = re.findall(r"[\w,.'’-]+", text)
-        for size in range(min(len(words), MAX_NAME_WORDS), 0, -1):
-            for start in range(len(words) - size + 1):
-                phrase = " ".join(words[start : start + size])
-                spellings = (phrase, phrase.strip(",."), re.sub(r"['’]s$", "", phrase))
-                name = next((e for e in map(known, spellings) if e is not None), None)
-                if name is not None:
-                    found.add(name)
-                    words[start : start + size] = ["\0"] * size
-        return found
+        return asking.seeds(self, question, past)
 
     # the graph in main memory
 

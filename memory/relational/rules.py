@@ -11,6 +11,18 @@ from memory.provenance import Provenance
 from memory.relational.coreference import Discourse
 from memory.relational.extract import checked, spanned
 from memory.relational.names import canonical, normalise, third_person
+from memory.relational.parse import (
+    NOBODY,
+    SKIPPED_PREPOSITIONS,
+    first,
+    joined,
+    modal,
+    negated,
+    own_subject,
+    phrase,
+    prepositions,
+    relative_of,
+)
 from memory.relational.tuples import MAX_NAME, Tuple
 
 if TYPE_CHECKING:
@@ -19,13 +31,8 @@ if TYPE_CHECKING:
 _SURE, _OBLIQUE, _REFERRED = 0.95, 0.9, 0.85
 """Confidence in a tuple: from subject and object; through a preposition; through a pronoun or a short name."""
 
-_MODALS = {"may", "might", "could", "would", "should", "can", "will", "must", "shall", "'d", "'ll", "wo", "ca"}
 _DOUBT = {"perhaps", "maybe", "possibly", "probably", "allegedly", "supposedly", "hardly", "barely", "almost", "nearly"}
-_NOBODY = {"nobody", "none", "nothing", "neither", "no"}
 _PLACE = {"in", "at", "on", "inside", "within"}
-_BARE = {"a", "an", "the", "this", "that", "these", "those"}
-_INNER = {"compound", "amod", "nummod", "poss", "case", "nmod", "quantmod", "npadvmod", "advmod", "flat", "predet"}
-_SKIPPED_PREPOSITIONS = {"without", "like", "as", "than", "instead", "despite", "except", "unlike", "per"}
 _LINKS = {"be", "become", "remain"}
 
 
@@ -124,7 +131,7 @@ class _Sentence:
         for token in self.sentence:
             if token.pos_ in ("VERB", "AUX") and self._states(token):
                 yield from self._clause(token)
-            elif token.dep_ == "appos" and not _negated(token):
+            elif token.dep_ == "appos" and not negated(token):
                 yield from self._apposition(token)
 
     # what is stated at all
@@ -154,7 +161,7 @@ class _Sentence:
 
     def _head_stated(self, noun: "Token") -> bool:
         """A relative clause tells of something that is: not of "no man who ..."."""
-        return not _negated(noun)
+        return not negated(noun)
 
     def _states_or_denies(self, verb: "Token") -> bool:
         """Whether the clause that a verb is joined to is a statement, affirmed or not."""
@@ -164,10 +171,10 @@ class _Sentence:
         if first.dep_ in ("xcomp", "ccomp", "advcl", "pcomp", "csubj"):
             return False
         own = any(child.dep_ in ("nsubj", "nsubjpass") for child in verb.children)
-        return own or verb.tag_ != "VB" or not _modal(first)
+        return own or verb.tag_ != "VB" or not modal(first)
 
     def _asserted(self, verb: "Token") -> bool:
-        if _negated(verb) or _modal(verb):
+        if negated(verb) or modal(verb):
             return False
         for child in verb.children:
             if child.dep_ == "advcl" and any(mark.lower_ in ("if", "unless", "whether") for mark in child.children):
@@ -178,15 +185,15 @@ class _Sentence:
                 return False
             if child.dep_ == "mark" and child.lower_ in ("if", "unless", "whether"):
                 return False
-        ordered = verb.tag_ == "VB" and verb.dep_ == "ROOT" and not _modal(verb)
+        ordered = verb.tag_ == "VB" and verb.dep_ == "ROOT" and not modal(verb)
         return not ordered or any(child.dep_ in ("nsubj", "nsubjpass") for child in verb.children)
 
     # clauses
 
     def _clause(self, verb: "Token") -> Iterator[Statement]:
         passive = any(child.dep_ in ("auxpass", "nsubjpass", "agent") for child in verb.children) or verb.dep_ == "acl"
-        if not passive and verb.dep_ == "conj" and verb.tag_ == "VBN" and not _own_subject(verb):
-            passive = any(child.dep_ in ("auxpass", "nsubjpass") for child in _first(verb).children)
+        if not passive and verb.dep_ == "conj" and verb.tag_ == "VBN" and not own_subject(verb):
+            passive = any(child.dep_ in ("auxpass", "nsubjpass") for child in first(verb).children)
         subjects = self._subjects(verb)
         objects = self._objects(verb)
         if verb.lemma_ in _LINKS and not passive:
@@ -202,29 +209,29 @@ class _Sentence:
         for dative in (c for c in verb.children if c.dep_ == "dative"):
             given = self._objects_of(dative) if dative.pos_ == "ADP" else self.entities(dative)
             yield from _all(subjects, f"{relation}_to", given, _OBLIQUE)
-        for preposition in _prepositions(verb):
+        for preposition in prepositions(verb):
             yield from _all(subjects, f"{relation}_{preposition.lower_}", self._objects_of(preposition), _OBLIQUE)
 
     def _copula(self, verb: "Token", subjects: list[Named]) -> Iterator[Statement]:
         for child in verb.children:
             article = any(inner.dep_ == "det" for inner in child.children)
             if child.dep_ in ("attr", "oprd", "dobj", "acomp") and (child.pos_ in ("NOUN", "PROPN", "NUM") or article):
-                for noun in [child, *_joined(child)]:
+                for noun in [child, *joined(child)]:
                     yield from self._kind(verb, subjects, noun)
             elif child.dep_ in ("acomp", "attr", "oprd", "advmod") and child.pos_ == "ADJ":
-                for quality in [child, *_joined(child)]:
+                for quality in [child, *joined(child)]:
                     yield from self._quality(subjects, quality)
-            elif child.dep_ == "prep" and child.lower_ not in _SKIPPED_PREPOSITIONS:
+            elif child.dep_ == "prep" and child.lower_ not in SKIPPED_PREPOSITIONS:
                 where = "located_in" if child.lower_ in _PLACE else f"is_{child.lower_}"
                 yield from _all(subjects, where, self._objects_of(child), _OBLIQUE)
 
     def _kind(self, verb: "Token", subjects: list[Named], noun: "Token") -> Iterator[Statement]:
-        if _negated(noun):
+        if negated(noun):
             return
         owner = next((c for s in verb.children if s.dep_ == "nsubj" for c in s.children if c.dep_ == "poss"), None)
         if owner is not None and noun.pos_ == "PROPN":
             subject = owner.head
-            role = _phrase(subject, without=("poss", "case")).lower().replace(" ", "_")
+            role = phrase(subject, without=("poss", "case")).lower().replace(" ", "_")
             yield from _all(self.entities(noun), f"{role}_of", self.entities(owner), _SURE)
             return
         yield from self._described(subjects, noun)
@@ -234,30 +241,30 @@ class _Sentence:
         of = [c for c in noun.children if c.dep_ == "prep" and c.lower_ == "of"]
         owners = [c for c in noun.children if c.dep_ == "poss"]
         if of or owners:
-            role = _phrase(noun, without=("poss", "case", "prep")).lower().replace(" ", "_")
+            role = phrase(noun, without=("poss", "case", "prep")).lower().replace(" ", "_")
             whose = [name for c in of for name in self._objects_of(c)] + [n for o in owners for n in self.entities(o)]
             yield from _all(subjects, f"{role}_of", whose, _SURE)
-        elif noun.pos_ != "NUM" and noun.lower_ not in _NOBODY:
-            yield from _all(subjects, "is_a", [(_phrase(noun), 1.0)], _SURE)
+        elif noun.pos_ != "NUM" and noun.lower_ not in NOBODY:
+            yield from _all(subjects, "is_a", [(phrase(noun), 1.0)], _SURE)
 
     def _quality(self, subjects: list[Named], quality: "Token") -> Iterator[Statement]:
-        if _negated(quality):
+        if negated(quality):
             return
-        prepositions = [c for c in quality.children if c.dep_ == "prep" and c.lower_ not in _SKIPPED_PREPOSITIONS]
+        prepositions = [c for c in quality.children if c.dep_ == "prep" and c.lower_ not in SKIPPED_PREPOSITIONS]
         for preposition in prepositions:
             relation = f"{quality.lower_}_{preposition.lower_}"
             yield from _all(subjects, relation, self._objects_of(preposition), _OBLIQUE)
         if not prepositions:
-            yield from _all(subjects, "is", [(_phrase(quality), 1.0)], _SURE)
+            yield from _all(subjects, "is", [(phrase(quality), 1.0)], _SURE)
 
     def _apposition(self, noun: "Token") -> Iterator[Statement]:
         named = noun.head
         if named.pos_ == "NOUN" and noun.pos_ == "PROPN":
             if any(c.dep_ == "prep" for c in named.children):
                 return
-            yield from _all(self.entities(noun), "is_a", [(_phrase(named), 1.0)], _OBLIQUE)
+            yield from _all(self.entities(noun), "is_a", [(phrase(named), 1.0)], _OBLIQUE)
         elif noun.pos_ == "NOUN" or any(child.dep_ == "det" for child in noun.children):
-            yield from self._described(self.entities(named, joined=False), noun)
+            yield from self._described(self.entities(named, with_joined=False), noun)
 
     # who and what
 
@@ -265,11 +272,11 @@ class _Sentence:
         """Names of what a clause is about; those of its first verb if it has none of its own."""
         for child in verb.children:
             if child.dep_ in ("nsubj", "nsubjpass"):
-                if child.tag_ in ("WP", "WDT") and _relative_of(verb) is not None:
-                    return self.entities(_relative_of(verb), joined=False)
+                if child.tag_ in ("WP", "WDT") and relative_of(verb) is not None:
+                    return self.entities(relative_of(verb), with_joined=False)
                 return self.entities(child)
         if verb.dep_ == "acl":
-            return self.entities(verb.head, joined=False)
+            return self.entities(verb.head, with_joined=False)
         if verb.dep_ == "conj" and verb.head.pos_ in ("VERB", "AUX"):
             return self._subjects(verb.head)
         return []
@@ -281,22 +288,22 @@ class _Sentence:
             named = child.dep_ in ("dobj", "attr", "oprd") and child.tag_ not in ("WP", "WDT")
             if named or (measured and child.pos_ == "NOUN"):
                 found += self.entities(child)
-        if not found and verb.dep_ == "relcl" and _own_subject(verb) and not list(_prepositions(verb)):
+        if not found and verb.dep_ == "relcl" and own_subject(verb) and not list(prepositions(verb)):
             subject = next(c for c in verb.children if c.dep_ in ("nsubj", "nsubjpass"))
             if subject.tag_ not in ("WP", "WDT"):
-                found = self.entities(verb.head, joined=False)
+                found = self.entities(verb.head, with_joined=False)
         return found
 
     def _objects_of(self, preposition: "Token") -> list[Named]:
         return [name for child in preposition.children if child.dep_ == "pobj" for name in self.entities(child)]
 
-    def entities(self, token: "Token | None", joined: bool = True) -> list[Named]:
+    def entities(self, token: "Token | None", with_joined: bool = True) -> list[Named]:
         """Names of a noun and of those joined to it, each with how sure it is that they are meant."""
-        if token is None or _negated(token):
+        if token is None or negated(token):
             return []
         found: list[Named] = []
-        for noun in [token, *(_joined(token) if joined else [])]:
-            if _negated(noun) or noun.lower_ in _NOBODY:
+        for noun in [token, *(joined(token) if with_joined else [])]:
+            if negated(noun) or noun.lower_ in NOBODY:
                 continue
             if noun.pos_ == "PRON":
                 found += [(name, _REFERRED) for name in self.discourse.refer(noun)]
@@ -311,102 +318,12 @@ class _Sentence:
         """The phrase, with whose it is in place of "her" or "his"; empty where nobody knows."""
         owner = next((c for c in noun.children if c.dep_ == "poss" and c.tag_ == "PRP$"), None)
         if owner is None:
-            return _phrase(noun)
+            return phrase(noun)
         owners = self.discourse.refer(owner)
-        return f"{owners[0]}'s {_phrase(noun, without=('poss',))}" if len(owners) == 1 else ""
+        return f"{owners[0]}'s {phrase(noun, without=('poss',))}" if len(owners) == 1 else ""
 
 
 def _all(heads: list[Named], relation: str, tails: list[Named], conf: float) -> Iterator[Statement]:
     for head, sure in heads:
         for tail, known in tails:
             yield head, relation, tail, round(min(conf, sure, known), 3)
-
-
-def _first(verb: "Token") -> "Token":
-    while verb.dep_ == "conj" and verb.head.pos_ in ("VERB", "AUX"):
-        verb = verb.head
-    return verb
-
-
-def _own_subject(verb: "Token") -> bool:
-    return any(child.dep_ in ("nsubj", "nsubjpass") for child in verb.children)
-
-
-def _relative_of(verb: "Token") -> "Token | None":
-    """The noun that a relative clause tells of."""
-    first = _first(verb)
-    return first.head if first.dep_ == "relcl" else None
-
-
-def _modal(verb: "Token") -> bool:
-    return any(child.dep_ == "aux" and child.lower_ in _MODALS for child in verb.children)
-
-
-def _negated(token: "Token") -> bool:
-    for child in token.children:
-        if child.dep_ == "neg" or (
-            child.dep_ in ("det", "preconj", "cc:preconj", "cc") and child.lower_ in ("no", "neither")
-        ):
-            return True
-        if child.lower_ in ("never", "not"):
-            return True
-        if child.lower_ == "longer" and any(inner.lower_ == "no" for inner in child.children):
-            return True
-        subject = child.dep_ in ("nsubj", "nsubjpass") and token.pos_ in ("VERB", "AUX")
-        if subject and (child.lower_ in _NOBODY or _negated(child)):
-            return True
-    before = token.nbor(-1) if token.i > token.sent.start else None
-    return before is not None and before.lower_ in ("not", "neither", "nor")
-
-
-def _joined(token: "Token") -> list["Token"]:
-    """Nouns or qualities joined to one by commas and conjunctions."""
-    if _title(token) is not None:
-        return []
-    found = []
-    for child in token.children:
-        if child.dep_ == "conj":
-            found += [child, *_joined(child)]
-    return found
-
-
-def _prepositions(verb: "Token") -> Iterator["Token"]:
-    for child in verb.children:
-        if child.dep_ == "prep" and child.lower_ not in _SKIPPED_PREPOSITIONS and not _negated(child):
-            yield child
-
-
-def _title(token: "Token") -> "Span | None":
-    """The proper name that a token belongs to, if a conjunction is part of it: "War and Peace"."""
-    for entity in token.sent.ents:
-        if entity.start <= token.i < entity.end and any(t.lower_ in ("and", "or", "&") for t in entity[1:-1]):
-            return entity if entity.label_ not in ("PERSON", "DATE") else None
-    return None
-
-
-def _phrase(token: "Token", without: tuple[str, ...] = ()) -> str:
-    """A noun or quality with what belongs to it: no article, relative clause, apposition or conjunction."""
-    title = _title(token)
-    if title is not None:
-        return str(title.text)
-    kept = {token.i}
-    stack = [token]
-    while stack:
-        for child in stack.pop().children:
-            wanted = child.dep_ in _INNER or (child.dep_ == "det" and child.lower_ not in _BARE)
-            of = child.dep_ == "prep" and child.lower_ == "of" and token.pos_ != "ADJ"
-            inner = child.head.dep_ == "prep" and child.dep_ == "pobj"
-            hyphen = child.dep_ == "punct" and child.text == "-"
-            own_case = child.dep_ == "case" and child.head.i == token.i
-            deeper = child.dep_ == "det" and child.head.i != token.i
-            left_out = own_case or child.dep_ in without or not (wanted or of or inner or hyphen)
-            if left_out and not deeper:
-                continue
-            kept.add(child.i)
-            stack.append(child)
-    if token.ent_type_ in ("DATE", "TIME", "MONEY", "QUANTITY"):
-        entity = next(e for e in token.sent.ents if e.start <= token.i < e.end)
-        kept |= {t.i for t in entity if not (t.i == entity.start and t.lower_ in _BARE)}
-    return "".join(
-        token.doc[i].text_with_ws if i + 1 in kept else token.doc[i].text + " " for i in sorted(kept)
-    ).strip()

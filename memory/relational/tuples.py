@@ -49,6 +49,10 @@ class Tuple:
         return head, relation, tail
 
 
+COLUMNS = "id, head, relation, tail, context, conf, valid_from, valid_to, strength"
+"""Columns of ``facts`` in the order of :class:`Fact`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
     """One row of ``facts``; ``valid_to`` is ``None`` while it holds (seconds since the epoch)."""

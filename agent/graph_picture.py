@@ -1,0 +1,86 @@
+"""A subgraph as a picture: PNG or SVG."""
+
+from pathlib import Path
+
+import networkx as nx
+
+from agent.errors import AgentError
+
+_INK, _SEED, _NODE, _EDGE = "#1f2430", "#f2a65a", "#dfe7ef", "#8a94a6"
+_WRAP = 18
+
+
+class PictureError(AgentError, ValueError):
+    """A picture that can't be drawn."""
+
+
+def draw(graph: "nx.MultiDiGraph[str]", seeds: tuple[str, ...], path: Path, title: str = "") -> None:
+    """Draw entities as boxes and facts as labelled arrows.
+
+    Args:
+        graph: Nodes are names; edges have ``relation``.
+        seeds: Drawn in another colour.
+        path: Ends in ``.png`` or ``.svg``.
+        title: Above the picture.
+
+    Raises:
+        PictureError: Another ending, or nothing to draw.
+    """
+    if path.suffix not in (".png", ".svg"):
+        raise PictureError(f"expected a file that ends in .png or .svg, got {path.name!r}")
+    if not graph.number_of_edges():
+        raise PictureError("there is no fact to draw")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    count = graph.number_of_nodes()
+    figure = Figure(figsize=(6 + 0.35 * count, 4.5 + 0.25 * count), layout="constrained")
+    (FigureCanvasAgg if path.suffix == ".png" else FigureCanvasSVG)(figure)
+    axes = figure.add_subplot()
+    axes.set_axis_off()
+    axes.margins(0.15)
+    axes.set_title(title, color=_INK)
+    simple = nx.Graph(graph.to_undirected())
+    place = nx.kamada_kawai_layout(simple, dist=_distances(simple)) if count > 2 else nx.circular_layout(simple)
+    labels: dict[tuple[str, str], list[str]] = {}
+    for head, tail, data in graph.edges(data=True):
+        labels.setdefault((head, tail), []).append(str(data["relation"]).replace("_", " "))
+    for (head, tail), relations in labels.items():
+        (x0, y0), (x1, y1) = place[head], place[tail]
+        bend = 0.18 if (tail, head) in labels else 0.0
+        axes.annotate(
+            "", (x1, y1), (x0, y0), zorder=1,
+            arrowprops={"arrowstyle": "-|>", "color": _EDGE, "shrinkA": 24, "shrinkB": 26, "lw": 1.4,
+                        "connectionstyle": f"arc3,rad={bend}"},
+        )  # fmt: skip
+        x, y = (x0 + x1) / 2 - bend * (y1 - y0) / 2, (y0 + y1) / 2 + bend * (x1 - x0) / 2
+        axes.text(
+            x, y, "\n".join(sorted(set(relations))), ha="center", va="center", fontsize=8, color=_INK, zorder=2,
+            bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.85},
+        )  # fmt: skip
+    for name, (x, y) in place.items():
+        fill = _SEED if name in seeds else _NODE
+        axes.text(
+            x, y, _wrapped(name), ha="center", va="center", fontsize=9, color=_INK, zorder=3,
+            bbox={"boxstyle": "round,pad=0.45", "fc": fill, "ec": _EDGE},
+        )  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130)
+
+
+def _distances(graph: "nx.Graph[str]") -> dict[str, dict[str, float]]:
+    """Hops between nodes, with parts that hang apart a little further off than any hop."""
+    hops = dict(nx.all_pairs_shortest_path_length(graph))
+    furthest = max(max(row.values()) for row in hops.values()) + 1.0
+    return {one: {other: float(hops[one].get(other, furthest)) for other in graph} for one in graph}
+
+
+def _wrapped(name: str) -> str:
+    lines, line = [], ""
+    for word in name.split():
+        if line and len(line) + len(word) >= _WRAP:
+            lines.append(line)
+            line = ""
+        line = f"{line} {word}".strip()
+    return "\n".join([*lines, line])

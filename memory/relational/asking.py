@@ -1,0 +1,264 @@
+"""Answers from the graph: facts by name, and the part of it that a question is about."""
+
+import heapq
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+from memory import provenance
+from memory.errors import InvalidItemError
+from memory.provenance import Provenance
+from memory.relational.names import MAX_NAME_WORDS, normalise
+from memory.relational.push import Reached, push
+from memory.relational.tuples import COLUMNS, Fact
+
+if TYPE_CHECKING:
+    from memory.relational.graph import KG
+
+Vectors = NDArray[np.float32]
+
+_HUB = 1000
+"""Edges of one node that are looked at: of a node with more, the first ones."""
+
+_LIKENED = 64
+_EMBEDDED_AT_ONCE = 2000
+_UNSETTLED = 0.25
+_LIKE_MIN = 0.35
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFact:
+    """A fact that may answer a question.
+
+    Attributes:
+        fact: The fact.
+        score: What it is ranked by; to be compared within one answer only.
+        path: The facts that lead from what the question names to this one, in turn; empty if it names one end.
+        sources: Who said it, with the words.
+    """
+
+    fact: Fact
+    score: float
+    path: tuple[Fact, ...]
+    sources: tuple[Provenance, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Subgraph:
+    """The part of the graph that a question is about.
+
+    Attributes:
+        seeds: Entities that the question names, or those most like it where it names none.
+        facts: Best first.
+    """
+
+    seeds: tuple[str, ...]
+    facts: tuple[FoundFact, ...]
+
+    @property
+    def graph(self) -> "nx.MultiDiGraph[str]":
+        """The facts and those on the ways to them, as a graph of their own."""
+        graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
+        for found in self.facts:
+            for fact in (*found.path, found.fact):
+                graph.add_edge(fact.head, fact.tail, fact.id, relation=fact.relation, strength=fact.strength)
+        return graph
+
+
+def check(question: str, k: int) -> None:
+    """Refuse what can't be asked.
+
+    Raises:
+        InvalidItemError: An empty question, or ``k`` below 1.
+    """
+    if not question.strip():
+        raise InvalidItemError("ask needs an entity or a question, got an empty text")
+    if k < 1:
+        raise InvalidItemError(f"k must be at least 1, got {k}")
+
+
+def seeds(kg: "KG", question: str, past: bool) -> set[str]:
+    """Entities that a question names: whole words, the longest name where names overlap."""
+
+    def known(name: str) -> str | None:
+        entity = kg.aliases.entity(name)
+        if entity in kg.graph:
+            return entity
+        told = (
+            past
+            and kg.store.db.execute(
+                "SELECT 1 FROM facts WHERE head = ? UNION ALL SELECT 1 FROM facts WHERE tail = ? LIMIT 1",
+                (name, name),
+            ).fetchone()
+        )
+        return entity if told else None
+
+    text = normalise(question)
+    if (whole := known(text)) is not None:
+        return {whole}
+    found = set()
+    words = re.findall(r"[\w,.'’-]+", text)
+    for size in range(min(len(words), MAX_NAME_WORDS), 0, -1):
+        for start in range(len(words) - size + 1):
+            phrase = " ".join(words[start : start + size])
+            spellings = (phrase, phrase.strip(",."), re.sub(r"['’]s$", "", phrase))
+            name = next((entity for entity in map(known, spellings) if entity is not None), None)
+            if name is not None:
+                found.add(name)
+                words[start : start + size] = ["\0"] * size
+    return found
+
+
+def ask(kg: "KG", question: str, k: int) -> list[Fact]:
+    """Facts about the entities that a question names: their own first, then those one hop away."""
+    graph = kg.graph
+    named = kg.seeds(question)
+    ranked: dict[int, tuple[int, bool, int, int]] = {}
+    for hop, nodes in enumerate((named, {n for s in named for n in nx.all_neighbors(graph, s)})):
+        for node in nodes:
+            for _, _, fact_id, data in _edges(graph, node):
+                waits = not kg.routing.settled(data["fit"], data["strength"])
+                ranked.setdefault(fact_id, (hop, waits, -data["strength"], -fact_id))
+        if len(ranked) >= k:
+            break
+    return kg.get_many(heapq.nsmallest(k, ranked, key=lambda fact_id: ranked[fact_id]))
+
+
+def ask_past(kg: "KG", question: str, k: int, at: float) -> list[Fact]:
+    """Facts about the entities that a question names which held at a time."""
+    names = [name for seed in kg.seeds(question, past=True) for name in kg.aliases.names(seed)]
+    marks = ", ".join("?" * len(names))
+    rows = kg.store.db.execute(
+        f"SELECT {COLUMNS} FROM facts WHERE (head IN ({marks}) OR tail IN ({marks}))"
+        " AND valid_from <= ? AND (valid_to IS NULL OR ? < valid_to) ORDER BY strength DESC, id DESC LIMIT ?",
+        (*names, *names, at, at, k),
+    )
+    return [Fact(*row) for row in rows.fetchall()]
+
+
+def retrieve(kg: "KG", question: str, k: int) -> Subgraph:
+    """The ``k`` facts nearest to what a question names and most like what it says."""
+    graph = kg.graph
+    query = kg.embedder.embed([question])[0]
+    named = {entity: 1.0 / float(np.log2(2 + graph.degree(entity))) for entity in kg.seeds(question)}
+    named = named or _alike(kg, query)
+    walk = push(named, lambda node: _neighbours(kg, graph, node))
+    nearest = heapq.nlargest(_LIKENED, _candidates(graph, walk), key=lambda pair: (pair[1], -pair[0]))
+    facts = {fact.id: fact for fact in kg.get_many([fact_id for fact_id, _ in nearest])}
+    likeness = _likeness(kg, list(facts.values()), query)
+    scored = []
+    for fact_id, near in nearest:
+        edge = facts.get(fact_id)
+        if edge is not None:
+            data = graph.edges[kg.aliases.entity(edge.head), kg.aliases.entity(edge.tail), fact_id]
+            weight = 1.0 if kg.routing.settled(data["fit"], data["strength"]) else _UNSETTLED
+            scored.append((near * (0.1 + max(0.0, likeness[fact_id])) * weight, edge))
+    scored.sort(key=lambda pair: (-pair[0], pair[1].id))
+    sources = provenance.of_many(kg.store.db, "facts", [fact.id for _, fact in scored[:k]])
+    found = [
+        FoundFact(fact, float(score), _path(kg, walk, fact), sources.get(fact.id, ())) for score, fact in scored[:k]
+    ]
+    return Subgraph(tuple(sorted(named, key=lambda entity: (-named[entity], entity))), tuple(found))
+
+
+def path(kg: "KG", one: str, other: str) -> list[Fact]:
+    """The fewest facts that lead from one entity to another, in turn; none where no way leads there."""
+    try:
+        nodes = nx.bidirectional_shortest_path(kg.graph.to_undirected(as_view=True), one, other)
+    except nx.NetworkXNoPath:
+        return []
+    return kg.get_many([_joining(kg, *pair) for pair in pairwise(nodes)])
+
+
+def _joining(kg: "KG", one: str, other: str) -> int:
+    """The strongest fact between two neighbours."""
+    edges: list[tuple[Any, Any]] = []
+    for pair in ((one, other), (other, one)):
+        edges += (kg.graph.get_edge_data(*pair) or {}).items()
+    return max(edges, key=lambda edge: (edge[1]["strength"], -edge[0]))[0]  # type: ignore[no-any-return]
+
+
+def _edges(graph: "nx.MultiDiGraph[str]", node: str) -> Iterator[tuple[str, str, int, dict[str, Any]]]:
+    yield from islice(graph.out_edges(node, keys=True, data=True), _HUB)
+    yield from islice(graph.in_edges(node, keys=True, data=True), _HUB)
+
+
+def _neighbours(kg: "KG", graph: "nx.MultiDiGraph[str]", node: str) -> Iterator[tuple[str, float]]:
+    for near in (graph.succ[node], graph.pred[node]):
+        for other, edges in islice(near.items(), _HUB):
+            weight = sum(
+                edge["strength"] ** 0.5 if kg.routing.settled(edge["fit"], edge["strength"]) else _UNSETTLED
+                for edge in edges.values()
+            )
+            yield other, weight / np.log2(2 + len(graph.succ[other]) + len(graph.pred[other]))
+
+
+def _candidates(graph: "nx.MultiDiGraph[str]", walk: Reached[str]) -> Iterator[tuple[int, float]]:
+    """Facts at the nodes that the walk came to, each once, with the walk's score of its ends."""
+    seen: set[int] = set()
+    score = walk.score
+    for node in heapq.nlargest(_LIKENED, score, key=lambda n: (score[n], n)):
+        for head, tail, fact_id, _ in _edges(graph, node):
+            if fact_id not in seen:
+                seen.add(fact_id)
+                yield fact_id, score.get(head, 0.0) + score.get(tail, 0.0)
+
+
+def _path(kg: "KG", walk: Reached[str], fact: Fact) -> tuple[Fact, ...]:
+    ends = {kg.aliases.entity(fact.head), kg.aliases.entity(fact.tail)}
+    nodes = min((walk.path(end) for end in sorted(ends) if end in walk.score), key=len, default=[])
+    steps = [_joining(kg, *pair) for pair in pairwise(nodes)]
+    return tuple(step for step in kg.get_many(steps) if step.id != fact.id)
+
+
+def _likeness(kg: "KG", facts: list[Fact], query: Vectors) -> dict[int, float]:
+    """Cosine of each fact as a sentence with the question; its vector is kept."""
+    rows = kg.store.db.execute(
+        "SELECT fact_id, vector FROM fact_vectors WHERE fact_id IN (SELECT value FROM json_each(?))",
+        (json.dumps([fact.id for fact in facts]),),
+    )
+    known = {row: np.frombuffer(vector, np.float16).astype(np.float32) for row, vector in rows.fetchall()}
+    missing = [fact for fact in facts if fact.id not in known]
+    known |= zip((fact.id for fact in missing), kg.embedder.embed([str(fact) for fact in missing]), strict=True)
+    _keep(kg, "fact_vectors(fact_id, vector)", {fact.id: known[fact.id] for fact in missing})
+    return {row: float(vector @ query) for row, vector in known.items()}
+
+
+def _alike(kg: "KG", query: Vectors) -> dict[str, float]:
+    """Entities whose names are most like a question that names none."""
+    names, vectors = _entity_vectors(kg)
+    if not names:
+        return {}
+    cosines = vectors @ query
+    best = np.argsort(-cosines)[:5]
+    return {names[i]: float(cosines[i]) for i in best if cosines[i] >= _LIKE_MIN}
+
+
+def _entity_vectors(kg: "KG") -> tuple[list[str], Vectors]:
+    """Vectors of the entities' names; of new ones at most 2,000 are embedded a time, the latest first."""
+    rows = kg.store.db.execute("SELECT name, vector FROM entity_vectors").fetchall()
+    known = dict(rows)
+    missing = list(islice((name for name in reversed(list(kg.graph)) if name not in known), _EMBEDDED_AT_ONCE))
+    fresh = dict(zip(missing, kg.embedder.embed(missing), strict=True)) if missing else {}
+    _keep(kg, "entity_vectors(name, vector)", fresh)
+    kept = [name for name in known if name in kg.graph]
+    old = np.frombuffer(b"".join(known[name] for name in kept), np.float16).astype(np.float32)
+    new = np.stack([*fresh.values()]) if fresh else np.zeros((0, kg.embedder.dim), np.float32)
+    return [*kept, *fresh], np.concatenate([old.reshape(len(kept), kg.embedder.dim), new])
+
+
+def _keep(kg: "KG", where: str, vectors: Mapping[int, Vectors] | Mapping[str, Vectors]) -> None:
+    """Write vectors down, as half precision, unless a read of one state is under way."""
+    if vectors and not kg.store.db.in_transaction:
+        with kg.store.write() as db:
+            db.executemany(
+                f"INSERT OR IGNORE INTO {where} VALUES (?, ?)",
+                [(key, vector.astype(np.float16).tobytes()) for key, vector in vectors.items()],
+            )

@@ -1,0 +1,108 @@
+"""Small questions about tokens of a dependency parse."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spacy.tokens import Span, Token
+
+_MODALS = {"may", "might", "could", "would", "should", "can", "will", "must", "shall", "'d", "'ll", "wo", "ca"}
+NOBODY = {"nobody", "none", "nothing", "neither", "no"}
+_BARE = {"a", "an", "the", "this", "that", "these", "those"}
+_INNER = {"compound", "amod", "nummod", "poss", "case", "nmod", "quantmod", "npadvmod", "advmod", "flat", "predet"}
+SKIPPED_PREPOSITIONS = {"without", "like", "as", "than", "instead", "despite", "except", "unlike", "per"}
+
+
+def first(verb: "Token") -> "Token":
+    """The verb that a verb is joined to by conjunctions, itself if to none."""
+    while verb.dep_ == "conj" and verb.head.pos_ in ("VERB", "AUX"):
+        verb = verb.head
+    return verb
+
+
+def own_subject(verb: "Token") -> bool:
+    """Whether a verb has a subject of its own."""
+    return any(child.dep_ in ("nsubj", "nsubjpass") for child in verb.children)
+
+
+def relative_of(verb: "Token") -> "Token | None":
+    """The noun that a relative clause tells of."""
+    clause = first(verb)
+    return clause.head if clause.dep_ == "relcl" else None
+
+
+def modal(verb: "Token") -> bool:
+    """Whether a clause says what may, will or should be."""
+    return any(child.dep_ == "aux" and child.lower_ in _MODALS for child in verb.children)
+
+
+def negated(token: "Token") -> bool:
+    """Whether a clause, noun or quality is denied."""
+    for child in token.children:
+        if child.dep_ == "neg" or (
+            child.dep_ in ("det", "preconj", "cc:preconj", "cc") and child.lower_ in ("no", "neither")
+        ):
+            return True
+        if child.lower_ in ("never", "not"):
+            return True
+        if child.lower_ == "longer" and any(inner.lower_ == "no" for inner in child.children):
+            return True
+        subject = child.dep_ in ("nsubj", "nsubjpass") and token.pos_ in ("VERB", "AUX")
+        if subject and (child.lower_ in NOBODY or negated(child)):
+            return True
+    before = token.nbor(-1) if token.i > token.sent.start else None
+    return before is not None and before.lower_ in ("not", "neither", "nor")
+
+
+def joined(token: "Token") -> list["Token"]:
+    """Nouns or qualities joined to one by commas and conjunctions."""
+    if title(token) is not None:
+        return []
+    found = []
+    for child in token.children:
+        if child.dep_ == "conj":
+            found += [child, *joined(child)]
+    return found
+
+
+def prepositions(verb: "Token") -> Iterator["Token"]:
+    """The prepositions of a verb that lead to something it tells of."""
+    for child in verb.children:
+        if child.dep_ == "prep" and child.lower_ not in SKIPPED_PREPOSITIONS and not negated(child):
+            yield child
+
+
+def title(token: "Token") -> "Span | None":
+    """The proper name that a token belongs to, if a conjunction is part of it: "War and Peace"."""
+    for entity in token.sent.ents:
+        if entity.start <= token.i < entity.end and any(t.lower_ in ("and", "or", "&") for t in entity[1:-1]):
+            return entity if entity.label_ not in ("PERSON", "DATE") else None
+    return None
+
+
+def phrase(token: "Token", without: tuple[str, ...] = ()) -> str:
+    """A noun or quality with what belongs to it: no article, relative clause, apposition or conjunction."""
+    whole = title(token)
+    if whole is not None:
+        return str(whole.text)
+    kept = {token.i}
+    stack = [token]
+    while stack:
+        for child in stack.pop().children:
+            wanted = child.dep_ in _INNER or (child.dep_ == "det" and child.lower_ not in _BARE)
+            of = child.dep_ == "prep" and child.lower_ == "of" and token.pos_ != "ADJ"
+            inner = child.head.dep_ == "prep" and child.dep_ == "pobj"
+            hyphen = child.dep_ == "punct" and child.text == "-"
+            own_case = child.dep_ == "case" and child.head.i == token.i
+            deeper = child.dep_ == "det" and child.head.i != token.i
+            left_out = own_case or child.dep_ in without or not (wanted or of or inner or hyphen)
+            if left_out and not deeper:
+                continue
+            kept.add(child.i)
+            stack.append(child)
+    if token.ent_type_ in ("DATE", "TIME", "MONEY", "QUANTITY"):
+        entity = next(e for e in token.sent.ents if e.start <= token.i < e.end)
+        kept |= {t.i for t in entity if not (t.i == entity.start and t.lower_ in _BARE)}
+    return "".join(
+        token.doc[i].text_with_ws if i + 1 in kept else token.doc[i].text + " " for i in sorted(kept)
+    ).strip()

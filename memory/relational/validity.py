@@ -1,0 +1,133 @@
+"""When facts hold: versions of what was told of one head, told late or twice, and what can't both be so."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from memory import provenance
+from memory.relational.aliases import Aliases
+from memory.relational.tuples import COLUMNS, Fact
+from memory.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Two facts that can't both be so.
+
+    Attributes:
+        entity: Whom they are about.
+        relation: A functional relation.
+        facts: Both, the older first.
+        reason: ``"same time"``: told for the same moment; ``"both hold"``: neither ended the other.
+    """
+
+    entity: str
+    relation: str
+    facts: tuple[Fact, Fact]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One stretch in which a head had a tail; ``end`` is ``None`` while it lasts."""
+
+    id: int
+    tail: str
+    start: float
+    end: float | None
+
+
+class Validity:
+    """Where a statement stands among others of its head and relation.
+
+    Args:
+        store: The database.
+        aliases: Names of one entity count as one.
+        functional: Relations with one tail at a time.
+    """
+
+    def __init__(self, store: Store, aliases: Aliases, functional: Collection[str]) -> None:
+        self.store = store
+        self.aliases = aliases
+        self.functional = functional
+
+    def versions(self, head: str, relation: str) -> list[Version]:
+        """All that was told of a head under any of its names, oldest first."""
+        heads = self.aliases.names(head)
+        rows = self.store.db.execute(
+            f"SELECT id, tail, valid_from, valid_to FROM facts WHERE head IN ({', '.join('?' * len(heads))})"
+            " AND relation = ? ORDER BY valid_from, id",
+            (*heads, relation),
+        )
+        return [Version(*row) for row in rows.fetchall()]
+
+    def same(self, head: str, relation: str, tail: str, since: float) -> int | None:
+        """The row that says the same of the same time already."""
+        rows = self.store.db.execute(
+            "SELECT id, valid_from, valid_to FROM facts WHERE head = ? AND relation = ? AND tail = ?"
+            " AND (valid_to IS NULL OR (valid_from <= ? AND ? < valid_to)) ORDER BY valid_to IS NOT NULL LIMIT 1",
+            (head, relation, tail, since, since),
+        ).fetchall()
+        for row, start, end in rows:
+            late = end is None and since < start and relation in self.functional
+            if not (late and self._otherwise_between(head, relation, tail, since, start)):
+                return int(row)
+        return None
+
+    def _otherwise_between(self, head: str, relation: str, tail: str, since: float, start: float) -> bool:
+        return any(since <= v.start < start and v.tail != tail for v in self.versions(head, relation))
+
+    def next(self, head: str, relation: str, tail: str, since: float, founded: float) -> tuple[float, int] | None:
+        """The end of a statement about the past: when the next version began, and its row.
+
+        Args:
+            head: Of the statement.
+            relation: Of the statement.
+            tail: Of the statement.
+            since: When it began to hold.
+            founded: Its confidence times the trust in who says so. Of two told for the same moment the better
+                founded stays, of equals the later told.
+        """
+        for version in self.versions(head, relation):
+            if self.aliases.entity(version.tail) == self.aliases.entity(tail):
+                continue
+            if version.start > since or (version.start == since and founded < self._founded(version.id)):
+                return version.start, version.id
+        return None
+
+    def _founded(self, fact: int) -> float:
+        conf = self.store.db.execute("SELECT conf FROM facts WHERE id = ?", (fact,)).fetchone()[0]
+        return float(conf) * provenance.trust(self.store.db, ("facts", fact))
+
+    def overtaken(self, head: str, relation: str, tail: str, since: float) -> list[int]:
+        """Ended facts that still held when one about the past began."""
+        return [
+            version.id
+            for version in self.versions(head, relation)
+            if version.tail != tail and version.end is not None and version.start <= since < version.end
+        ]
+
+    def contradictions(self) -> list[Contradiction]:
+        """Pairs of facts of functional relations that can't both be so."""
+        found = []
+        for relation in sorted(self.functional):
+            groups: dict[str, list[Fact]] = {}
+            rows = self.store.db.execute(
+                f"SELECT {COLUMNS} FROM facts WHERE relation = ? ORDER BY valid_from, id", (relation,)
+            )
+            for row in rows.fetchall():
+                groups.setdefault(self.aliases.entity(row[1]), []).append(Fact(*row))
+            for entity, facts in groups.items():
+                found += self._conflicts(entity, relation, facts)
+        return found
+
+    def _conflicts(self, entity: str, relation: str, facts: Sequence[Fact]) -> list[Contradiction]:
+        found = []
+        for one, other in pairwise(facts):
+            if self.aliases.entity(one.tail) == self.aliases.entity(other.tail):
+                continue
+            if one.valid_from == other.valid_from:
+                found.append(Contradiction(entity, relation, (one, other), "same time"))
+            elif one.valid_to is None or one.valid_to > other.valid_from:
+                found.append(Contradiction(entity, relation, (one, other), "both hold"))
+        return found
