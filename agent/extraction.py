@@ -11,7 +11,7 @@ from memory.relational.extract import checked, spanned
 from memory.relational.names import canonical, normalise, relation_name
 from tools import ToolCall, ToolSpec
 
-_MISSION = "State the facts that each sentence says are so, and nothing else. What is denied, asked or only supposed is no fact."
+_MISSION = "State the facts that each sentence says are so, and nothing else: not what is denied, asked or supposed."
 _CONF = 0.6
 _LONGEST = 6
 _MOST = 4

@@ -35,35 +35,39 @@ def draw(graph: "nx.MultiDiGraph[str]", seeds: tuple[str, ...], path: Path, titl
     from matplotlib.figure import Figure
 
     count = graph.number_of_nodes()
-    figure = Figure(figsize=(6 + 0.35 * count, 4.5 + 0.25 * count), layout="constrained")
+    figure = Figure(figsize=(6 + 0.35 * count, 4.5 + 0.25 * count))
     (FigureCanvasAgg if path.suffix == ".png" else FigureCanvasSVG)(figure)
-    axes = figure.add_subplot()
+    axes = figure.add_axes((0.02, 0.02, 0.96, 0.9))
     axes.set_axis_off()
-    axes.margins(0.15)
     axes.set_title(title, color=_INK)
     simple = nx.Graph(graph.to_undirected())
     place = nx.kamada_kawai_layout(simple, dist=_distances(simple)) if count > 2 else nx.circular_layout(simple)
+    reach = [1.25 * max(abs(float(spot[axis])) for spot in place.values()) + 0.05 for axis in (0, 1)]
+    axes.set_xlim(-reach[0], reach[0])
+    axes.set_ylim(-reach[1], reach[1])
     labels: dict[tuple[str, str], list[str]] = {}
     for head, tail, data in graph.edges(data=True):
         labels.setdefault((head, tail), []).append(str(data["relation"]).replace("_", " "))
+    boxes = {}
+    for name, (x, y) in place.items():
+        boxes[name] = axes.text(
+            x, y, _wrapped(name), ha="center", va="center", fontsize=9, color=_INK, zorder=3,
+            bbox={"boxstyle": "round,pad=0.45", "fc": _SEED if name in seeds else _NODE, "ec": _EDGE},
+        )  # fmt: skip
+    figure.canvas.draw()  # boxes have their sizes only now, and arrows end at them
     for (head, tail), relations in labels.items():
         (x0, y0), (x1, y1) = place[head], place[tail]
         bend = 0.18 if (tail, head) in labels else 0.0
-        axes.annotate(
-            "", (x1, y1), (x0, y0), zorder=1,
-            arrowprops={"arrowstyle": "-|>", "color": _EDGE, "shrinkA": 24, "shrinkB": 26, "lw": 1.4,
-                        "connectionstyle": f"arc3,rad={bend}"},
-        )  # fmt: skip
+        arrow = {
+            "arrowstyle": "-|>", "color": _EDGE, "lw": 1.4, "shrinkA": 1, "shrinkB": 1,
+            "connectionstyle": f"arc3,rad={bend}",
+            "patchA": boxes[head].get_bbox_patch(), "patchB": boxes[tail].get_bbox_patch(),
+        }  # fmt: skip
+        axes.annotate("", (x1, y1), (x0, y0), zorder=1, arrowprops=arrow)
         x, y = (x0 + x1) / 2 - bend * (y1 - y0) / 2, (y0 + y1) / 2 + bend * (x1 - x0) / 2
         axes.text(
             x, y, "\n".join(sorted(set(relations))), ha="center", va="center", fontsize=8, color=_INK, zorder=2,
             bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.85},
-        )  # fmt: skip
-    for name, (x, y) in place.items():
-        fill = _SEED if name in seeds else _NODE
-        axes.text(
-            x, y, _wrapped(name), ha="center", va="center", fontsize=9, color=_INK, zorder=3,
-            bbox={"boxstyle": "round,pad=0.45", "fc": fill, "ec": _EDGE},
         )  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)

@@ -286,7 +286,10 @@ class _Question:
         ]
 
     def _path(self, trace: int, known: dict[int, Trace]) -> tuple[str, ...]:
-        nodes = self.walk.path(trace)
+        nodes: list[Node] = list(self.walk.path(trace))
+        if isinstance(nodes[0], int):  # begin with what of the question stands in it, if it was not named alone
+            shared = [name for name, _ in self.r.mentions.of(nodes[0]) if name in self.names]
+            nodes = [*sorted(shared, key=lambda name: -self.names[name])[:1], *nodes]
         missing = [node for node in nodes if isinstance(node, int) and node not in known]
         titles = known | read(self.db, missing)
         return tuple(node if isinstance(node, str) else _title(titles.get(node)) for node in nodes)
