@@ -59,7 +59,7 @@ def draw(graph: "nx.MultiDiGraph[str]", seeds: tuple[str, ...], path: Path, titl
         (x0, y0), (x1, y1) = place[head], place[tail]
         bend = 0.18 if (tail, head) in labels else 0.0
         arrow = {
-            "arrowstyle": "-|>", "color": _EDGE, "lw": 1.4, "shrinkA": 1, "shrinkB": 1,
+            "arrowstyle": "-|>", "color": _EDGE, "lw": 1.4, "shrinkA": 3, "shrinkB": 7,
             "connectionstyle": f"arc3,rad={bend}",
             "patchA": boxes[head].get_bbox_patch(), "patchB": boxes[tail].get_bbox_patch(),
         }  # fmt: skip

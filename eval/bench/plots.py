@@ -30,7 +30,7 @@ def bars(path: Path, groups: Mapping[str, Mapping[str, Point]], title: str, ylab
     for number, (name, by_kind) in enumerate(groups.items()):
         points = [by_kind[kind] for kind in kinds]
         x = [i + (number - (len(groups) - 1) / 2) * width for i in range(len(kinds))]
-        errors = [[p[0] - p[1] for p in points], [p[2] - p[0] for p in points]]
+        errors = [[max(0.0, p[0] - p[1]) for p in points], [max(0.0, p[2] - p[0]) for p in points]]
         axes.bar(x, [p[0] for p in points], width * 0.92, yerr=errors, label=name, error_kw={"linewidth": 0.9})
     axes.set_xticks(range(len(kinds)), kinds)
     axes.set_ylabel(ylabel)

@@ -96,13 +96,7 @@ class KG:
         conf, since = min(item.conf, item.provenance.conf), item.provenance.time
         fact_id = self._validity.same(head, relation, tail, since)
         if fact_id is not None:
-            holds = db.execute(
-                "UPDATE facts SET strength = strength + 1, conf = max(conf, ?), fit = max(fit, ?),"
-                " valid_from = min(valid_from, ?) WHERE id = ? RETURNING valid_to IS NULL",
-                (conf, fit, since, fact_id),
-            ).fetchone()[0]
-            db.execute("UPDATE facts SET valid_to = min(valid_to, ?) WHERE superseded_by = ?", (since, fact_id))
-            if holds:
+            if self._validity.strengthen(fact_id, since, conf, fit):
                 edge = self._graph.edges[self.aliases.entity(head), self.aliases.entity(tail), fact_id]
                 edge["strength"] += 1
                 edge["fit"] = max(edge["fit"], fit)
@@ -112,8 +106,10 @@ class KG:
             if relation in self.functional:
                 until = self._validity.next(head, relation, tail, since, conf * item.provenance.trust)
                 if until is None and conf >= SUPERSEDE_MIN:
+                    until = self._resume(head, relation, tail, since)
+                if until is None and conf >= SUPERSEDE_MIN:
                     older = self._end(head, relation, None, since, besides=tail)
-                elif until is not None:
+                if until is not None:
                     older = self._validity.overtaken(head, relation, tail, since)
             cursor = db.execute(
                 "INSERT INTO facts(head, relation, tail, context, conf, valid_from, valid_to, superseded_by, fit)"
@@ -129,6 +125,15 @@ class KG:
         said = {"since": since} | ({"context": item.context} if item.context else {})
         provenance.add(db, ("facts", fact_id), replace(item.provenance, conf=conf), said)
         return fact_id
+
+    def _resume(self, head: str, relation: str, tail: str, since: float) -> tuple[float, int] | None:
+        for held in self._validity.holding(head, relation, tail, since):
+            if (until := self._validity.resume(held, since)) is not None:
+                old, new = self.get(held), self.get(until[1])
+                self._drop_edge(held, old.head, old.tail)
+                self._add_edge(new.id, new.head, new.relation, new.tail, new.strength, 1.0)
+                return until
+        return None
 
     def retire(self, head: str, relation: str, tail: str, origin: Provenance) -> bool:
         """End the validity of a fact that was seen not to hold; true when there was one.
@@ -183,20 +188,9 @@ class KG:
         Raises:
             UnknownItemError: There is no such alias.
         """
-        with self.store.write() as db:
+        with self.store.write():
             undone = self.aliases.remove(alias_id)
-            rows = db.execute(
-                "SELECT f.id, f.head, f.relation, f.tail, n.head FROM facts f JOIN facts n ON n.id = f.superseded_by"
-                " WHERE f.head IN (?, ?) OR n.head IN (?, ?)",
-                (undone.alias, undone.entity) * 2,
-            ).fetchall()
-            for fact_id, head, relation, tail, by in rows:
-                held = db.execute(
-                    "SELECT 1 FROM facts WHERE head = ? AND relation = ? AND tail = ? AND valid_to IS NULL",
-                    (head, relation, tail),
-                ).fetchone()
-                if self.aliases.entity(head) != self.aliases.entity(by) and held is None:
-                    db.execute("UPDATE facts SET valid_to = NULL, superseded_by = NULL WHERE id = ?", (fact_id,))
+            self._validity.reopened(undone)
             self._refresh()
         return undone
 

@@ -68,7 +68,8 @@ def joined(token: "Token") -> list["Token"]:
 def prepositions(verb: "Token") -> Iterator["Token"]:
     """The prepositions of a verb that lead to something it tells of."""
     for child in verb.children:
-        if child.dep_ == "prep" and child.lower_ not in SKIPPED_PREPOSITIONS and not negated(child):
+        leads = child.dep_ == "prep" or (child.dep_ == "oprd" and child.pos_ == "ADP")
+        if leads and child.lower_ not in SKIPPED_PREPOSITIONS and not negated(child):
             yield child
 
 
@@ -106,3 +107,19 @@ def phrase(token: "Token", without: tuple[str, ...] = ()) -> str:
     return "".join(
         token.doc[i].text_with_ws if i + 1 in kept else token.doc[i].text + " " for i in sorted(kept)
     ).strip()
+
+
+def mistaken_subject(token: "Token") -> "Token | None":
+    """The name that begins a sentence where the parser took the verb after it for a noun, or the name for its quality.
+
+    That happens with names that it does not know: "Irene lives in Dublin."
+    """
+    if token.dep_ != "ROOT" or token.tag_ not in ("NNS", "VBZ", "VBD") or own_subject(token):
+        return None
+    before = [child for child in token.children if child.i < token.i]
+    names = [child for child in before if child.dep_ in ("compound", "amod", "nmod") and child.text[:1].isupper()]
+    if len(before) != 1 or len(names) != 1 or names[0].nbor(1).i != token.i:
+        return None
+    after = any(child.dep_ in ("prep", "npadvmod", "dobj", "appos") for child in token.children if child.i > token.i)
+    starts = min(t.i for t in names[0].subtree) == token.sent.start
+    return names[0] if after and starts else None

@@ -16,6 +16,7 @@ from memory.relational.parse import (
     SKIPPED_PREPOSITIONS,
     first,
     joined,
+    mistaken_subject,
     modal,
     negated,
     own_subject,
@@ -129,7 +130,9 @@ class _Sentence:
         if self.sentence.text.rstrip().endswith("?"):
             return
         for token in self.sentence:
-            if token.pos_ in ("VERB", "AUX") and self._states(token):
+            if (name := mistaken_subject(token)) is not None:
+                yield from self._mistaken(token, name)
+            elif token.pos_ in ("VERB", "AUX") and self._states(token):
                 yield from self._clause(token)
             elif token.dep_ == "appos" and not negated(token):
                 yield from self._apposition(token)
@@ -211,6 +214,17 @@ class _Sentence:
             yield from _all(subjects, f"{relation}_to", given, _OBLIQUE)
         for preposition in prepositions(verb):
             yield from _all(subjects, f"{relation}_{preposition.lower_}", self._objects_of(preposition), _OBLIQUE)
+
+    def _mistaken(self, verb: "Token", name: "Token") -> Iterator[Statement]:
+        """A clause whose verb the parser took for a noun."""
+        if negated(verb) or negated(name):
+            return
+        subjects: list[Named] = [(phrase(name), _REFERRED)]
+        relation = third_person(verb.lemma_) if verb.pos_ == "VERB" else verb.lower_
+        objects = [n for c in verb.children if c.dep_ in ("npadvmod", "dobj", "appos") for n in self.entities(c)]
+        yield from _all(subjects, relation, objects, _REFERRED)
+        for preposition in prepositions(verb):
+            yield from _all(subjects, f"{relation}_{preposition.lower_}", self._objects_of(preposition), _REFERRED)
 
     def _copula(self, verb: "Token", subjects: list[Named]) -> Iterator[Statement]:
         for child in verb.children:

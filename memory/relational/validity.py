@@ -1,11 +1,12 @@
 """When facts hold: versions of what was told of one head, told late or twice, and what can't both be so."""
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from memory import provenance
-from memory.relational.aliases import Aliases
+from memory import provenance, rows
+from memory.relational.aliases import Alias, Aliases
 from memory.relational.tuples import COLUMNS, Fact
 from memory.store import Store
 
@@ -105,6 +106,75 @@ class Validity:
             version.id
             for version in self.versions(head, relation)
             if version.tail != tail and version.end is not None and version.start <= since < version.end
+        ]
+
+    def resume(self, held: int, since: float) -> tuple[float, int] | None:
+        """Make room in a fact that holds for another that was told late.
+
+        Where the one was told again after ``since``, it holds anew from then on, as a row of its own.
+
+        Returns:
+            When it was told again, and that row; ``None`` if it was not.
+        """
+        db = self.store.db
+        again = db.execute(
+            "SELECT id, time, conf, said FROM provenance WHERE item_table = 'facts' AND item_id = ? AND role = 'said'"
+            " AND time > ? ORDER BY time",
+            (held, since),
+        ).fetchall()
+        if not again:
+            return None
+        start, told = again[0][1], sum(json.loads(said).get("n", 1) for *_, said in again)
+        values = rows.fetch(db, ("facts", held)) or {}
+        rows.update(db, ("facts", held), {"valid_to": start, "strength": max(1, values["strength"] - told)})
+        new = {name: value for name, value in values.items() if name != "id"}
+        new |= {"valid_from": start, "strength": told, "conf": max(conf for _, _, conf, _ in again)}
+        row = rows.insert(db, "facts", new)
+        for origin, time, _, said in again:
+            db.execute(
+                "UPDATE provenance SET item_id = ?, said = ? WHERE id = ?",
+                (row, json.dumps(json.loads(said) | {"since": time}), origin),
+            )
+        return start, row
+
+    def strengthen(self, fact: int, since: float, conf: float, fit: float) -> bool:
+        """Count a statement that was told before; returns whether it holds now."""
+        db = self.store.db
+        holds = db.execute(
+            "UPDATE facts SET strength = strength + 1, conf = max(conf, ?), fit = max(fit, ?),"
+            " valid_from = min(valid_from, ?) WHERE id = ? RETURNING valid_to IS NULL",
+            (conf, fit, since, fact),
+        ).fetchone()[0]
+        db.execute("UPDATE facts SET valid_to = min(valid_to, ?) WHERE superseded_by = ?", (since, fact))
+        return bool(holds)
+
+    def reopened(self, undone: Alias) -> list[int]:
+        """Let facts hold again that one ended of another while both were taken for one entity's; returns them."""
+        db = self.store.db
+        ended = db.execute(
+            "SELECT f.id, f.head, f.relation, f.tail, n.head FROM facts f JOIN facts n ON n.id = f.superseded_by"
+            " WHERE f.head IN (?, ?) OR n.head IN (?, ?)",
+            (undone.alias, undone.entity) * 2,
+        ).fetchall()
+        found = []
+        for fact, head, relation, tail, by in ended:
+            held = db.execute(
+                "SELECT 1 FROM facts WHERE head = ? AND relation = ? AND tail = ? AND valid_to IS NULL",
+                (head, relation, tail),
+            ).fetchone()
+            if self.aliases.entity(head) != self.aliases.entity(by) and held is None:
+                db.execute("UPDATE facts SET valid_to = NULL, superseded_by = NULL WHERE id = ?", (fact,))
+                found.append(int(fact))
+        return found
+
+    def holding(self, head: str, relation: str, tail: str, since: float) -> list[int]:
+        """Facts that hold now with another tail, and began before."""
+        return [
+            version.id
+            for version in self.versions(head, relation)
+            if version.end is None
+            and version.start < since
+            and self.aliases.entity(version.tail) != self.aliases.entity(tail)
         ]
 
     def contradictions(self) -> list[Contradiction]:
