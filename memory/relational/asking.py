@@ -2,8 +2,9 @@
 
 import heapq
 import json
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,13 @@ if TYPE_CHECKING:
 Vectors = NDArray[np.float32]
 
 _HUB = 1000
-"""Edges of one node that are looked at: of a node with more, the first ones."""
+"""Edges of a node that is named that are looked at: of a node with more, the first ones."""
+
+_FURTHER = 64
+"""The same for a node that is only come to."""
+
+_LEAST, _MOST = 1e-3, 300
+"""Share of the walk below which a node isn't followed, and how many are."""
 
 _LIKENED = 64
 _EMBEDDED_AT_ONCE = 2000
@@ -147,10 +154,10 @@ def retrieve(kg: "KG", question: str, k: int) -> Subgraph:
     """The ``k`` facts nearest to what a question names and most like what it says."""
     graph = kg.graph
     query = kg.embedder.embed([question])[0]
-    named = {entity: 1.0 / float(np.log2(2 + graph.degree(entity))) for entity in kg.seeds(question)}
+    named = {entity: 1.0 / math.log2(2 + graph.degree(entity)) for entity in kg.seeds(question)}
     named = named or _alike(kg, query)
-    walk = push(named, lambda node: _neighbours(kg, graph, node))
-    nearest = heapq.nlargest(_LIKENED, _candidates(graph, walk), key=lambda pair: (pair[1], -pair[0]))
+    walk = push(named, lambda node: _neighbours(kg, graph, node, node in named), least=_LEAST, most=_MOST)
+    nearest = heapq.nlargest(_LIKENED, _candidates(graph, walk, named), key=lambda pair: (pair[1], -pair[0]))
     facts = {fact.id: fact for fact in kg.get_many([fact_id for fact_id, _ in nearest])}
     likeness = _likeness(kg, list(facts.values()), query)
     scored = []
@@ -185,27 +192,32 @@ def _joining(kg: "KG", one: str, other: str) -> int:
     return max(edges, key=lambda edge: (edge[1]["strength"], -edge[0]))[0]  # type: ignore[no-any-return]
 
 
-def _edges(graph: "nx.MultiDiGraph[str]", node: str) -> Iterator[tuple[str, str, int, dict[str, Any]]]:
-    yield from islice(graph.out_edges(node, keys=True, data=True), _HUB)
-    yield from islice(graph.in_edges(node, keys=True, data=True), _HUB)
+def _edges(
+    graph: "nx.MultiDiGraph[str]", node: str, most: int = _HUB
+) -> Iterator[tuple[str, str, int, dict[str, Any]]]:
+    yield from islice(graph.out_edges(node, keys=True, data=True), most)
+    yield from islice(graph.in_edges(node, keys=True, data=True), most)
 
 
-def _neighbours(kg: "KG", graph: "nx.MultiDiGraph[str]", node: str) -> Iterator[tuple[str, float]]:
-    for near in (graph.succ[node], graph.pred[node]):
-        for other, edges in islice(near.items(), _HUB):
+def _neighbours(kg: "KG", graph: "nx.MultiDiGraph[str]", node: str, named: bool) -> Iterator[tuple[str, float]]:
+    """What a node is joined with: by strength, and less if it is joined with everything."""
+    settled, succ, pred = kg.routing.settled, graph.succ, graph.pred
+    for near in (succ[node], pred[node]):
+        for other, edges in islice(near.items(), _HUB if named else _FURTHER):
             weight = sum(
-                edge["strength"] ** 0.5 if kg.routing.settled(edge["fit"], edge["strength"]) else _UNSETTLED
-                for edge in edges.values()
+                math.sqrt(e["strength"]) if settled(e["fit"], e["strength"]) else _UNSETTLED for e in edges.values()
             )
-            yield other, weight / np.log2(2 + len(graph.succ[other]) + len(graph.pred[other]))
+            yield other, weight / math.log2(2 + len(succ[other]) + len(pred[other]))
 
 
-def _candidates(graph: "nx.MultiDiGraph[str]", walk: Reached[str]) -> Iterator[tuple[int, float]]:
+def _candidates(
+    graph: "nx.MultiDiGraph[str]", walk: Reached[str], named: Collection[str]
+) -> Iterator[tuple[int, float]]:
     """Facts at the nodes that the walk came to, each once, with the walk's score of its ends."""
     seen: set[int] = set()
     score = walk.score
     for node in heapq.nlargest(_LIKENED, score, key=lambda n: (score[n], n)):
-        for head, tail, fact_id, _ in _edges(graph, node):
+        for head, tail, fact_id, _ in _edges(graph, node, _HUB if node in named else _FURTHER):
             if fact_id not in seen:
                 seen.add(fact_id)
                 yield fact_id, score.get(head, 0.0) + score.get(tail, 0.0)
