@@ -237,7 +237,7 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE provenance_3 RENAME TO provenance;
     CREATE INDEX provenance_item ON provenance(item_table, item_id);
     """,
-    # 4: aliases, frames, what passages mention, vectors of entities and facts
+    # 4: aliases, frames, what passages mention, vectors of entities and relations
     """
     CREATE TABLE aliases(
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -270,9 +270,6 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX mentions_name ON mentions(name, trace_id, weight);
 
     CREATE TABLE entity_vectors(name TEXT PRIMARY KEY, vector BLOB NOT NULL) STRICT, WITHOUT ROWID;
-    CREATE TABLE fact_vectors(
-        fact_id INTEGER PRIMARY KEY REFERENCES facts(id) ON DELETE CASCADE,
-        vector BLOB NOT NULL
-    ) STRICT;
+    CREATE TABLE relation_vectors(name TEXT PRIMARY KEY, vector BLOB NOT NULL) STRICT, WITHOUT ROWID;
     """,
 )

@@ -4,7 +4,7 @@ import heapq
 import json
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from memory.errors import InvalidItemError
 from memory.provenance import Provenance
 from memory.relational.names import MAX_NAME_WORDS, normalise
 from memory.relational.push import Reached, push
+from memory.relational.stems import stems
 from memory.relational.tuples import COLUMNS, Fact
 
 if TYPE_CHECKING:
@@ -159,14 +160,14 @@ def retrieve(kg: "KG", question: str, k: int) -> Subgraph:
     walk = push(named, lambda node: _neighbours(kg, graph, node, node in named), least=_LEAST, most=_MOST)
     nearest = heapq.nlargest(_LIKENED, _candidates(graph, walk, named), key=lambda pair: (pair[1], -pair[0]))
     facts = {fact.id: fact for fact in kg.get_many([fact_id for fact_id, _ in nearest])}
-    likeness = _likeness(kg, list(facts.values()), query)
+    likeness = _likeness(kg, list(facts.values()), query, question)
     scored = []
     for fact_id, near in nearest:
         edge = facts.get(fact_id)
         if edge is not None:
             data = graph.edges[kg.aliases.entity(edge.head), kg.aliases.entity(edge.tail), fact_id]
             weight = 1.0 if kg.routing.settled(data["fit"], data["strength"]) else _UNSETTLED
-            scored.append((near * (0.1 + max(0.0, likeness[fact_id])) * weight, edge))
+            scored.append((near * (0.1 + likeness[fact_id]) * weight, edge))
     scored.sort(key=lambda pair: (-pair[0], pair[1].id))
     sources = provenance.of_many(kg.store.db, "facts", [fact.id for _, fact in scored[:k]])
     found = [
@@ -230,17 +231,36 @@ def _path(kg: "KG", walk: Reached[str], fact: Fact) -> tuple[Fact, ...]:
     return tuple(step for step in kg.get_many(steps) if step.id != fact.id)
 
 
-def _likeness(kg: "KG", facts: list[Fact], query: Vectors) -> dict[int, float]:
-    """Cosine of each fact as a sentence with the question; its vector is kept."""
+def _likeness(kg: "KG", facts: list[Fact], query: Vectors, question: str) -> dict[int, float]:
+    """How much each fact says what is asked: cosine of its relation with the question, and words of it in there."""
+    relations = list(dict.fromkeys(fact.relation for fact in facts))
+    vectors = _vectors(kg, "relation_vectors", relations)
+    alike = {relation: max(0.0, float(vectors[relation] @ query)) for relation in relations}
+    asked = set(stems(question))
+    return {
+        fact.id: alike[fact.relation] + _shared(asked, fact.relation.replace("_", " ")) + _shared(asked, fact.tail)
+        for fact in facts
+    }
+
+
+def _shared(asked: Collection[str], words: str) -> float:
+    """Share of some words that the question has."""
+    own = set(stems(words))
+    return len(own.intersection(asked)) / len(own) if own else 0.0
+
+
+def _vectors(kg: "KG", table: str, names: Sequence[str]) -> dict[str, Vectors]:
+    """Vectors of names; those of new ones are made and kept, in half precision."""
     rows = kg.store.db.execute(
-        "SELECT fact_id, vector FROM fact_vectors WHERE fact_id IN (SELECT value FROM json_each(?))",
-        (json.dumps([fact.id for fact in facts]),),
+        f"SELECT name, vector FROM {table} WHERE name IN (SELECT value FROM json_each(?))", (json.dumps(list(names)),)
     )
-    known = {row: np.frombuffer(vector, np.float16).astype(np.float32) for row, vector in rows.fetchall()}
-    missing = [fact for fact in facts if fact.id not in known]
-    known |= zip((fact.id for fact in missing), kg.embedder.embed([str(fact) for fact in missing]), strict=True)
-    _keep(kg, "fact_vectors(fact_id, vector)", {fact.id: known[fact.id] for fact in missing})
-    return {row: float(vector @ query) for row, vector in known.items()}
+    known = {name: np.frombuffer(vector, np.float16).astype(np.float32) for name, vector in rows.fetchall()}
+    missing = [name for name in names if name not in known]
+    if missing:
+        made = kg.embedder.embed([name.replace("_", " ") for name in missing]).astype(np.float16)
+        _keep(kg, table, missing, made)
+        known |= zip(missing, made.astype(np.float32), strict=True)
+    return known
 
 
 def _alike(kg: "KG", query: Vectors) -> dict[str, float]:
@@ -255,22 +275,20 @@ def _alike(kg: "KG", query: Vectors) -> dict[str, float]:
 
 def _entity_vectors(kg: "KG") -> tuple[list[str], Vectors]:
     """Vectors of the entities' names; of new ones at most 2,000 are embedded a time, the latest first."""
-    rows = kg.store.db.execute("SELECT name, vector FROM entity_vectors").fetchall()
-    known = dict(rows)
+    known = dict(kg.store.db.execute("SELECT name, vector FROM entity_vectors").fetchall())
     missing = list(islice((name for name in reversed(list(kg.graph)) if name not in known), _EMBEDDED_AT_ONCE))
-    fresh = dict(zip(missing, kg.embedder.embed(missing), strict=True)) if missing else {}
-    _keep(kg, "entity_vectors(name, vector)", fresh)
+    if missing:
+        made = kg.embedder.embed(missing).astype(np.float16)
+        _keep(kg, "entity_vectors", missing, made)
+        known |= {name: vector.tobytes() for name, vector in zip(missing, made, strict=True)}
     kept = [name for name in known if name in kg.graph]
-    old = np.frombuffer(b"".join(known[name] for name in kept), np.float16).astype(np.float32)
-    new = np.stack([*fresh.values()]) if fresh else np.zeros((0, kg.embedder.dim), np.float32)
-    return [*kept, *fresh], np.concatenate([old.reshape(len(kept), kg.embedder.dim), new])
+    joined = np.frombuffer(b"".join(known[name] for name in kept), np.float16).astype(np.float32)
+    return kept, joined.reshape(len(kept), kg.embedder.dim)
 
 
-def _keep(kg: "KG", where: str, vectors: Mapping[int, Vectors] | Mapping[str, Vectors]) -> None:
-    """Write vectors down, as half precision, unless a read of one state is under way."""
-    if vectors and not kg.store.db.in_transaction:
+def _keep(kg: "KG", table: str, names: Sequence[str], vectors: NDArray[np.float16]) -> None:
+    """Write vectors down, unless a read of one state is under way."""
+    if not kg.store.db.in_transaction:
         with kg.store.write() as db:
-            db.executemany(
-                f"INSERT OR IGNORE INTO {where} VALUES (?, ?)",
-                [(key, vector.astype(np.float16).tobytes()) for key, vector in vectors.items()],
-            )
+            rows = [(name, vector.tobytes()) for name, vector in zip(names, vectors, strict=True)]
+            db.executemany(f"INSERT OR IGNORE INTO {table} VALUES (?, ?)", rows)

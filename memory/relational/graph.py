@@ -271,8 +271,9 @@ class KG:
     def retrieve(self, query: str, k: int = 5) -> Subgraph:
         """The part of the graph that a question is about, each fact with its sources and the way to it.
 
-        Facts are ranked by how near they are to what the question names (personalized PageRank) and how
-        much they are like it (cosine of the embeddings). Its time is bounded, whatever the graph's size.
+        Facts are ranked by how near they are to what the question names (personalized PageRank), and by how much they
+        say what is asked (cosine with the embedding of the relation, shared words). Its time is bounded, whatever the
+        graph's size.
 
         Raises:
             InvalidItemError: An empty question, or ``k`` below 1.
