@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -40,7 +41,8 @@ def export(kg: KG, path: Path) -> int:
             partial.write_text(json.dumps(_jsonld(facts), ensure_ascii=False, indent=1), encoding="utf-8")
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         raise StorageError(f"nothing was exported to {path}: {error}") from error
     return len(facts)
 

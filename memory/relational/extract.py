@@ -61,6 +61,12 @@ def spanned(origin: Provenance | str | None, span: str, conf: float) -> Provenan
 
 _SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?](?=\S)[^.!?\n]*)*[.!?]*")
 
+_NO_NAME = frozenset(
+    "not no never nobody neither nor longer if unless may might could would should will can and or but who which that"
+    " perhaps maybe he she it they i we you his her their does did do was were is are be".split()
+)
+"""Words that no name has: with them a sentence says something else."""
+
 TEMPLATES: tuple[tuple[str, tuple[str, str, str]], ...] = (
     ("{a} moved to {b}", ("{a}", "lives_in", "{b}")),
     ("{a} lives in {b}", ("{a}", "lives_in", "{b}")),
@@ -92,7 +98,7 @@ class TemplateExtractor:
         for sentence, statement in templates:
             parts = re.split(r"\{(\w+)\}", sentence.rstrip("."))
             pattern = "".join(
-                rf"(?P<{part}>[\w'’,-]+(?: [\w'’,-]+){{0,7}}?)" if i % 2 else re.escape(part)
+                rf"(?P<{part}>[\w'’-]+(?: [\w'’-]+){{0,7}}?)" if i % 2 else re.escape(part)
                 for i, part in enumerate(parts)
             )
             self._templates.append((re.compile(pattern, re.IGNORECASE), statement))
@@ -106,7 +112,8 @@ class TemplateExtractor:
                 continue
             bare = sentence.rstrip(".!")
             for pattern, statement in self._templates:
-                if slots := pattern.fullmatch(bare):
+                slots = pattern.fullmatch(bare)
+                if slots and not any(_NO_NAME.intersection(value.lower().split()) for value in slots.groups()):
                     names = {name: normalise(value) for name, value in slots.groupdict().items()}
                     head, relation, tail = (part.format(**names) for part in statement)
                     found.append(Tuple(head, relation, tail, spanned(origin, sentence, 1.0)))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from spacy.tokens import Span, Token
+    from spacy.tokens import Doc, Token
 
 _MODALS = {"may", "might", "could", "would", "should", "can", "will", "must", "shall", "'d", "'ll", "wo", "ca"}
 NOBODY = {"nobody", "none", "nothing", "neither", "no"}
@@ -73,19 +73,31 @@ def prepositions(verb: "Token") -> Iterator["Token"]:
             yield child
 
 
-def title(token: "Token") -> "Span | None":
+def note_entities(doc: "Doc") -> None:
+    """Remember which tokens belong to a title or a date, so that looking one up does not search the text again."""
+    titles: dict[int, str] = {}
+    dates: dict[int, list[int]] = {}
+    for entity in doc.ents:
+        joined_inside = any(token.lower_ in ("and", "or", "&") for token in entity[1:-1])
+        if joined_inside and entity.label_ not in ("PERSON", "DATE"):
+            titles |= dict.fromkeys(range(entity.start, entity.end), entity.text)
+        if entity.label_ in ("DATE", "TIME", "MONEY", "QUANTITY"):
+            own = [t.i for t in entity if not (t.i == entity.start and t.lower_ in _BARE)]
+            dates |= dict.fromkeys(range(entity.start, entity.end), own)
+    doc.user_data["titles"], doc.user_data["dates"] = titles, dates
+
+
+def title(token: "Token") -> str | None:
     """The proper name that a token belongs to, if a conjunction is part of it: "War and Peace"."""
-    for entity in token.sent.ents:
-        if entity.start <= token.i < entity.end and any(t.lower_ in ("and", "or", "&") for t in entity[1:-1]):
-            return entity if entity.label_ not in ("PERSON", "DATE") else None
-    return None
+    found: str | None = token.doc.user_data["titles"].get(token.i)
+    return found
 
 
 def phrase(token: "Token", without: tuple[str, ...] = ()) -> str:
     """A noun or quality with what belongs to it: no article, relative clause, apposition or conjunction."""
     whole = title(token)
     if whole is not None:
-        return str(whole.text)
+        return whole
     kept = {token.i}
     stack = [token]
     while stack:
@@ -101,9 +113,7 @@ def phrase(token: "Token", without: tuple[str, ...] = ()) -> str:
                 continue
             kept.add(child.i)
             stack.append(child)
-    if token.ent_type_ in ("DATE", "TIME", "MONEY", "QUANTITY"):
-        entity = next(e for e in token.sent.ents if e.start <= token.i < e.end)
-        kept |= {t.i for t in entity if not (t.i == entity.start and t.lower_ in _BARE)}
+    kept |= {*token.doc.user_data["dates"].get(token.i, ())}
     return "".join(
         token.doc[i].text_with_ws if i + 1 in kept else token.doc[i].text + " " for i in sorted(kept)
     ).strip()

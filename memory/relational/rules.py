@@ -19,6 +19,7 @@ from memory.relational.parse import (
     mistaken_subject,
     modal,
     negated,
+    note_entities,
     own_subject,
     phrase,
     prepositions,
@@ -90,6 +91,7 @@ class RuleExtractor:
                 yield self._tuples(doc, origin), _names(doc)
 
     def _tuples(self, doc: "Doc", origin: Provenance | str | None) -> list[Tuple]:
+        note_entities(doc)
         discourse = Discourse()
         found: dict[tuple[str, str, str], Tuple] = {}
         for sentence in doc.sents:
