@@ -258,7 +258,7 @@ MIGRATIONS: tuple[str, ...] = (
 
     ALTER TABLE facts ADD COLUMN fit REAL NOT NULL DEFAULT 1;
     ALTER TABLE facts ADD COLUMN rehearsals INTEGER NOT NULL DEFAULT 0;
-    CREATE INDEX facts_head ON facts(head, relation);
+    CREATE INDEX facts_head ON facts(head, relation, tail);
     CREATE INDEX facts_tail ON facts(tail);
 
     CREATE TABLE mentions(

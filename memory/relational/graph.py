@@ -12,6 +12,7 @@ from memory.provenance import Provenance
 from memory.relational import asking
 from memory.relational.aliases import Alias, Aliases, candidates
 from memory.relational.asking import Subgraph
+from memory.relational.mirror import Mirror
 from memory.relational.names import FUNCTIONAL, fold, normalise, relation_name
 from memory.relational.schema import Routing, SchemaIndex
 from memory.relational.tuples import COLUMNS, Fact, Tuple
@@ -50,19 +51,26 @@ class KG:
         self.store = store
         self.functional = frozenset(functional)
         self.embedder = embedder or HashingEmbedder()
-        self.routing = routing or Routing()
         self.aliases = Aliases(store)
-        self.schemas = SchemaIndex(store, self.embedder)
+        self.schemas = SchemaIndex(store, self.embedder, routing)
         self._validity = Validity(store, self.aliases, self.functional)
-        self._graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
-        self._stamp: tuple[int, int, int] | None = None
-        self._spellings: dict[str, str] | None = None
+        self._mirror = Mirror(store, self.aliases)
+
+    @property
+    def routing(self) -> Routing:
+        """How unfamiliar statements are treated; it may be set."""
+        return self.schemas.routing
+
+    @routing.setter
+    def routing(self, routing: Routing) -> None:
+        self.schemas.routing = routing
+        self.schemas.refresh()
 
     @property
     def graph(self) -> "nx.MultiDiGraph[str]":
         """Facts that hold now; nodes are entities, an edge's key is the fact's id."""
-        self._sync()
-        return self._graph
+        self._mirror.sync()
+        return self._mirror.graph
 
     def __len__(self) -> int:
         """Count of facts that hold now."""
@@ -83,7 +91,7 @@ class KG:
         checked = [(item, *item.names()) for item in tuples]
         ids = []
         with self.store.write():
-            self._sync()
+            self._mirror.sync()
             fits = self._fits([names for _, *names in checked])
             for (item, head, relation, tail), fit in zip(checked, fits, strict=True):
                 self._respell(head, item.provenance)
@@ -97,9 +105,7 @@ class KG:
         fact_id = self._validity.same(head, relation, tail, since)
         if fact_id is not None:
             if self._validity.strengthen(fact_id, since, conf, fit):
-                edge = self._graph.edges[self.aliases.entity(head), self.aliases.entity(tail), fact_id]
-                edge["strength"] += 1
-                edge["fit"] = max(edge["fit"], fit)
+                self._mirror.strengthen(fact_id, head, tail, fit)
         else:
             older: list[int] = []
             until: tuple[float, int] | None = None
@@ -121,7 +127,7 @@ class KG:
                 "UPDATE facts SET superseded_by = ?, valid_to = ? WHERE id = ?", [(fact_id, since, o) for o in older]
             )
             if until is None:
-                self._add_edge(fact_id, head, relation, tail, 1, fit)
+                self._mirror.add(fact_id, head, relation, tail, 1, fit)
         said = {"since": since} | ({"context": item.context} if item.context else {})
         provenance.add(db, ("facts", fact_id), replace(item.provenance, conf=conf), said)
         return fact_id
@@ -130,8 +136,8 @@ class KG:
         for held in self._validity.holding(head, relation, tail, since):
             if (until := self._validity.resume(held, since)) is not None:
                 old, new = self.get(held), self.get(until[1])
-                self._drop_edge(held, old.head, old.tail)
-                self._add_edge(new.id, new.head, new.relation, new.tail, new.strength, 1.0)
+                self._mirror.drop(held, old.head, old.tail)
+                self._mirror.add(new.id, new.head, new.relation, new.tail, new.strength, 1.0)
                 return until
         return None
 
@@ -145,7 +151,7 @@ class KG:
             origin: Who saw it, and when. If that is forgotten, the fact holds again.
         """
         with self.store.write() as db:
-            self._sync()
+            self._mirror.sync()
             ended = self._end(normalise(head), relation_name(relation), normalise(tail), origin.time)
             for fact_id in ended:
                 provenance.add(db, ("facts", fact_id), origin, role="ended")
@@ -164,7 +170,7 @@ class KG:
         ended = [row for row in rows if row[2] not in same]
         for fact_id, name, old in ended:
             self.store.db.execute("UPDATE facts SET valid_to = max(valid_from, ?) WHERE id = ?", (time, fact_id))
-            self._drop_edge(fact_id, name, old)
+            self._mirror.drop(fact_id, name, old)
         return [fact_id for fact_id, _, _ in ended]
 
     # names
@@ -179,7 +185,7 @@ class KG:
         """
         with self.store.write():
             row = self.aliases.add(alias, entity, provenance.origin_of(origin))
-            self._refresh()
+            self._mirror.sync(anew=True)
         return row
 
     def unmerge(self, alias_id: int) -> Alias:
@@ -191,7 +197,7 @@ class KG:
         with self.store.write():
             undone = self.aliases.remove(alias_id)
             self._validity.reopened(undone)
-            self._refresh()
+            self._mirror.sync(anew=True)
         return undone
 
     def resolve(self, least: float = 0.6, origin: Provenance | str | None = None, dry_run: bool = False) -> list[Alias]:
@@ -216,38 +222,30 @@ class KG:
                     row = self.aliases.add(short, long, source, "likeness", max(0.0, min(1.0, cosine)))
                 found.append(Alias(row, short, long, "likeness", cosine))
             if found and not dry_run:
-                self._refresh()
+                self._mirror.sync(anew=True)
         return found
 
     def _respell(self, name: str, origin: Provenance) -> None:
         """Join a new name with a known one that differs in accents, punctuation or a possessive only."""
-        if name in self._graph:
+        if name in self._mirror.graph:
             return
         key = fold(name)
         if not key:
             return
-        known = self._spelled.setdefault(key, name)
+        known = self._mirror.spelled.setdefault(key, name)
         entity = self.aliases.entity(known)
         if known != name and self.aliases.entity(name) != entity:
             self.aliases.add(name, known, origin, "spelling")
             if self.aliases.entity(known) != entity:
-                self._refresh()
-            self._stamp = self._now()  # the name is in no fact yet: the graph is as it was
+                self._mirror.sync(anew=True)
+            self._mirror.unmoved()  # the name is in no fact yet: the graph is as it was
 
     def spelled(self, folded: str) -> str | None:
         """The entity in facts that hold now whose name folds to ``folded``."""
-        self._sync()
-        name = self._spelled.get(folded)
+        self._mirror.sync()
+        name = self._mirror.spelled.get(folded)
         entity = None if name is None else self.aliases.entity(name)
-        return entity if entity in self._graph else None
-
-    @property
-    def _spelled(self) -> dict[str, str]:
-        if self._spellings is None:
-            self._spellings = {}
-            for known in self._graph:
-                self._spellings.setdefault(fold(known), known)
-        return self._spellings
+        return entity if entity in self._mirror.graph else None
 
     # asking
 
@@ -344,7 +342,7 @@ class KG:
         """Count one replay of each fact, as if it had been told once more."""
         with self.store.write() as db:
             db.executemany("UPDATE facts SET rehearsals = rehearsals + 1 WHERE id = ?", [(i,) for i in fact_ids])
-            self._refresh()
+            self._mirror.sync(anew=True)
 
     def seeds(self, question: str, past: bool = False) -> set[str]:
         """Entities named in ``question``: whole words, the longest name where names overlap.
@@ -353,51 +351,8 @@ class KG:
             question: Any text.
             past: Names in ended facts count too.
         """
-        self._sync()
+        self._mirror.sync()
         return asking.seeds(self, question, past)
-
-    # the graph in main memory
 
     def _fits(self, names: Sequence[Sequence[str]]) -> list[float]:
         return self.schemas.fits([tuple(n) for n in names]) if self.routing.on else [1.0] * len(names)  # type: ignore[misc]
-
-    def _add_edge(self, fact_id: int, head: str, relation: str, tail: str, strength: int, fit: float) -> None:
-        ends = self.aliases.entity(head), self.aliases.entity(tail)
-        self._graph.add_edge(*ends, fact_id, relation=relation, strength=strength, fit=fit)
-
-    def _drop_edge(self, fact_id: int, head: str, tail: str) -> None:
-        ends = self.aliases.entity(head), self.aliases.entity(tail)
-        if self._graph.has_edge(*ends, fact_id):
-            self._graph.remove_edge(*ends, fact_id)
-        self._graph.remove_nodes_from([n for n in {*ends} if n in self._graph and not self._graph.degree(n)])
-
-    def _now(self) -> tuple[int, int, int]:
-        self.aliases.entity("")  # brings the names level first
-        return (*self.store.stamp, self.aliases.version)
-
-    def _refresh(self) -> None:
-        self._stamp = None
-        self._sync()
-
-    def _sync(self) -> None:
-        with self.store.lock:
-            now = self._now()
-            if now != self._stamp:
-                self._graph, self._stamp, self._spellings = self._read(), now, None
-
-    def _read(self) -> "nx.MultiDiGraph[str]":
-        graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
-        entity = self.aliases.entity
-        named = bool(self.aliases.all())
-        rows = self.store.db.execute(
-            "SELECT id, head, relation, tail, strength + rehearsals, fit FROM facts WHERE valid_to IS NULL ORDER BY id"
-        )
-        graph.add_edges_from(
-            (
-                *((entity(head), entity(tail)) if named else (head, tail)),
-                fact_id,
-                {"relation": relation, "strength": strength, "fit": fit},
-            )
-            for fact_id, head, relation, tail, strength, fit in rows
-        )
-        return graph

@@ -58,9 +58,11 @@ class SchemaIndex:
     Args:
         store: The database.
         embedder: Turns names into vectors.
+        routing: Which facts count as settled, and make prototypes.
     """
 
-    def __init__(self, store: Store, embedder: Embedder) -> None:
+    def __init__(self, store: Store, embedder: Embedder, routing: Routing | None = None) -> None:
+        self.routing = routing or Routing()
         self.store = store
         self.embedder = embedder
         self._stamp: object = None
@@ -142,9 +144,9 @@ class SchemaIndex:
     def _prototype(self, relation: str) -> tuple[int, Vectors, Vectors] | None:
         if relation not in self._prototypes:
             rows = self.store.db.execute(
-                "SELECT head, tail FROM facts WHERE relation = ? AND valid_to IS NULL AND fit >= 0.6"
-                " ORDER BY id DESC LIMIT ?",
-                (relation, _SAMPLE),
+                "SELECT head, tail FROM facts WHERE relation = ? AND valid_to IS NULL"
+                " AND (fit >= ? OR strength + rehearsals >= ?) ORDER BY id DESC LIMIT ?",
+                (relation, self.routing.fit_min, self.routing.exposures, _SAMPLE),
             ).fetchall()
             self._prototypes[relation] = (
                 (len(rows), self.embedder.embed([r[0] for r in rows]), self.embedder.embed([r[1] for r in rows]))
@@ -153,8 +155,11 @@ class SchemaIndex:
             )
         return self._prototypes[relation]
 
+    def refresh(self) -> None:
+        """Learn the prototypes anew when they are needed next."""
+        self._stamp = None
+
     def _sync(self) -> None:
-        changes = self.store.db.execute("SELECT max(id), count(*) FROM facts").fetchone()
-        stamp = (self.store.stamp, changes)
+        stamp = (self.store.stamp, self.store.db.total_changes)
         if stamp != self._stamp:
             self._prototypes, self._stamp = {}, stamp

@@ -312,7 +312,10 @@ def test_a_declared_frame_counts_where_the_kind_is_told(memory: Memory) -> None:
 def test_forgotten_facts_leave_no_trace_in_the_prototypes(memory: Memory) -> None:
     kg = people(memory)
     before = kg.schemas.fits([("emil person", "visits", "bonn town")])
-    memory.relational.upsert([Tuple("x", "eats", f"y{i}", Provenance("bad", time=1.0)) for i in range(5)])
+    bad = [Tuple("x", "eats", f"y{i}", Provenance("bad", time=1.0)) for i in range(5)]
+    kg.upsert(bad)
+    assert kg.schemas.fits([("x", "eats", "y1")]) == [0.0], "nothing unsettled makes a prototype"
+    kg.upsert(bad * 2)
     assert kg.schemas.fits([("x", "eats", "y1")])[0] > 0
     memory.forget(source="bad")
     assert kg.schemas.fits([("x", "eats", "y1")]) == [0.0]
