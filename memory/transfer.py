@@ -86,8 +86,8 @@ def _among(path: Path, folder: Path) -> bool:
 def _lines(store: Store) -> Iterator[tuple[str, dict[str, Any]]]:
     header = {"format": FORMAT, "version": VERSION, "schema": store.version, "embedder": store.meta("embedder")}
     yield "", header
-    for table in (*TABLES, "provenance", "lineage", "replay"):
-        order = "1, 2, 3" if table == "lineage" else "1"
+    for table in (*TABLES, "provenance", "lineage", "replay", "mentions"):
+        order = {"lineage": "1, 2, 3", "mentions": "1, 2"}.get(table, "1")
         cursor = store.db.execute(f"SELECT * FROM {table} ORDER BY {order}")
         names = [column[0] for column in cursor.description]
         for values in cursor:
@@ -165,6 +165,9 @@ def _take(merger: Merger, table: str, row: dict[str, Any]) -> None:
             "INSERT OR IGNORE INTO replay VALUES (?, ?, ?, ?)",
             (trace, row["diversity_sig"], row["replays"], row["last_draw"]),
         )
+    elif table == "mentions":
+        trace = merger.ids["traces", row["trace_id"]]
+        merger.db.execute("INSERT OR IGNORE INTO mentions VALUES (?, ?, ?)", (trace, row["name"], row["weight"]))
     else:
         raise KeyError(table)
 

@@ -99,6 +99,10 @@ def _origins(merger: Merger, old: sqlite3.Connection, row: Row, gone: Collection
         for replay in old.execute("SELECT * FROM replay WHERE trace_id = ?", (row[1],)).fetchall():
             here = merger.ids.get(row, row[1])
             merger.db.execute("INSERT OR IGNORE INTO replay VALUES (?, ?, ?, ?)", (here, *replay[1:]))
+        if old.execute("SELECT 1 FROM sqlite_schema WHERE name = 'mentions'").fetchone():  # an older snapshot has none
+            for mention in old.execute("SELECT * FROM mentions WHERE trace_id = ?", (row[1],)).fetchall():
+                here = merger.ids.get(row, row[1])
+                merger.db.execute("INSERT OR IGNORE INTO mentions VALUES (?, ?, ?)", (here, *mention[1:]))
 
 
 def describe(db: sqlite3.Connection) -> list[dict[str, object]]:

@@ -17,7 +17,7 @@ class Reached(Generic[Node]):
 
     Attributes:
         score: Share of the walk's time at each node, at most 1 in all.
-        parent: The node through which most of a node's score first came; none for seeds.
+        parent: The node through which most of a node's score first came; none where it is a seed above all.
     """
 
     score: dict[Node, float] = field(default_factory=dict)
@@ -52,7 +52,7 @@ def push(
     if total <= 0:
         return reached
     residual = {node: weight / total for node, weight in seeds.items() if weight > 0}
-    brought: dict[Node, float] = dict.fromkeys(residual, 1.0)
+    brought: dict[Node, float] = dict(residual)
     queue = deque(sorted(residual, key=lambda node: -residual[node]))
     waiting = set(queue)
     while queue and most > 0:
@@ -71,7 +71,7 @@ def push(
         for other, w in edges:
             part = (1 - restart) * mass * w / weight
             residual[other] = residual.get(other, 0.0) + part
-            if other not in seeds and part > brought.get(other, 0.0) and other not in reached.score:
+            if part > brought.get(other, 0.0) and other not in reached.score:
                 brought[other] = part
                 reached.parent[other] = node
             if residual[other] >= least and other not in waiting:

@@ -226,7 +226,7 @@ class _Question:
             a, b = chosen[one], chosen[other]
             score = (
                 float(np.maximum(held[one], held[other]).sum())
-                + self.config.relevance * (relevance[one] + relevance[other])
+                + self.config.relevance * float(relevance[one] + relevance[other])
                 + self.config.reached * (reached.get(a, 0.0) + reached.get(b, 0.0)) / (2 * top)
                 + self.config.linked * self._link(names[a], names[b])
             )
