@@ -19,6 +19,7 @@ from agent.errors import ConfigError
 from agent.models.endpoint import EndpointConfig
 from agent.models.local import LocalModelConfig
 from memory.episodic import RecallConfig, Retention, WriteGate
+from memory.relational import Routing
 
 GROUPS = ("model", "memory", "env", "experiment")
 
@@ -61,6 +62,8 @@ class MemoryChoice(_Settings):
     gate: WriteGate
     recall: RecallConfig
     retention: Retention
+    routing: Routing
+    tuple_conf_min: float = Field(ge=0, le=1)
 
 
 class EnvChoice(_Settings):

@@ -87,7 +87,12 @@ class Run:
         if config.memory.enabled:
             path = config.memory.path or self.folder / "memory"
             opened = Memory.open(
-                path, by_name(config.memory.embedder), recall=config.memory.recall, retention=config.memory.retention
+                path,
+                by_name(config.memory.embedder),
+                recall=config.memory.recall,
+                retention=config.memory.retention,
+                routing=config.memory.routing,
+                tuple_conf_min=config.memory.tuple_conf_min,
             )
             self.memory = self._stack.enter_context(opened)
             MemoryTools(self.memory).select(config.memory.tools)

@@ -16,7 +16,7 @@ from memory.errors import DamagedError, EmbedderError, NotAMemoryError, UnknownI
 from memory.forget import Forgotten, Selector
 from memory.provenance import Provenance, Row
 from memory.reading import Passage, Reader, Reading
-from memory.relational import KG
+from memory.relational import KG, Routing
 from memory.relational.retrieval import Evidence, Method, Retriever
 from memory.snapshots import Snapshot, Snapshots
 from memory.spatial import MacroLib, PlaceGraph
@@ -49,6 +49,8 @@ class Memory(AbstractContextManager["Memory"]):
         folder: Path | None,
         recall: RecallConfig | None = None,
         retention: Retention | None = None,
+        routing: Routing | None = None,
+        tuple_conf_min: float = 0.0,
     ) -> None:
         written_with = store.meta("embedder")
         if written_with not in (None, embedder.name):
@@ -63,9 +65,10 @@ class Memory(AbstractContextManager["Memory"]):
         self.folder = folder
         self._index = VectorIndex(store, embedder.dim, folder and folder / "index")
         self.episodic = EpisodicStore(store, embedder, self._index, recall, retention)
-        self.relational = KG(store, embedder=embedder)
+        self.relational = KG(store, embedder=embedder, routing=routing)
         self.retriever = Retriever(self.episodic, self.relational)
-        self.reader = Reader(self.episodic, self.relational, self.retriever.mentions)
+        mentions = self.retriever.mentions
+        self.reader = Reader(self.episodic, self.relational, mentions, conf_min=tuple_conf_min)
         self.spatial = PlaceGraph(store)
         self.macros = MacroLib(store)
         self.snapshots = Snapshots(store, folder and folder / "snapshots")
@@ -79,6 +82,8 @@ class Memory(AbstractContextManager["Memory"]):
         *,
         recall: RecallConfig | None = None,
         retention: Retention | None = None,
+        routing: Routing | None = None,
+        tuple_conf_min: float = 0.0,
     ) -> Self:
         """Open the memory in directory ``path``, made if missing.
 
@@ -88,6 +93,8 @@ class Memory(AbstractContextManager["Memory"]):
                 all-MiniLM-L6-v2 for a new one, loaded at first use.
             recall: How a cue finds traces.
             retention: How long traces are kept, and how many; without limits by default.
+            routing: What is believed at once, and what must be told again first; all at once by default.
+            tuple_conf_min: Facts that are read from text with less confidence are dropped.
 
         Raises:
             NotAMemoryError: A file is in the way, the directory holds something else, or a newer
@@ -115,7 +122,7 @@ class Memory(AbstractContextManager["Memory"]):
         try:
             name = store.meta("embedder")
             chosen = embedder or (recorded(name) if name else MiniLMEmbedder())
-            memory = cls(store, chosen, folder, recall, retention)
+            memory = cls(store, chosen, folder, recall, retention, routing, tuple_conf_min)
             if retention is not None:
                 memory.episodic.evict()
             return memory

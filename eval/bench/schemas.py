@@ -73,9 +73,9 @@ def play(seed: int, arm: str, embedder: MiniLMEmbedder, most: int = 6) -> tuple[
             kg.upsert([Tuple(*fact, origin) for fact in kinds + [(p, "is_a", "person") for p in PEOPLE]])
         kg.routing = {
             "at once": Routing(),
-            "extended": Routing(on=True, fit_min=1.0, exposures=3),
-            "routed": Routing(on=True),
-            "declared": Routing(on=True),
+            "extended": Routing(enabled=True, fit_min=1.0, exposures=3),
+            "routed": Routing(enabled=True),
+            "declared": Routing(enabled=True),
         }[arm]
         if arm == "extended":
             kg.schemas.fits = lambda statements: [0.0] * len(statements)  # type: ignore[method-assign]

@@ -355,4 +355,4 @@ class KG:
         return asking.seeds(self, question, past)
 
     def _fits(self, names: Sequence[Sequence[str]]) -> list[float]:
-        return self.schemas.fits([tuple(n) for n in names]) if self.routing.on else [1.0] * len(names)  # type: ignore[misc]
+        return self.schemas.fits([tuple(n) for n in names]) if self.routing.enabled else [1.0] * len(names)  # type: ignore[misc]

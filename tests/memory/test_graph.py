@@ -275,7 +275,7 @@ def people(memory: Memory) -> KG:
     for person in ("ada", "bo", "clara"):
         for town in ("rome town", "oslo town"):
             tell(memory, f"{person} person", "visits", town)
-    memory.relational.routing = Routing(on=True)
+    memory.relational.routing = Routing(enabled=True)
     return memory.relational
 
 
@@ -293,7 +293,7 @@ def test_what_fits_the_learnt_schema_is_believed_at_once(memory: Memory) -> None
 
 def test_a_declared_frame_counts_where_the_kind_is_told(memory: Memory) -> None:
     kg = memory.relational
-    kg.routing = Routing(on=True)
+    kg.routing = Routing(enabled=True)
     row = kg.schemas.declare("Person", {"plays": "game", "sees": ""}, "user")
     assert [(f.name, f.slots) for f in kg.schemas.frames()] == [("person", {"plays": "game", "sees": ""})]
     tell(memory, "ada", "is_a", "person")

@@ -12,7 +12,10 @@ from memory.relational.mentions import phrases
 from memory.relational.push import push
 
 PASSAGES = (
-    ("Grace Krilanovich", "Grace Krilanovich is an American author. Her first novel was published by Two Dollar Radio."),
+    (
+        "Grace Krilanovich",
+        "Grace Krilanovich is an American author. Her first novel was published by Two Dollar Radio.",
+    ),
     ("Two Dollar Radio", "Two Dollar Radio is a family-run press. It began in 2005 in Columbus, Ohio."),
     ("Novels", "The novel is a long work of fiction. The first one is very old."),
     ("Houses", "A house is a building in which people live."),
