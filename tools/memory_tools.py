@@ -9,6 +9,7 @@ from pydantic import Field
 from memory import InvalidItemError, Memory, Provenance, UnknownItemError
 from memory.episodic import WriteGate
 from memory.relational import Tuple
+from memory.relational.names import canonical, normalise, relation_name
 from tools.errors import UnknownToolError
 from tools.tool import Tool, tool
 from tools.toolbox import tools_of, unknown
@@ -121,10 +122,9 @@ class MemoryTools:
     def tell(self, head: Name, relation: Name, tail: Name) -> ToolResult:
         """Add a fact to the graph."""
         parents = self._holding(f"{head} {tail}")  # said after recalling them: forgotten with them
+        names = canonical(normalise(head), relation_name(relation), normalise(tail))
         try:
-            ids = self.memory.relational.upsert(
-                [Tuple(head, relation, tail, self._origin(f"{head} {relation} {tail}", parents))]
-            )
+            ids = self.memory.relational.upsert([Tuple(*names, self._origin(f"{head} {relation} {tail}", parents))])
         except InvalidItemError as error:
             return ToolResult.invalid(str(error))
         return ToolResult.ok("noted", {"facts": ids})

@@ -87,3 +87,11 @@ def test_selection_by_name(memory: Memory) -> None:
     assert tools.select([]) == []
     with pytest.raises(UnknownToolError, match="did you mean recall"):
         tools.select(["recal"])
+
+
+def test_tell_writes_what_means_the_same_in_the_same_words(memory: Memory) -> None:
+    ask(memory, "tell", head="Ada", relation="owns", tail="the grey key")
+    ask(memory, "tell", head="Bo", relation="owns", tail="the grey key")
+    ask(memory, "tell", head="Bo", relation="moves to", tail="Rome")
+    assert {str(fact) for fact in memory.relational.ask("Bo", 9)} == {"grey key owned by bo", "bo lives in rome"}
+    assert [fact.tail for fact in memory.relational.history("grey key", "owned_by")] == ["ada", "bo"]
