@@ -15,15 +15,16 @@ TITLE = 2.0
 
 _CANDIDATES = 1000
 _STOP = frozenset(
-    "the and for are was were his her its they them this that with from has have had not but who what when where which"
-    " one two first new all other some more most than then also only into over after before between".split()
+    "am an as at be by do go he if in is it me my no of oh on or so to up us we the and for are was were his her"
+    " its they them this that with from has have had not but who what when where which one two first new all other"
+    " some more most than then also only into over after before between".split()
 )
 
 
 def is_name(folded: str) -> bool:
-    """Whether a folded text can stand for something: not a number, a function word or a letter or two."""
+    """Whether a folded text can stand for something: not a number, a function word or a single letter."""
     words = folded.split()
-    return 0 < len(words) <= MAX_NAME_WORDS and len(folded) > 2 and folded not in _STOP and not folded.isdigit()
+    return 0 < len(words) <= MAX_NAME_WORDS and len(folded) > 1 and folded not in _STOP and not folded.isdigit()
 
 
 class MentionIndex:

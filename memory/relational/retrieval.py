@@ -8,6 +8,7 @@ found though it shares no word with the question.
 """
 
 import math
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -286,13 +287,34 @@ class _Question:
         ]
 
     def _path(self, trace: int, known: dict[int, Trace]) -> tuple[str, ...]:
-        nodes: list[Node] = list(self.walk.path(trace))
-        if isinstance(nodes[0], int):  # begin with what of the question stands in it, if it was not named alone
-            shared = [name for name, _ in self.r.mentions.of(nodes[0]) if name in self.names]
-            nodes = [*sorted(shared, key=lambda name: -self.names[name])[:1], *nodes]
+        """The shortest way over what the walk passed.
+
+        It begins with what the question names or, if none leads from there, with the passage most like it.
+        """
+        starts: list[list[Node]] = [
+            [node for node in self.names if node in self._out],
+            [node for node in self._out if isinstance(node, int)],
+        ]
+        nodes = next((way for start in starts if (way := self._way(start, trace))), [trace])
         missing = [node for node in nodes if isinstance(node, int) and node not in known]
         titles = known | read(self.db, missing)
         return tuple(node if isinstance(node, str) else _title(titles.get(node)) for node in nodes)
+
+    def _way(self, starts: Sequence[Node], goal: Node) -> list[Node]:
+        parents: dict[Node, Node | None] = dict.fromkeys(starts)
+        queue = deque(starts)
+        while queue and goal not in parents:
+            node = queue.popleft()
+            for other, _ in self._out.get(node, ()):
+                if other not in parents:
+                    parents[other] = node
+                    queue.append(other)
+        if goal not in parents:
+            return []
+        way: list[Node] = [goal]
+        while (before := parents[way[-1]]) is not None:
+            way.append(before)
+        return way[::-1]
 
     def _facts(self, trace: int, most: int = 5) -> tuple[Fact, ...]:
         rows = self.db.execute(
