@@ -35,7 +35,7 @@ def draw(graph: "nx.MultiDiGraph[str]", seeds: tuple[str, ...], path: Path, titl
     from matplotlib.figure import Figure
 
     count = graph.number_of_nodes()
-    figure = Figure(figsize=(6 + 0.35 * count, 4.5 + 0.25 * count))
+    figure = Figure(figsize=(6 + 0.35 * count, 4.5 + 0.25 * count), dpi=130)
     (FigureCanvasAgg if path.suffix == ".png" else FigureCanvasSVG)(figure)
     axes = figure.add_axes((0.02, 0.02, 0.96, 0.9))
     axes.set_axis_off()
@@ -59,7 +59,7 @@ def draw(graph: "nx.MultiDiGraph[str]", seeds: tuple[str, ...], path: Path, titl
         (x0, y0), (x1, y1) = place[head], place[tail]
         bend = 0.18 if (tail, head) in labels else 0.0
         arrow = {
-            "arrowstyle": "-|>", "color": _EDGE, "lw": 1.4, "shrinkA": 3, "shrinkB": 7,
+            "arrowstyle": "-|>", "color": _EDGE, "lw": 1.4, "shrinkA": 2, "shrinkB": 3,
             "connectionstyle": f"arc3,rad={bend}",
             "patchA": boxes[head].get_bbox_patch(), "patchB": boxes[tail].get_bbox_patch(),
         }  # fmt: skip
