@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from memory.relational.parse import joined
+from memory.relational.parse import first, joined
 
 if TYPE_CHECKING:
     from spacy.tokens import Span, Token
@@ -96,7 +96,7 @@ class Discourse:
             names = [name for name, _ in reader.entities(token, with_joined=False)]
             if not names:
                 continue
-            subject = token.dep_ in ("nsubj", "nsubjpass")
+            subject = token.dep_ in ("nsubj", "nsubjpass") and first(token.head).dep_ == "ROOT"
             last.append(Mention(names[0], *_gender(token, names[0]), subject))
             if token.pos_ == "PROPN" and " " in names[0] and last[-1].person:
                 self.people.setdefault(names[0])

@@ -256,6 +256,8 @@ class _Sentence:
         """``X is the capital of Y``, ``X is Y's sister``, or ``X is a kind``."""
         of = [c for c in noun.children if c.dep_ == "prep" and c.lower_ == "of"]
         owners = [c for c in noun.children if c.dep_ == "poss"]
+        if any(c.dep_ == "det" and c.lower_ in ("a", "an") for c in noun.children):
+            owners = [c for c in owners if c.pos_ == "PROPN"]  # "a children's book" is a kind of book
         if of or owners:
             role = phrase(noun, without=("poss", "case", "prep")).lower().replace(" ", "_")
             whose = [name for c in of for name in self._objects_of(c)] + [n for o in owners for n in self.entities(o)]
@@ -275,7 +277,7 @@ class _Sentence:
 
     def _apposition(self, noun: "Token") -> Iterator[Statement]:
         named = noun.head
-        if named.pos_ == "NOUN" and noun.pos_ == "PROPN":
+        if named.pos_ == "NOUN" and (noun.pos_ == "PROPN" or noun.text[:1].isupper()):
             if any(c.dep_ == "prep" for c in named.children):
                 return
             yield from _all(self.entities(noun), "is_a", [(phrase(named), 1.0)], _OBLIQUE)
