@@ -14,6 +14,7 @@ from typing import Any
 from memory import provenance, rows
 from memory.errors import InvalidItemError, UnknownItemError
 from memory.provenance import TABLES, Row
+from memory.relational.names import SUPERSEDE_MIN
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ class Cascade:
         while front:
             self.origins |= front
             front = {origin for row in self._rows_of(front) for origin in self._examine(row)} - self.origins
+        self._unused_aliases()
         self._contributions()
         self._find_reopened()
 
@@ -156,6 +158,24 @@ class Cascade:
                 gone |= {origin[0] for origin in hanging.fetchall()}
         return gone
 
+    def _unused_aliases(self) -> None:
+        """Names that were joined by themselves part when one of them is in no fact that stays."""
+        for name in self._names():
+            staying = self.db.execute(
+                "SELECT id FROM facts WHERE head = ? UNION SELECT id FROM facts WHERE tail = ?", (name,) * 2
+            )
+            if any(("facts", row[0]) not in self.dead for row in staying.fetchall()):
+                continue
+            joined = self.db.execute(
+                "SELECT id FROM aliases WHERE method != 'told' AND (alias = ? OR entity = ?)", (name, name)
+            )
+            for (alias,) in joined.fetchall():
+                self.dead["aliases", alias] = None
+                own = self.db.execute(
+                    "SELECT id FROM provenance WHERE item_table = 'aliases' AND item_id = ?", (alias,)
+                )
+                self.origins |= {row[0] for row in own.fetchall()}
+
     def _contributions(self) -> None:
         for table, item, role, said in self._origins(self.origins, "item_table, item_id, role, said"):
             row = (table, item)
@@ -177,7 +197,7 @@ class Cascade:
             found = self.db.execute(f"SELECT parent_table, parent_id FROM lineage WHERE origin IN ({mine})", chosen)
             parents |= {(row[0], row[1]) for row in found}
             self.db.execute(f"DELETE FROM provenance WHERE id IN ({mine})", chosen)
-        names = self._names()
+        names, relations = self._names(), self._relations()
         for table in reversed(TABLES):
             ids = [(row[1],) for row in self.dead if row[0] == table]
             self.db.executemany(f"DELETE FROM {table} WHERE id = ?", ids)
@@ -187,21 +207,36 @@ class Cascade:
             " AND NOT EXISTS (SELECT 1 FROM facts WHERE tail = name)",
             [(name,) for name in names],
         )
+        self.db.executemany(
+            "DELETE FROM relation_vectors WHERE name = ? AND NOT EXISTS (SELECT 1 FROM facts WHERE relation = name)",
+            [(relation,) for relation in relations],
+        )
         for fact, successor in sorted(successors.items()):
             self._end_anew(fact, successor)
         for row, contributions in self.changed.items():
             rows.settle(self.db, row, contributions, -1)
 
+    def _lost(self, table: str) -> list[rows.Values]:
+        return [values for row in self.dead if row[0] == table and (values := rows.fetch(self.db, row))]
+
     def _names(self) -> set[str]:
-        """Names in the facts that go."""
-        facts = [rows.fetch(self.db, row) or {} for row in self.dead if row[0] == "facts"]
-        return {fact[end] for fact in facts if fact for end in ("head", "tail")}
+        """Names in the facts and aliases that go."""
+        ends = {fact[end] for fact in self._lost("facts") for end in ("head", "tail")}
+        return ends | {alias[end] for alias in self._lost("aliases") for end in ("alias", "entity")}
+
+    def _relations(self) -> set[str]:
+        return {fact["relation"] for fact in self._lost("facts")}
 
     def _find_reopened(self) -> None:
         """Facts whose end came from what goes."""
         for table, fact in [row for row in self.dead if row[0] == "facts"]:
             older = self.db.execute("SELECT id FROM facts WHERE superseded_by = ?", (fact,)).fetchall()
             self.reopened |= {row[0] for row in older if (table, row[0]) not in self.dead}
+        for fact in [row[1] for row in self.changed if row[0] == "facts"]:  # their ends move with its beginning
+            older = self.db.execute("SELECT id FROM facts WHERE superseded_by = ?", (fact,)).fetchall()
+            for row in [("facts", found[0]) for found in older]:
+                if row not in self.dead:
+                    self.changed.setdefault(row, [])
         for fact in self.reopened:
             self.changed.setdefault(("facts", fact), [])
 
@@ -229,14 +264,16 @@ class Cascade:
             )
         ]
         others = self.db.execute(
-            "SELECT id, tail, valid_from, valid_to FROM facts WHERE head = ? AND relation = ? AND id != ?",
+            "SELECT id, tail, valid_from, valid_to, conf FROM facts WHERE head = ? AND relation = ? AND id != ?",
             (head, relation, fact),
         )
-        for other, its_tail, its_since, its_end in others.fetchall():
+        for other, its_tail, its_since, its_end, conf in others.fetchall():
             later = (its_since, other) > (since, fact)
             if its_tail == tail and (later or its_end is None):
                 found.append((max(since, its_since), None))
-            elif other == successor or (its_tail != tail and later and relation in self.functional):
+            elif other == successor or (
+                its_tail != tail and later and relation in self.functional and conf >= SUPERSEDE_MIN
+            ):
                 found.append((its_since, other))
         end, by = min(found, key=lambda one: one[0], default=(None, None))
         rows.update(self.db, ("facts", fact), {"valid_to": end, "superseded_by": by})

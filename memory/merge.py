@@ -10,6 +10,7 @@ from memory import rows
 from memory.episodic.lexical import index_again
 from memory.episodic.trace import digest
 from memory.provenance import COUNTERS, Row, together
+from memory.relational.names import SUPERSEDE_MIN
 from memory.spatial.names import place_name
 
 _ORIGIN = ("source", "doc_id", "text_span")
@@ -176,15 +177,17 @@ class Merger:
 
     def _settle_functional(self) -> None:
         groups = self.db.execute(
-            "SELECT head, relation FROM facts WHERE valid_to IS NULL GROUP BY head, relation HAVING count(*) > 1"
+            "SELECT head, relation FROM facts WHERE valid_to IS NULL AND conf >= ?"
+            " GROUP BY head, relation HAVING count(*) > 1",
+            (SUPERSEDE_MIN,),
         ).fetchall()
         for head, relation in groups:
             if relation not in self.functional:
                 continue
             current = self.db.execute(
                 "SELECT id, valid_from FROM facts WHERE head = ? AND relation = ? AND valid_to IS NULL"
-                " ORDER BY valid_from, id",
-                (head, relation),
+                " AND conf >= ? ORDER BY valid_from, id",
+                (head, relation, SUPERSEDE_MIN),
             ).fetchall()
             for (fact, _), (successor, since) in pairwise(current):
                 rows.update(self.db, ("facts", fact), {"valid_to": since, "superseded_by": successor})

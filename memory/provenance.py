@@ -24,7 +24,10 @@ COUNTERS = ("n", "visits", "tries", "successes")
 GREATEST = ("salience", "pinned")
 """Contributions of which the greatest counts."""
 
-FIRST = ("when", "state_sketch", "salience_tags", "span_ref", "context", "since", "name")
+LEAST = ("since",)
+"""Contributions of which the least counts."""
+
+FIRST = ("when", "state_sketch", "salience_tags", "span_ref", "context", "name")
 """Contributions of which the first counts; of all others the latest does."""
 
 BY_HAND = "user"
@@ -153,6 +156,7 @@ def together(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     for name in GREATEST:
         if name in old and name in new:
             merged[name] = max(old[name], new[name])
+    merged |= {name: min(old[name], new[name]) for name in LEAST if name in old and name in new}
     return merged | {name: old[name] for name in FIRST if name in old}
 
 

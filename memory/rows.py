@@ -125,6 +125,9 @@ def settle(db: sqlite3.Connection, row: Row, contributions: Iterable[Mapping[str
             new |= _first(told, {"context": ""}) | {"valid_from": min(said["since"] for said in told)}
             if new["valid_from"] != values["valid_from"]:
                 db.execute("UPDATE facts SET valid_to = ? WHERE superseded_by = ?", (new["valid_from"], row[1]))
+    elif table == "frames" and told:
+        latest_told = max(range(len(told)), key=lambda i: (origins[i][2], i))
+        new |= {"slots": told[latest_told]["slots"]} if "slots" in told[latest_told] else {}
     elif table == "macros" and told and all("name" in said for said in told):
         new |= _first(told, {"name": ""})
     elif table == "places":

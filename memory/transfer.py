@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 import os
+import sqlite3
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -20,7 +21,7 @@ from memory.episodic.lexical import flush
 from memory.errors import DamagedError, EmbedderError, InvalidItemError, StorageError, UnknownItemError
 from memory.merge import Merger
 from memory.provenance import TABLES
-from memory.store import Store
+from memory.store import Store, raise_storage_error
 
 FORMAT, VERSION = "hippo-memory", 1
 _BLOBS = ("vector", "weights")
@@ -136,7 +137,9 @@ def import_(store: Store, path: Path, functional: Collection[str], dry_run: bool
         pass
     except DamagedError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, sqlite3.DatabaseError) as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise_storage_error(error, store.path)
         raise DamagedError(
             f"{path} holds a row that does not fit this release ({error!r}); nothing was changed"
         ) from error

@@ -10,6 +10,7 @@ from memory.episodic.lexical import flush
 from memory.episodic.trace import digest
 from memory.errors import StoreError
 from memory.provenance import TABLES
+from memory.relational.names import SUPERSEDE_MIN
 from memory.snapshots import Snapshots
 from memory.store import Store
 from memory.vectors import VectorIndex
@@ -109,7 +110,9 @@ def _origins(db: sqlite3.Connection) -> Iterator[str]:
 
 def _facts(db: sqlite3.Connection, functional: Collection[str]) -> Iterator[str]:
     rows = db.execute(
-        "SELECT head, relation FROM facts WHERE valid_to IS NULL GROUP BY head, relation HAVING count(*) > 1"
+        "SELECT head, relation FROM facts WHERE valid_to IS NULL AND conf >= ?"
+        " GROUP BY head, relation HAVING count(*) > 1",
+        (SUPERSEDE_MIN,),
     )
     for head, relation in rows.fetchall():
         if relation in functional:

@@ -12,6 +12,7 @@ from memory.embedding import Embedder
 from memory.errors import InvalidItemError, UnknownItemError
 from memory.provenance import Provenance
 from memory.relational.names import fold, normalise
+from memory.relational.tuples import MAX_NAME
 from memory.store import Store
 
 _FILLERS = frozenset(
@@ -52,6 +53,7 @@ class Aliases:
         self._stamp: tuple[int, int] | None = None
         self._of: dict[str, str] = {}
         self._names: dict[str, set[str]] = {}
+        self._pointed: dict[str, int] = {}
 
     def entity(self, name: str) -> str:
         """The name that stands for everything that ``name``, as normalised, is called."""
@@ -77,6 +79,8 @@ class Aliases:
         alias, entity = normalise(alias), normalise(entity)
         if not alias or not entity or alias == entity:
             raise InvalidItemError(f"an alias needs two different names, got {alias!r} and {entity!r}")
+        if max(len(alias), len(entity)) > MAX_NAME:
+            raise InvalidItemError(f"names have at most {MAX_NAME} characters, got {max(len(alias), len(entity))}")
         with self.store.write() as db:
             row, strength = db.execute(
                 "INSERT INTO aliases(alias, entity, method, score) VALUES (?, ?, ?, ?)"
@@ -84,7 +88,9 @@ class Aliases:
                 (alias, entity, method, score),
             ).fetchone()
             provenance.add(db, ("aliases", row), origin, fresh=strength == 1)
-            self._read()
+            if strength == 1:
+                self._join(alias, entity)
+                self.version += 1
         return int(row)
 
     def remove(self, alias_id: int) -> Alias:
@@ -94,6 +100,8 @@ class Aliases:
             UnknownItemError: There is no such row.
         """
         with self.store.write() as db:
+            if abs(alias_id) >= 2**63:
+                raise UnknownItemError(f"no alias has id {alias_id}")
             row = db.execute(
                 "DELETE FROM aliases WHERE id = ? RETURNING id, alias, entity, method, score", (alias_id,)
             ).fetchone()
@@ -112,17 +120,20 @@ class Aliases:
 
     def _read(self) -> None:
         """Groups of names joined by aliases; each is called by the name that most point to."""
-        joined: dict[str, set[str]] = {}
-        pointed: dict[str, int] = {}
-        rows = self.store.db.execute("SELECT alias, entity FROM aliases ORDER BY id").fetchall()
-        for alias, entity in rows:
-            group = joined.get(alias, {alias}) | joined.get(entity, {entity})
-            joined |= dict.fromkeys(group, group)
-            pointed[entity] = pointed.get(entity, 0) + 1
         before = self._of
-        self._of = {name: max(sorted(group), key=lambda n: pointed.get(n, 0)) for name, group in joined.items()}
-        self._names = {self._of[name]: group for name, group in joined.items()}
+        self._of, self._names, self._pointed = {}, {}, {}
+        for alias, entity in self.store.db.execute("SELECT alias, entity FROM aliases ORDER BY id").fetchall():
+            self._join(alias, entity)
         self.version += before != self._of
+
+    def _join(self, alias: str, entity: str) -> None:
+        group: set[str] = set()
+        for name in {self._of.get(alias, alias), self._of.get(entity, entity)}:
+            group |= self._names.pop(name, {name})
+        self._pointed[entity] = self._pointed.get(entity, 0) + 1
+        named = max(sorted(group), key=lambda name: self._pointed.get(name, 0))
+        self._names[named] = group
+        self._of.update(dict.fromkeys(group, named))
 
 
 def spelled_alike(one: str, other: str) -> bool:
@@ -153,7 +164,8 @@ def _like(one: str, other: str) -> float:
         return 1.0
     if min(len(one), len(other)) < 5 or one[0] != other[0]:
         return 0.0
-    return SequenceMatcher(None, one, other, autojunk=False).ratio()
+    matcher = SequenceMatcher(None, one, other, autojunk=False)
+    return matcher.ratio() if matcher.real_quick_ratio() >= _TOKEN_MIN else 0.0
 
 
 def candidates(names: Iterable[str], embedder: Embedder, least: float) -> list[tuple[str, str, float]]:
@@ -188,4 +200,4 @@ def candidates(names: Iterable[str], embedder: Embedder, least: float) -> list[t
     return sorted(alike, key=lambda pair: -pair[2])
 
 
-_BLOCK = 2000
+_BLOCK = 300

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 Vectors = NDArray[np.float32]
 
+Made = dict[str, list[tuple[str, bytes]]]
+"""Vectors to be kept, by table: names and half-precision bytes."""
+
 _HUB = 1000
 """Edges of a node that is named that are looked at: of a node with more, the first ones."""
 
@@ -112,7 +115,7 @@ def seeds(kg: "KG", question: str, past: bool) -> set[str]:
     if (whole := known(text)) is not None:
         return {whole}
     found = set()
-    words = re.findall(r"[\w,.'’-]+", text)
+    words = re.findall(r"[\w,.'’&/+#-]+", text)
     for size in range(min(len(words), MAX_NAME_WORDS), 0, -1):
         for start in range(len(words) - size + 1):
             phrase = " ".join(words[start : start + size])
@@ -151,16 +154,23 @@ def ask_past(kg: "KG", question: str, k: int, at: float) -> list[Fact]:
     return [Fact(*row) for row in rows.fetchall()]
 
 
-def retrieve(kg: "KG", question: str, k: int) -> Subgraph:
-    """The ``k`` facts nearest to what a question names and most like what it says."""
+def retrieve(kg: "KG", question: str, query: Vectors, k: int, made: Made) -> Subgraph:
+    """The ``k`` facts nearest to what a question names and most like what it says; one state of the graph.
+
+    Args:
+        kg: The graph.
+        question: The question.
+        query: Its embedding.
+        k: How many.
+        made: Takes the vectors that had to be made, for :func:`keep`.
+    """
     graph = kg.graph
-    query = kg.embedder.embed([question])[0]
     named = {entity: 1.0 / math.log2(2 + graph.degree(entity)) for entity in kg.seeds(question)}
-    named = named or _alike(kg, query)
+    named = named or _alike(kg, query, made)
     walk = push(named, lambda node: _neighbours(kg, graph, node, node in named), least=_LEAST, most=_MOST)
     nearest = heapq.nlargest(_LIKENED, _candidates(graph, walk, named), key=lambda pair: (pair[1], -pair[0]))
     facts = {fact.id: fact for fact in kg.get_many([fact_id for fact_id, _ in nearest])}
-    likeness = _likeness(kg, list(facts.values()), query, question)
+    likeness = _likeness(kg, list(facts.values()), query, question, made)
     scored = []
     for fact_id, near in nearest:
         edge = facts.get(fact_id)
@@ -231,10 +241,10 @@ def _path(kg: "KG", walk: Reached[str], fact: Fact) -> tuple[Fact, ...]:
     return tuple(step for step in kg.get_many(steps) if step.id != fact.id)
 
 
-def _likeness(kg: "KG", facts: list[Fact], query: Vectors, question: str) -> dict[int, float]:
+def _likeness(kg: "KG", facts: list[Fact], query: Vectors, question: str, made: Made) -> dict[int, float]:
     """How much each fact says what is asked: cosine of its relation with the question, and words of it in there."""
     relations = list(dict.fromkeys(fact.relation for fact in facts))
-    vectors = _vectors(kg, "relation_vectors", relations)
+    vectors = _vectors(kg, relations, made)
     alike = {relation: max(0.0, float(vectors[relation] @ query)) for relation in relations}
     asked = set(stems(question))
     return {
@@ -249,23 +259,24 @@ def _shared(asked: Collection[str], words: str) -> float:
     return len(own.intersection(asked)) / len(own) if own else 0.0
 
 
-def _vectors(kg: "KG", table: str, names: Sequence[str]) -> dict[str, Vectors]:
-    """Vectors of names; those of new ones are made and kept, in half precision."""
+def _vectors(kg: "KG", relations: Sequence[str], made: Made) -> dict[str, Vectors]:
+    """Vectors of relations; those of new ones are made."""
     rows = kg.store.db.execute(
-        f"SELECT name, vector FROM {table} WHERE name IN (SELECT value FROM json_each(?))", (json.dumps(list(names)),)
+        "SELECT name, vector FROM relation_vectors WHERE name IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(relations)),),
     )
     known = {name: np.frombuffer(vector, np.float16).astype(np.float32) for name, vector in rows.fetchall()}
-    missing = [name for name in names if name not in known]
+    missing = [name for name in relations if name not in known]
     if missing:
-        made = kg.embedder.embed([name.replace("_", " ") for name in missing]).astype(np.float16)
-        _keep(kg, table, missing, made)
-        known |= zip(missing, made.astype(np.float32), strict=True)
+        vectors = kg.embedder.embed([name.replace("_", " ") for name in missing]).astype(np.float16)
+        made["relation_vectors"] = [(name, vector.tobytes()) for name, vector in zip(missing, vectors, strict=True)]
+        known |= zip(missing, vectors.astype(np.float32), strict=True)
     return known
 
 
-def _alike(kg: "KG", query: Vectors) -> dict[str, float]:
+def _alike(kg: "KG", query: Vectors, made: Made) -> dict[str, float]:
     """Entities whose names are most like a question that names none."""
-    names, vectors = _entity_vectors(kg)
+    names, vectors = _entity_vectors(kg, made)
     if not names:
         return {}
     cosines = vectors @ query
@@ -273,22 +284,28 @@ def _alike(kg: "KG", query: Vectors) -> dict[str, float]:
     return {names[i]: float(cosines[i]) for i in best if cosines[i] >= _LIKE_MIN}
 
 
-def _entity_vectors(kg: "KG") -> tuple[list[str], Vectors]:
+def _entity_vectors(kg: "KG", made: Made) -> tuple[list[str], Vectors]:
     """Vectors of the entities' names; of new ones at most 2,000 are embedded a time, the latest first."""
     known = dict(kg.store.db.execute("SELECT name, vector FROM entity_vectors").fetchall())
     missing = list(islice((name for name in reversed(list(kg.graph)) if name not in known), _EMBEDDED_AT_ONCE))
     if missing:
-        made = kg.embedder.embed(missing).astype(np.float16)
-        _keep(kg, "entity_vectors", missing, made)
-        known |= {name: vector.tobytes() for name, vector in zip(missing, made, strict=True)}
+        vectors = kg.embedder.embed(missing).astype(np.float16)
+        made["entity_vectors"] = [(name, vector.tobytes()) for name, vector in zip(missing, vectors, strict=True)]
+        known |= made["entity_vectors"]
     kept = [name for name in known if name in kg.graph]
     joined = np.frombuffer(b"".join(known[name] for name in kept), np.float16).astype(np.float32)
     return kept, joined.reshape(len(kept), kg.embedder.dim)
 
 
-def _keep(kg: "KG", table: str, names: Sequence[str], vectors: NDArray[np.float16]) -> None:
-    """Write vectors down, unless a read of one state is under way."""
-    if not kg.store.db.in_transaction:
-        with kg.store.write() as db:
-            rows = [(name, vector.tobytes()) for name, vector in zip(names, vectors, strict=True)]
-            db.executemany(f"INSERT OR IGNORE INTO {table} VALUES (?, ?)", rows)
+def keep(kg: "KG", made: Made) -> None:
+    """Write vectors down that a question made, unless what they are of is gone by now."""
+    if not any(made.values()) or kg.store.db.in_transaction:
+        return
+    with kg.store.write() as db:
+        db.executemany(
+            "INSERT OR IGNORE INTO relation_vectors SELECT ?1, ?2"
+            " WHERE EXISTS (SELECT 1 FROM facts WHERE relation = ?1)",
+            made.get("relation_vectors", []),
+        )
+        rows = [(name, vector) for name, vector in made.get("entity_vectors", []) if name in kg.graph]
+        db.executemany("INSERT OR IGNORE INTO entity_vectors VALUES (?, ?)", rows)

@@ -51,6 +51,7 @@ class Discourse:
     """
 
     people: dict[str, None] = field(default_factory=dict)
+    _called: dict[str, dict[str, None]] = field(default_factory=dict)
     _last: list[Mention] = field(default_factory=list)
     _group: list[str] = field(default_factory=list)
     _subjects: list[Mention] = field(default_factory=list)
@@ -76,8 +77,8 @@ class Discourse:
         if noun.pos_ != "PROPN" or " " in phrase:
             return phrase
         word = phrase.lower()
-        longer = [name for name in self.people if word in (name.lower().split()[0], name.lower().split()[-1])]
-        return longer[0] if len(longer) == 1 else phrase
+        longer = self._called.get(word, {})
+        return next(iter(longer)) if len(longer) == 1 else phrase
 
     def close(self, sentence: "Span") -> None:
         """Take in what a sentence spoke of, when it is over."""
@@ -100,6 +101,8 @@ class Discourse:
             last.append(Mention(names[0], *_gender(token, names[0]), subject))
             if token.pos_ == "PROPN" and " " in names[0] and last[-1].person:
                 self.people.setdefault(names[0])
+                for word in {names[0].lower().split()[0], names[0].lower().split()[-1]}:
+                    self._called.setdefault(word, {}).setdefault(names[0])
             others = joined(token)
             if (others or token.tag_ in ("NNS", "NNPS")) and (subject or not group):
                 group = names + [name for other in others for name, _ in reader.entities(other, with_joined=False)]

@@ -74,6 +74,7 @@ def _graphml(facts: list[dict[str, Any]]) -> "nx.MultiDiGraph[str]":
     graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
     for fact in facts:
         data = {name: fact[name] for name in ("relation", "conf", "strength", "valid_from")}
+        data["relation"] = _legal(fact["relation"])
         graph.add_edge(
             _legal(fact["head"]), _legal(fact["tail"]), fact["id"], **data, sources=_legal(json.dumps(fact["sources"]))
         )
@@ -82,7 +83,7 @@ def _graphml(facts: list[dict[str, Any]]) -> "nx.MultiDiGraph[str]":
 
 def _legal(text: str) -> str:
     """Without the control characters that XML can't hold."""
-    return "".join(letter for letter in text if letter >= " " or letter in "\t\n\r")
+    return "".join(letter for letter in text if (letter >= " " or letter in "\t\n\r") and letter not in "\ufffe\uffff")
 
 
 def _jsonld(facts: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What is true: facts with sources, as a multigraph over SQLite."""
 
+import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
@@ -13,14 +14,11 @@ from memory.relational import asking
 from memory.relational.aliases import Alias, Aliases, candidates
 from memory.relational.asking import Subgraph
 from memory.relational.mirror import Mirror
-from memory.relational.names import FUNCTIONAL, fold, normalise, relation_name
+from memory.relational.names import FUNCTIONAL, SUPERSEDE_MIN, normalise, relation_name, spelling
 from memory.relational.schema import Routing, SchemaIndex
 from memory.relational.tuples import COLUMNS, Fact, Tuple
 from memory.relational.validity import Contradiction, Validity
 from memory.store import Store
-
-SUPERSEDE_MIN = 0.5
-"""A statement of less confidence ends no other."""
 
 
 class KG:
@@ -102,7 +100,7 @@ class KG:
     def _tell(self, item: Tuple, head: str, relation: str, tail: str, fit: float) -> int:
         db = self.store.db
         conf, since = min(item.conf, item.provenance.conf), item.provenance.time
-        fact_id = self._validity.same(head, relation, tail, since)
+        fact_id = self._validity.same(head, relation, tail, since, conf * item.provenance.trust)
         if fact_id is not None:
             if self._validity.strengthen(fact_id, since, conf, fit):
                 self._mirror.strengthen(fact_id, head, tail, fit)
@@ -113,10 +111,8 @@ class KG:
                 until = self._validity.next(head, relation, tail, since, conf * item.provenance.trust)
                 if until is None and conf >= SUPERSEDE_MIN:
                     until = self._resume(head, relation, tail, since)
-                if until is None and conf >= SUPERSEDE_MIN:
-                    older = self._end(head, relation, None, since, besides=tail)
-                if until is not None:
-                    older = self._validity.overtaken(head, relation, tail, since)
+                if conf >= SUPERSEDE_MIN and (until is None or until[0] > since):
+                    older = self._overtake(head, relation, tail, since)
             cursor = db.execute(
                 "INSERT INTO facts(head, relation, tail, context, conf, valid_from, valid_to, superseded_by, fit)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -124,7 +120,8 @@ class KG:
             )
             fact_id = int(cursor.lastrowid or 0)
             db.executemany(
-                "UPDATE facts SET superseded_by = ?, valid_to = ? WHERE id = ?", [(fact_id, since, o) for o in older]
+                "UPDATE facts SET superseded_by = ?, valid_to = max(valid_from, ?) WHERE id = ?",
+                [(fact_id, since, o) for o in older],
             )
             if until is None:
                 self._mirror.add(fact_id, head, relation, tail, 1, fit)
@@ -135,11 +132,16 @@ class KG:
     def _resume(self, head: str, relation: str, tail: str, since: float) -> tuple[float, int] | None:
         for held in self._validity.holding(head, relation, tail, since):
             if (until := self._validity.resume(held, since)) is not None:
-                old, new = self.get(held), self.get(until[1])
-                self._mirror.drop(held, old.head, old.tail)
-                self._mirror.add(new.id, new.head, new.relation, new.tail, new.strength, 1.0)
+                self._mirror.reread([held, until[1]])
                 return until
         return None
+
+    def _overtake(self, head: str, relation: str, tail: str, since: float) -> list[int]:
+        """Leave what a statement ends out of the graph; returns the rows."""
+        found = self._validity.overtaken(head, relation, tail, since)
+        for fact in self.get_many([version.id for version in found if version.end is None]):
+            self._mirror.drop(fact.id, fact.head, fact.tail)
+        return [version.id for version in found]
 
     def retire(self, head: str, relation: str, tail: str, origin: Provenance) -> bool:
         """End the validity of a fact that was seen not to hold; true when there was one.
@@ -157,21 +159,17 @@ class KG:
                 provenance.add(db, ("facts", fact_id), origin, role="ended")
             return bool(ended)
 
-    def _end(self, head: str, relation: str, tail: str | None, time: float, besides: str | None = None) -> list[int]:
-        heads = self.aliases.names(head)
-        where = f"head IN ({', '.join('?' * len(heads))}) AND relation = ? AND valid_to IS NULL"
-        values: list[str] = [*heads, relation]
-        if tail is not None:
-            tails = self.aliases.names(tail)
-            where += f" AND tail IN ({', '.join('?' * len(tails))})"
-            values += tails
-        rows = self.store.db.execute(f"SELECT id, head, tail FROM facts WHERE {where}", values).fetchall()
-        same = set() if besides is None else {*self.aliases.names(besides)}
-        ended = [row for row in rows if row[2] not in same]
-        for fact_id, name, old in ended:
-            self.store.db.execute("UPDATE facts SET valid_to = max(valid_from, ?) WHERE id = ?", (time, fact_id))
+    def _end(self, head: str, relation: str, tail: str, time: float) -> list[int]:
+        heads, tails = self.aliases.names(head), self.aliases.names(tail)
+        rows = self.store.db.execute(
+            f"SELECT id, head, tail FROM facts WHERE head IN ({', '.join('?' * len(heads))}) AND relation = ?"
+            f" AND tail IN ({', '.join('?' * len(tails))}) AND valid_to IS NULL AND valid_from <= ?",
+            (*heads, relation, *tails, time),
+        ).fetchall()
+        for fact_id, name, old in rows:
+            self.store.db.execute("UPDATE facts SET valid_to = ? WHERE id = ?", (time, fact_id))
             self._mirror.drop(fact_id, name, old)
-        return [fact_id for fact_id, _, _ in ended]
+        return [fact_id for fact_id, _, _ in rows]
 
     # names
 
@@ -196,7 +194,7 @@ class KG:
         """
         with self.store.write():
             undone = self.aliases.remove(alias_id)
-            self._validity.reopened(undone)
+            self._validity.reopened()
             self._mirror.sync(anew=True)
         return undone
 
@@ -212,8 +210,9 @@ class KG:
             dry_run: Say what would be merged only; ids are 0 then.
         """
         found = []
+        pairs = candidates(self.entities(), self.embedder, least)  # others may write meanwhile
         with self.store.write():
-            for short, long, cosine in candidates(self.entities(), self.embedder, least):
+            for short, long, cosine in pairs:
                 if self.aliases.entity(short) == self.aliases.entity(long):
                     continue
                 row = 0
@@ -229,23 +228,22 @@ class KG:
         """Join a new name with a known one that differs in accents, punctuation or a possessive only."""
         if name in self._mirror.graph:
             return
-        key = fold(name)
+        key = spelling(name)
         if not key:
             return
-        known = self._mirror.spelled.setdefault(key, name)
-        entity = self.aliases.entity(known)
-        if known != name and self.aliases.entity(name) != entity:
+        known = self._mirror.spellings.setdefault(key, name)
+        was, entity = self.aliases.entity(name), self.aliases.entity(known)
+        if known != name and was != entity:
             self.aliases.add(name, known, origin, "spelling")
-            if self.aliases.entity(known) != entity:
+            if was == name and self.aliases.entity(known) == entity:
+                self._mirror.unmoved()
+            else:
                 self._mirror.sync(anew=True)
-            self._mirror.unmoved()  # the name is in no fact yet: the graph is as it was
 
     def spelled(self, folded: str) -> str | None:
         """The entity in facts that hold now whose name folds to ``folded``."""
         self._mirror.sync()
-        name = self._mirror.spelled.get(folded)
-        entity = None if name is None else self.aliases.entity(name)
-        return entity if entity in self._mirror.graph else None
+        return self._mirror.folded(folded)
 
     # asking
 
@@ -277,8 +275,12 @@ class KG:
             InvalidItemError: An empty question, or ``k`` below 1.
         """
         asking.check(query, k)
-        with self.store.lock:
-            return asking.retrieve(self, query, k)
+        vector = self.embedder.embed([query])[0]
+        made: asking.Made = {}
+        with self.store.read():
+            found = asking.retrieve(self, query, vector, k, made)
+        asking.keep(self, made)
+        return found
 
     def path(self, one: str, other: str) -> list[Fact]:
         """The fewest facts that lead from one entity to another, in turn; none where no way leads there.
@@ -306,8 +308,10 @@ class KG:
 
     def get_many(self, fact_ids: Sequence[int]) -> list[Fact]:
         """Several facts in the order of their ids as given; ids without a row are left out."""
-        marks = ", ".join("?" * len(fact_ids))
-        rows = self.store.db.execute(f"SELECT {COLUMNS} FROM facts WHERE id IN ({marks})", tuple(fact_ids))
+        wanted = json.dumps([number for number in fact_ids if abs(number) < 2**63])
+        rows = self.store.db.execute(
+            f"SELECT {COLUMNS} FROM facts WHERE id IN (SELECT value FROM json_each(?))", (wanted,)
+        )
         found = {row[0]: Fact(*row) for row in rows.fetchall()}
         return [found[fact_id] for fact_id in fact_ids if fact_id in found]
 
@@ -331,12 +335,13 @@ class KG:
 
     def pending(self) -> list[Fact]:
         """Facts that hold but were not settled yet: they fit no schema and were told too seldom."""
-        waiting = [
-            fact_id
-            for _, _, fact_id, data in self.graph.edges(keys=True, data=True)
-            if not self.routing.settled(data["fit"], data["strength"])
-        ]
-        return self.get_many(waiting)
+        with self.store.lock:
+            waiting = [
+                fact_id
+                for _, _, fact_id, data in self.graph.edges(keys=True, data=True)
+                if not self.routing.settled(data["fit"], data["strength"])
+            ]
+            return self.get_many(waiting)
 
     def rehearse(self, fact_ids: Iterable[int]) -> None:
         """Count one replay of each fact, as if it had been told once more."""

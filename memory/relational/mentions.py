@@ -14,6 +14,7 @@ TITLE = 2.0
 """Weight of the name that a passage is about; of any other it is 1."""
 
 _CANDIDATES = 1000
+_ANEW = 20_000
 _STOP = frozenset(
     "am an as at be by do go he if in is it me my no of oh on or so to up us we the and for are was were his her"
     " its they them this that with from has have had not but who what when where which one two first new all other"
@@ -41,6 +42,7 @@ class MentionIndex:
         self.store = store
         self._known: set[str] | None = None
         self._stamp: object = None
+        self._ground: object = None
 
     def add(self, trace_id: int, names: Mapping[str, float]) -> None:
         """Say which names a trace has, by weight, inside the transaction that writes the trace."""
@@ -63,9 +65,11 @@ class MentionIndex:
         db = self.store.db
         with self.store.lock:
             newest = db.execute("SELECT coalesce(max(id), 0) FROM traces").fetchone()[0]
-            stamp = (newest, self.store.epoch)
+            stamp = (newest, self.store.epoch, self.store.rollbacks)
             if stamp == self._stamp:
                 return
+            if self._stamp is None or stamp[1:] != self._ground:
+                self._known, self._ground = None, stamp[1:]
             linked = json.loads(self.store.meta("linked") or "[0, null]")
             if linked != [newest, self.store.epoch]:
                 self._link(linked)
@@ -77,10 +81,8 @@ class MentionIndex:
             last, epoch = linked
             if epoch not in (None, self.store.epoch):  # rows came back under old ids
                 last = 0
-                rows = db.execute(
-                    'SELECT id, key, who, what, "where" FROM traces'
-                    " WHERE NOT EXISTS (SELECT 1 FROM mentions WHERE trace_id = traces.id) ORDER BY id"
-                ).fetchall()
+                least = "" if self._few() else " WHERE NOT EXISTS (SELECT 1 FROM mentions WHERE trace_id = traces.id)"
+                rows = db.execute(f'SELECT id, key, who, what, "where" FROM traces{least} ORDER BY id').fetchall()
             else:
                 rows = db.execute(
                     'SELECT id, key, who, what, "where" FROM traces WHERE id > ? ORDER BY id', (last,)
@@ -89,6 +91,10 @@ class MentionIndex:
                 self._join(rows)
             newest = db.execute("SELECT coalesce(max(id), 0) FROM traces").fetchone()[0]
             self.store.set_meta("linked", json.dumps([newest, self.store.epoch]))
+
+    def _few(self) -> bool:
+        """Whether all traces can be linked anew in a few seconds."""
+        return int(self.store.db.execute("SELECT count(*) FROM traces").fetchone()[0]) <= _ANEW
 
     def _join(self, rows: Sequence[tuple[int, str, str, str, str]]) -> None:
         before = self._names_before(rows[0][0])

@@ -1,9 +1,11 @@
 """The facts that hold now as a NetworkX multigraph in main memory, kept level with the database."""
 
+from collections.abc import Iterable
+
 import networkx as nx
 
 from memory.relational.aliases import Aliases
-from memory.relational.names import fold
+from memory.relational.names import fold, spelling
 from memory.store import Store
 
 
@@ -23,6 +25,7 @@ class Mirror:
         self.aliases = aliases
         self.graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
         self._stamp: tuple[int, int, int] | None = None
+        self._folded: dict[str, str] | None = None
         self._spellings: dict[str, str] | None = None
 
     def sync(self, anew: bool = False) -> None:
@@ -34,7 +37,8 @@ class Mirror:
         with self.store.lock:
             now = self._now()
             if anew or now != self._stamp:
-                self.graph, self._stamp, self._spellings = self._read(), now, None
+                self.graph, self._stamp = self._read(), now
+                self._folded = self._spellings = None
 
     def unmoved(self) -> None:
         """Take note that what was joined just now is in no fact yet."""
@@ -48,6 +52,10 @@ class Mirror:
         """Take in a fact that holds."""
         ends = self.aliases.entity(head), self.aliases.entity(tail)
         self.graph.add_edge(*ends, fact_id, relation=relation, strength=strength, fit=fit)
+        if self._folded is not None:
+            for end in ends:
+                if self._folded.setdefault(fold(end), end) not in self.graph:
+                    self._folded[fold(end)] = end
 
     def strengthen(self, fact_id: int, head: str, tail: str, fit: float) -> None:
         """Count a fact that was told again."""
@@ -62,13 +70,32 @@ class Mirror:
             self.graph.remove_edge(*ends, fact_id)
         self.graph.remove_nodes_from([n for n in {*ends} if n in self.graph and not self.graph.degree(n)])
 
+    def reread(self, fact_ids: Iterable[int]) -> None:
+        """Bring single facts level with their rows."""
+        for fact_id in fact_ids:
+            row = self.store.db.execute(
+                "SELECT head, relation, tail, strength + rehearsals, fit, valid_to FROM facts WHERE id = ?", (fact_id,)
+            ).fetchone()
+            self.drop(fact_id, row[0], row[2])
+            if row[5] is None:
+                self.add(fact_id, *row[:5])
+
+    def folded(self, name: str) -> str | None:
+        """The node whose folded name is ``name``."""
+        if self._folded is None:
+            self._folded = {}
+            for known in self.graph:
+                self._folded.setdefault(fold(known), known)
+        node = self._folded.get(name)
+        return node if node in self.graph else None
+
     @property
-    def spelled(self) -> dict[str, str]:
-        """Entities by their folded names."""
+    def spellings(self) -> dict[str, str]:
+        """Entities by the spelling of their names."""
         if self._spellings is None:
             self._spellings = {}
             for known in self.graph:
-                self._spellings.setdefault(fold(known), known)
+                self._spellings.setdefault(spelling(known), known)
         return self._spellings
 
     def _read(self) -> "nx.MultiDiGraph[str]":

@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 _ARTICLE = re.compile(r"^(the|a|an) (?=\S)")
-_QUALIFIER = re.compile(r"\s*\([^()]*\)$")
+_QUALIFIER = re.compile(r" ?\([^()]*\)$")
 MAX_NAME_WORDS = 8
 
 
@@ -18,10 +18,20 @@ def fold(name: str) -> str:
 
     ``"The Müller's House (Bonn)"`` and ``"muller house"`` fold to the same.
     """
-    plain = unicodedata.normalize("NFKD", _QUALIFIER.sub("", name).lower())
+    plain = unicodedata.normalize("NFKD", _QUALIFIER.sub("", " ".join(name.split())).lower())
     plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
     plain = re.sub(r"['’]s\b", "", plain)
     return _ARTICLE.sub("", " ".join(re.findall(r"\w+", plain)))
+
+
+def spelling(name: str) -> str:
+    """What spellings of one name share that differ in accents, dots, commas, hyphens or apostrophes inside words only.
+
+    Unlike :func:`fold` it keeps all that may tell two apart: ``C`` and ``C++``, ``Springfield (Ohio)``.
+    """
+    plain = unicodedata.normalize("NFKD", normalise(name))
+    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    return re.sub(r"(?<=[^\W\d_])[.,'’-]+(?=[^\W\d_]|$)", "", plain)
 
 
 def relation_name(relation: str) -> str:
@@ -55,6 +65,10 @@ INVERSE_OF = {"owns": "owned_by", "possesses": "owned_by"}
 
 FUNCTIONAL = frozenset({"lives_in", "located_in", "is_at", "owned_by", "works_at"})
 """Relations with one current tail per head, unless a graph is made with others."""
+
+
+SUPERSEDE_MIN = 0.5
+"""A statement of less confidence ends no other."""
 
 
 def canonical(head: str, relation: str, tail: str) -> tuple[str, str, str]:

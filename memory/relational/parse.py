@@ -13,6 +13,10 @@ _INNER = {"compound", "amod", "nummod", "poss", "case", "nmod", "quantmod", "npa
 SKIPPED_PREPOSITIONS = {"without", "like", "as", "than", "instead", "despite", "except", "unlike", "per"}
 
 
+_MOST_JOINED, _LONGEST = 100, 60
+"""Things in one enumeration, and tokens in one name, that are read at most."""
+
+
 def first(verb: "Token") -> "Token":
     """The verb that a verb is joined to by conjunctions, itself if to none."""
     while verb.dep_ == "conj" and verb.head.pos_ in ("VERB", "AUX"):
@@ -56,12 +60,13 @@ def negated(token: "Token") -> bool:
 
 def joined(token: "Token") -> list["Token"]:
     """Nouns or qualities joined to one by commas and conjunctions."""
-    if title(token) is not None:
-        return []
-    found = []
-    for child in token.children:
-        if child.dep_ == "conj":
-            found += [child, *joined(child)]
+    found: list[Token] = []
+    stack = [] if title(token) is not None else [token]
+    while stack and len(found) < _MOST_JOINED:
+        for child in stack.pop().children:
+            if child.dep_ == "conj":
+                found.append(child)
+                stack.append(child)
     return found
 
 
@@ -100,7 +105,7 @@ def phrase(token: "Token", without: tuple[str, ...] = ()) -> str:
         return whole
     kept = {token.i}
     stack = [token]
-    while stack:
+    while stack and len(kept) < _LONGEST:
         for child in stack.pop().children:
             wanted = child.dep_ in _INNER or (child.dep_ == "det" and child.lower_ not in _BARE)
             of = child.dep_ == "prep" and child.lower_ == "of" and token.pos_ != "ADJ"

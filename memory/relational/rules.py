@@ -295,9 +295,8 @@ class _Sentence:
                 return self.entities(child)
         if verb.dep_ == "acl":
             return self.entities(verb.head, with_joined=False)
-        if verb.dep_ == "conj" and verb.head.pos_ in ("VERB", "AUX"):
-            return self._subjects(verb.head)
-        return []
+        clause = first(verb)
+        return self._subjects(clause) if clause.i != verb.i else []
 
     def _objects(self, verb: "Token") -> list[Named]:
         found: list[Named] = []

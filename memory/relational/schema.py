@@ -89,7 +89,8 @@ class SchemaIndex:
                 " DO UPDATE SET slots = excluded.slots, strength = strength + 1 RETURNING id, strength",
                 (kind, json.dumps(typed)),
             ).fetchone()
-            provenance.add(db, ("frames", row), provenance.origin_of(origin), fresh=strength == 1)
+            said = {"slots": json.dumps(typed)}
+            provenance.add(db, ("frames", row), provenance.origin_of(origin), said, fresh=strength == 1)
         return int(row)
 
     def frames(self) -> list[Frame]:

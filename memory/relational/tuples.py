@@ -42,6 +42,10 @@ class Tuple:
         head, relation, tail = normalise(self.head), relation_name(self.relation), normalise(self.tail)
         if not (head and relation and tail):
             raise InvalidItemError(f"a tuple needs head, relation and tail, got {parts}")
+        try:
+            "".join((*parts, self.context)).encode()
+        except (UnicodeEncodeError, TypeError) as error:
+            raise InvalidItemError(f"a tuple's texts must be valid Unicode, got {parts!r}: {error}") from error
         if max(map(len, (head, relation, tail))) > MAX_NAME:
             raise InvalidItemError(f"names have at most {MAX_NAME} characters, got one of {max(map(len, parts))}")
         if not 0.0 <= self.conf <= 1.0:

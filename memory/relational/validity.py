@@ -1,12 +1,14 @@
 """When facts hold: versions of what was told of one head, told late or twice, and what can't both be so."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from memory import provenance, rows
-from memory.relational.aliases import Alias, Aliases
+from memory.relational.aliases import Aliases
+from memory.relational.names import SUPERSEDE_MIN
 from memory.relational.tuples import COLUMNS, Fact
 from memory.store import Store
 
@@ -36,6 +38,7 @@ class Version:
     tail: str
     start: float
     end: float | None
+    conf: float
 
 
 class Validity:
@@ -56,27 +59,42 @@ class Validity:
         """All that was told of a head under any of its names, oldest first."""
         heads = self.aliases.names(head)
         rows = self.store.db.execute(
-            f"SELECT id, tail, valid_from, valid_to FROM facts WHERE head IN ({', '.join('?' * len(heads))})"
+            f"SELECT id, tail, valid_from, valid_to, conf FROM facts WHERE head IN ({', '.join('?' * len(heads))})"
             " AND relation = ? ORDER BY valid_from, id",
             (*heads, relation),
         )
         return [Version(*row) for row in rows.fetchall()]
 
-    def same(self, head: str, relation: str, tail: str, since: float) -> int | None:
-        """The row that says the same of the same time already."""
+    def same(self, head: str, relation: str, tail: str, since: float, founded: float) -> int | None:
+        """The row that says the same of the same time already.
+
+        Args:
+            head: Of the statement.
+            relation: Of the statement.
+            tail: Of the statement.
+            since: When it began to hold.
+            founded: Its confidence times the trust in who says so.
+        """
         rows = self.store.db.execute(
             "SELECT id, valid_from, valid_to FROM facts WHERE head = ? AND relation = ? AND tail = ?"
-            " AND (valid_to IS NULL OR (valid_from <= ? AND ? < valid_to)) ORDER BY valid_to IS NOT NULL LIMIT 1",
+            " AND (valid_to IS NULL OR (valid_from <= ? AND ? < valid_to)) ORDER BY valid_to IS NOT NULL",
             (head, relation, tail, since, since),
         ).fetchall()
         for row, start, end in rows:
             late = end is None and since < start and relation in self.functional
-            if not (late and self._otherwise_between(head, relation, tail, since, start)):
+            if not (late and self._otherwise_between(head, relation, tail, since, start, founded)):
                 return int(row)
         return None
 
-    def _otherwise_between(self, head: str, relation: str, tail: str, since: float, start: float) -> bool:
-        return any(since <= v.start < start and v.tail != tail for v in self.versions(head, relation))
+    def _otherwise_between(
+        self, head: str, relation: str, tail: str, since: float, start: float, founded: float
+    ) -> bool:
+        return any(
+            v.tail != tail
+            and v.start < start
+            and (since < v.start or (since == v.start and founded < self._founded(v.id)))
+            for v in self.versions(head, relation)
+        )
 
     def next(self, head: str, relation: str, tail: str, since: float, founded: float) -> tuple[float, int] | None:
         """The end of a statement about the past: when the next version began, and its row.
@@ -92,6 +110,8 @@ class Validity:
         for version in self.versions(head, relation):
             if self.aliases.entity(version.tail) == self.aliases.entity(tail):
                 continue
+            if version.conf < SUPERSEDE_MIN:
+                continue
             if version.start > since or (version.start == since and founded < self._founded(version.id)):
                 return version.start, version.id
         return None
@@ -100,12 +120,14 @@ class Validity:
         conf = self.store.db.execute("SELECT conf FROM facts WHERE id = ?", (fact,)).fetchone()[0]
         return float(conf) * provenance.trust(self.store.db, ("facts", fact))
 
-    def overtaken(self, head: str, relation: str, tail: str, since: float) -> list[int]:
-        """Ended facts that still held when one about the past began."""
+    def overtaken(self, head: str, relation: str, tail: str, since: float) -> list[Version]:
+        """Versions with another tail that were taken to hold when a statement began to."""
         return [
-            version.id
+            version
             for version in self.versions(head, relation)
-            if version.tail != tail and version.end is not None and version.start <= since < version.end
+            if self.aliases.entity(version.tail) != self.aliases.entity(tail)
+            and version.start <= since
+            and (version.end is None or since < version.end)
         ]
 
     def resume(self, held: int, since: float) -> tuple[float, int] | None:
@@ -131,11 +153,27 @@ class Validity:
         new |= {"valid_from": start, "strength": told, "conf": max(conf for _, _, conf, _ in again)}
         row = rows.insert(db, "facts", new)
         for origin, time, _, said in again:
-            db.execute(
-                "UPDATE provenance SET item_id = ?, said = ? WHERE id = ?",
-                (row, json.dumps(json.loads(said) | {"since": time}), origin),
-            )
+            told_then = json.loads(said)
+            if told_then.get("since", time) > since:
+                moved = json.dumps(told_then | {"since": time})
+                db.execute("UPDATE provenance SET item_id = ?, said = ? WHERE id = ?", (row, moved, origin))
+            else:  # it told both: the old row keeps it, the new one gets one of its own
+                self._copy(origin, row, told_then | {"since": time, "n": 1})
+                kept = told_then | {"n": max(1, told_then.get("n", 1) - 1)}
+                db.execute(
+                    "UPDATE provenance SET said = ?, time = ? WHERE id = ?", (json.dumps(kept), kept["since"], origin)
+                )
         return start, row
+
+    def _copy(self, origin: int, row: int, said: Mapping[str, Any]) -> None:
+        made = self.store.db.execute(
+            "INSERT INTO provenance(item_table, item_id, role, source, doc_id, text_span, time, conf, trust, said)"
+            " SELECT item_table, ?, role, source, doc_id, text_span, time, conf, trust, ? FROM provenance WHERE id = ?",
+            (row, json.dumps(dict(said)), origin),
+        ).lastrowid
+        self.store.db.execute(
+            "INSERT INTO lineage SELECT ?, parent_table, parent_id FROM lineage WHERE origin = ?", (made, origin)
+        )
 
     def strengthen(self, fact: int, since: float, conf: float, fit: float) -> bool:
         """Count a statement that was told before; returns whether it holds now."""
@@ -145,26 +183,30 @@ class Validity:
             " valid_from = min(valid_from, ?) WHERE id = ? RETURNING valid_to IS NULL",
             (conf, fit, since, fact),
         ).fetchone()[0]
-        db.execute("UPDATE facts SET valid_to = min(valid_to, ?) WHERE superseded_by = ?", (since, fact))
+        db.execute(
+            "UPDATE facts SET valid_to = max(valid_from, min(valid_to, ?)) WHERE superseded_by = ?", (since, fact)
+        )
         return bool(holds)
 
-    def reopened(self, undone: Alias) -> list[int]:
-        """Let facts hold again that one ended of another while both were taken for one entity's; returns them."""
+    def reopened(self) -> list[int]:
+        """Let facts hold as they did that one ended of another while both were taken for one entity's; returns them."""
         db = self.store.db
         ended = db.execute(
-            "SELECT f.id, f.head, f.relation, f.tail, n.head FROM facts f JOIN facts n ON n.id = f.superseded_by"
-            " WHERE f.head IN (?, ?) OR n.head IN (?, ?)",
-            (undone.alias, undone.entity) * 2,
+            "SELECT f.id, f.head, f.relation, f.tail, f.valid_from, n.head FROM facts f JOIN facts n"
+            " ON n.id = f.superseded_by WHERE f.head != n.head ORDER BY f.valid_from, f.id"
         ).fetchall()
         found = []
-        for fact, head, relation, tail, by in ended:
-            held = db.execute(
-                "SELECT 1 FROM facts WHERE head = ? AND relation = ? AND tail = ? AND valid_to IS NULL",
+        for fact, head, relation, tail, start, by in ended:
+            if self.aliases.entity(head) == self.aliases.entity(by):
+                continue
+            later = self.next(head, relation, tail, start, 1.0)
+            current = db.execute(
+                "SELECT min(valid_from) FROM facts WHERE head = ? AND relation = ? AND tail = ? AND valid_to IS NULL",
                 (head, relation, tail),
-            ).fetchone()
-            if self.aliases.entity(head) != self.aliases.entity(by) and held is None:
-                db.execute("UPDATE facts SET valid_to = NULL, superseded_by = NULL WHERE id = ?", (fact,))
-                found.append(int(fact))
+            ).fetchone()[0]
+            end = later or ((max(start, current), None) if current is not None else (None, None))
+            db.execute("UPDATE facts SET valid_to = ?, superseded_by = ? WHERE id = ?", (*end, fact))
+            found.append(int(fact))
         return found
 
     def holding(self, head: str, relation: str, tail: str, since: float) -> list[int]:
@@ -196,6 +238,8 @@ class Validity:
         for one, other in pairwise(facts):
             if self.aliases.entity(one.tail) == self.aliases.entity(other.tail):
                 continue
+            if one.valid_to == one.valid_from and one.valid_from < other.valid_from:
+                continue  # it was overruled for the moment that it was told of
             if one.valid_from == other.valid_from:
                 found.append(Contradiction(entity, relation, (one, other), "same time"))
             elif one.valid_to is None or one.valid_to > other.valid_from:

@@ -97,7 +97,9 @@ def test_a_broken_database_says_where_a_copy_is(folder: Path) -> None:
 def test_verify(folder: Path) -> None:
     assert hippo("verify", folder, "--json") == {
         "ok": True, "problems": [],
-        "checked": {"places": 0, "edges": 0, "traces": 70, "facts": 1, "macros": 0, "artifacts": 0},
+        "checked": {
+            "places": 0, "edges": 0, "traces": 70, "facts": 1, "macros": 0, "artifacts": 0, "aliases": 0, "frames": 0,
+        },
     }  # fmt: skip
     with Memory.open(folder) as memory:
         memory.store.db.execute("UPDATE traces SET hash = 'x' WHERE id = 5")
