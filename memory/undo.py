@@ -60,7 +60,9 @@ def undo(
     touched = db.execute("SELECT item_table, item_id, after FROM touched WHERE operation = ?", (operation,)).fetchall()
     gone = {item for table, item, _ in touched if table == "provenance"}
     chosen = [row for row in touched if row[0] in TABLES]
-    for table, item, after in sorted(chosen, key=lambda row: (TABLES.index(row[0]), row[1])):
+    # Rows that only changed become what they were first: else one that comes back would be taken for the same as they.
+    returning = {(table, item) for table, item, _ in chosen if rows.fetch(db, (table, item)) is None}
+    for table, item, after in sorted(chosen, key=lambda row: (row[:2] in returning, TABLES.index(row[0]), row[1])):
         row = (table, item)
         before, present = rows.fetch(old, row), rows.fetch(db, row)
         if present is None and after:

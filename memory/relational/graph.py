@@ -102,6 +102,8 @@ class KG:
         conf, since = min(item.conf, item.provenance.conf), item.provenance.time
         fact_id = self._validity.same(head, relation, tail, since, conf * item.provenance.trust)
         if fact_id is not None:
+            if relation in self.functional and conf >= SUPERSEDE_MIN and since < self.get(fact_id).valid_from:
+                self._superseded(self._overtake(head, relation, tail, since), fact_id, since)
             if self._validity.strengthen(fact_id, since, conf, fit):
                 self._mirror.strengthen(fact_id, head, tail, fit)
         else:
@@ -119,10 +121,7 @@ class KG:
                 (head, relation, tail, item.context, conf, since, *(until or (None, None)), fit),
             )
             fact_id = int(cursor.lastrowid or 0)
-            db.executemany(
-                "UPDATE facts SET superseded_by = ?, valid_to = max(valid_from, ?) WHERE id = ?",
-                [(fact_id, since, o) for o in older],
-            )
+            self._superseded(older, fact_id, since)
             if until is None:
                 self._mirror.add(fact_id, head, relation, tail, 1, fit)
         said = {"since": since} | ({"context": item.context} if item.context else {})
@@ -142,6 +141,12 @@ class KG:
         for fact in self.get_many([version.id for version in found if version.end is None]):
             self._mirror.drop(fact.id, fact.head, fact.tail)
         return [version.id for version in found]
+
+    def _superseded(self, older: Iterable[int], by: int, since: float) -> None:
+        self.store.db.executemany(
+            "UPDATE facts SET superseded_by = ?, valid_to = max(valid_from, ?) WHERE id = ?",
+            [(by, since, fact) for fact in older],
+        )
 
     def retire(self, head: str, relation: str, tail: str, origin: Provenance) -> bool:
         """End the validity of a fact that was seen not to hold; true when there was one.

@@ -238,8 +238,10 @@ class Validity:
         for one, other in pairwise(facts):
             if self.aliases.entity(one.tail) == self.aliases.entity(other.tail):
                 continue
-            if one.valid_to == one.valid_from and one.valid_from < other.valid_from:
-                continue  # it was overruled for the moment that it was told of
+            if one.valid_from < other.valid_from and (
+                one.valid_to == one.valid_from or other.valid_to == other.valid_from
+            ):
+                continue  # one was overruled for the moment that it was told of
             if one.valid_from == other.valid_from:
                 found.append(Contradiction(entity, relation, (one, other), "same time"))
             elif one.valid_to is None or one.valid_to > other.valid_from:
