@@ -6,6 +6,8 @@ from pathlib import Path
 
 import networkx as nx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from memory import HashingEmbedder, InvalidItemError, Memory, Provenance, StorageError, UnknownItemError
 from memory.relational import KG, Routing, Tuple
@@ -340,3 +342,85 @@ def test_graphml_and_jsonld_hold_every_fact_and_its_source(memory: Memory, tmp_p
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="nothing was exported"):
         export(memory.relational, tmp_path / "file" / "g.graphml")
+
+
+# any history
+
+names = st.sampled_from(["bob", "robert", "ada", "Bób"])
+towns = st.sampled_from(["paris", "rome", "oslo"])
+days = st.integers(1, 8)
+sources = st.sampled_from("ABC")
+steps = st.one_of(
+    st.tuples(st.just("tell"), names, towns, days, sources, st.integers(0, 3)),
+    st.tuples(st.just("merge"), names, names, days, sources, st.just(0)),
+    st.tuples(st.just("retire"), names, towns, days, sources, st.just(0)),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(steps, min_size=2, max_size=9))
+def test_any_history_leaves_one_state_of_things(history: list[tuple[str, str, str, int, str, int]]) -> None:
+    with Memory.open(None, HashingEmbedder()) as memory:
+        kg = memory.relational
+        for what, one, other, day, source, doc in history:
+            origin = Provenance(source, str(doc), time=float(day))
+            if what == "tell":
+                kg.upsert([Tuple(one, "lives_in", other, origin)])
+            elif what == "merge" and one != other:
+                kg.merge(one, other, origin)
+            elif what == "retire":
+                kg.retire(one, "lives_in", other, origin)
+            rows = memory.store.db.execute("SELECT id FROM facts WHERE valid_to IS NULL").fetchall()
+            assert sorted(key for *_, key in kg.graph.edges(keys=True)) == sorted(row[0] for row in rows)
+        db = memory.store.db
+        assert db.execute("SELECT * FROM facts WHERE valid_to < valid_from").fetchall() == []
+        if not any(step[0] == "merge" for step in history):
+            assert [c for c in kg.contradictions() if c.reason == "both hold"] == []
+            assert memory.verify().problems == []
+        told = {step[4] for step in history if step[0] == "tell"}
+        if "B" in told:
+            before = db.execute("SELECT head, tail FROM facts WHERE valid_to IS NULL ORDER BY 1, 2").fetchall()
+            memory.forget(source="B")
+            said = "SELECT count(*) FROM provenance WHERE source = 'B'"
+            assert db.execute(said).fetchone()[0] == 0
+            memory.undo()
+            after = db.execute("SELECT head, tail FROM facts WHERE valid_to IS NULL ORDER BY 1, 2").fetchall()
+            assert after == before
+
+
+def test_names_that_differ_in_what_matters_stay_apart(memory: Memory) -> None:
+    for name in ("Springfield (Illinois)", "Springfield (Ohio)", "C", "C++", "C#", "AB+", "AB-"):
+        tell(memory, name, "is", "there")
+    assert len(memory.relational.entities()) == 8
+    assert memory.relational.seeds("who made C# and where is Springfield (Ohio)") >= {"c#"}
+
+
+def test_a_name_that_was_joined_by_itself_goes_with_its_source(memory: Memory) -> None:
+    kg = memory.relational
+    kg.upsert([Tuple("Zoé Secret", "works_at", "acme", Provenance("secret", time=1.0))])
+    kg.upsert([Tuple("Zoe Secret", "likes", "tea", Provenance("other", time=2.0))])
+    assert len(kg.aliases.all()) == 1
+    memory.forget(source="secret")
+    assert kg.entities() == ["zoe secret", "tea"]
+    memory.undo()
+    assert {f.tail for f in kg.ask("zoe secret", 9)} == {"acme", "tea"}
+
+
+def test_a_frame_is_what_its_remaining_sources_say(memory: Memory) -> None:
+    schemas = memory.relational.schemas
+    schemas.declare("person", {"lives_in": "place"}, Provenance("A", time=1.0))
+    schemas.declare("person", {"has": "secret"}, Provenance("B", time=2.0))
+    memory.forget(source="B")
+    assert schemas.frames()[0].slots == {"lives_in": "place"}
+
+
+def test_long_enumerations_chains_and_blanks_take_bounded_time(memory: Memory) -> None:
+    from agent import catalog
+
+    catalog.fetch("spacy-en")
+    began = time.perf_counter()
+    memory.read("Bob met " + " and ".join(["Ann"] * 1500) + ".")
+    memory.read("the king of " * 800 + "France is bald.")
+    memory.episodic.write("note" + " " * 40_000 + "end")
+    memory.retrieve("pad")
+    assert time.perf_counter() - began < 20
