@@ -1,5 +1,7 @@
 """A subgraph as a picture: PNG or SVG."""
 
+import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import networkx as nx
@@ -26,7 +28,7 @@ def draw(graph: "nx.MultiDiGraph[str]", seeds: tuple[str, ...], path: Path, titl
     Raises:
         PictureError: Another ending, or nothing to draw.
     """
-    if path.suffix not in (".png", ".svg"):
+    if path.suffix.lower() not in (".png", ".svg"):
         raise PictureError(f"expected a file that ends in .png or .svg, got {path.name!r}")
     if not graph.number_of_edges():
         raise PictureError("there is no fact to draw")
@@ -36,13 +38,13 @@ def draw(graph: "nx.MultiDiGraph[str]", seeds: tuple[str, ...], path: Path, titl
 
     count = graph.number_of_nodes()
     figure = Figure(figsize=(6 + 0.35 * count, 4.5 + 0.25 * count), dpi=130)
-    (FigureCanvasAgg if path.suffix == ".png" else FigureCanvasSVG)(figure)
+    (FigureCanvasAgg if path.suffix.lower() == ".png" else FigureCanvasSVG)(figure)
     axes = figure.add_axes((0.02, 0.02, 0.96, 0.9))
     axes.set_axis_off()
     axes.set_title(title, color=_INK)
     simple = nx.Graph(graph.to_undirected())
     place = nx.kamada_kawai_layout(simple, dist=_distances(simple)) if count > 2 else nx.circular_layout(simple)
-    reach = [1.25 * max(abs(float(spot[axis])) for spot in place.values()) + 0.05 for axis in (0, 1)]
+    reach = [1.25 * max(0.4, *(abs(float(spot[axis])) for spot in place.values())) for axis in (0, 1)]
     axes.set_xlim(-reach[0], reach[0])
     axes.set_ylim(-reach[1], reach[1])
     labels: dict[tuple[str, str], list[str]] = {}
@@ -54,7 +56,9 @@ def draw(graph: "nx.MultiDiGraph[str]", seeds: tuple[str, ...], path: Path, titl
             x, y, _wrapped(name), ha="center", va="center", fontsize=9, color=_INK, zorder=3,
             bbox={"boxstyle": "round,pad=0.45", "fc": _SEED if name in seeds else _NODE, "ec": _EDGE},
         )  # fmt: skip
-    figure.canvas.draw()  # boxes have their sizes only now, and arrows end at them
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.canvas.draw()  # boxes have their sizes only now, and arrows end at them
     for (head, tail), relations in labels.items():
         (x0, y0), (x1, y1) = place[head], place[tail]
         bend = 0.18 if (tail, head) in labels else 0.0
@@ -64,13 +68,22 @@ def draw(graph: "nx.MultiDiGraph[str]", seeds: tuple[str, ...], path: Path, titl
             "patchA": boxes[head].get_bbox_patch(), "patchB": boxes[tail].get_bbox_patch(),
         }  # fmt: skip
         axes.annotate("", (x1, y1), (x0, y0), zorder=1, arrowprops=arrow)
-        x, y = (x0 + x1) / 2 - bend * (y1 - y0) / 2, (y0 + y1) / 2 + bend * (x1 - x0) / 2
+        x, y = (x0 + x1) / 2 + bend * (y1 - y0) / 2, (y0 + y1) / 2 - bend * (x1 - x0) / 2
         axes.text(
             x, y, "\n".join(sorted(set(relations))), ha="center", va="center", fontsize=8, color=_INK, zorder=2,
             bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.85},
         )  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # letters of scripts that the font has not
+            figure.savefig(partial)
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        raise PictureError(f"nothing was drawn to {path}: {error}") from error
 
 
 def _distances(graph: "nx.Graph[str]") -> dict[str, dict[str, float]]:

@@ -65,10 +65,15 @@ def load(kind: str, path: Path) -> list[Corpus]:
         raise DataError(f"unknown format {kind!r}: expected one of {', '.join(FORMATS)}")
     try:
         corpora = FORMATS[kind](path)
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
         raise DataError(
             f"{path} is not in the format {kind}: {type(error).__name__} {error}; see eval/loaders.py"
         ) from error
+    if any(not isinstance(question.text, str) for corpus in corpora for question in corpus.questions):
+        raise DataError(f"{path} holds a question that is no text")
+    corpora = [corpus for corpus in corpora if corpus.documents]
     asked = sum(len(corpus.questions) for corpus in corpora)
     if not asked:
         raise DataError(f"{path} holds no question whose passages are in the corpus; is it in the format {kind}?")
@@ -77,7 +82,7 @@ def load(kind: str, path: Path) -> list[Corpus]:
 
 def _read(path: Path) -> Json:
     if not path.is_file():
-        raise DataError(f"there is no {path.name} in {path.parent}: expected questions.json and corpus.json there")
+        raise DataError(f"there is no {path.name} in {path.parent}")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

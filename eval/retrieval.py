@@ -98,7 +98,9 @@ def _memory(
         readings = memory.reader.read_many(passages, lambda count: progress("reading", count))
         memory.retriever.mentions.sync()
         took = time.perf_counter() - began
-        ids = {reading.trace: d.id for reading, d in zip(readings, corpus.documents, strict=True)}
+        ids: dict[int, list[str]] = {}
+        for reading, document in zip(readings, corpus.documents, strict=True):  # the same words twice are one trace
+            ids.setdefault(reading.trace, []).append(document.id)
         for method, result in results.items():
             result.index_s += took
             memory.embedder.embed(["warm"])
@@ -106,7 +108,7 @@ def _memory(
                 began = time.perf_counter()
                 found = _ask(memory, question, method)
                 result.query_ms.append(1e3 * (time.perf_counter() - began))
-                result.ranks.append([ids[trace] for trace in found][:_DEPTH])
+                result.ranks.append([name for trace in found for name in ids[trace]][:_DEPTH])
                 progress(method, 1)
 
 

@@ -106,7 +106,7 @@ class Aliases:
                 "DELETE FROM aliases WHERE id = ? RETURNING id, alias, entity, method, score", (alias_id,)
             ).fetchone()
             if row is None:
-                raise UnknownItemError(f"no alias has id {alias_id}; `aliases.all()` lists them")
+                raise UnknownItemError(f"no alias has id {alias_id}; `hippo kg aliases` or `aliases.all()` lists them")
             provenance.release(db, "aliases", alias_id)
             self._read()
         return Alias(*row)

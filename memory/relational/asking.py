@@ -4,8 +4,8 @@ import heapq
 import json
 import math
 import re
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from memory import provenance
 from memory.errors import InvalidItemError
 from memory.provenance import Provenance
+from memory.relational.extract import checked
 from memory.relational.names import MAX_NAME_WORDS, normalise
 from memory.relational.push import Reached, push
 from memory.relational.stems import stems
@@ -68,10 +69,12 @@ class Subgraph:
     Attributes:
         seeds: Entities that the question names, or those most like it where it names none.
         facts: Best first.
+        entities: What names in the facts stand for, where that is another name.
     """
 
     seeds: tuple[str, ...]
     facts: tuple[FoundFact, ...]
+    entities: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def graph(self) -> "nx.MultiDiGraph[str]":
@@ -79,7 +82,8 @@ class Subgraph:
         graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
         for found in self.facts:
             for fact in (*found.path, found.fact):
-                graph.add_edge(fact.head, fact.tail, fact.id, relation=fact.relation, strength=fact.strength)
+                head, tail = (self.entities.get(name, name) for name in (fact.head, fact.tail))
+                graph.add_edge(head, tail, fact.id, relation=fact.relation, strength=fact.strength)
         return graph
 
 
@@ -89,6 +93,9 @@ def check(question: str, k: int) -> None:
     Raises:
         InvalidItemError: An empty question, or ``k`` below 1.
     """
+    if not isinstance(question, str) or not isinstance(k, int):
+        raise InvalidItemError(f"expected a text and a whole number, got {question!r} and {k!r}")
+    checked(question)
     if not question.strip():
         raise InvalidItemError("ask needs an entity or a question, got an empty text")
     if k < 1:
@@ -183,7 +190,9 @@ def retrieve(kg: "KG", question: str, query: Vectors, k: int, made: Made) -> Sub
     found = [
         FoundFact(fact, float(score), _path(kg, walk, fact), sources.get(fact.id, ())) for score, fact in scored[:k]
     ]
-    return Subgraph(tuple(sorted(named, key=lambda entity: (-named[entity], entity))), tuple(found))
+    told = {n for item in found for fact in (*item.path, item.fact) for n in (fact.head, fact.tail)}
+    entities = {name: entity for name in told if (entity := kg.aliases.entity(name)) != name}
+    return Subgraph(tuple(sorted(named, key=lambda entity: (-named[entity], entity))), tuple(found), entities)
 
 
 def path(kg: "KG", one: str, other: str) -> list[Fact]:

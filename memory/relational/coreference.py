@@ -82,8 +82,10 @@ class Discourse:
 
     def close(self, sentence: "Span") -> None:
         """Take in what a sentence spoke of, when it is over."""
-        from memory.relational.rules import _Sentence
+        from memory.relational.rules import _LONGEST, _Sentence
 
+        if len(sentence) > _LONGEST:
+            return
         reader = _Sentence(sentence, self)
         last: list[Mention] = []
         group: list[str] = []

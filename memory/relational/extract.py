@@ -50,6 +50,10 @@ def checked(text: str) -> str:
         raise InvalidItemError(
             f"a text to extract from has at most {MAX_TEXT:,} characters, got {len(text):,}: split it"
         )
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidItemError(f"a text must be valid Unicode: {error}") from error
     return text.replace("\0", " ")
 
 

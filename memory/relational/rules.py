@@ -35,6 +35,7 @@ _SURE, _OBLIQUE, _REFERRED = 0.95, 0.9, 0.85
 
 _DOUBT = {"perhaps", "maybe", "possibly", "probably", "allegedly", "supposedly", "hardly", "barely", "almost", "nearly"}
 _PLACE = {"in", "at", "on", "inside", "within"}
+_LONGEST = 400  # tokens of a sentence; what is longer is no sentence
 _LINKS = {"be", "become", "remain"}
 
 
@@ -129,7 +130,7 @@ class _Sentence:
         self.discourse = discourse
 
     def statements(self) -> Iterator[Statement]:
-        if self.sentence.text.rstrip().endswith("?"):
+        if len(self.sentence) > _LONGEST or self.sentence.text.rstrip().endswith("?"):
             return
         for token in self.sentence:
             if (name := mistaken_subject(token)) is not None:

@@ -105,10 +105,16 @@ def test_merge_contradictions_unmerge_export(folder: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b'{"head": "a"}', "expected"),
+        (b'{"head": "a"}', "needs head, relation and tail"),
+        (b'{"text": "Ada lives in Rome.", "head": "a", "relation": "r", "tail": "b"}', "expected either"),
+        (b'{"text": "Ada lives in Rome.", "tme": 5}', "unknown key 'tme'"),
+        (b'{"text": null}', "text must be text, got None"),
+        (b'{"text": "Ada \\ud800 lives in Rome."}', "valid Unicode"),
+        (b'{"text": "Ada lives in Rome.", "time": "soon"}', "expected seconds or a time"),
+        (b'{"text": "Ada lives in Rome."}\n{"text": " "}', "bad.jsonl:2"),
         (b"[1]", "expected"),
         (b'{"text": "Ada lives in Rome."}\nnot json', "bad.jsonl:2"),
-        (b'{"head": "a", "relation": "r", "tail": 5}', "must be texts"),
+        (b'{"head": "a", "relation": "r", "tail": 5}', "tail must be text, got 5"),
         (b'{"head": "a", "relation": "r", "tail": "b", "conf": 7}', "conf"),
         (b"\xff\xfe\x00", "not UTF-8"),
     ],
@@ -118,6 +124,28 @@ def test_a_bad_line_is_told_and_changes_nothing(folder: Path, tmp_path: Path, co
     (tmp_path / "bad.jsonl").write_bytes(content)
     assert says in refused("load", folder / "m", tmp_path / "bad.jsonl")
     assert counted(folder) == before
+
+
+def test_dates_words_of_the_graph_and_the_list_of_aliases(folder: Path, tmp_path: Path) -> None:
+    lines = [
+        {"head": "Zed", "relation": "works for", "tail": "Acme", "time": "2020-01-01"},
+        {"head": "Zed", "relation": "works at", "tail": "Globex", "time": "2021-01-01"},
+        {"head": "Zoé", "relation": "likes", "tail": "tea", "time": 1},
+        {"head": "Zoe", "relation": "likes", "tail": "milk", "time": 1},
+    ]
+    file = tmp_path / "z.jsonl"
+    file.write_text("\ufeff" + "\n".join(map(json.dumps, lines)), encoding="utf-8")
+    hippo("load", folder / "m", file, "--json")
+    told = hippo("show", folder / "m", "Zed", "--history", "works for", "--json")["facts"]
+    assert [(f["tail"], f["valid_to"] is None) for f in told] == [("acme", False), ("globex", True)]
+    assert all(f["source"] for f in told)
+    then = hippo("ask", folder / "m", "Where does Zed work?", "--at", "2020-06-01", "--json")["facts"]
+    assert [(f["tail"], f["doc_id"]) for f in then] == [("acme", "z.jsonl:1")]
+    assert [(a["alias"], a["method"]) for a in hippo("aliases", folder / "m", "--json")["aliases"]] == [
+        ("zoe", "spelling")
+    ]
+    shown = CliRunner().invoke(app, ["kg", "show", str(folder / "m"), "Zed", "--history", "works at"])
+    assert "2020-01-01" in shown.stdout
 
 
 def test_what_is_not_there_is_told(folder: Path, tmp_path: Path) -> None:
