@@ -1,7 +1,8 @@
 """Tuples by rules over a dependency parse (spaCy's small English model)."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ _SURE, _OBLIQUE, _REFERRED = 0.95, 0.9, 0.85
 
 _DOUBT = {"perhaps", "maybe", "possibly", "probably", "allegedly", "supposedly", "hardly", "barely", "almost", "nearly"}
 _PLACE = {"in", "at", "on", "inside", "within"}
+_PART = 20_000
 _LONGEST = 400  # tokens of a sentence; what is longer is no sentence
 _LINKS = {"be", "become", "remain"}
 
@@ -68,7 +70,6 @@ class RuleExtractor:
             import spacy
 
             self._pipeline = spacy.load(self.folder)
-            self._pipeline.max_length = 4_000_000
         return self._pipeline
 
     def extract(self, text: str, origin: Provenance | str | None = None) -> list[Tuple]:
@@ -86,36 +87,44 @@ class RuleExtractor:
     ) -> Iterator[tuple[list[Tuple], list[str]]]:
         """The tuples and the names of each text, as they come."""
         origins = origins or [None] * len(texts)
+        parts = [_parts(text) for text in texts]
         with self._lock:
-            docs = self._loaded().pipe((_readable(text) for text in texts), batch_size=32)
-            for doc, origin in zip(docs, origins, strict=True):
-                yield self._tuples(doc, origin), _names(doc)
+            docs = self._loaded().pipe((part for text in parts for part in text), batch_size=32)
+            for text, origin in zip(parts, origins, strict=True):
+                yield self._read(islice(docs, len(text)), origin)
 
-    def _tuples(self, doc: "Doc", origin: Provenance | str | None) -> list[Tuple]:
-        note_entities(doc)
-        discourse = Discourse()
+    def _read(self, docs: Iterable["Doc"], origin: Provenance | str | None) -> tuple[list[Tuple], list[str]]:
+        """Tuples and names of the parts of one text."""
+        discourse, names = Discourse(), []
         found: dict[tuple[str, str, str], Tuple] = {}
-        for sentence in doc.sents:
-            reader = _Sentence(sentence, discourse)
-            for head, relation, tail, conf in reader.statements():
-                names = canonical(normalise(head), relation, normalise(tail))
-                fits = all(0 < len(name) <= MAX_NAME for name in names) and names[0] != names[2]
-                if fits and conf >= self.conf_min and names not in found:
-                    found[names] = Tuple(*names, spanned(origin, sentence.text.strip(), conf), conf=conf)
-            discourse.close(sentence)
-        return list(found.values())
+        for doc in docs:
+            note_entities(doc)
+            names += [entity.text for entity in doc.ents if entity.label_ not in _UNNAMED]
+            for sentence in doc.sents:
+                for item in self._stated(sentence, discourse, origin):
+                    found.setdefault((item.head, item.relation, item.tail), item)
+                discourse.close(sentence)
+        return list(found.values()), names
+
+    def _stated(self, sentence: "Span", discourse: Discourse, origin: Provenance | str | None) -> Iterator[Tuple]:
+        for head, relation, tail, conf in _Sentence(sentence, discourse).statements():
+            names = canonical(normalise(head), relation, normalise(tail))
+            fits = all(0 < len(name) <= MAX_NAME for name in names) and names[0] != names[2]
+            if fits and conf >= self.conf_min:
+                yield Tuple(*names, spanned(origin, sentence.text.strip(), conf), conf=conf)
 
 
-def _readable(text: str) -> str:
-    return " ".join(checked(text).split())
+def _parts(text: str) -> list[str]:
+    """The text in parts of at most 20,000 characters that end with a sentence, so that a parse fits in main memory."""
+    rest, found = " ".join(checked(text).split()), []
+    while len(rest) > _PART:
+        end = rest.rfind(". ", 0, _PART) + 1 or rest.rfind(" ", 0, _PART) + 1 or _PART
+        found.append(rest[:end])
+        rest = rest[end:].lstrip()
+    return [*found, rest]
 
 
 _UNNAMED = {"DATE", "TIME", "PERCENT", "MONEY", "QUANTITY", "ORDINAL", "CARDINAL"}
-
-
-def _names(doc: "Doc") -> list[str]:
-    """Proper names in the text, in order, with repeats."""
-    return [entity.text for entity in doc.ents if entity.label_ not in _UNNAMED]
 
 
 Statement = tuple[str, str, str, float]

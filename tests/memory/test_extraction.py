@@ -70,10 +70,10 @@ def test_a_pronoun_nobody_can_resolve_states_nothing(rules: RuleExtractor) -> No
     assert facts(rules, "It opens the chest.") == set()
 
 
-def test_a_megabyte_is_read_in_bounded_time(rules: RuleExtractor) -> None:
+def test_a_long_text_is_read_in_bounded_time(rules: RuleExtractor) -> None:
     import time
 
-    text = "Ada lives in Rome and Bo found the key. " * 2500  # 100 kB; the limit is 2 MB
+    text = "Ada lives in Rome and Bo found the key. " * 2500  # 100 kB take a few seconds
     began = time.perf_counter()
     assert len(rules.extract(text)) == 2
     assert time.perf_counter() - began < 60
