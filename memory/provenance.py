@@ -76,6 +76,13 @@ class Provenance:
                 raise InvalidItemError(f"derived_from names table {table!r}, expected one of {', '.join(TABLES)}")
 
 
+_INSERT = (
+    "INSERT INTO provenance(item_table, item_id, role, source, doc_id, text_span, time, conf, trust, said)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_encode = json.JSONEncoder().encode
+
+
 def origin_of(origin: Provenance | str | None) -> Provenance:
     """``origin`` itself, or one made from a source's name; ``None`` stands for the user."""
     return origin if isinstance(origin, Provenance) else Provenance(origin or BY_HAND)
@@ -110,6 +117,22 @@ def add(
     Raises:
         InvalidItemError: A parent in ``derived_from`` does not exist.
     """
+    if fresh and not origin.derived_from:
+        db.execute(
+            _INSERT,
+            (
+                *row,
+                role,
+                origin.source,
+                origin.doc_id,
+                origin.text_span,
+                origin.time,
+                origin.conf,
+                origin.trust,
+                _encode(said if said and "n" in said else {"n": 1, **(said or {})}),
+            ),
+        )
+        return
     said = said if said and "n" in said else {"n": 1, **(said or {})}
     for table, parent in origin.derived_from:
         if db.execute(f"SELECT 1 FROM {table} WHERE id = ?", (parent,)).fetchone() is None:
@@ -123,8 +146,7 @@ def add(
         )
         return
     cursor = db.execute(
-        "INSERT INTO provenance(item_table, item_id, role, source, doc_id, text_span, time, conf, trust, said)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        _INSERT,
         (*key, origin.time, origin.conf, origin.trust, json.dumps(said)),
     )
     if origin.derived_from:
