@@ -70,7 +70,15 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     folder = torture.scratch()
     try:
-        ours, theirs = latency(folder, options.writes)
+        ours: list[float] = []
+        theirs: list[float] = []
+        ratios = []
+        for number in range(options.rounds):
+            (folder / f"round {number}").mkdir()
+            mine, bare = latency(folder / f"round {number}", options.writes // options.rounds)
+            ratios.append(float(np.median(mine) / np.median(bare)))
+            ours += mine
+            theirs += bare
         figures |= {
             "writes": options.writes,
             "write_p50_ms": 1e3 * float(np.median(ours)),
@@ -79,6 +87,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             "bare_p95_ms": 1e3 * float(np.quantile(theirs, 0.95)),
             "ratio_to_bare": float(np.median(ours) / np.median(theirs)),
             "ratio_ci95": median_ratio_ci(ours, theirs),
+            "ratio_by_round": ratios,
         }
         jobs: dict[str, tuple[Any, ...]] = {
             "crowd": (torture.crowd, folder / "crowd", options.writers, options.writes_each, options.readers),
@@ -104,7 +113,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--writes", type=int, default=3000, help="writes whose latency is compared")
+    parser.add_argument("--writes", type=int, default=7500, help="writes whose latency is compared")
+    parser.add_argument("--rounds", type=int, default=5, help="each in a memory of its own, as disks have moods")
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--writers", type=int, default=8)
     parser.add_argument("--writes-each", type=int, default=2000)
