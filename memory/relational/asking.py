@@ -91,13 +91,13 @@ def check(question: str, k: int) -> None:
     """Refuse what can't be asked.
 
     Raises:
-        InvalidItemError: An empty question, or ``k`` below 1.
+        InvalidItemError: No text or an empty one, or no ``k`` of at least 1.
     """
     if not isinstance(question, str) or not isinstance(k, int):
         raise InvalidItemError(f"expected a text and a whole number, got {question!r} and {k!r}")
     checked(question)
     if not question.strip():
-        raise InvalidItemError("ask needs an entity or a question, got an empty text")
+        raise InvalidItemError("expected an entity or a question, got an empty text")
     if k < 1:
         raise InvalidItemError(f"k must be at least 1, got {k}")
 

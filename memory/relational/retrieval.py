@@ -23,7 +23,7 @@ from memory.episodic.recall import CANDIDATES
 from memory.episodic.store import EpisodicStore
 from memory.episodic.trace import Trace, read
 from memory.errors import InvalidItemError
-from memory.relational.extract import checked
+from memory.relational.asking import check
 from memory.relational.graph import KG
 from memory.relational.mentions import TITLE, MentionIndex, phrases
 from memory.relational.names import fold
@@ -100,13 +100,7 @@ class Retriever:
         Raises:
             InvalidItemError: An empty question, ``k`` below 1, or another method.
         """
-        if not isinstance(question, str) or not isinstance(k, int):
-            raise InvalidItemError(f"expected a text and a whole number, got {question!r} and {k!r}")
-        checked(question)
-        if not question.strip():
-            raise InvalidItemError("retrieve needs a question, got an empty text")
-        if k < 1:
-            raise InvalidItemError(f"k must be at least 1, got {k}")
+        check(question, k)
         if method not in ("dual", "graph", "episodes"):
             raise InvalidItemError(f"unknown method {method!r}: expected dual, graph or episodes")
         self.mentions.sync()
