@@ -139,8 +139,7 @@ class SchemaIndex:
         count, heads, tails = known
         near = min(float((heads @ head).max()), float((tails @ tail).max()))
         far = min(float(heads.mean(0) @ head), float(tails.mean(0) @ tail))
-        likeness = 0.5 * (near + far) / 0.5
-        return float(np.clip(likeness, 0.0, 1.0)) * min(1.0, count / _TRUSTED_FROM)
+        return float(np.clip(near + far, 0.0, 1.0)) * min(1.0, count / _TRUSTED_FROM)
 
     def _prototype(self, relation: str) -> tuple[int, Vectors, Vectors] | None:
         if relation not in self._prototypes:
