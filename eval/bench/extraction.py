@@ -20,7 +20,7 @@ from eval.bench.report import tell
 from eval.statistics import wilson_ci
 from memory.relational import RuleExtractor, TemplateExtractor, TupleExtractor
 
-GOLDEN = Path("tests/memory/data/golden_tuples.txt")
+GOLDEN = Path(__file__).parents[2] / "tests/memory/data/golden_tuples.txt"
 Statement = tuple[str, str, str]
 
 

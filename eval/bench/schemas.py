@@ -132,9 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=10, help="streams of twenty new people each")
     parser.add_argument("--json", action="store_true", help="one JSON object as stdout's last line")
     options = parser.parse_args(arguments)
-    figures = measure(options.seeds)
-    tell({"seeds": figures["seeds"], **figures["arms"]}, False)
-    tell(figures, True) if options.json else None
+    tell(measure(options.seeds), options.json)
 
 
 if __name__ == "__main__":
