@@ -117,22 +117,6 @@ def add(
     Raises:
         InvalidItemError: A parent in ``derived_from`` does not exist.
     """
-    if fresh and not origin.derived_from:
-        db.execute(
-            _INSERT,
-            (
-                *row,
-                role,
-                origin.source,
-                origin.doc_id,
-                origin.text_span,
-                origin.time,
-                origin.conf,
-                origin.trust,
-                _encode(said if said and "n" in said else {"n": 1, **(said or {})}),
-            ),
-        )
-        return
     said = said if said and "n" in said else {"n": 1, **(said or {})}
     for table, parent in origin.derived_from:
         if db.execute(f"SELECT 1 FROM {table} WHERE id = ?", (parent,)).fetchone() is None:
@@ -147,7 +131,7 @@ def add(
         return
     cursor = db.execute(
         _INSERT,
-        (*key, origin.time, origin.conf, origin.trust, json.dumps(said)),
+        (*key, origin.time, origin.conf, origin.trust, _encode(said)),
     )
     if origin.derived_from:
         db.executemany(
