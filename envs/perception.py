@@ -132,13 +132,20 @@ class Perception:
             names.append("toggle")
         return names
 
+    def _via(self, cell: SeenCell) -> str:
+        """What opens a door: it must be closed only, or locked with the key in hand."""
+        if cell.kind != "door" or cell.state == "open":
+            return ""
+        return "toggle" if cell.state == "closed" or self.carrying == f"{cell.color} key" else ""
+
     def view(self) -> dict[str, Any]:
         """The structure of the observation, ready for JSON.
 
-        ``cells`` are ``[forward, right, content, passable]``; ``objects`` name the things in them.
+        ``cells`` are ``[forward, right, content, passable, via]``, where ``via`` is the action that opens a
+        door that can be opened; ``objects`` name the things in them.
         """
         return {
-            "cells": [[c.forward, c.right, c.content, c.passable] for c in self.cells],
+            "cells": [[c.forward, c.right, c.content, c.passable, self._via(c)] for c in self.cells],
             "objects": [
                 {"kind": c.kind, "color": c.color, "state": c.state, "forward": c.forward, "right": c.right}
                 for c in self.cells

@@ -1,6 +1,7 @@
 """A water maze: one place to remember, and no way to see it."""
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -28,9 +29,10 @@ class WaterMaze(MiniGridEnv):
 
     ## Description
     After Morris (1981, doi:10.1016/0023-9690(81)90020-5). A walled square arena holds landmarks,
-    each of another colour or kind, and one platform. The maze (landmarks and platform) is fixed by
-    ``maze_seed``; where one starts and which way one faces changes from visit to visit with the seed
-    given to ``reset``. The platform is in no observation: only memory makes the second visit short.
+    each of another colour or kind unless ``twins`` are asked for, and one platform. The maze (landmarks
+    and platform) is fixed by ``maze_seed``; where one starts and which way one faces changes with the
+    seed given to ``reset``, and so do landmarks that are ``moved``. The platform is in no observation:
+    only memory makes the second visit short.
 
     ## Mission
     ``find the hidden platform and stand on it``
@@ -55,6 +57,8 @@ class WaterMaze(MiniGridEnv):
         size: Side of the arena in cells, walls included, 8 to 64.
         landmarks: Count of landmarks, 2 to 18.
         maze_seed: Fixes landmarks and platform.
+        twins: How many of the landmarks look like another one.
+        moved: How many landmarks stand elsewhere at each visit; the seed given to ``reset`` chooses.
         max_steps: Steps before truncation; by default ``2 * size**2``.
         render_mode: ``None``, ``"ansi"`` or ``"rgb_array"``.
 
@@ -70,6 +74,8 @@ class WaterMaze(MiniGridEnv):
         size: int = 11,
         landmarks: int = 5,
         maze_seed: int = 0,
+        twins: int = 0,
+        moved: int = 0,
         max_steps: int | None = None,
         render_mode: str | None = None,
     ) -> None:
@@ -79,9 +85,15 @@ class WaterMaze(MiniGridEnv):
             raise EnvConfigError(f"landmarks must be 2 to {len(COLORS) * len(KINDS)}, got {landmarks}")
         if maze_seed < 0:
             raise EnvConfigError(f"maze_seed must not be negative, got {maze_seed}")
+        if not 0 <= twins < landmarks:
+            raise EnvConfigError(f"twins must be 0 to {landmarks - 1}, fewer than the landmarks, got {twins}")
+        if not 0 <= moved <= landmarks:
+            raise EnvConfigError(f"moved must be 0 to {landmarks}, the count of landmarks, got {moved}")
         self.maze_size = size
         self.landmarks = landmarks
         self.maze_seed = maze_seed
+        self.twins = twins
+        self.moved = moved
         self.platform = (0, 0)
         super().__init__(
             mission_space=MissionSpace(mission_func=lambda: MISSION),
@@ -99,23 +111,33 @@ class WaterMaze(MiniGridEnv):
         self.grid.wall_rect(0, 0, width, height)
         self.mission = MISSION
         cells = [(x, y) for x in range(1, width - 1) for y in range(1, height - 1)]
-        looks = rng.permutation(len(COLORS) * len(KINDS))[: self.landmarks]
+        distinct = self.landmarks - self.twins
+        looks = rng.permutation(len(COLORS) * len(KINDS))[:distinct]
         self.platform = cells[int(rng.integers(len(cells)))]
-        for position, look in zip(self._spread(cells, rng), looks, strict=True):
+        positions = self._spread(cells, rng, self.landmarks)
+        if self.twins:
+            looks = np.concatenate([looks, rng.choice(looks, self.twins)])
+        for index in self.np_random.permutation(self.landmarks)[: self.moved] if self.moved else ():
+            others = [at for i, at in enumerate(positions) if i != index]
+            positions[index] = self._spread(cells, self.np_random, 1, others)[0]
+        for position, look in zip(positions, looks, strict=True):
             self.grid.set(*position, KINDS[look % len(KINDS)](COLORS[look // len(KINDS)]))
         starts = self._far_cells(cells)
         self.agent_pos = starts[int(self.np_random.integers(len(starts)))]
         self.agent_dir = int(self.np_random.integers(4))
 
-    def _spread(self, cells: list[tuple[int, int]], rng: np.random.Generator) -> list[tuple[int, int]]:
-        """Cells for the landmarks. No two touch, so they can't wall anything off."""
+    def _spread(
+        self, cells: list[tuple[int, int]], rng: np.random.Generator, count: int, others: Sequence[tuple[int, int]] = ()
+    ) -> list[tuple[int, int]]:
+        """Cells for ``count`` landmarks beside ``others``. No two touch, so they can't wall anything off."""
         for _ in range(PLACEMENT_TRIES):
             chosen: list[tuple[int, int]] = []
             for index in rng.permutation(len(cells)):
                 x, y = cells[index]
-                if (x, y) != self.platform and all(max(abs(x - a), abs(y - b)) > 1 for a, b in chosen):
+                apart = all(max(abs(x - a), abs(y - b)) > 1 for a, b in [*chosen, *others])
+                if (x, y) != self.platform and apart:
                     chosen.append((x, y))
-                if len(chosen) == self.landmarks:
+                if len(chosen) == count:
                     return chosen
         raise EnvConfigError(
             f"{self.landmarks} landmarks do not fit apart from each other into size {self.maze_size}: "
@@ -139,7 +161,11 @@ class WaterMaze(MiniGridEnv):
         assert self._perceived is not None
         info = text_info(self._perceived)
         info["available_actions"] = [a for a in info["available_actions"] if a in self.named_actions]
-        return info | {"mission": MISSION, "world": f"water_maze-{self.maze_size}-{self.maze_seed}"}
+        return info | {"mission": MISSION, "world": self._world()}
+
+    def _world(self) -> str:
+        more = f"-{self.landmarks}-{self.twins}-{self.moved}" if self.twins or self.moved else ""
+        return f"water_maze-{self.maze_size}-{self.maze_seed}{more}"
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Begin a visit; the seed chooses where one starts."""

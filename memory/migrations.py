@@ -272,4 +272,17 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE entity_vectors(name TEXT PRIMARY KEY, vector BLOB NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE relation_vectors(name TEXT PRIMARY KEY, vector BLOB NOT NULL) STRICT, WITHOUT ROWID;
     """,
+    # 5: how a place is opened and when it was last seen; what macros need, do, and came to
+    """
+    ALTER TABLE places ADD COLUMN via TEXT NOT NULL DEFAULT '';
+    ALTER TABLE places ADD COLUMN seen REAL NOT NULL DEFAULT 0;
+    CREATE INDEX edges_dst ON edges(dst);
+
+    ALTER TABLE macros ADD COLUMN variables TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE macros ADD COLUMN triggers TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE macros ADD COLUMN preconditions TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE macros ADD COLUMN effects TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE macros ADD COLUMN status TEXT NOT NULL DEFAULT 'candidate';
+    ALTER TABLE macros ADD COLUMN outcomes TEXT NOT NULL DEFAULT '[]';
+    """,
 )

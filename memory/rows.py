@@ -133,9 +133,9 @@ def settle(db: sqlite3.Connection, row: Row, contributions: Iterable[Mapping[str
     elif table == "places":
         latest: Values = {}
         for said in (told[i] for i in sorted(range(len(told)), key=lambda i: (origins[i][2], i))):
-            latest |= {name: said[name] for name in ("content", "passable", "label") if name in said}
+            latest |= {name: said[name] for name in ("content", "passable", "via", "label") if name in said}
         if "content" not in latest:
-            latest.pop("passable", None)
+            latest = {name: value for name, value in latest.items() if name == "label"}
         new |= latest
         if not any("label" in said for said in told) and any("label" in said for said in contributions) and sign < 0:
             new["label"] = ""

@@ -1,29 +1,45 @@
 """One map: the places of one coordinate frame, in main memory and in SQLite."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from memory import provenance
 from memory.provenance import Provenance
-from memory.spatial.view import HEADINGS
+from memory.spatial.search import BLOCKED, PoseGraph
+from memory.spatial.view import FORWARD, HEADINGS, Cell, Position
 from memory.store import Store
-
-Position = tuple[int, int]
 
 
 @dataclass(slots=True)
 class Place:
-    """One row of ``places``; ``label`` is empty or a mark such as ``"goal"``."""
+    """One row of ``places``.
+
+    Attributes:
+        id: Its number.
+        passable: Whether one can walk onto it.
+        content: What is there; empty for bare floor.
+        label: Empty, or a mark such as ``"goal"``.
+        visits: How often one stood there.
+        via: The action that opens it, if one is known.
+        seen: When it was last stood on or seen to change, in seconds since the epoch.
+    """
 
     id: int
     passable: bool
     content: str
     label: str
     visits: int
+    via: str = ""
+    seen: float = field(default=0.0, compare=False)
 
     @property
     def is_landmark(self) -> bool:
         """Whether something other than wall or floor is there."""
         return self.content not in ("", "wall")
+
+    @property
+    def entry(self) -> float:
+        """What it costs to walk onto it, beside the step."""
+        return 0.0 if self.passable else 1.0 if self.via else BLOCKED
 
 
 @dataclass(slots=True)
@@ -45,7 +61,96 @@ class Edge:
         return self.cost / self.success_prob
 
 
-class Frame:
+EdgeKey = tuple[int, int, str]
+"""Ids of the places at both ends, and the action."""
+
+
+class Terrain:
+    """Places by position, edges by the places' ids, and the pose graph over both.
+
+    Args:
+        places: The places.
+        edges: The edges that were tried.
+    """
+
+    def __init__(self, places: dict[Position, Place], edges: dict[EdgeKey, Edge]) -> None:
+        self.places = places
+        self.edges = edges
+        self._routes: PoseGraph | None = None
+
+    @property
+    def routes(self) -> PoseGraph:
+        """The pose graph, made at first use and kept level with the places from then on."""
+        if self._routes is None:
+            self._routes = PoseGraph()
+            for position, place in self.places.items():
+                self._routes.put(position, place.entry)
+            where = {place.id: position for position, place in self.places.items()}
+            for src, dst in {key[:2] for key in self.edges}:
+                if src in where and dst in where:
+                    self._step(where[src], where[dst])
+        return self._routes
+
+    def put(self, position: Position, place: Place) -> None:
+        """Add or replace a place."""
+        self.places[position] = place
+        if self._routes is None:
+            return
+        known = position in self._routes.cells
+        self._routes.put(position, place.entry)
+        if known:
+            x, y = position
+            for neighbour in ((x - dx, y - dy) for dx, dy in HEADINGS):
+                if neighbour in self.places:
+                    self._step(neighbour, position)
+
+    def _step(self, src: Position, dst: Position) -> None:
+        """Bring the cost of one step level with what trying it came to."""
+        assert self._routes is not None
+        start, end = self.places[src], self.places[dst]
+        edge = self.edges.get((start.id, end.id, FORWARD))
+        door = self.edges.get((start.id, end.id, end.via)) if end.via and not end.passable else None
+        if edge is None and door is None:
+            return
+        cost = (edge.expected_cost if edge else 1.0) + (door.expected_cost - 1.0 if door else 0.0)
+        self._routes.step(src, dst, cost)
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What became of the places of a frame that was absorbed.
+
+    Attributes:
+        renamed: New id of each place that became one with a known place.
+        replaced: ``(what, place id)`` of known things that are no longer where they were.
+    """
+
+    renamed: dict[int, int]
+    replaced: list[tuple[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """A quarter-turn rotation, then a shift, from one frame's coordinates to another's."""
+
+    quarter_turns: int
+    dx: int
+    dy: int
+
+    def apply(self, position: Position) -> Position:
+        """Move one position."""
+        ax, ay = HEADINGS[self.quarter_turns % 4]
+        sx, sy = HEADINGS[(self.quarter_turns + 1) % 4]
+        x, y = position
+        return self.dx + x * ax + y * sx, self.dy + x * ay + y * sy
+
+    def inverse(self) -> "Transform":
+        """The way back."""
+        x, y = Transform(-self.quarter_turns % 4, 0, 0).apply((self.dx, self.dy))
+        return Transform(-self.quarter_turns % 4, -x, -y)
+
+
+class Frame(Terrain):
     """The places and edges of one map, read from SQLite and written through to it.
 
     Args:
@@ -58,11 +163,12 @@ class Frame:
         self.name = name
         self._told: set[tuple[int, str, str]] = set()
         rows = store.db.execute(
-            "SELECT x, y, id, passable, content, label, visits FROM places WHERE map = ? AND context = '' ORDER BY id",
+            "SELECT x, y, id, passable, content, label, visits, via, seen FROM places"
+            " WHERE map = ? AND context = '' ORDER BY id",
             (name,),
         )
-        self.places = {(r[0], r[1]): Place(r[2], bool(r[3]), r[4], r[5], r[6]) for r in rows.fetchall()}
-        self.edges = {
+        places = {(r[0], r[1]): Place(r[2], bool(r[3]), *r[4:]) for r in rows.fetchall()}
+        edges = {
             (r[0], r[1], r[2]): Edge(r[3], r[4], r[5])
             for r in store.db.execute(
                 "SELECT src, dst, action, cost, tries, successes FROM edges"
@@ -70,42 +176,46 @@ class Frame:
                 (name,),
             )
         }
+        super().__init__(places, edges)
 
-    def see(self, position: Position, content: str, passable: bool, origin: Provenance) -> str | None:
+    def see(self, position: Position, cell: Cell, origin: Provenance) -> str | None:
         """Put what is seen at ``position`` on the map; returns what was known of it, if anything."""
         place = self.places.get(position)
+        said = {"content": cell.content, "passable": int(cell.passable), "via": cell.via}
         if place is None:
             cursor = self.store.db.execute(
-                "INSERT INTO places(map, x, y, context, passable, content, label, visits)"
-                " VALUES (?, ?, ?, '', ?, ?, '', 0)",
-                (self.name, *position, passable, content),
+                "INSERT INTO places(map, x, y, context, passable, content, label, visits, via, seen)"
+                " VALUES (?, ?, ?, '', ?, ?, '', 0, ?, ?)",
+                (self.name, *position, cell.passable, cell.content, cell.via, origin.time),
             )
-            place = Place(int(cursor.lastrowid or 0), passable, content, "", 0)
-            self.places[position] = place
-            said = {"content": content, "passable": int(passable)}
-            provenance.add(self.store.db, ("places", place.id), origin, said, fresh=True)
-            self._told.add((place.id, origin.source, origin.doc_id))
+            number = int(cursor.lastrowid or 0)
+            self.put(position, Place(number, cell.passable, cell.content, "", 0, cell.via, origin.time))
+            provenance.add(self.store.db, ("places", number), origin, said, fresh=True)
+            self._told.add((number, origin.source, origin.doc_id))
             return None
         before = place.content
         told = (place.id, origin.source, origin.doc_id)
         if told not in self._told:
             self._told.add(told)
-            said = {"content": content, "passable": int(passable)}
             provenance.add(self.store.db, ("places", place.id), provenance.wordless(origin), said)
-        if (place.content, place.passable) != (content, passable):
-            place.content, place.passable = content, passable
+        if (place.content, place.passable, place.via) != (cell.content, cell.passable, cell.via):
+            place.content, place.passable, place.via, place.seen = cell.content, cell.passable, cell.via, origin.time
             self.store.db.execute(
-                "UPDATE places SET content = ?, passable = ? WHERE id = ?", (content, passable, place.id)
+                "UPDATE places SET content = ?, passable = ?, via = ?, seen = ? WHERE id = ?",
+                (cell.content, cell.passable, cell.via, origin.time, place.id),
             )
-            said = {"content": content, "passable": int(passable)}
             provenance.add(self.store.db, ("places", place.id), origin, said)
+            self.put(position, place)
         return before
 
     def visit(self, position: Position, origin: Provenance) -> Place:
         """Count one visit to a place that has been seen."""
         place = self.places[position]
         place.visits += 1
-        self.store.db.execute("UPDATE places SET visits = ? WHERE id = ?", (place.visits, place.id))
+        place.seen = max(place.seen, origin.time)
+        self.store.db.execute(
+            "UPDATE places SET visits = ?, seen = ? WHERE id = ?", (place.visits, place.seen, place.id)
+        )
         provenance.add(self.store.db, ("places", place.id), provenance.wordless(origin), {"visits": 1})
         return place
 
@@ -139,8 +249,10 @@ class Frame:
         edge_id = self.store.db.execute(find, key).fetchone()[0]
         said = {"tries": 1, "successes": int(success)}
         provenance.add(self.store.db, ("edges", edge_id), provenance.wordless(origin), said, fresh=not known)
+        if self._routes is not None:
+            self._step(source, target)
 
-    def absorb(self, other: "Frame", move: "Transform", origin: Provenance) -> "Joined":
+    def absorb(self, other: "Frame", move: Transform, origin: Provenance) -> Joined:
         """Take in another frame's places, moved into this one's coordinates; the other is gone then.
 
         Rows keep their ids, origins and edges where this frame has nothing; where it has a place
@@ -154,11 +266,11 @@ class Frame:
             mine = self.places.get(target)
             if mine is None:
                 db.execute("UPDATE places SET map = ?, x = ?, y = ? WHERE id = ?", (self.name, x, y, place.id))
-                self.places[target] = place
+                self.put(target, place)
                 continue
             if mine.content != place.content and mine.is_landmark:
                 replaced.append((mine.content, mine.id))
-            self.see(target, place.content, place.passable, origin)
+            self.see(target, Cell(0, 0, place.content, place.passable, place.via), origin)
             mine.visits += place.visits
             mine.label = mine.label or place.label
             db.execute("UPDATE places SET visits = ?, label = ? WHERE id = ?", (mine.visits, mine.label, mine.id))
@@ -166,6 +278,7 @@ class Frame:
             renamed[place.id] = mine.id
         self._absorb_edges(other, renamed)
         db.executemany("DELETE FROM places WHERE id = ?", [(old,) for old in renamed])
+        self._routes = None
         return Joined(renamed, replaced)
 
     def _absorb_edges(self, other: "Frame", renamed: dict[int, int]) -> None:
@@ -185,89 +298,3 @@ class Frame:
             db.execute("UPDATE edges SET tries = ?, successes = ? WHERE id = ?", (mine.tries, mine.successes, my_id))
             provenance.repoint(db, "edges", edge_id, my_id)
             db.execute("DELETE FROM edges WHERE id = ?", (edge_id,))
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """What became of the places of a frame that was absorbed.
-
-    Attributes:
-        renamed: New id of each place that became one with a known place.
-        replaced: ``(what, place id)`` of known things that are no longer where they were.
-    """
-
-    renamed: dict[int, int]
-    replaced: list[tuple[str, int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Transform:
-    """A quarter-turn rotation, then a shift, from one frame's coordinates to another's."""
-
-    quarter_turns: int
-    dx: int
-    dy: int
-
-    def apply(self, position: Position) -> Position:
-        """Move one position."""
-        ax, ay = HEADINGS[self.quarter_turns % 4]
-        sx, sy = HEADINGS[(self.quarter_turns + 1) % 4]
-        x, y = position
-        return self.dx + x * ax + y * sx, self.dy + x * ay + y * sy
-
-
-def align(
-    new: Frame, known: Frame, min_score: float = 8.0, min_margin: float = 4.0, lone_score: float = 24.0
-) -> Transform | None:
-    """Find where ``new`` lies in ``known`` by the landmarks that both hold.
-
-    Every pair of equal landmarks proposes four transforms. Each is scored by the cells it lays on
-    one another: +4 for the same landmark, +1 for the same wall, +0.25 for floor, -4 for a
-    disagreement. The best is taken if it is good and clearly better than the runner-up.
-
-    Args:
-        new: The frame just begun.
-        known: A frame remembered from before.
-        min_score: Least score that is believed.
-        min_margin: Least lead over the runner-up.
-        lone_score: Least score where only one landmark lies on its like: one alone can be seen from
-            a wrong side.
-
-    Returns:
-        The transform from ``new`` to ``known``, or ``None`` while it is not clear.
-    """
-    landmarks: dict[str, list[Position]] = {}
-    for position, place in known.places.items():
-        if place.is_landmark:
-            landmarks.setdefault(place.content, []).append(position)
-    candidates = set()
-    for position, place in new.places.items():
-        for x, y in landmarks.get(place.content, ()):
-            for turns in range(4):
-                rx, ry = Transform(turns, 0, 0).apply(position)
-                candidates.add(Transform(turns, x - rx, y - ry))
-    scored = sorted(
-        ((*_agreement(new, known, move), move.quarter_turns, move.dx, move.dy) for move in candidates), reverse=True
-    )
-    if not scored or scored[0][0] < (min_score if scored[0][1] > 1 else lone_score):
-        return None
-    if len(scored) > 1 and scored[0][0] - scored[1][0] < min_margin:
-        return None
-    return Transform(*scored[0][2:])
-
-
-def _agreement(new: Frame, known: Frame, move: Transform) -> tuple[float, int]:
-    """Score of a transform, and how many landmarks lie on their likes."""
-    score, matched = 0.0, 0
-    for position, place in new.places.items():
-        other = known.places.get(move.apply(position))
-        if other is None:
-            continue
-        if other.content != place.content:
-            score -= 4.0
-        elif place.is_landmark:
-            score += 4.0
-            matched += 1
-        else:
-            score += 1.0 if place.content == "wall" else 0.25
-    return score, matched

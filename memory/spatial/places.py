@@ -1,49 +1,61 @@
 """Where things are: a place graph learnt by walking."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import cast
+import difflib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
-import networkx as nx
+from pydantic import BaseModel, ConfigDict, Field
 
 from memory import provenance
 from memory.errors import InvalidItemError, UnknownItemError
 from memory.provenance import Provenance, origin_of
-from memory.spatial.frame import Frame, Joined, Place, align
-from memory.spatial.planner import Route, plan
-from memory.spatial.view import FORWARD, LEFT, RIGHT, Pose, View
+from memory.spatial.frame import Frame, Place
+from memory.spatial.metric import MetricWalk, Sighting
+from memory.spatial.names import place_name, place_number
+from memory.spatial.planner import Route, plan_poses, plan_text
+from memory.spatial.prune import prune
+from memory.spatial.search import distances
+from memory.spatial.texts import TextMap, TextPlace, words_of
+from memory.spatial.view import Pose, Position, View
 from memory.store import Store
 
 UNVISITED = "unvisited"
 """Goal that stands for the nearest place that was seen but never stood on."""
 
+UNKNOWN = "unknown"
+"""What :meth:`PlaceGraph.explore` leads to."""
 
-_Seen = tuple[str, int]
-_Shortest = tuple[dict[int, float], dict[int, list[int]]]
+MAX_NAME, MAX_TITLES = 60, 48
+
+
+class SpatialConfig(BaseModel):
+    """Settings of the place graph."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    similar: float = Field(0.85, ge=0, le=1, description="Least likeness of texts that makes two places one.")
+    expected: float = Field(0.6, ge=0, le=1, description="The same, where a known way led to that place.")
+    max_places: int = Field(1_000_000, ge=100, description="Most places; maps not seen longest go first.")
+    ttl_days: float | None = Field(None, gt=0, description="Maps and places not seen for so long go.")
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
-    """What one observation changed on the map.
+class Located:
+    """Where something was last seen.
 
     Attributes:
-        place: Id of the place one stands on.
-        map: Name of the map it is on.
-        pose: Where that is, or ``None`` on a map without coordinates.
-        relocalized: Whether a map of an earlier visit was just recognised.
-        appeared: ``(what, place id)`` of things seen where they were not known to be.
-        vanished: ``(what, place id)`` of things no longer where they were.
-        renamed: New ids of places that turned out to be known ones.
+        what: Its name.
+        place: Id of the place.
+        map: Name of the map.
+        cost: Expected cost of the way there from here, ``None`` if none is known.
+        seen: When it was seen first, or stood on last, in seconds since the epoch.
     """
 
+    what: str
     place: int
     map: str
-    pose: Pose | None
-    relocalized: bool = False
-    appeared: tuple[_Seen, ...] = ()
-    vanished: tuple[_Seen, ...] = ()
-    renamed: Mapping[int, int] = field(default_factory=dict)
+    cost: float | None
+    seen: float
 
 
 class PlaceGraph:
@@ -52,20 +64,23 @@ class PlaceGraph:
     With a :class:`View`, places are cells of a metric map: position comes from path integration
     (one's own moves and what was seen ahead), never from the simulator. A world entered again is
     mapped in a frame of its own until landmarks show where that lies on an older map; then the two
-    become one. Without a view, a place is a distinct observation text and edges are actions.
+    become one. Without a view, a place is a text, or texts alike, and edges are actions; that also
+    serves for the steps of a procedure or the pages of a document.
 
     Args:
         store: The database.
+        config: Settings.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, config: SpatialConfig | None = None) -> None:
         self.store = store
+        self.config = config or SpatialConfig()
         self.world = ""
-        self.pose: Pose | None = None
         self.place: int | None = None
-        self._frame: Frame | None = None
+        self._name = ""
+        self._walk: MetricWalk | None = None
+        self._text: TextMap | None = None
         self._known: list[str] = []
-        self._view: View | None = None
         self._stamp: tuple[int, int] | None = None
 
     def __len__(self) -> int:
@@ -73,37 +88,60 @@ class PlaceGraph:
         return int(self.store.db.execute("SELECT count(*) FROM places").fetchone()[0])
 
     @property
+    def pose(self) -> Pose | None:
+        """Where one stands, ``None`` on a map without coordinates."""
+        return self._walk.pose if self._walk else None
+
+    @property
+    def walk(self) -> MetricWalk | None:
+        """The visit to a world that is seen as cells, if this is one."""
+        return self._walk
+
+    @property
     def frame(self) -> Frame:
-        """The map one is on.
+        """The map one is on, if it has coordinates.
 
         Raises:
-            InvalidItemError: No world was entered yet.
+            InvalidItemError: No world was entered yet, or it has no coordinates.
         """
-        if self._frame is None:
-            raise InvalidItemError("no world was entered: call enter(world) first")
-        if self.store.stamp != self._stamp:
-            self._frame = Frame(self.store, self._frame.name)
-            self._stamp = self.store.stamp
-        return self._frame
+        self._refresh()
+        if self._walk is None:
+            if self._name and self._text is None:
+                return Frame(self.store, self._name)
+            raise InvalidItemError("no world with coordinates was entered: call enter(world) and observe with a view")
+        return self._walk.frame
 
-    def enter(self, world: str) -> None:
-        """Begin a visit to ``world``, position unknown.
+    @property
+    def localized(self) -> bool:
+        """Whether no older map of this world is still waiting to be recognised."""
+        return self._walk.localized if self._walk else not self._known
+
+    @property
+    def confidence(self) -> float:
+        """Probability in [0, 1] that one knows where one is on the maps of earlier visits; 1 without any."""
+        return self._walk.confidence if self._walk else 1.0
+
+    def enter(self, world: str) -> list[int]:
+        """Begin a visit to ``world``, position unknown; returns ids of stale places that went.
 
         Raises:
             InvalidItemError: An empty name, or one with a ``#``.
         """
         if not world or "#" in world:
             raise InvalidItemError(f"a world's name must be non-empty and without '#', got {world!r}")
-        rows = self.store.db.execute(
-            "SELECT DISTINCT map FROM places WHERE map = ? OR map GLOB ? ORDER BY id",
-            (world, world.replace("[", "[[]").replace("*", "[*]").replace("?", "[?]") + "#*"),
-        )
-        self._known = [row[0] for row in rows.fetchall()]
+        gone = prune(self.store, world, self.config.max_places, self.config.ttl_days)
+        self._known = self.maps(world)
         taken = {int(name.rpartition("#")[2]) for name in self._known if "#" in name}
-        name = f"{world}#{max(taken, default=0) + 1}" if self._known else world
-        self.world, self.pose, self.place, self._view = world, Pose(0, 0, 0), None, None
+        self._name = f"{world}#{max(taken, default=0) + 1}" if self._known else world
+        self.world, self.place, self._walk, self._text = world, None, None, None
         self._stamp = self.store.stamp
-        self._frame = Frame(self.store, name)
+        return gone
+
+    def maps(self, world: str | None = None) -> list[str]:
+        """Names of all maps, or of those of one world, oldest first."""
+        rows = self.store.db.execute("SELECT map FROM places GROUP BY map ORDER BY min(id)")
+        names = [str(row[0]) for row in rows.fetchall()]
+        return [name for name in names if world is None or name.partition("#")[0] == world]
 
     def observe(
         self, context: str, view: View | None = None, action: str | None = None, *, origin: Provenance
@@ -120,94 +158,56 @@ class PlaceGraph:
         Raises:
             InvalidItemError: No world was entered.
         """
-        if self._frame is None:
+        if not self._name:
             raise InvalidItemError("no world was entered: call enter(world) first")
         with self.store.write():
+            self._refresh()
             if self._lost():
                 self.enter(self.world)
                 action = None
-            if view is None and self._view is None:
+            if view is None and self._walk is None:
                 return self._observe_text(context, action, origin)
-            if self._view is None and self.frame.places:
-                self.enter(self.world)  # another process took the name of our frame
-            return self._observe_view(self.frame, view or View(()), action, origin)
+            return self._observe_view(view or View(()), action, origin)
+
+    def _refresh(self) -> None:
+        """Read the maps again when another process wrote, or rows went or came in bulk."""
+        if self.store.stamp == self._stamp:
+            return
+        self._stamp = self.store.stamp
+        if self._walk is not None:
+            pose, view, reach = self._walk.pose, self._walk.view, self._walk.reach
+            known = [name for name in self._known if name != self._walk.frame.name and name in self.maps(self.world)]
+            self._walk = MetricWalk(self.store, Frame(self.store, self._walk.frame.name), known)
+            self._walk.pose, self._walk.view, self._walk.reach = pose, view, reach
+        if self._text is not None:
+            self._text = self._text_map()
+
+    def _text_map(self) -> TextMap:
+        return TextMap(self.store, self.world, self.config.similar, self.config.expected)
 
     def _observe_text(self, context: str, action: str | None, origin: Provenance) -> Sighting:
-        db, name = self.store.db, self.world
-        key = " ".join(context.split())
-        row = db.execute("SELECT id FROM places WHERE map = ? AND context = ?", (name, key)).fetchone()
-        if row is None:
-            cursor = db.execute(
-                "INSERT INTO places(map, x, y, context, passable, content, label, visits)"
-                " VALUES (?, 0, 0, ?, 1, '', '', 1)",
-                (name, key),
-            )
-            place = int(cursor.lastrowid or 0)
-        else:
-            place = int(row[0])
-            db.execute("UPDATE places SET visits = visits + 1 WHERE id = ?", (place,))
-            origin = provenance.wordless(origin)
-        provenance.add(db, ("places", place), origin, {"visits": 1}, fresh=row is None)
-        if self.place is not None and action:
-            self._walked(self.place, place, action, origin)
-        self.place, self.pose = place, None
-        return Sighting(place, name, None)
+        if self._text is None:
+            self._text = self._text_map()
+        came = (self.place, action) if self.place is not None and action else None
+        self.place = self._text.observe(context, came, origin).id
+        return Sighting(self.place, self.world, None)
 
-    def _walked(self, src: int, dst: int, action: str, origin: Provenance) -> None:
-        """Count one try of ``action`` for every way it ever led from ``src``; a success for this one."""
-        db, origin = self.store.db, provenance.wordless(origin)
-        known = db.execute("SELECT id, dst, tries FROM edges WHERE src = ? AND action = ?", (src, action)).fetchall()
-        for edge_id, led_to, _ in known:
-            success = int(led_to == dst)
-            db.execute("UPDATE edges SET tries = tries + 1, successes = successes + ? WHERE id = ?", (success, edge_id))
-            provenance.add(db, ("edges", edge_id), origin, {"tries": 1, "successes": success})
-        if all(led_to != dst for _, led_to, _ in known):
-            tries = 1 + max((tries for *_, tries in known), default=0)
-            cursor = db.execute(
-                "INSERT INTO edges(src, dst, action, cost, tries, successes) VALUES (?, ?, ?, 1.0, ?, 1)",
-                (src, dst, action, tries),
-            )
-            edge = ("edges", int(cursor.lastrowid or 0))
-            provenance.add(db, edge, origin, {"tries": 1, "successes": 1}, fresh=True)
-
-    def _observe_view(self, frame: Frame, view: View, action: str | None, origin: Provenance) -> Sighting:
-        before = self.pose or Pose(0, 0, 0)
-        pose = self._moved(before, action)
-        appeared: list[_Seen] = []
-        vanished: list[_Seen] = []
-        for cell in view.cells:
-            position = pose.at(cell.forward, cell.right)
-            was = frame.see(position, cell.content, cell.passable, origin)
-            if was == cell.content:
-                continue
-            place = frame.places[position]
-            if place.is_landmark:
-                appeared.append((cell.content, place.id))
-            if was not in (None, "", "wall"):
-                vanished.append((str(was), place.id))
-        if action == FORWARD:
-            frame.tried((before.x, before.y), before.at(1, 0), FORWARD, pose != before, origin)
-        if (pose.x, pose.y) not in frame.places:
-            frame.see((pose.x, pose.y), "", True, origin)
-        frame.visit((pose.x, pose.y), origin)
-        self.pose, self._view = pose, view
-        here = self.frame
-        joined = self._relocalize(origin)
-        renamed = joined.renamed if joined else {}
-        if joined:
-            landmarks = [(p.content, p.id) for p in here.places.values() if p.is_landmark and p.id in renamed]
-            appeared += landmarks
-            vanished += [*landmarks, *joined.replaced]
-        self.place = self.frame.places[self.pose.x, self.pose.y].id
-        return Sighting(
-            place=self.place,
-            map=self.frame.name,
-            pose=self.pose,
-            relocalized=joined is not None,
-            appeared=tuple(dict.fromkeys((what, renamed.get(place, place)) for what, place in appeared)),
-            vanished=tuple(dict.fromkeys(vanished)),
-            renamed=renamed,
-        )
+    def _observe_view(self, view: View, action: str | None, origin: Provenance) -> Sighting:
+        if self._walk is None:
+            if self._name in self.maps(self.world):
+                self.enter(self.world)  # another process took the name of our frame
+            self._walk = MetricWalk(self.store, Frame(self.store, self._name), self._known)
+        seen, lost = self._walk.observe(view, action, origin), False
+        if seen is None:  # carried away, or mistaken about where one was: begin anew, and recognise
+            self.enter(self.world)
+            lost = True
+            self._walk = MetricWalk(self.store, Frame(self.store, self._name), self._known)
+            seen = self._walk.observe(view, None, origin)
+            assert seen is not None
+        self.place = seen.place
+        if seen.relocalized:
+            self._known = self.maps(self.world)
+        return replace(seen, lost=True) if lost else seen
 
     def _lost(self) -> bool:
         """Whether the place one stood on is gone or another: forgotten, restored, or never committed."""
@@ -216,39 +216,9 @@ class PlaceGraph:
         row = self.store.db.execute("SELECT map, x, y FROM places WHERE id = ?", (self.place,)).fetchone()
         if row is None:
             return True
-        here = (self.world, 0, 0) if self.pose is None else (self.frame.name, self.pose.x, self.pose.y)
+        walk = self._walk
+        here = (self.world, 0, 0) if walk is None else (walk.frame.name, walk.pose.x, walk.pose.y)
         return tuple(row) != here
-
-    def _moved(self, pose: Pose, action: str | None) -> Pose:
-        """Path integration: the pose after one's own action."""
-        if action == LEFT:
-            return pose.turned(-1)
-        if action == RIGHT:
-            return pose.turned(1)
-        if action == FORWARD and self._view is not None and self._view.ahead_passable:
-            return pose.advanced()
-        return pose
-
-    def _relocalize(self, origin: Provenance) -> Joined | None:
-        """Recognise an older map of this world and go on there; tells what became of the places."""
-        here = self.frame
-        for name in self._known:
-            known = Frame(self.store, name)
-            move = align(here, known)
-            if move is None or self.pose is None:
-                continue
-            joined = known.absorb(here, move, origin)
-            x, y = move.apply((self.pose.x, self.pose.y))
-            self.pose = Pose(x, y, (self.pose.heading + move.quarter_turns) % 4)
-            self._frame = known
-            self._known = [other for other in self._known if other != name]
-            return joined
-        return None
-
-    @property
-    def localized(self) -> bool:
-        """Whether no older map of this world is still waiting to be recognised."""
-        return not self._known
 
     def mark(self, label: str, origin: Provenance | str | None = None) -> None:
         """Label the place one stands on, for example as ``"goal"``; ``origin`` says who found it.
@@ -259,66 +229,167 @@ class PlaceGraph:
         if self.place is None or self._lost() or not label:
             raise InvalidItemError("mark needs a label and an observed place")
         with self.store.write() as db:
-            if self.pose is not None:
-                self.frame.label((self.pose.x, self.pose.y), label, origin_of(origin))
+            self._refresh()
+            if self._walk is not None:
+                self._walk.frame.label((self._walk.pose.x, self._walk.pose.y), label, origin_of(origin))
                 return
+            assert self._text is not None
+            self._text.places[self.place].label = label
             db.execute("UPDATE places SET label = ? WHERE id = ?", (label, self.place))
             provenance.add(db, ("places", self.place), origin_of(origin), {"label": label})
 
+    def missed(self, label: str, origin: Provenance | str | None = None) -> None:
+        """Tell that what ``label`` stands for is not here, where it should be; elsewhere it does nothing."""
+        if self.place is None or self._lost():
+            return
+        with self.store.write() as db:
+            self._refresh()
+            if self._walk is not None:
+                self._walk.missed(label, origin_of(origin))
+            elif self._text is not None and self._text.places[self.place].label == label:
+                self._text.places[self.place].label = ""
+                db.execute("UPDATE places SET label = '' WHERE id = ?", (self.place,))
+                provenance.add(db, ("places", self.place), origin_of(origin), {"label": ""})
+
     def goals(self) -> list[str]:
-        """What :meth:`plan` can be asked for on this map: marks, things, ``unvisited``."""
-        if self.pose is None:
-            rows = self.store.db.execute(
-                "SELECT DISTINCT label FROM places WHERE map = ? AND label != '' ORDER BY id", (self.world,)
-            )
-            return [row[0] for row in rows.fetchall()]
-        places = self.frame.places.values()
+        """What :meth:`plan` can be asked for on this map: marks, things, kinds of things, ``unvisited``.
+
+        On a map without coordinates: marks, and the beginnings of the texts of the newest places.
+        """
+        self._refresh()
+        if self._walk is None:
+            found = [p for p in self._text.places.values() if p.id != self.place] if self._text else []
+            titles = [_title(p.context) for p in found[-MAX_TITLES:]]
+            return list(dict.fromkeys([*(p.label for p in found if p.label), *titles]))
+        places = self._walk.terrain.places.values()
         names = [p.label for p in places if p.label] + [p.content for p in places if p.is_landmark]
+        kinds = [" ".join(words[i:]) for name in names if len(words := name.split()) > 1 for i in range(1, len(words))]
         if any(p.passable and not p.visits for p in places):
-            names.append(UNVISITED)
-        return list(dict.fromkeys(names))
+            kinds.append(UNVISITED)
+        return list(dict.fromkeys([*names, *kinds]))
 
     def plan(self, goal: str) -> Route:
         """The cheapest known route from here to ``goal``.
 
+        Args:
+            goal: A mark, a thing, words that describe it, ``"place 12"`` or ``"unvisited"``.
+
         Raises:
             UnknownItemError: Nothing on this map has that name, or no known way leads there.
         """
-        if goal not in self.goals():
-            known = ", ".join(self.goals()) or "nothing yet"
-            raise UnknownItemError(f"no place called {goal!r} on this map; known: {known}")
-        if self.pose is None:
-            return self._plan_text(goal)
-
-        def wanted(place: Place) -> bool:
-            if goal == UNVISITED:
-                return place.passable and not place.visits
-            return goal in (place.label, place.content)
-
-        targets = [position for position, place in self.frame.places.items() if wanted(place)]
-        route = plan(self.frame, self.pose, goal, targets)
+        self._refresh()
+        if self.place is None:
+            raise UnknownItemError(f"the map is empty: nothing was observed yet, so no way to {goal!r} is known")
+        if self._walk is None:
+            route = self._plan_text(goal)
+        else:
+            positions = [position for position, _ in self._fitting(goal)] or self._nothing(goal)
+            route = plan_poses(self._walk.terrain, self._walk.pose, goal, positions)
         if route is None:
             raise UnknownItemError(f"no known way leads to {goal!r} yet: explore more")
         return route
 
-    def _plan_text(self, goal: str) -> Route:
-        db = self.store.db
-        graph: nx.DiGraph[int] = nx.DiGraph()
+    def _fitting(self, goal: str) -> Iterator[tuple[Position, Place]]:
+        """Places of this map that a goal stands for; those named exactly, else those described."""
+        assert self._walk is not None
+        places = self._walk.terrain.places
+        number = place_number(goal)
+        tests: tuple[Callable[[Place], bool], ...] = (
+            lambda p: goal in (p.label, p.content) or p.id == number,
+            lambda p: goal == UNVISITED and p.passable and not p.visits,
+            lambda p: (p.is_landmark or bool(p.label)) and words_of(goal) <= words_of(f"{p.content} {p.label}"),
+        )
+        for test in tests if words_of(goal) else ():
+            found = [(position, place) for position, place in places.items() if test(place)]
+            if found:
+                return iter(found)
+        return iter(())
+
+    def _nothing(self, goal: str) -> list[Position]:
+        known = self.goals()
+        near = difflib.get_close_matches(goal, known, n=3, cutoff=0.5)
+        rows = self.store.db.execute(
+            "SELECT DISTINCT map FROM places WHERE (content = ? OR label = ?) AND map != ? LIMIT 3",
+            (goal, goal, self._name),
+        )
+        others = [row[0] for row in rows.fetchall()]
+        hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(known[:12]) or 'nothing yet'}"
+        elsewhere = f"; it is on other maps: {', '.join(others)}" if others else ""
+        raise UnknownItemError(f"no place called {goal!r} on this map; {hint}{elsewhere}")
+
+    def _named(self, goal: str) -> list[TextPlace]:
+        assert self._text is not None
+        number = place_number(goal)
+        exact = [p for p in self._text.places.values() if goal in (p.label, _title(p.context)) or p.id == number]
+        return exact or self._text.named(words_of(goal))
+
+    def _plan_text(self, goal: str) -> Route | None:
+        assert self._text is not None
         assert self.place is not None
-        graph.add_node(self.place)
-        for src, dst, action, cost, tries, successes in db.execute(
-            "SELECT src, dst, action, cost, tries, successes FROM edges"
-            " WHERE src IN (SELECT id FROM places WHERE map = ?)",
-            (self.world,),
-        ):
-            weight = cost * (tries + 1) / (successes + 1)
-            if weight < graph.get_edge_data(src, dst, {"weight": float("inf")})["weight"]:
-                graph.add_edge(src, dst, weight=weight, action=action)
-        rows = db.execute("SELECT id FROM places WHERE map = ? AND label = ?", (self.world, goal))
-        costs, paths = cast(_Shortest, nx.single_source_dijkstra(graph, self.place))
-        reached = [row[0] for row in rows.fetchall() if row[0] in costs]
-        if not reached:
-            raise UnknownItemError(f"no known way leads to {goal!r} yet: explore more")
-        best = min(reached, key=lambda place: (costs[place], place))
-        actions = tuple(graph.edges[a, b]["action"] for a, b in pairwise(paths[best]))
-        return Route(goal, actions, tuple(paths[best]), float(costs[best]))
+        places = self._named(goal)
+        if not places:
+            self._nothing(goal)
+        return plan_text(self._text, self.place, goal, [place.id for place in places])
+
+    def explore(self) -> Route:
+        """The way to where most of the unknown comes into sight for its cost.
+
+        Where nothing unknown is left, the way to the nearest place that was never stood on; on a map
+        without coordinates, to the place that was visited least.
+
+        Raises:
+            UnknownItemError: Nothing was observed yet, or everything was seen and stood on.
+        """
+        self._refresh()
+        if self.place is None:
+            raise UnknownItemError("the map is empty: nothing was observed yet")
+        if self._walk is None:
+            assert self._text is not None
+            others = [place for place in self._text.places.values() if place.id != self.place]
+            for place in sorted(others, key=lambda p: (p.visits, p.id)):
+                route = plan_text(self._text, self.place, UNKNOWN, [place.id])
+                if route is not None:
+                    return route
+            raise UnknownItemError("no other place can be reached by a known way: try actions that you have not tried")
+        try:
+            poses = self._walk.look_next()
+        except UnknownItemError:
+            return self.plan(UNVISITED)
+        route = plan_poses(self._walk.terrain, self._walk.pose, UNKNOWN, (), poses)
+        assert route is not None
+        return route
+
+    def where_is(self, what: str) -> list[Located]:
+        """Where things of that name or description were last seen on this map, nearest first.
+
+        Raises:
+            UnknownItemError: Nothing on this map fits.
+        """
+        self._refresh()
+        if self._walk is None:
+            places = self._named(what) if self._text else []
+            found = [Located(_title(p.context), p.id, self.world, None, 0.0) for p in places]
+            return found or self._nowhere(what)
+        terrain = self._walk.terrain
+        source = terrain.routes.number(self._walk.pose)
+        costs = None if source is None else distances(terrain.routes.matrix(), source)[0]
+        located = []
+        for position, place in self._fitting(what):
+            poses = terrain.routes.standing_before(position) + terrain.routes.standing_on(position)
+            cost = min((float(costs[pose]) for pose in poses), default=float("inf")) if costs is not None else None
+            reached = None if cost is None or cost == float("inf") else cost
+            located.append(Located(place.content or place.label, place.id, self._walk.frame.name, reached, place.seen))
+        return sorted(located, key=lambda one: (one.cost is None, one.cost or 0.0, one.place)) or self._nowhere(what)
+
+    def _nowhere(self, what: str) -> list[Located]:
+        self._nothing(what)
+        return []
+
+
+def _title(context: str) -> str:
+    """The beginning of a text, at most 60 characters, cut between words."""
+    first = context.partition(". ")[0].strip()
+    return first if len(first) <= MAX_NAME else first[: MAX_NAME + 1].rpartition(" ")[0] or first[:MAX_NAME]
+
+
+__all__ = ["UNKNOWN", "UNVISITED", "Located", "PlaceGraph", "Sighting", "SpatialConfig", "place_name"]

@@ -9,6 +9,9 @@ from memory.errors import InvalidItemError
 HEADINGS = ((1, 0), (0, 1), (-1, 0), (0, -1))
 """Unit steps of the four headings, clockwise, y pointing down."""
 
+Position = tuple[int, int]
+"""Coordinates of a cell on its map."""
+
 FORWARD, LEFT, RIGHT = "forward", "left", "right"
 """Names of the actions that move: one cell ahead, a quarter turn left, a quarter turn right."""
 
@@ -44,12 +47,15 @@ class Cell:
         right: Cells to the right; negative is left.
         content: ``""`` for bare floor, ``"wall"``, or what is there (``"green ball"``).
         passable: Whether one can walk onto it now.
+        via: Name of the action that lets one walk onto it, when done before it: ``"toggle"`` for a
+            closed door; empty where none is known.
     """
 
     forward: int
     right: int
     content: str
     passable: bool
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +66,15 @@ class View:
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> Self:
-        """Read ``{"cells": [[forward, right, content, passable], ...]}``.
+        """Read ``{"cells": [[forward, right, content, passable], ...]}``; a fifth element is ``via``.
 
         Raises:
             InvalidItemError: Another shape.
         """
         try:
-            cells = tuple(Cell(int(f), int(r), str(c), bool(p)) for f, r, c, p in data["cells"])
+            cells = tuple(
+                Cell(int(f), int(r), str(c), bool(p), *map(str, via[:1])) for f, r, c, p, *via in data["cells"]
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidItemError(
                 f'a view must be {{"cells": [[forward, right, content, passable], ...]}}: {error!r}'

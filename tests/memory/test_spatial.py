@@ -4,9 +4,7 @@ import networkx as nx
 import pytest
 
 from memory import HashingEmbedder, InvalidItemError, Memory, Provenance, UnknownItemError
-from memory.spatial import HEADINGS, Cell, Frame, Pose, View
-from memory.spatial.frame import Transform
-from memory.spatial.planner import plan, pose_graph
+from memory.spatial import HEADINGS, Cell, Frame, Pose, Transform, View, astar, plan_poses, to_networkx
 
 ROOM = """
 ##########
@@ -200,14 +198,18 @@ def test_routes_cost_what_dijkstra_says(memory: Memory, origin: Provenance) -> N
     walk(memory, world, ["forward", "left", "left", "left", "left", "forward"], origin)
     frame, start = memory.spatial.frame, memory.spatial.pose
     assert start is not None
-    graph = pose_graph(frame)
+    graph = to_networkx(frame)
     lengths = nx.single_source_dijkstra_path_length(graph, (start.x, start.y, start.heading))
     reachable = [p for p, place in frame.places.items() if place.passable and (*p, 0) in lengths]
     assert len(reachable) > 20
     for x, y in reachable:
-        route = plan(frame, start, "there", [(x, y)])
+        route = plan_poses(frame, start, "there", [(x, y)])
         assert route is not None
-        assert route.cost == min(lengths[x, y, h] for h in range(4))
+        assert route.cost == len(route.actions) == min(lengths[x, y, h] for h in range(4))
+        assert len(route.after) == len(route.actions)
+        found = astar(graph, (start.x, start.y, start.heading), [(x, y, h) for h in range(4)])
+        assert found is not None
+        assert found[1] == route.cost
 
 
 def test_transforms_turn_then_shift() -> None:

@@ -1,0 +1,113 @@
+"""Where to look next: the pose that is worth its way, by how much unknown it would show."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory.spatial.frame import Terrain
+from memory.spatial.search import distances
+from memory.spatial.view import HEADINGS, Pose, Position, View
+
+CLOSED_GAIN = 6.0
+"""What opening a door that hides the unknown is worth, in cells."""
+
+
+@dataclass(slots=True)
+class Reach:
+    """How far one sees, learnt from what was seen: cells ahead, and to each side."""
+
+    ahead: int = 1
+    aside: int = 0
+
+    def learn(self, view: View) -> None:
+        """Take in one view."""
+        for cell in view.cells:
+            self.ahead = max(self.ahead, cell.forward)
+            self.aside = max(self.aside, abs(cell.right))
+
+
+def frontier(terrain: Terrain) -> set[Position]:
+    """Unknown cells beside a known cell that can be walked onto."""
+    found = set()
+    for (x, y), place in terrain.places.items():
+        if place.passable:
+            found |= {at for dx, dy in HEADINGS if (at := (x + dx, y + dy)) not in terrain.places}
+    return found
+
+
+def _hidden(terrain: Terrain) -> list[Position]:
+    """Closed doors with something unknown beside them."""
+    return [
+        (x, y)
+        for (x, y), place in terrain.places.items()
+        if place.via and not place.passable and any((x + dx, y + dy) not in terrain.places for dx, dy in HEADINGS)
+    ]
+
+
+def best_pose(
+    terrain: Terrain, start: Pose, reach: Reach, observed: Collection[Pose]
+) -> tuple[list[int], float] | None:
+    """The pose with the best ratio of unknown cells in sight to the cost of the way.
+
+    Args:
+        terrain: What is known.
+        start: Where one stands.
+        reach: How far one sees.
+        observed: Poses from which one looked already; another look shows nothing new.
+
+    Returns:
+        Numbers of the pose, or of the four poses on a door to open, and the unknown cells there;
+        ``None`` where nothing unknown can be reached.
+    """
+    source = terrain.routes.number(start)
+    unknown = frontier(terrain)
+    doors = _hidden(terrain)
+    if source is None or not (unknown or doors):
+        return None
+    costs, _ = distances(terrain.routes.matrix(), source)
+    gain = _gains(terrain.routes.positions, unknown, reach)
+    for pose in observed:
+        number = terrain.routes.number(pose)
+        if number is not None:
+            gain[number] = 0.0
+    gain[source] = 0.0
+    with np.errstate(invalid="ignore"):
+        worth = np.where(np.isfinite(costs), gain / (costs + 1.0), 0.0)
+    best = int(worth.argmax())
+    found: tuple[list[int], float] | None = ([best], float(gain[best])) if worth[best] > 0 else None
+    value = float(worth[best])
+    for door in doors:
+        poses = terrain.routes.standing_on(door)
+        cost = float(costs[poses].min())
+        if np.isfinite(cost) and CLOSED_GAIN / (cost + 1.0) > value:
+            found, value = (poses, CLOSED_GAIN), CLOSED_GAIN / (cost + 1.0)
+    return found
+
+
+def _gains(positions: list[Position], unknown: set[Position], reach: Reach) -> NDArray[np.float64]:
+    """Unknown cells within sight of every pose, float64 ``[poses]``, walls in between not considered."""
+    cells = np.array(positions, dtype=np.int64)
+    gain = np.zeros(4 * len(cells))
+    if not unknown:
+        return gain
+    wide = max(reach.ahead, reach.aside) + 1
+    low = cells.min(axis=0) - wide - 1
+    marks = np.zeros(cells.max(axis=0) - low + wide + 2)
+    places = np.array(list(unknown)) - low
+    marks[places[:, 0], places[:, 1]] = 1.0
+    total = np.zeros((marks.shape[0] + 1, marks.shape[1] + 1))
+    total[1:, 1:] = marks.cumsum(axis=0).cumsum(axis=1)
+    at = cells - low
+    for heading, (dx, dy) in enumerate(HEADINGS):
+        aside = (abs(dy) * reach.aside, abs(dx) * reach.aside)
+        near = at - aside + (min(dx, 0) * reach.ahead, min(dy, 0) * reach.ahead)
+        far = at + aside + (max(dx, 0) * reach.ahead, max(dy, 0) * reach.ahead) + 1
+        gain[heading::4] = (
+            total[far[:, 0], far[:, 1]]
+            - total[near[:, 0], far[:, 1]]
+            - total[far[:, 0], near[:, 1]]
+            + total[near[:, 0], near[:, 1]]
+        )
+    return gain

@@ -1,0 +1,191 @@
+"""Where am I on the map of an earlier visit? Hypotheses over landmarks, weighed by all that is seen."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory.spatial.frame import Frame, Place, Terrain, Transform
+from memory.spatial.view import HEADINGS, Position
+
+# Log-likelihood ratios of what one cell shows now and what the map says, right place against chance.
+SAME_THING = 4.0
+SAME_WALL = 0.5
+SAME_FLOOR = 0.1
+THING_MOVED = -2.0
+WALL_DIFFERS = -6.0
+LABEL_MISSED = -8.0
+ELSEWHERE = 4.5
+"""Score of the hypothesis that what is seen lies on no part of the known map."""
+
+BELIEVED = 0.5
+"""Least confidence to act upon; nothing is written on it."""
+
+CERTAIN = 0.999
+"""Least confidence to make two maps one, with at least :data:`CERTAIN_MATCHES` landmarks on their likes."""
+
+CERTAIN_MATCHES = 2
+CERTAIN_SCORE = 8.0
+LONE_SCORE = 24.0
+"""Least score where one landmark alone lies on its like: it may have been seen from a wrong side."""
+
+_UNKNOWN, _FLOOR, _WALL = -1, 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """One place where the new map may lie on a known one.
+
+    Attributes:
+        known: Name of the known map.
+        move: From coordinates of the new map to those of the known one.
+        confidence: Posterior probability in [0, 1] among all hypotheses, "elsewhere" included.
+        score: Sum of the cells' log-likelihood ratios.
+        matched: How many landmarks lie on their likes.
+    """
+
+    known: str
+    move: Transform
+    confidence: float
+    score: float
+    matched: int
+
+    @property
+    def certain(self) -> bool:
+        """Whether the maps may be made one."""
+        least = CERTAIN_SCORE if self.matched >= CERTAIN_MATCHES else LONE_SCORE
+        return self.confidence >= CERTAIN and self.matched >= 1 and self.score >= least
+
+
+def kind_of(content: str) -> str:
+    """What stays the same of a thing while its state changes: ``"open red door"`` is a ``"red door"``."""
+    return " ".join(content.split()[-2:])
+
+
+class Atlas:
+    """The known maps of one world, as arrays to compare with.
+
+    Args:
+        frames: The known maps.
+    """
+
+    def __init__(self, frames: Mapping[str, Frame]) -> None:
+        self.frames = dict(frames)
+        self.codes: dict[str, int] = {"": _FLOOR, "wall": _WALL}
+        self.missed: dict[tuple[str, Transform], float] = {}
+        self._grids: dict[str, tuple[Position, NDArray[np.int32]]] = {}
+        self._landmarks: dict[str, dict[int, list[Position]]] = {}
+        self._spawned: set[tuple[Position, int]] = set()
+        self._moves: dict[str, dict[Transform, None]] = {name: {} for name in self.frames}
+        for name, frame in self.frames.items():
+            self._draw(name, frame)
+
+    def _code(self, content: str) -> int:
+        return self.codes.setdefault(content if content in ("", "wall") else kind_of(content), len(self.codes))
+
+    def _draw(self, name: str, frame: Frame) -> None:
+        places = np.array(list(frame.places), dtype=np.int64).reshape(-1, 2)
+        low = places.min(axis=0)
+        grid = np.full(places.max(axis=0) - low + 1, _UNKNOWN, dtype=np.int32)
+        found: dict[int, list[Position]] = {}
+        for (x, y), place in frame.places.items():
+            code = grid[x - low[0], y - low[1]] = self._code(place.content)
+            if place.is_landmark:
+                found.setdefault(int(code), []).append((x, y))
+        self._grids[name] = ((int(low[0]), int(low[1])), grid)
+        self._landmarks[name] = found
+
+    def drop(self, name: str) -> None:
+        """Leave out a map that was joined with another."""
+        for part in (self.frames, self._grids, self._landmarks, self._moves):
+            part.pop(name, None)
+
+    def beliefs(self, new: Terrain) -> list[Belief]:
+        """Every hypothesis about where ``new`` lies, the most likely first.
+
+        Each pair of like landmarks proposes four transforms; each transform is scored by all cells that
+        it lays on one another.
+        """
+        cells = np.array(list(new.places), dtype=np.int64).reshape(-1, 2)
+        codes = np.array([self._code(place.content) for place in new.places.values()], dtype=np.int32)
+        self._propose(new)
+        found = []
+        for name in self.frames:
+            moves = list(self._moves[name])
+            if not moves:
+                continue
+            scores, matched = self._weigh(name, moves, cells, codes)
+            found += [(name, move, float(s), int(m)) for move, s, m in zip(moves, scores, matched, strict=True)]
+        if not found:
+            return []
+        scores = np.array([score for _, _, score, _ in found])
+        top = max(float(scores.max()), ELSEWHERE)
+        weights = np.exp(scores - top)
+        weights /= weights.sum() + np.exp(ELSEWHERE - top)
+        made = (Belief(n, m, float(w), s, c) for (n, m, s, c), w in zip(found, weights, strict=True))
+        return sorted(made, key=lambda b: (-b.score, b.known, b.move.quarter_turns, b.move.dx, b.move.dy))
+
+    def _propose(self, new: Terrain) -> None:
+        for position, place in new.places.items():
+            if not place.is_landmark:
+                continue
+            code = self._code(place.content)
+            if (position, code) in self._spawned:
+                continue
+            self._spawned.add((position, code))
+            for name, landmarks in self._landmarks.items():
+                for x, y in landmarks.get(code, ()):
+                    for turns in range(4):
+                        rx, ry = Transform(turns, 0, 0).apply(position)
+                        self._moves[name][Transform(turns, x - rx, y - ry)] = None
+
+    def _weigh(
+        self, name: str, moves: list[Transform], cells: NDArray[np.int64], codes: NDArray[np.int32]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Scores and counts of matched landmarks, one a move."""
+        (left, top), grid = self._grids[name]
+        axes = np.array(HEADINGS)
+        turns = np.array([move.quarter_turns for move in moves])
+        shift = np.array([(move.dx - left, move.dy - top) for move in moves])
+        forward, side = axes[turns % 4], axes[(turns + 1) % 4]
+        at = cells[None, :, :1] * forward[:, None, :] + cells[None, :, 1:] * side[:, None, :] + shift[:, None, :]
+        inside = ((at >= 0) & (at < grid.shape)).all(axis=2)
+        at = np.where(inside[..., None], at, 0)
+        known = np.where(inside, grid[at[..., 0], at[..., 1]], _UNKNOWN)
+        equal = known == codes
+        same = np.select([codes == _FLOOR, codes == _WALL], [SAME_FLOOR, SAME_WALL], SAME_THING)
+        differs = np.where((known == _WALL) | (codes == _WALL), WALL_DIFFERS, THING_MOVED)
+        score = np.where(known == _UNKNOWN, 0.0, np.where(equal, same[None, :], differs)).sum(axis=1)
+        score += np.array([self.missed.get((name, move), 0.0) for move in moves])
+        return score, (equal & (codes > _WALL)).sum(axis=1)
+
+
+class Overlay(Terrain):
+    """A known map laid under the new one, in the new one's coordinates, while it is only believed.
+
+    Args:
+        new: The map under one's feet.
+        known: The known map.
+        belief: Where that lies.
+    """
+
+    def __init__(self, new: Terrain, known: Frame, belief: Belief) -> None:
+        self.belief = belief
+        self.new = new
+        back = belief.move.inverse()
+        under = {back.apply(position): place for position, place in known.places.items()}
+        super().__init__({**under, **{at: _labelled(place, under.get(at)) for at, place in new.places.items()}}, {})
+        self.edges = {**known.edges, **new.edges}
+
+    def refresh(self, seen: Iterator[Position]) -> None:
+        """Take in what the new map learnt."""
+        for position in seen:
+            self.put(position, _labelled(self.new.places[position], self.places.get(position)))
+
+
+def _labelled(place: Place, under: Place | None) -> Place:
+    """The newer place, with the mark that the older has."""
+    if under is None or place.label or not under.label:
+        return place
+    return Place(place.id, place.passable, place.content, under.label, place.visits, place.via, place.seen)

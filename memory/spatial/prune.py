@@ -1,0 +1,58 @@
+"""Against map explosion: what was not seen for longest goes first."""
+
+from collections.abc import Iterable
+from time import time
+
+from memory import provenance
+from memory.rows import chunks
+from memory.store import Store
+
+DAY = 86_400.0
+
+
+def prune(store: Store, world: str, max_places: int, ttl_days: float | None) -> list[int]:
+    """Remove places that were not seen for ``ttl_days``, and the stalest ones past ``max_places``.
+
+    Whole maps go by when they were last seen, ``world``'s last; then single places of what is left.
+
+    Returns:
+        Ids of the places that went.
+    """
+    db = store.db
+    count = int(db.execute("SELECT count(*) FROM places").fetchone()[0])
+    if count <= max_places and ttl_days is None:
+        return []
+    gone: list[int] = []
+    with store.write():
+        if ttl_days is not None:
+            old = db.execute("SELECT id FROM places WHERE seen < ? AND seen > 0", (time() - DAY * ttl_days,))
+            gone += [row[0] for row in old.fetchall()]
+            _remove(store, gone)
+            count -= len(gone)
+        maps = db.execute("SELECT map, count(*) FROM places GROUP BY map ORDER BY max(seen)").fetchall()
+        for name, size in sorted(maps, key=lambda one: one[0].partition("#")[0] == world):
+            if count <= max_places:
+                break
+            rows = db.execute(
+                "SELECT id FROM places WHERE map = ? ORDER BY seen, id LIMIT ?",
+                (name, size if size <= count - max_places else count - max_places),
+            )
+            ids = [row[0] for row in rows.fetchall()]
+            _remove(store, ids)
+            gone += ids
+            count -= len(ids)
+    return gone
+
+
+def _remove(store: Store, ids: Iterable[int]) -> None:
+    for part in chunks(ids, 500):
+        marks = ", ".join("?" * len(part))
+        edges = store.db.execute(
+            f"SELECT id FROM edges WHERE src IN ({marks}) OR dst IN ({marks})", (*part, *part)
+        ).fetchall()
+        for (edge,) in edges:
+            store.db.execute("DELETE FROM edges WHERE id = ?", (edge,))
+            provenance.release(store.db, "edges", edge)
+        for place in part:
+            store.db.execute("DELETE FROM places WHERE id = ?", (place,))
+            provenance.release(store.db, "places", place)
