@@ -20,6 +20,7 @@ from agent.models.endpoint import EndpointConfig
 from agent.models.local import LocalModelConfig
 from memory.episodic import RecallConfig, Retention, WriteGate
 from memory.relational import Routing
+from memory.spatial import SpatialConfig
 
 GROUPS = ("model", "memory", "env", "experiment")
 
@@ -63,6 +64,7 @@ class MemoryChoice(_Settings):
     recall: RecallConfig
     retention: Retention
     routing: Routing
+    spatial: SpatialConfig
     tuple_conf_min: float = Field(ge=0, le=1)
 
 

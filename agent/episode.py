@@ -3,16 +3,17 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.chat import Chat, Message, turn_text
-from agent.events import Decided, End, Ending, Event, Observed, Returned, Start, Wrote
+from agent.events import Decided, End, Ending, Event, Observed, Ran, Returned, Start, Wrote
 from agent.models.base import Decision, Turn, Usage
 from agent.remember import Rememberer
 from tools import MemoryTools, Toolbox, ToolCall, ToolResult
+from tools.macro_run import MacroRun
 
 
 class AgentConfig(BaseModel):
@@ -59,6 +60,7 @@ class Tally:
     invalid: int = 0
     failed: int = 0
     writes: int = 0
+    macro_actions: int = 0
     usage: Usage = field(default_factory=Usage)
     model_seconds: float = 0.0
 
@@ -106,6 +108,9 @@ class Episode:
         self._info: Mapping[str, Any] = {}
         self._unscored: tuple[str, float] | None = None
         self._last_call: ToolCall | None = None
+        self._macro: tuple[ToolCall, MacroRun] | None = None
+        self._macro_result: ToolResult | None = None
+        self._observation = ""
         self._repeated: tuple[tuple[str, str], int] = (("", ""), 0)
 
     def start(self, observation: str, info: Mapping[str, Any]) -> None:
@@ -125,6 +130,8 @@ class Episode:
                 optimal_steps=setting.optimal_steps,
             )
         )
+        if self._memory_tools:
+            self._memory_tools.mission = setting.mission
         if self._rememberer:
             self._rememberer.enter(setting.world)
         self._perceive(observation, info, None, 0.0, False, False)
@@ -181,12 +188,53 @@ class Episode:
             result = self.toolbox.dispatch(call)
         assert result is not None
         self._last_call = call
+        if isinstance(result.program, MacroRun) and call is not None:
+            self._macro, self._macro_result = (call, result.program), None
+            return self.proceed()
         if not result.acts:
             self._return(call, result)
         return result
 
-    def _return(self, call: ToolCall | None, result: ToolResult) -> None:
-        """Tell the model the result of a call that does not step the environment."""
+    @property
+    def running(self) -> bool:
+        """Whether a macro is under way, so that :meth:`proceed` decides and not the model."""
+        return self._macro is not None
+
+    def proceed(self) -> ToolResult:
+        """Go on with the macro under way, up to its next action or its end.
+
+        Returns:
+            The result of an action, which the caller steps the environment with, or of the whole macro.
+        """
+        assert self._macro is not None
+        call, macro = self._macro
+        while (following := macro.next(self._macro_result)) is not None:
+            self._emit(
+                Ran(
+                    turn=self.turns, step=self.steps, macro=macro.name,
+                    name=following.name, arguments=following.arguments,
+                )
+            )  # fmt: skip
+            result = self._macro_result = self.toolbox.dispatch(following)
+            if result.acts:
+                self._last_call = following
+                self.tally.macro_actions += 1
+                return result
+            self._emit(
+                Returned(
+                    turn=self.turns, step=self.steps, name=following.name,
+                    status=result.status, text=result.text, data=result.data,
+                )
+            )  # fmt: skip
+        self._macro = None
+        done = macro.close()
+        if macro.actions:
+            done = replace(done, text=f"{done.text}. {turn_text(self._observation)}")
+        self._return(call, done)
+        return done
+
+    def _return(self, call: ToolCall | None, result: ToolResult, over: bool = False) -> None:
+        """Tell the model the result of a call that does not step the environment; it may be ``over`` already."""
         self.tally.invalid += result.status == "invalid"
         self.tally.failed += result.status == "failed"
         self._emit(
@@ -205,7 +253,8 @@ class Episode:
         if len(said) > self.config.max_result:
             said = f"{said[: self.config.max_result]}…"
         self.chat.add(Message("tool", said))
-        self._guard(said)
+        if not over:
+            self._guard(said)
 
     def _write_of(self, call: ToolCall, data: Mapping[str, Any]) -> None:
         """Tell of what a memory tool wrote."""
@@ -222,15 +271,26 @@ class Episode:
         self.steps += 1
         self.tally.total_reward += reward
         action = self._last_call.name if self._last_call else None
+        if self.running and self._unscored and self._rememberer:
+            self._consider(self._unscored[0], None, self._unscored[1])  # the model won't see it
         self._perceive(observation, info, action, reward, terminated, truncated)
-        self.chat.add(Message("tool", turn_text(observation), observed=True))
+        success = terminated and bool(info.get("success", reward > 0))
+        if not self.running:
+            self.chat.add(Message("tool", turn_text(observation), observed=True))
+        elif terminated or truncated:
+            self._end_macro(success)
         if terminated:
-            success = bool(info.get("success", reward > 0))
             self.finish("solved" if success else "failed", f"the environment ended with reward {reward:g}")
         elif truncated:
             self.finish("out_of_steps", f"the environment's {self.steps} steps are used up")
-        else:
+        elif not self.running:
             self._guard(observation)
+
+    def _end_macro(self, solved: bool) -> None:
+        """The episode ended while a macro was under way."""
+        assert self._macro is not None
+        (call, macro), self._macro = self._macro, None
+        self._return(call, macro.close(solved), over=True)
 
     def _perceive(
         self,
@@ -242,7 +302,10 @@ class Episode:
         truncated: bool,
     ) -> None:
         self._info = info
+        self._observation = text
         self._unscored = (text, reward)
+        if self._memory_tools:
+            self._memory_tools.view = info.get("view")
         self._emit(
             Observed(
                 turn=self.turns,
@@ -283,6 +346,8 @@ class Episode:
         """End the episode; a second call does nothing."""
         if self.end is not None:
             return
+        if self.running:
+            self._end_macro(ending == "solved")
         try:
             if self._unscored and self._rememberer:
                 self._consider(self._unscored[0], None, self._unscored[1])
@@ -307,6 +372,7 @@ class Episode:
             decode_tokens=tally.usage.decode,
             forced_tokens=tally.usage.forced,
             writes=tally.writes,
+            macro_actions=tally.macro_actions,
             seconds=time.perf_counter() - self._began,
             model_seconds=tally.model_seconds,
         )

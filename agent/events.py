@@ -67,6 +67,15 @@ class Decided(_Event):
     seconds: float
 
 
+class Ran(_Event):
+    """A macro called a tool or did an action; what it came to is in the following events."""
+
+    type: Literal["ran"] = "ran"
+    macro: str = Field(description="The macro's call, such as go_to(red ball).")
+    name: str
+    arguments: dict[str, Any]
+
+
 class Returned(_Event):
     """A tool answered."""
 
@@ -107,11 +116,12 @@ class End(_Event):
     decode_tokens: int
     forced_tokens: int
     writes: int
+    macro_actions: int = Field(0, description="Environment steps that macros took.")
     seconds: float
     model_seconds: float
 
 
-Event = Start | Observed | Decided | Returned | Wrote | End
+Event = Start | Observed | Decided | Ran | Returned | Wrote | End
 PARSER: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 
 

@@ -293,7 +293,15 @@ class Agent:
         return Episode(setting, toolbox, self.config, emit, rememberer, self._memory_tools)
 
     def _decide(self, episodes: list[Episode]) -> list[ToolResult | None]:
-        """One decision for each episode; one that the model can't decide for ends."""
+        """One decision for each episode; one that the model can't decide for ends.
+
+        An episode with a macro under way is decided by that.
+        """
+        running = [episode.running for episode in episodes]
+        if any(running):
+            waiting = [episode for episode in episodes if not episode.running]
+            asked = iter(self._decide(waiting) if waiting else ())
+            return [e.proceed() if busy else next(asked) for e, busy in zip(episodes, running, strict=True)]
         try:
             decisions = self.model.decide([episode.turn() for episode in episodes])
         except Exception as error:  # the boundary: a model may raise anything

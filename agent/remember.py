@@ -47,12 +47,14 @@ class Rememberer:
             sighting = spatial.observe(text, View.parse(view) if view else None, action, origin=origin)
             if reward > 0:
                 spatial.mark(GOAL, origin)
+            elif sighting.place != before:
+                spatial.missed(GOAL, origin)
             facts = self._facts(sighting, origin)
             if sighting.renamed:
                 self.memory.episodic.move({place_name(a): place_name(b) for a, b in sighting.renamed.items()})
         events = []
         if sighting.place != before or sighting.relocalized or reward > 0:
-            note = "recognised the map; " if sighting.relocalized else ""
+            note = "recognised the map; " if sighting.relocalized else "lost; a new map; " if sighting.lost else ""
             where = f" at ({sighting.pose.x}, {sighting.pose.y})" if sighting.pose else ""
             label = f", marked {GOAL}" if reward > 0 else ""
             events.append(self._wrote("spatial", [sighting.place], f"{note}place {sighting.place}{where}{label}", step))

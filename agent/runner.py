@@ -92,6 +92,7 @@ class Run:
                 recall=config.memory.recall,
                 retention=config.memory.retention,
                 routing=config.memory.routing,
+                spatial=config.memory.spatial,
                 tuple_conf_min=config.memory.tuple_conf_min,
             )
             self.memory = self._stack.enter_context(opened)

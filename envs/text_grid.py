@@ -28,6 +28,29 @@ def text_info(perception: Perception) -> dict[str, Any]:
     return {"view": perception.view(), "available_actions": perception.available()}
 
 
+MAX_SEARCHES = 100
+"""Searches of the expert bot for one action; on some worlds (BabyAI-Unlock-v0) it would go on for ever."""
+
+
+class BoundedBot(BabyAIBot):
+    """BabyAI's expert, which gives up instead of going round in circles.
+
+    Raises:
+        ValueError: On ``replan``, when it does.
+    """
+
+    def replan(self, action_taken: Any = None) -> Any:
+        """The next action."""
+        self.searches = 0
+        return super().replan(action_taken)
+
+    def _shortest_path(self, *args: Any, **kwargs: Any) -> Any:
+        self.searches += 1
+        if self.searches > MAX_SEARCHES:
+            raise ValueError(f"no action after {MAX_SEARCHES} searches")
+        return super()._shortest_path(*args, **kwargs)
+
+
 class TextGrid(gym.Wrapper[str, int, Any, int]):
     """A MiniGrid or BabyAI environment whose observation is text.
 
@@ -101,7 +124,7 @@ class TextGrid(gym.Wrapper[str, int, Any, int]):
             return None
         env = copy.deepcopy(self.grid_env)
         with contextlib.redirect_stdout(io.StringIO()):
-            bot = BabyAIBot(env)
+            bot = BoundedBot(env)
             action = None
             try:
                 for count in range(1, env.max_steps + 1):

@@ -19,7 +19,7 @@ from memory.reading import Passage, Reader, Reading
 from memory.relational import KG, Routing
 from memory.relational.retrieval import Evidence, Method, Retriever
 from memory.snapshots import Snapshot, Snapshots
-from memory.spatial import MacroLib, PlaceGraph
+from memory.spatial import MacroLib, PlaceGraph, SpatialConfig
 from memory.store import Store
 from memory.transfer import Imported
 from memory.undo import Undone
@@ -50,6 +50,7 @@ class Memory(AbstractContextManager["Memory"]):
         recall: RecallConfig | None = None,
         retention: Retention | None = None,
         routing: Routing | None = None,
+        spatial: SpatialConfig | None = None,
         tuple_conf_min: float = 0.0,
     ) -> None:
         written_with = store.meta("embedder")
@@ -69,7 +70,7 @@ class Memory(AbstractContextManager["Memory"]):
         self.retriever = Retriever(self.episodic, self.relational)
         mentions = self.retriever.mentions
         self.reader = Reader(self.episodic, self.relational, mentions, conf_min=tuple_conf_min)
-        self.spatial = PlaceGraph(store)
+        self.spatial = PlaceGraph(store, spatial)
         self.macros = MacroLib(store)
         self.snapshots = Snapshots(store, folder and folder / "snapshots")
         self._closed = False
@@ -83,6 +84,7 @@ class Memory(AbstractContextManager["Memory"]):
         recall: RecallConfig | None = None,
         retention: Retention | None = None,
         routing: Routing | None = None,
+        spatial: SpatialConfig | None = None,
         tuple_conf_min: float = 0.0,
     ) -> Self:
         """Open the memory in directory ``path``, made if missing.
@@ -94,6 +96,7 @@ class Memory(AbstractContextManager["Memory"]):
             recall: How a cue finds traces.
             retention: How long traces are kept, and how many; without limits by default.
             routing: What is believed at once, and what must be told again first; all at once by default.
+            spatial: What counts as one place, and how many are kept.
             tuple_conf_min: Facts that are read from text with less confidence are dropped.
 
         Raises:
@@ -122,7 +125,7 @@ class Memory(AbstractContextManager["Memory"]):
         try:
             name = store.meta("embedder")
             chosen = embedder or (recorded(name) if name else MiniLMEmbedder())
-            memory = cls(store, chosen, folder, recall, retention, routing, tuple_conf_min)
+            memory = cls(store, chosen, folder, recall, retention, routing, spatial, tuple_conf_min)
             if retention is not None:
                 memory.episodic.evict()
             return memory

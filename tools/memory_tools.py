@@ -6,11 +6,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from memory import InvalidItemError, Memory, Provenance, UnknownItemError
+from memory import InvalidItemError, Memory, Provenance
 from memory.episodic import WriteGate
 from memory.relational import Tuple
 from memory.relational.names import canonical, normalise, relation_name
 from tools.errors import UnknownToolError
+from tools.spatial_tools import SpatialTools
 from tools.tool import Tool, tool
 from tools.toolbox import tools_of, unknown
 from tools.types import ToolResult
@@ -23,7 +24,7 @@ def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.lower())
 
 
-class MemoryTools:
+class MemoryTools(SpatialTools):
     """The tools over one :class:`~memory.Memory`.
 
     Args:
@@ -34,9 +35,8 @@ class MemoryTools:
     """
 
     def __init__(self, memory: Memory, source: str = "agent", k: int = 3, gate: WriteGate | None = None) -> None:
-        self.memory = memory
+        super().__init__(memory, k)
         self.source = source
-        self.k = k
         self.gate = gate or WriteGate()
         self.when = ""
         self._episode = ""
@@ -55,9 +55,6 @@ class MemoryTools:
 
     def _entities(self) -> list[str]:
         return self.memory.relational.entities()
-
-    def _goals(self) -> list[str]:
-        return self.memory.spatial.goals()
 
     def _origin(self, words: str, parents: Sequence[int] = ()) -> Provenance:
         derived = tuple(("traces", trace) for trace in parents)
@@ -128,15 +125,6 @@ class MemoryTools:
         except InvalidItemError as error:
             return ToolResult.invalid(str(error))
         return ToolResult.ok("noted", {"facts": ids})
-
-    @tool(choices={"goal": _goals})
-    def plan_route(self, goal: Cue) -> ToolResult:
-        """Actions that lead to a known place or thing."""
-        try:
-            route = self.memory.spatial.plan(goal)
-        except UnknownItemError as error:
-            return ToolResult.failed(str(error))
-        return ToolResult.ok(route.hint, {"actions": list(route.actions), "cost": route.cost})
 
     def select(self, names: list[str] | None = None) -> list[Tool]:
         """The tools of these names, or all.

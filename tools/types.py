@@ -52,6 +52,8 @@ class ToolResult:
         data: The same for programs, if the tool gives it; must be JSON-serialisable.
         action: For an environment's action, the value to step it with; the loop does the step.
         acts: Whether the result is an environment's action.
+        program: A run of several calls (:class:`~tools.macro_run.MacroRun`) for the loop to play; what comes
+            of it is the result then.
     """
 
     status: Status
@@ -59,6 +61,7 @@ class ToolResult:
     data: Any = None
     action: Any = None
     acts: bool = False
+    program: Any = None
 
     @classmethod
     def ok(cls, text: str, data: Any = None) -> Self:

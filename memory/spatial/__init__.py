@@ -2,17 +2,18 @@
 
 from memory.spatial.frame import Edge, Frame, Place, Terrain, Transform
 from memory.spatial.localize import Belief
-from memory.spatial.macros import Macro, MacroLib, Step
+from memory.spatial.macros import Macro, MacroLib, Suggestion
 from memory.spatial.metric import Sighting
 from memory.spatial.names import place_name, place_number
 from memory.spatial.places import UNKNOWN, UNVISITED, Located, PlaceGraph, SpatialConfig
 from memory.spatial.planner import Route, astar, plan_poses, to_networkx
+from memory.spatial.program import Call, Moment, Step, Trajectory
 from memory.spatial.search import SearchGraph
 from memory.spatial.view import FORWARD, HEADINGS, LEFT, RIGHT, Cell, Pose, Position, View
 
 __all__ = [
-    "FORWARD", "HEADINGS", "LEFT", "RIGHT", "UNKNOWN", "UNVISITED", "Belief", "Cell", "Edge", "Frame", "Located",
-    "Macro", "MacroLib", "Place", "PlaceGraph", "Pose", "Position", "Route", "SearchGraph", "Sighting",
-    "SpatialConfig", "Step", "Terrain", "Transform", "View", "astar", "place_name", "place_number", "plan_poses",
-    "to_networkx",
+    "FORWARD", "HEADINGS", "LEFT", "RIGHT", "UNKNOWN", "UNVISITED", "Belief", "Call", "Cell", "Edge", "Frame",
+    "Located", "Macro", "MacroLib", "Moment", "Place", "PlaceGraph", "Pose", "Position", "Route", "SearchGraph",
+    "Sighting", "SpatialConfig", "Step", "Suggestion", "Terrain", "Trajectory", "Transform", "View", "astar",
+    "place_name", "place_number", "plan_poses", "to_networkx",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from memory.provenance import Provenance, origin_of
 from memory.spatial.frame import Frame, Place
 from memory.spatial.metric import MetricWalk, Sighting
 from memory.spatial.names import place_name, place_number
-from memory.spatial.planner import Route, plan_poses, plan_text
+from memory.spatial.planner import Route, facing_beside, plan_poses, plan_text
 from memory.spatial.prune import prune
 from memory.spatial.search import distances
 from memory.spatial.texts import TextMap, TextPlace, words_of
@@ -21,6 +21,9 @@ from memory.store import Store
 
 UNVISITED = "unvisited"
 """Goal that stands for the nearest place that was seen but never stood on."""
+
+BESIDE = "beside "
+"""Begins a goal that stands for the free cells next to a thing."""
 
 UNKNOWN = "unknown"
 """What :meth:`PlaceGraph.explore` leads to."""
@@ -49,6 +52,7 @@ class Located:
         map: Name of the map.
         cost: Expected cost of the way there from here, ``None`` if none is known.
         seen: When it was seen first, or stood on last, in seconds since the epoch.
+        position: Coordinates on the map under one's feet, in cells, ``None`` on a map without.
     """
 
     what: str
@@ -56,6 +60,7 @@ class Located:
     map: str
     cost: float | None
     seen: float
+    position: Position | None = None
 
 
 class PlaceGraph:
@@ -67,6 +72,11 @@ class PlaceGraph:
     become one. Without a view, a place is a text, or texts alike, and edges are actions; that also
     serves for the steps of a procedure or the pages of a document.
 
+    Attributes:
+        world: The world one is in.
+        place: Id of the place one stands on, ``None`` before the first observation.
+        joins: How often the map under one's feet became another, so that ids of places changed.
+
     Args:
         store: The database.
         config: Settings.
@@ -77,6 +87,7 @@ class PlaceGraph:
         self.config = config or SpatialConfig()
         self.world = ""
         self.place: int | None = None
+        self.joins = 0
         self._name = ""
         self._walk: MetricWalk | None = None
         self._text: TextMap | None = None
@@ -205,7 +216,8 @@ class PlaceGraph:
             seen = self._walk.observe(view, None, origin)
             assert seen is not None
         self.place = seen.place
-        if seen.relocalized:
+        if seen.relocalized or lost:
+            self.joins += 1
             self._known = self.maps(self.world)
         return replace(seen, lost=True) if lost else seen
 
@@ -272,7 +284,8 @@ class PlaceGraph:
         """The cheapest known route from here to ``goal``.
 
         Args:
-            goal: A mark, a thing, words that describe it, ``"place 12"`` or ``"unvisited"``.
+            goal: A mark, a thing, words that describe it, ``"place 12"`` or ``"unvisited"``; ``"beside red
+                box"`` leads to where one faces a free cell next to that.
 
         Raises:
             UnknownItemError: Nothing on this map has that name, or no known way leads there.
@@ -283,8 +296,10 @@ class PlaceGraph:
         if self._walk is None:
             route = self._plan_text(goal)
         else:
-            positions = [position for position, _ in self._fitting(goal)] or self._nothing(goal)
-            route = plan_poses(self._walk.terrain, self._walk.pose, goal, positions)
+            thing = goal.removeprefix(BESIDE)
+            positions = [position for position, _ in self._fitting(thing)] or self._nothing(thing)
+            poses = facing_beside(self._walk.terrain, positions) if thing != goal else ()
+            route = plan_poses(self._walk.terrain, self._walk.pose, goal, () if poses else positions, poses)
         if route is None:
             raise UnknownItemError(f"no known way leads to {goal!r} yet: explore more")
         return route
@@ -378,7 +393,9 @@ class PlaceGraph:
             poses = terrain.routes.standing_before(position) + terrain.routes.standing_on(position)
             cost = min((float(costs[pose]) for pose in poses), default=float("inf")) if costs is not None else None
             reached = None if cost is None or cost == float("inf") else cost
-            located.append(Located(place.content or place.label, place.id, self._walk.frame.name, reached, place.seen))
+            located.append(
+                Located(place.content or place.label, place.id, self._walk.frame.name, reached, place.seen, position)
+            )
         return sorted(located, key=lambda one: (one.cost is None, one.cost or 0.0, one.place)) or self._nowhere(what)
 
     def _nowhere(self, what: str) -> list[Located]:

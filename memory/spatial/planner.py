@@ -1,17 +1,16 @@
 """Routes over a map: the cheapest way by expected cost, and what it takes to follow it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Any
 
 import networkx as nx
-import numpy as np
 
 from memory.spatial.frame import Terrain
-from memory.spatial.search import BLOCKED, cheapest, distances
+from memory.spatial.search import BLOCKED, cheapest
 from memory.spatial.texts import TextMap
-from memory.spatial.view import FORWARD, LEFT, RIGHT, Pose, Position
+from memory.spatial.view import FORWARD, HEADINGS, LEFT, RIGHT, Pose, Position
 
 Node = tuple[int, int, int]
 
@@ -73,6 +72,17 @@ def plan_poses(
         ends += routes.standing_on(position) if passable else routes.standing_before(position)
     found = cheapest(routes.matrix(), source, ends)
     return None if found is None else _route(terrain, goal, *found)
+
+
+def facing_beside(terrain: Terrain, targets: Iterable[Position]) -> list[int]:
+    """Numbers of the poses that face a free cell next to one of ``targets``."""
+    found: dict[int, None] = {}
+    for x, y in targets:
+        for free in ((x + dx, y + dy) for dx, dy in HEADINGS):
+            place = terrain.places.get(free)
+            if place is not None and place.passable and not place.content:
+                found |= dict.fromkeys(terrain.routes.standing_before(free))
+    return list(found)
 
 
 def _route(terrain: Terrain, goal: str, path: list[int], cost: float) -> Route:
@@ -146,17 +156,4 @@ def _manhattan(here: Node, there: Node) -> float:
     return float(abs(here[0] - there[0]) + abs(here[1] - there[1]))
 
 
-def reachable(terrain: Terrain, start: Pose) -> Callable[[Position], float]:
-    """Expected cost from ``start`` to any position, ``inf`` where no known way leads."""
-    routes = terrain.routes
-    source = routes.number(start)
-    costs = np.full(0, BLOCKED) if source is None else distances(routes.matrix(), source)[0]
-
-    def cost(position: Position) -> float:
-        ends = routes.standing_on(position) if source is not None else []
-        return float(costs[ends].min()) if ends else BLOCKED
-
-    return cost
-
-
-__all__ = ["Node", "Route", "astar", "plan_poses", "plan_text", "reachable", "to_networkx"]
+__all__ = ["Node", "Route", "astar", "facing_beside", "plan_poses", "plan_text", "to_networkx"]

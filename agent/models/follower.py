@@ -1,0 +1,256 @@
+"""A script that does missions through the agent's tools: it looks at the text and asks the map, nothing else."""
+
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+from agent.chat import Chat
+from agent.errors import ModelError
+from agent.models.base import Turn
+from agent.models.missions import Goal, goals_of
+from memory.spatial.program import fits
+from tools import ToolCall, ToolSpec
+
+_AHEAD = re.compile(r"\ban? ([\w ]+?) 1 step forward\b")
+_CARRIED = re.compile(r"You carry an? ([\w ]+)\.")
+MAX_MACRO_FAILURES = 2
+EXPLORE = "(explore)"
+MOVABLE = ("ball", "box", "key")
+
+
+@dataclass
+class _State:
+    """Where a script is in one episode."""
+
+    goals: deque[Goal]
+    route: deque[str] = field(default_factory=deque)
+    target: str = ""
+    asked: str = ""
+    arrived: str = ""
+    barred: set[str] = field(default_factory=set)
+    in_the_way: str = ""
+    turns: int = 0
+    macro: str = ""
+    failures: dict[str, int] = field(default_factory=dict)
+
+
+class MissionFollower:
+    """Goes to, picks up, opens, unlocks and puts down what the mission names, by routes over the map.
+
+    It sees what a model sees: the observation's words and the offered tools with their choices.
+
+    Args:
+        macros: Whether it runs a macro where one is offered for the goal at hand.
+    """
+
+    def __init__(self, macros: bool = False) -> None:
+        self.macros = macros
+        self._states: WeakKeyDictionary[Chat, _State] = WeakKeyDictionary()
+
+    def __call__(self, turn: Turn) -> ToolCall:
+        """Answer one turn.
+
+        Raises:
+            ModelError: The mission is in words that it does not know, or the map's tools are not there.
+        """
+        state = self._states.get(turn.chat)
+        if state is None:
+            goals = goals_of(turn.chat.mission)
+            if not goals:
+                raise ModelError(f"the script does not understand the mission {turn.chat.mission!r}")
+            state = self._states[turn.chat] = _State(deque(goals))
+        return _Move(turn, state, self.macros).choose()
+
+
+class _Move:
+    """One decision of the script."""
+
+    def __init__(self, turn: Turn, state: _State, macros: bool) -> None:
+        self.state = state
+        self.macros = macros
+        self.offer = {spec.name: spec for spec in turn.offer}
+        self.last = turn.chat.messages[-1].content
+        seen = next((m.content for m in reversed(turn.chat.messages) if _is_observation(m.content)), "")
+        found = _AHEAD.search(seen.replace(" and 1 step forward", ""))
+        self.ahead = found[1] if found else ""
+        carried = _CARRIED.search(seen)
+        self.carrying = carried[1] if carried else ""
+        self.known = _choices(self.offer, "plan_route", "goal")
+
+    def choose(self) -> ToolCall:
+        """The next call."""
+        if not {"explore", "left"} & set(self.offer):
+            raise ModelError("the script needs plan_route and explore: enable the memory's tools")
+        self._read()
+        state = self.state
+        while len(state.goals) > 1 and self._done(state.goals[0]):
+            self._finish()
+        return self._macro(state.goals[0]) or (self._clear() if state.in_the_way else self._do(state.goals[0]))
+
+    def _finish(self) -> None:
+        self.state.goals.rotate(-1)  # should the world want it again, it comes again
+        self.state.route.clear()
+        self.state.arrived = ""
+
+    def _read(self) -> None:
+        """Take in the answer of the last call."""
+        state = self.state
+        if state.macro and self.last.startswith(("failed: ", "invalid: ")):
+            state.failures[state.macro] = state.failures.get(state.macro, 0) + 1
+        if state.asked:
+            actions = actions_of(self.last)
+            state.target, state.route = state.asked, deque(actions or ())
+            if actions is None:
+                state.barred.add(state.asked)
+            elif not actions:
+                state.arrived = state.asked
+        state.asked = state.macro = ""
+
+    def _macro(self, goal: Goal) -> ToolCall | None:
+        if not self.macros or self.state.route:
+            return None
+        wanted = {word for value in (goal.thing, goal.other) for word in value.split()}
+        for call in _choices(self.offer, "run_macro", "call"):
+            words = set(re.findall(r"\w+", call.partition("(")[2]))
+            if words <= wanted and self.state.failures.get(call, 0) < MAX_MACRO_FAILURES:
+                self.state.macro = call
+                return ToolCall(name="run_macro", arguments={"call": call})
+        return None
+
+    def _done(self, goal: Goal) -> bool:
+        if goal.verb == "go to":
+            return fits(goal.thing, self.ahead)
+        if goal.verb == "pick up":
+            return fits(goal.thing, self.carrying)
+        if goal.verb == "open":
+            return self.ahead.startswith("open ") and fits(goal.thing, self.ahead)
+        return self.state.arrived == f"dropped {goal.thing}"
+
+    def _do(self, goal: Goal) -> ToolCall:
+        if goal.verb == "go to":
+            return self._reach(goal.thing)
+        if goal.verb == "pick up":
+            return self._get(goal.thing)
+        if goal.verb == "open":
+            return self._open(goal.thing)
+        if not fits(goal.thing, self.carrying):
+            return self._get(goal.thing)
+        return self._reach(f"beside {goal.other}", then="drop", mark=f"dropped {goal.thing}")
+
+    def _get(self, thing: str) -> ToolCall:
+        if self.carrying and not fits(thing, self.carrying):
+            return self._put_down()
+        return self._reach(thing, then="pickup")
+
+    def _open(self, door: str) -> ToolCall:
+        names = [self.ahead, *self.known]
+        locked = next((name for name in names if name.startswith("locked ") and fits(door, name)), "")
+        if locked and self.carrying != f"{locked.split()[1]} key":
+            return self._get(f"{locked.split()[1]} key")
+        return self._reach(door, then="toggle")
+
+    def _put_down(self) -> ToolCall:
+        """Put down what is carried on a free cell that is not straight ahead."""
+        self.state.route.clear()
+        if self.state.turns and "drop" in self.offer:
+            self.state.turns = 0
+            return ToolCall(name="drop")
+        self.state.turns += 1
+        return ToolCall(name="left" if "left" in self.offer else "right")
+
+    def _reach(self, target: str, then: str = "", mark: str = "") -> ToolCall:
+        """Go where a thing is, and do something with it; look for it while it is not known."""
+        state = self.state
+        beside = target.startswith("beside ")
+        thing = target.removeprefix("beside ")
+        there = state.arrived == target if beside else fits(thing, self.ahead)
+        if there and then in self.offer:
+            state.route.clear()
+            state.arrived = mark
+            return ToolCall(name=then)
+        known = not self.known or any(fits(thing, name) for name in self.known)
+        if known and target not in state.barred:
+            return self._follow(target) or self._ask("plan_route", target, goal=target)
+        if EXPLORE not in state.barred:
+            step = self._follow(EXPLORE)
+            if step is None:
+                return self._ask("explore", EXPLORE)
+            if not state.route:
+                state.barred.clear()
+            return step
+        return self._unblock(thing)
+
+    def _follow(self, target: str) -> ToolCall | None:
+        """The next action of the route to ``target``, if there is one and it can be done."""
+        state = self.state
+        if state.target != target or not state.route:
+            return None
+        if state.route[0] not in self.offer:
+            state.route.clear()
+            return None
+        action = state.route.popleft()
+        state.arrived = target if not state.route else ""
+        return ToolCall(name=action)
+
+    def _ask(self, tool: str, target: str, **arguments: str) -> ToolCall:
+        state = self.state
+        state.asked, state.arrived = target, ""
+        state.route.clear()
+        return ToolCall(name=tool, arguments=arguments)
+
+    def _unblock(self, thing: str) -> ToolCall:
+        """Nothing more can be reached: choose something to take out of the way."""
+        state = self.state
+        movable = [n for n in self.known if len(n.split()) == 2 and n.split()[1] in MOVABLE and not fits(thing, n)]
+        state.barred.clear()
+        if self.carrying:
+            return self._put_down()
+        if not movable:
+            return self._ask("explore", EXPLORE)
+        state.failures["moved"] = state.failures.get("moved", -1) + 1
+        state.in_the_way = movable[state.failures["moved"] % len(movable)]
+        return self._clear()
+
+    def _clear(self) -> ToolCall:
+        """Take something away that may be in the way."""
+        state = self.state
+        thing = state.in_the_way
+        if fits(thing, self.carrying):
+            call = self._put_down()
+            state.in_the_way = "" if call.name == "drop" else thing
+            return call
+        if thing in state.barred or not any(fits(thing, name) for name in self.known):
+            state.in_the_way = ""
+            state.barred.clear()
+            return self._ask("explore", EXPLORE)
+        return self._reach(thing, then="pickup")
+
+
+def _is_observation(text: str) -> bool:
+    return "You see " in text
+
+
+def _choices(offer: Mapping[str, ToolSpec], tool: str, argument: str) -> Sequence[str]:
+    if tool not in offer:
+        return ()
+    found: Sequence[str] = offer[tool].parameters["properties"][argument].get("enum", ())
+    return found
+
+
+def actions_of(hint: str) -> list[str] | None:
+    """Read a hint such as ``goal: forward 3, left (4 steps)``; ``None`` for what is none."""
+    if hint.endswith(": you are there"):
+        return []
+    _, colon, rest = hint.partition(": ")
+    words, parenthesis, count = rest.rpartition(" (")
+    if not colon or not parenthesis or not re.fullmatch(r"\d+ steps?\)", count):
+        return None
+    return list(_spelled(words))
+
+
+def _spelled(words: str) -> Iterator[str]:
+    for part in words.split(", "):
+        name, _, count = part.partition(" ")
+        yield from [name] * (int(count) if count.isdigit() else 1)

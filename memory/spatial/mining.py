@@ -1,0 +1,279 @@
+"""Finding macros: sub-sequences of calls that repeat over many episodes, chosen by what they compress.
+
+Greedy pair-free grammar compression in the manner of Re-Pair and Sequitur (Larsson and Moffat 1999,
+doi:10.1109/DCC.1999.755679), over calls with lifted arguments: the sub-sequence that saves most calls becomes a macro,
+its occurrences become one call of it, and so on until nothing saves enough.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from memory.errors import InvalidItemError
+from memory.spatial.lifting import Lifted, Token, explorers, fold, lift, mission_words, with_exploring
+from memory.spatial.program import VARIABLE, Call, Step, Trajectory, fill
+
+RUN = "run_macro"
+MAX_STEPS = 12
+MIN_SUPPORT = 3
+MIN_SHARE = 0.02
+"""A macro must occur in so many trajectories, and in this share of them."""
+
+AGREEMENT = 0.98
+"""Share of occurrences in which a fact must hold to count as needed, or as an effect."""
+
+CONTEXT_WORDS = 3
+"""Words of a mission before the first variable that tell what a macro is for."""
+
+Key = tuple[tuple[str, bool, tuple[tuple[str, str], ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mined:
+    """A macro that was found, not yet tried.
+
+    Attributes:
+        steps: What it does.
+        variables: Its variables, in order.
+        triggers: Pieces of missions that asked for it, with how often; variables mark the arguments.
+        preconditions: Facts that held before it.
+        effects: Facts that held after it and not before.
+        occurrences: How often it was seen.
+        saved: Calls that it would have saved.
+        episodes: Indices of the trajectories that it was seen in.
+        values: What the variables stood for in each occurrence.
+    """
+
+    steps: tuple[Step, ...]
+    variables: tuple[str, ...]
+    triggers: Mapping[str, int]
+    preconditions: tuple[str, ...]
+    effects: tuple[str, ...]
+    occurrences: int
+    saved: int
+    episodes: tuple[int, ...]
+    values: tuple[Mapping[str, str], ...] = ()
+
+
+@dataclass(slots=True)
+class _Found:
+    """Occurrences of one sub-sequence: trajectory, first token, one after the last, variables there."""
+
+    at: list[tuple[int, int, int, tuple[str, ...]]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Corpus:
+    """Trajectories as lifted tokens, rewritten as macros are found."""
+
+    rows: list[Lifted]
+    tokens: list[list[Token]] = field(default_factory=list)
+
+    @property
+    def calls(self) -> int:
+        """How many calls the trajectories had."""
+        return sum(row.calls for row in self.rows)
+
+
+def corpus_of(trajectories: Iterable[Trajectory]) -> Corpus:
+    """Lift every trajectory.
+
+    Raises:
+        InvalidItemError: One is no :class:`Trajectory` of named calls.
+    """
+    kept = list(trajectories)
+    for number, trajectory in enumerate(kept):
+        check(trajectory, number)
+    folded = [fold(trajectory.calls) for trajectory in kept]
+    tools = Counter(name for tokens in folded for name in explorers([tokens]))
+    explorer = tools.most_common(1)[0][0] if tools else None
+    rows = [lift(t, with_exploring(tokens, explorer)) for t, tokens in zip(kept, folded, strict=True)]
+    return Corpus(rows, [list(row.tokens) for row in rows])
+
+
+def check(trajectory: Trajectory, number: int = 0) -> None:
+    """Refuse what is no trajectory.
+
+    Raises:
+        InvalidItemError: It is of another type, or a call has no name or no mapping of arguments.
+    """
+    if not isinstance(trajectory, Trajectory):
+        raise InvalidItemError(f"trajectory {number} must be a Trajectory, got {type(trajectory).__name__}")
+    for index, call in enumerate(trajectory.calls):
+        if not isinstance(call, Call) or not call.name or not isinstance(call.arguments, Mapping):
+            raise InvalidItemError(
+                f"call {index} of trajectory {number} must be a Call with a name and arguments, got {call!r}"
+            )
+
+
+def mine(trajectories: Iterable[Trajectory], max_macros: int = 16) -> list[Mined]:
+    """Macros that compress successful trajectories most, the first saves most.
+
+    Args:
+        trajectories: Those without success are left out.
+        max_macros: How many at most.
+
+    Raises:
+        InvalidItemError: A malformed trajectory.
+    """
+    kept = list(trajectories)
+    for number, trajectory in enumerate(kept):
+        check(trajectory, number)
+    corpus = corpus_of(trajectory for trajectory in kept if trajectory.success)
+    indices = [i for i, trajectory in enumerate(kept) if trajectory.success]
+    macros: list[Mined] = []
+    while len(macros) < max_macros:
+        best = _best(corpus)
+        if best is None:
+            break
+        macro = _describe(corpus, best)
+        macros.append(replace(macro, episodes=tuple(indices[row] for row in macro.episodes)))
+        _rewrite(corpus, best, len(macros) - 1)
+    return macros
+
+
+def whole(trajectory: Trajectory) -> Mined:
+    """One episode from its first call to its last as a macro.
+
+    Raises:
+        InvalidItemError: It has no call that did its work.
+    """
+    corpus = corpus_of([trajectory])
+    tokens = corpus.tokens[0]
+    if not tokens:
+        raise InvalidItemError("the trajectory has no call that did its work, so there is nothing to keep")
+    return _describe(corpus, _Found([(0, 0, len(tokens), _canonical(tokens)[1])]))
+
+
+def _canonical(tokens: Sequence[Token]) -> tuple[Key, tuple[str, ...]]:
+    """A sub-sequence with its variables numbered by first appearance, and what they were."""
+    order: dict[str, str] = {}
+    key = []
+    for token in tokens:
+        arguments = []
+        for name, value in sorted(token.arguments.items()):
+            for variable in VARIABLE.findall(str(value)):
+                order.setdefault(variable, f"${len(order) + 1}")
+            arguments.append((name, fill(value, order) if isinstance(value, str) else repr(value)))
+        key.append((token.name, token.follow, tuple(arguments)))
+    return tuple(key), tuple(order)
+
+
+def _best(corpus: Corpus) -> _Found | None:
+    """The sub-sequence that saves most calls."""
+    found: dict[Key, _Found] = defaultdict(_Found)
+    for row, tokens in enumerate(corpus.tokens):
+        for start in range(len(tokens)):
+            for end in range(start + 1, min(len(tokens), start + MAX_STEPS) + 1):
+                key, variables = _canonical(tokens[start:end])
+                found[key].at.append((row, start, end, variables))
+    least = max(MIN_SUPPORT, MIN_SHARE * len(corpus.rows))
+    best, best_worth = None, 0
+    for key, one in sorted(found.items(), key=lambda item: (-len(item[0]), repr(item[0]))):
+        one.at = _apart(one.at)
+        if len({row for row, *_ in one.at}) < least or not _useful(key):
+            continue
+        saved = sum(sum(t.count for t in corpus.tokens[row][a:b]) - 1 for row, a, b, _ in one.at)
+        worth = saved - len(key)  # what it costs to write it down
+        if worth > best_worth:
+            best, best_worth = one, worth
+    return best
+
+
+def _useful(key: Key) -> bool:
+    """Whether it does more than a single call or a lone look around."""
+    return len(key) > 1 or (key[0][0] != RUN and key[0][1])
+
+
+def _apart(at: list[tuple[int, int, int, tuple[str, ...]]]) -> list[tuple[int, int, int, tuple[str, ...]]]:
+    """Occurrences that do not overlap, the earlier first."""
+    kept: list[tuple[int, int, int, tuple[str, ...]]] = []
+    for one in at:
+        if not kept or kept[-1][0] != one[0] or kept[-1][2] <= one[1]:
+            kept.append(one)
+    return kept
+
+
+def _describe(corpus: Corpus, found: _Found) -> Mined:
+    """Steps, triggers, preconditions and effects that the occurrences agree on."""
+    occurrences = []
+    for row, start, end, variables in found.at:
+        lifted = corpus.rows[row]
+        names = {old: f"${number}" for number, old in enumerate(variables, start=1)}
+        values = {names[old]: lifted.values()[old] for old in variables}
+        occurrences.append((corpus.tokens[row][start:end], values, names, lifted))
+    steps = []
+    for index in range(len(occurrences[0][0])):
+        tokens = [(tokens[index], values) for tokens, values, _, _ in occurrences]
+        names = occurrences[0][2]
+        pattern = occurrences[0][0][index]
+        arguments = {k: fill(v, names) if isinstance(v, str) else v for k, v in pattern.arguments.items()}
+        steps.append(Step(pattern.name, arguments, pattern.follow, _until(tokens), _expect(tokens)))
+    before = _agreed([tokens[0].before.facts(values) for tokens, values, _, _ in occurrences])
+    after = _agreed([tokens[-1].after.facts(values) for tokens, values, _, _ in occurrences])
+    first = _agreed([tokens[0].after.facts(values) for tokens, values, _, _ in occurrences])
+    return Mined(
+        steps=tuple(steps),
+        variables=tuple(occurrences[0][1]),
+        triggers=_triggers([(lifted, names) for _, _, names, lifted in occurrences]),
+        # What the macro itself brings about, by looking around first, is no precondition.
+        preconditions=tuple(sorted(fact for fact in before if not (steps[0].until and fact in first - before))),
+        effects=tuple(sorted(after - before)),
+        occurrences=len(occurrences),
+        saved=sum(sum(token.count for token in tokens) - 1 for tokens, *_ in occurrences),
+        episodes=tuple(sorted({row for row, *_ in found.at})),
+        values=tuple(values for _, values, _, _ in occurrences),
+    )
+
+
+def _agreed(facts: Sequence[frozenset[str]]) -> frozenset[str]:
+    """Facts that hold in nearly all."""
+    counts = Counter(fact for found in facts for fact in found)
+    return frozenset(fact for fact, count in counts.items() if count >= AGREEMENT * len(facts))
+
+
+def _until(tokens: Sequence[tuple[Token, Mapping[str, str]]]) -> tuple[str, ...]:
+    """Facts that end the repeats of a step: always there after it, never before one of its turns."""
+    if not tokens[0][0].follow:
+        return ()
+    after = _agreed([token.after.facts(values) for token, values in tokens])
+    turns = [start.facts(values) for token, values in tokens if token.count for start in token.starts]
+    counts = Counter(fact for facts in turns for fact in facts)
+    return tuple(sorted(fact for fact in after if counts[fact] <= (1 - AGREEMENT) * len(turns)))
+
+
+def _expect(tokens: Sequence[tuple[Token, Mapping[str, str]]]) -> tuple[str, ...]:
+    """Facts that a step brings about, or leaves, whenever it worked."""
+    if not tokens[0][1]:
+        return ()
+    return tuple(sorted(_agreed([token.after.facts(values) for token, values in tokens])))
+
+
+def _triggers(missions: Sequence[tuple[Lifted, Mapping[str, str]]]) -> dict[str, int]:
+    """Pieces of the missions around the variables, with how often each was seen."""
+    found: Counter[str] = Counter()
+    for lifted, names in missions:
+        spans = {names[old]: lifted.spans[old] for old in names}
+        if not spans:
+            found[" ".join(lifted.mission)] += 1
+            continue
+        first, last = min(a for a, _ in spans.values()), max(b for _, b in spans.values())
+        words: list[str] = []
+        at = max(0, first - CONTEXT_WORDS)
+        while at < last:
+            name = next((name for name, (a, _) in spans.items() if a == at), None)
+            words.append(name or lifted.mission[at])
+            at = spans[name][1] if name else at + 1
+        found[" ".join(words)] += 1
+    return {piece: count for piece, count in found.most_common() if count >= max(1, MIN_SHARE * len(missions))}
+
+
+def _rewrite(corpus: Corpus, found: _Found, number: int) -> None:
+    """Put one call of the macro in the place of each occurrence."""
+    for row, start, end, variables in reversed(found.at):
+        tokens = corpus.tokens[row][start:end]
+        call = {"call": f"@{number}({', '.join(variables)})"}
+        corpus.tokens[row][start:end] = [Token(RUN, call, False, 1, (tokens[0].before,), tokens[-1].after)]
+
+
+__all__ = ["AGREEMENT", "MAX_STEPS", "Corpus", "Mined", "check", "corpus_of", "mine", "mission_words", "whole"]

@@ -1,0 +1,172 @@
+"""The language of macros: calls, what held before and after them, and steps with variables."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from memory.errors import InvalidItemError
+from memory.provenance import Provenance
+
+VARIABLE = re.compile(r"\$\d+")
+NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What is known at one moment, as far as macros care.
+
+    Attributes:
+        carrying: What one carries, empty for nothing.
+        ahead: What is straight ahead, empty for floor.
+        known: Things that the map knows.
+    """
+
+    carrying: str = ""
+    ahead: str = ""
+    known: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, view: Mapping[str, Any] | None, known: Iterable[str]) -> Self:
+        """The moment of a perceived view, as environments give it in ``info["view"]``."""
+        cells = (view or {}).get("cells", ())
+        ahead = next((str(cell[2]) for cell in cells if tuple(cell[:2]) == (1, 0)), "")
+        return cls(str((view or {}).get("carrying") or ""), ahead, frozenset(known))
+
+    def facts(self, values: Mapping[str, str]) -> frozenset[str]:
+        """What holds, told with variables: ``"known $1"``, ``"ahead open $1"``, ``"carrying nothing"``."""
+        found = {f"carrying {NOTHING}"} if not self.carrying else set()
+        if not self.ahead:
+            found.add(f"ahead {NOTHING}")
+        for variable, value in values.items():
+            if any(fits(value, thing) for thing in self.known):
+                found.add(f"known {variable}")
+            for verb, thing in (("carrying", self.carrying), ("ahead", self.ahead)):
+                if thing and fits(value, thing):
+                    found.add(f"{verb} {variable}")
+                    state = thing.removesuffix(value).strip()
+                    if state and state != thing:
+                        found.add(f"{verb} {state} {variable}")
+        return frozenset(found)
+
+    def holds(self, fact: str, values: Mapping[str, str]) -> bool:
+        """Whether one fact holds; ``"known $1 key"`` may name a thing in part."""
+        verb, _, rest = fact.partition(" ")
+        thing = fill(rest, values)
+        if verb == "known":
+            return any(fits(thing, known) for known in self.known)
+        seen = {"carrying": self.carrying, "ahead": self.ahead}.get(verb)
+        if seen is None:
+            return False
+        return not seen if thing == NOTHING else bool(seen) and fits(thing, seen)
+
+
+def fits(description: str, thing: str) -> bool:
+    """Whether every word of a description is among the thing's."""
+    words = description.split()
+    return bool(words) and set(words) <= set(thing.split())
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """``text`` with every variable that has a value replaced by it."""
+    return VARIABLE.sub(lambda found: values.get(found.group(), found.group()), text)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a trajectory.
+
+    Attributes:
+        name: The tool or action.
+        arguments: Its arguments.
+        acts: Whether it was an action of the environment.
+        actions: Actions that its result named, as a route does.
+        ok: Whether it did its work.
+        before: The moment before it.
+        after: The moment after it.
+    """
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    acts: bool = False
+    actions: tuple[str, ...] = ()
+    ok: bool = True
+    before: Moment = Moment()
+    after: Moment = Moment()
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """What was called in one episode, in order.
+
+    Attributes:
+        mission: What was to be done.
+        calls: The calls.
+        success: Whether it was done.
+        origin: The episode.
+    """
+
+    mission: str
+    calls: tuple[Call, ...]
+    success: bool = True
+    origin: Provenance | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a macro. Strings in it may hold variables such as ``$1``.
+
+    Attributes:
+        name: The tool or action to call.
+        arguments: Its arguments.
+        follow: Whether the actions that its result names are done next.
+        until: Facts; if there are any, the step is repeated until they hold, and left out if they do.
+        expect: Facts that must hold afterwards.
+    """
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    follow: bool = False
+    until: tuple[str, ...] = ()
+    expect: tuple[str, ...] = ()
+
+    def json(self) -> list[Any]:
+        """The step as JSON: ``[name, arguments]``, and a third element for what is not default."""
+        more = {"follow": True} if self.follow else {}
+        more |= {name: list(facts) for name in ("until", "expect") if (facts := getattr(self, name))}  # type: ignore[misc]
+        return [self.name, dict(self.arguments), *([more] if more else [])]
+
+    @classmethod
+    def parse(cls, data: Sequence[Any]) -> Self:
+        """Read what :meth:`json` wrote.
+
+        Raises:
+            InvalidItemError: Another shape.
+        """
+        try:
+            name, arguments, *more = data
+            extra = dict(more[0]) if more else {}
+            facts = {key: tuple(map(str, extra[key])) for key in ("until", "expect") if key in extra}
+            return cls(str(name), dict(arguments), bool(extra.get("follow")), **facts)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise InvalidItemError(
+                f"a step must be [name, arguments, more], the last if needed; got {data!r}"
+            ) from error
+
+    def filled(self, values: Mapping[str, str]) -> dict[str, Any]:
+        """The arguments with the variables' values."""
+        return {key: fill(value, values) if isinstance(value, str) else value for key, value in self.arguments.items()}
+
+    def rename(self, rename: Callable[[str], str]) -> "Step":
+        """The step with every string passed through ``rename``."""
+        arguments = {key: rename(value) if isinstance(value, str) else value for key, value in self.arguments.items()}
+        until, expect = (tuple(map(rename, facts)) for facts in (self.until, self.expect))
+        return Step(self.name, arguments, self.follow, until, expect)
+
+    def __str__(self) -> str:
+        """The step in words."""
+        call = f"{self.name}({', '.join(map(str, self.arguments.values()))})"
+        parts = [f"follow {call}" if self.follow else call]
+        parts += [f"until {' and '.join(self.until)}"] if self.until else []
+        parts += [f"expect {' and '.join(self.expect)}"] if self.expect else []
+        return ", ".join(parts)

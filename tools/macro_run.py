@@ -1,0 +1,185 @@
+"""A macro under way: one call after the other, with a guard that stops at the first surprise."""
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+
+from memory import InvalidItemError, UnknownItemError
+from memory.spatial import Macro, MacroLib, Moment, Step
+from tools.types import ToolCall, ToolResult
+
+RUN = "run_macro"
+MAX_TURNS = 60
+"""Most repeats of one step."""
+
+MAX_SURPRISES = 3
+"""Most times that a repeated step's route may turn out to be barred before the macro stops."""
+
+MAX_DEPTH = 4
+"""Macros within macros."""
+
+Play = Generator[ToolCall, ToolResult, None]
+
+
+class _StopError(Exception):
+    """Something unexpected; the message says what."""
+
+
+@dataclass(frozen=True)
+class Senses:
+    """What a macro looks at while it runs.
+
+    Attributes:
+        moment: What is known now.
+        place: The place that one stands on, ``None`` if there is no map.
+        joined: How often the map under one's feet was joined with another; places have new ids then.
+    """
+
+    moment: Callable[[], Moment]
+    place: Callable[[], int | None]
+    joined: Callable[[], int]
+
+
+class MacroRun:
+    """Runs one macro for a loop that dispatches its calls and steps the environment.
+
+    Ask :meth:`next` for a call, dispatch it, step the environment if the result acts, and give the
+    result to the following :meth:`next`; ``None`` ends it.
+
+    Args:
+        macro: The macro.
+        values: Of its variables.
+        library: Where nested macros are found and outcomes are kept.
+        senses: What it looks at.
+    """
+
+    def __init__(self, macro: Macro, values: Mapping[str, str], library: MacroLib, senses: Senses) -> None:
+        self.macro = macro
+        self.values = dict(values)
+        self.actions = 0
+        self.where = ""
+        self._library = library
+        self._senses = senses
+        self._began = senses.moment()
+        self._play: Play = self._run(macro, self.values, 0)
+        self._recorded = False
+        self._ended = False
+
+    @property
+    def name(self) -> str:
+        """The call that it came from."""
+        return self.macro.call(self.values)
+
+    def next(self, result: ToolResult | None = None) -> ToolCall | None:
+        """The next call, given the result of the last; ``None`` when it is done or was stopped."""
+        if self._ended:
+            return None
+        try:
+            return next(self._play) if result is None else self._play.send(result)
+        except StopIteration:
+            pass
+        except (_StopError, UnknownItemError, InvalidItemError) as error:
+            self.where = str(error)
+        self._ended = True
+        return None
+
+    def close(self, solved: bool | None = None) -> ToolResult:
+        """End it and keep what came of it.
+
+        Args:
+            solved: Whether the episode ended with success while it ran; ``None`` if the episode goes on.
+        """
+        if not self._ended and not solved:
+            self.where = self.where or "the episode ended before it was done"
+        ok = bool(solved) or not self.where
+        if not self._recorded:
+            self._recorded = True
+            where = "" if ok else self.where
+            self._library.outcome(self.macro.signature, ok, self._began, self.values, where)
+        steps = f"{self.actions} action{'' if self.actions == 1 else 's'}"
+        if ok:
+            return ToolResult.ok(f"{self.name}: done, {steps}", {"actions_done": self.actions})
+        return ToolResult.failed(f"{self.name}: stopped at {self.where}; {steps} done")
+
+    def _run(self, macro: Macro, values: Mapping[str, str], depth: int) -> Play:
+        missing = [f for f in macro.preconditions if not self._holds(f, values)]
+        if missing:
+            raise _StopError(f"the start: it needs {self._said(missing, values)}")
+        for number, step in enumerate(macro.steps, start=1):
+            here = f"step {number} of {len(macro.steps)} of {macro.name} ({step.name})"
+            try:
+                yield from self._step(step, values, depth)
+            except _StopError as stop:
+                raise stop if depth and "step" in str(stop) else _StopError(f"{here}: {stop}") from stop
+            lacking = [fact for fact in step.expect if not self._holds(fact, values)]
+            if lacking:
+                raise _StopError(f"{here}: expected {self._said(lacking, values)}, but {self._now()}")
+        lacking = [fact for fact in macro.effects if not self._holds(fact, values)]
+        if lacking:
+            raise _StopError(f"the end: expected {self._said(lacking, values)}, but {self._now()}")
+
+    def _holds(self, fact: str, values: Mapping[str, str]) -> bool:
+        return self._senses.moment().holds(fact, values)
+
+    @staticmethod
+    def _said(facts: list[str], values: Mapping[str, str]) -> str:
+        said = ", ".join(facts)
+        for name, value in values.items():
+            said = said.replace(name, value)
+        return said
+
+    def _now(self) -> str:
+        moment = self._senses.moment()
+        return f"{moment.ahead or 'nothing'} is ahead and {moment.carrying or 'nothing'} is carried"
+
+    def _step(self, step: Step, values: Mapping[str, str], depth: int) -> Play:
+        if not step.until:
+            yield from self._once(step, values, depth, repeated=False)
+            return
+        surprises = 0
+        for _ in range(MAX_TURNS):
+            if all(self._holds(fact, values) for fact in step.until):
+                return
+            before = self.actions
+            calm = yield from self._once(step, values, depth, repeated=True)
+            surprises += not calm
+            if surprises > MAX_SURPRISES:
+                raise _StopError("the way was barred again and again")
+            if self.actions == before:
+                break
+        if not all(self._holds(fact, values) for fact in step.until):
+            raise _StopError(f"expected {self._said(list(step.until), values)}, but {self._now()}")
+
+    def _once(
+        self, step: Step, values: Mapping[str, str], depth: int, repeated: bool
+    ) -> Generator[ToolCall, ToolResult, bool]:
+        """Do a step once; tells whether all went as expected."""
+        arguments = step.filled(values)
+        if step.name == RUN:
+            if depth >= MAX_DEPTH:
+                raise _StopError(f"macros are nested deeper than {MAX_DEPTH}")
+            inner, inner_values = self._library.parse(str(arguments.get("call", "")))
+            yield from self._run(inner, inner_values, depth + 1)
+            return True
+        result = yield ToolCall(name=step.name, arguments=arguments)
+        self._check(result)
+        if not step.follow:
+            return True
+        data = result.data if isinstance(result.data, dict) else {}
+        actions, after = list(data.get("actions", ())), list(data.get("after", ()))
+        joined = self._senses.joined()
+        for index, action in enumerate(actions):
+            if repeated and all(self._holds(fact, values) for fact in step.until):
+                return True
+            self._check((yield ToolCall(name=str(action))))
+            if self._senses.joined() != joined:
+                return True  # the map was recognised: the way is to be planned anew
+            if index < len(after) and self._senses.place() not in (None, after[index]):
+                if repeated:
+                    return False
+                raise _StopError(f"{action} did not lead where it should")
+        return True
+
+    def _check(self, result: ToolResult) -> None:
+        if result.status != "ok":
+            raise _StopError(result.text)
+        self.actions += result.acts

@@ -1,0 +1,107 @@
+"""The map and the macros as tools."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from memory import InvalidItemError, Memory, UnknownItemError
+from memory.spatial import Moment, Route
+from tools.macro_run import MacroRun, Senses
+from tools.tool import tool
+from tools.types import ToolResult
+
+Goal = Annotated[str, Field(min_length=1, max_length=60)]
+MacroCall = Annotated[str, Field(min_length=1, max_length=80)]
+SUGGESTED = 8
+
+
+class SpatialTools:
+    """Routes, places of things, exploring, macros.
+
+    Args:
+        memory: The memory.
+        k: How many places or macros an answer holds at most.
+    """
+
+    def __init__(self, memory: Memory, k: int = 3) -> None:
+        self.memory = memory
+        self.k = k
+        self.mission = ""
+        self.view: Mapping[str, Any] | None = None
+
+    def moment(self) -> Moment:
+        """What is known now, as macros see it."""
+        return Moment.of(self.view, self.memory.spatial.goals())
+
+    def _goals(self) -> list[str]:
+        return self.memory.spatial.goals()
+
+    def _suggested(self) -> list[str]:
+        if not len(self.memory.macros):
+            return []
+        return [one.call for one in self.memory.macros.suggest(self.mission, self.moment(), SUGGESTED)]
+
+    @tool(choices={"goal": _goals})
+    def plan_route(self, goal: Goal) -> ToolResult:
+        """Actions that lead to a known place or thing."""
+        try:
+            return _told(self.memory.spatial.plan(goal))
+        except UnknownItemError as error:
+            return ToolResult.failed(str(error))
+
+    @tool
+    def explore(self) -> ToolResult:
+        """Actions that lead to where most is unknown."""
+        try:
+            return _told(self.memory.spatial.explore())
+        except UnknownItemError as error:
+            return ToolResult.failed(str(error))
+
+    @tool(choices={"thing": _goals})
+    def where_is(self, thing: Goal) -> ToolResult:
+        """Where a thing was last seen."""
+        try:
+            found = self.memory.spatial.where_is(thing)
+        except UnknownItemError as error:
+            return ToolResult.failed(str(error))
+        sure = self.memory.spatial.confidence
+        doubt = "" if sure >= 1.0 else f" (you know where you are with {sure:.0%})"
+        lines = [f"{one.what}: {_place(one.place, one.cost)}" for one in found[: self.k]]
+        data = [
+            {"what": one.what, "place": one.place, "map": one.map, "cost": one.cost, "at": one.position}
+            for one in found
+        ]  # fmt: skip
+        return ToolResult.ok("; ".join(lines) + doubt, data)
+
+    @tool
+    def suggest_macro(self) -> ToolResult:
+        """What worked before and would fit now."""
+        found = self.memory.macros.suggest(self.mission, self.moment(), self.k)
+        if not found:
+            return ToolResult.ok("no macro fits", [])
+        lines = [f"{one.call}: {one.score:.0%} likely to work" for one in found]
+        return ToolResult.ok("; ".join(lines), [[one.call, round(one.score, 4)] for one in found])
+
+    @tool(choices={"call": _suggested})
+    def run_macro(self, call: MacroCall) -> ToolResult:
+        """Do at once what worked before."""
+        macros, spatial = self.memory.macros, self.memory.spatial
+        try:
+            macro, values = macros.parse(call)
+        except UnknownItemError as error:
+            return ToolResult.failed(str(error))
+        except InvalidItemError as error:
+            return ToolResult.invalid(str(error))
+        if macro.status == "rejected":
+            return ToolResult.failed(f"{macro.name} was tried and did not work: it is not run")
+        senses = Senses(self.moment, lambda: spatial.place, lambda: spatial.joins)
+        return ToolResult("ok", "", program=MacroRun(macro, values, macros, senses))
+
+
+def _told(route: Route) -> ToolResult:
+    return ToolResult.ok(route.hint, {"actions": list(route.actions), "cost": route.cost, "after": list(route.after)})
+
+
+def _place(place: int, cost: float | None) -> str:
+    return f"place {place}, no known way" if cost is None else f"place {place}, {cost:.0f} steps away"
