@@ -10,14 +10,16 @@ from agent.chat import Chat
 from agent.errors import ModelError
 from agent.models.base import Turn
 from agent.models.missions import Goal, goals_of
+from memory.spatial import UNKNOWN, UNVISITED, place_number
 from memory.spatial.program import fits
 from tools import ToolCall, ToolSpec
 
 _AHEAD = re.compile(r"\ban? ([\w ]+?) 1 step forward\b")
+_IN_THE_WAY = re.compile(r"in the way: ([\w ]+) \((place \d+)\)")
 _CARRIED = re.compile(r"You carry an? ([\w ]+)\.")
 MAX_MACRO_FAILURES = 2
+MAX_TURNS = 5
 EXPLORE = "(explore)"
-MOVABLE = ("ball", "box", "key")
 
 
 @dataclass
@@ -31,6 +33,7 @@ class _State:
     arrived: str = ""
     barred: set[str] = field(default_factory=set)
     in_the_way: str = ""
+    puzzled: tuple[str, int] = ("", 0)
     turns: int = 0
     macro: str = ""
     failures: dict[str, int] = field(default_factory=dict)
@@ -87,6 +90,8 @@ class _Move:
         state = self.state
         while len(state.goals) > 1 and self._done(state.goals[0]):
             self._finish()
+        if state.turns and self.carrying:
+            return self._put_down()
         return self._macro(state.goals[0]) or (self._clear() if state.in_the_way else self._do(state.goals[0]))
 
     def _finish(self) -> None:
@@ -102,8 +107,9 @@ class _Move:
         if state.asked:
             actions = actions_of(self.last)
             state.target, state.route = state.asked, deque(actions or ())
-            if actions is None:
+            if actions is None or self.last.startswith(f"{UNVISITED}: "):  # all that can be seen was seen
                 state.barred.add(state.asked)
+                state.route.clear()
             elif not actions:
                 state.arrived = state.asked
         state.asked = state.macro = ""
@@ -140,8 +146,6 @@ class _Move:
         return self._reach(f"beside {goal.other}", then="drop", mark=f"dropped {goal.thing}")
 
     def _get(self, thing: str) -> ToolCall:
-        if self.carrying and not fits(thing, self.carrying):
-            return self._put_down()
         return self._reach(thing, then="pickup")
 
     def _open(self, door: str) -> ToolCall:
@@ -153,24 +157,30 @@ class _Move:
 
     def _put_down(self) -> ToolCall:
         """Put down what is carried on a free cell that is not straight ahead."""
-        self.state.route.clear()
-        if self.state.turns and "drop" in self.offer:
-            self.state.turns = 0
+        state = self.state
+        state.route.clear()
+        state.turns += 1
+        if state.turns > 1 and "drop" in self.offer:
+            state.turns = 0
             return ToolCall(name="drop")
-        self.state.turns += 1
+        if state.turns > MAX_TURNS:  # nothing is free here
+            state.turns = 0
+            return self._ask("explore", EXPLORE)
         return ToolCall(name="left" if "left" in self.offer else "right")
 
     def _reach(self, target: str, then: str = "", mark: str = "") -> ToolCall:
         """Go where a thing is, and do something with it; look for it while it is not known."""
         state = self.state
-        beside = target.startswith("beside ")
         thing = target.removeprefix("beside ")
-        there = state.arrived == target if beside else fits(thing, self.ahead)
+        place = place_number(target) is not None
+        there = state.arrived == target if place or thing != target else fits(thing, self.ahead)
+        if there and then == "pickup" and self.carrying:
+            return self._put_down()
         if there and then in self.offer:
             state.route.clear()
             state.arrived = mark
             return ToolCall(name=then)
-        known = not self.known or any(fits(thing, name) for name in self.known)
+        known = place or not self.known or any(fits(thing, name) for name in self.known)
         if known and target not in state.barred:
             return self._follow(target) or self._ask("plan_route", target, goal=target)
         if EXPLORE not in state.barred:
@@ -201,31 +211,34 @@ class _Move:
         return ToolCall(name=tool, arguments=arguments)
 
     def _unblock(self, thing: str) -> ToolCall:
-        """Nothing more can be reached: choose something to take out of the way."""
+        """Nothing more can be reached: find out what is in the way."""
         state = self.state
-        movable = [n for n in self.known if len(n.split()) == 2 and n.split()[1] in MOVABLE and not fits(thing, n)]
+        found = _IN_THE_WAY.search(self.last)
+        named = found[1] if found else ""
+        if not named and state.puzzled != (puzzle := (thing, len(state.barred))):
+            state.puzzled = puzzle
+            known = any(fits(thing, name) for name in self.known)
+            return self._ask("plan_route", thing if known else UNKNOWN, goal=thing if known else UNKNOWN)
         state.barred.clear()
+        state.puzzled = ("", 0)
+        if named.startswith("locked "):
+            state.goals.appendleft(Goal("open", " ".join(named.split()[1:])))
+            return self._do(state.goals[0])
         if self.carrying:
             return self._put_down()
-        if not movable:
+        if not named:
             return self._ask("explore", EXPLORE)
-        state.failures["moved"] = state.failures.get("moved", -1) + 1
-        state.in_the_way = movable[state.failures["moved"] % len(movable)]
+        state.in_the_way = found[2] if found else ""
         return self._clear()
 
     def _clear(self) -> ToolCall:
         """Take something away that may be in the way."""
         state = self.state
-        thing = state.in_the_way
-        if fits(thing, self.carrying):
-            call = self._put_down()
-            state.in_the_way = "" if call.name == "drop" else thing
-            return call
-        if thing in state.barred or not any(fits(thing, name) for name in self.known):
-            state.in_the_way = ""
+        if self.carrying or state.in_the_way in state.barred:
+            state.in_the_way = ""  # it is taken along, and put down when the hands are needed
             state.barred.clear()
-            return self._ask("explore", EXPLORE)
-        return self._reach(thing, then="pickup")
+            return self._do(state.goals[0])
+        return self._reach(state.in_the_way, then="pickup")
 
 
 def _is_observation(text: str) -> bool:

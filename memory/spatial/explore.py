@@ -1,6 +1,6 @@
 """Where to look next: the pose that is worth its way, by how much unknown it would show."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +14,21 @@ CLOSED_GAIN = 6.0
 """What opening a door that hides the unknown is worth, in cells."""
 
 
+MAX_OVERLOOKED = 3
+
+
 @dataclass(slots=True)
 class Reach:
     """How far one sees, learnt from what was seen: cells ahead, and to each side."""
 
     ahead: int = 1
     aside: int = 0
+
+    def window(self, pose: Pose) -> Iterator[Position]:
+        """Every cell within reach of a pose."""
+        for forward in range(self.ahead + 1):
+            for right in range(-self.aside, self.aside + 1):
+                yield pose.at(forward, right)
 
     def learn(self, view: View) -> None:
         """Take in one view."""
@@ -47,7 +56,7 @@ def _hidden(terrain: Terrain) -> list[Position]:
 
 
 def best_pose(
-    terrain: Terrain, start: Pose, reach: Reach, observed: Collection[Pose]
+    terrain: Terrain, start: Pose, reach: Reach, observed: Collection[Pose], overlooked: Mapping[Position, int]
 ) -> tuple[list[int], float] | None:
     """The pose with the best ratio of unknown cells in sight to the cost of the way.
 
@@ -56,6 +65,8 @@ def best_pose(
         start: Where one stands.
         reach: How far one sees.
         observed: Poses from which one looked already; another look shows nothing new.
+        overlooked: How often an unknown cell was within reach and yet not seen: something hides it. After
+            three times only a look from the next cell counts.
 
     Returns:
         Numbers of the pose, or of the four poses on a door to open, and the unknown cells there;
@@ -67,7 +78,10 @@ def best_pose(
     if source is None or not (unknown or doors):
         return None
     costs, _ = distances(terrain.routes.matrix(), source)
-    gain = _gains(terrain.routes.positions, unknown, reach)
+    hard = {at for at in unknown if overlooked.get(at, 0) >= MAX_OVERLOOKED}
+    gain = _gains(terrain.routes.positions, unknown - hard, reach)
+    for at in hard:
+        gain[terrain.routes.standing_before(at)] += 1.0
     for pose in observed:
         number = terrain.routes.number(pose)
         if number is not None:

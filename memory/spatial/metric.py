@@ -1,9 +1,9 @@
 """Walking on maps of cells: path integration, maps of earlier visits, and which of them this one is."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from memory.errors import UnknownItemError
 from memory.provenance import Provenance
 from memory.spatial.explore import Reach, best_pose
 from memory.spatial.frame import Frame, Joined, Terrain
@@ -72,6 +72,7 @@ class MetricWalk:
         self._atlas = Atlas({name: Frame(store, name) for name in known})
         self._overlay: Overlay | None = None
         self._observed: set[Pose] = set()
+        self._overlooked: Counter[Position] = Counter()
 
     @property
     def localized(self) -> bool:
@@ -123,6 +124,9 @@ class MetricWalk:
         self.pose, self.view = pose, view
         self.reach.learn(view)
         self._observed.add(pose)
+        for position in self.reach.window(pose):
+            if position not in self.frame.places:
+                self._overlooked[position] += 1
         mapped = self.frame
         joined = self._localize(changed, origin)
         renamed = joined.renamed if joined else {}
@@ -191,6 +195,7 @@ class MetricWalk:
 
         self.pose = moved(self.pose)
         self._observed = {moved(pose) for pose in self._observed}
+        self._overlooked = Counter({move.apply(at): count for at, count in self._overlooked.items()})
         self.frame, self._overlay, self.belief = known, None, None
         left = [name for name in self._atlas.frames if name != belief.known]
         self._atlas = Atlas({name: self._atlas.frames[name] for name in left})
@@ -208,12 +213,6 @@ class MetricWalk:
             self._believe(next(iter(self._atlas.beliefs(self.frame)), None), [], origin)
 
     def look_next(self) -> list[int]:
-        """Numbers of the poses to go to in order to see more.
-
-        Raises:
-            UnknownItemError: Everything that can be reached was seen.
-        """
-        found = best_pose(self.terrain, self.pose, self.reach, self._observed)
-        if found is None:
-            raise UnknownItemError("everything that can be reached was seen already")
-        return found[0]
+        """Numbers of the poses to go to in order to see more; none when everything that can be reached was seen."""
+        found = best_pose(self.terrain, self.pose, self.reach, self._observed, self._overlooked)
+        return found[0] if found else []

@@ -1,7 +1,7 @@
 """Where things are: a place graph learnt by walking."""
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,7 +12,7 @@ from memory.provenance import Provenance, origin_of
 from memory.spatial.frame import Frame, Place
 from memory.spatial.metric import MetricWalk, Sighting
 from memory.spatial.names import place_name, place_number
-from memory.spatial.planner import Route, facing_beside, plan_poses, plan_text
+from memory.spatial.planner import Route, beyond, facing_beside, in_the_way, plan_poses, plan_text
 from memory.spatial.prune import prune
 from memory.spatial.search import distances
 from memory.spatial.texts import TextMap, TextPlace, words_of
@@ -284,25 +284,37 @@ class PlaceGraph:
         """The cheapest known route from here to ``goal``.
 
         Args:
-            goal: A mark, a thing, words that describe it, ``"place 12"`` or ``"unvisited"``; ``"beside red
-                box"`` leads to where one faces a free cell next to that.
+            goal: A mark, a thing, words that describe it, ``"place 12"``, ``"unvisited"`` or
+                ``"unknown"``; ``"beside red box"`` leads to where one faces a free cell next to that.
 
         Raises:
-            UnknownItemError: Nothing on this map has that name, or no known way leads there.
+            UnknownItemError: Nothing on this map has that name, or no known way leads there; the message
+                names things that are in the way.
         """
         self._refresh()
         if self.place is None:
             raise UnknownItemError(f"the map is empty: nothing was observed yet, so no way to {goal!r} is known")
+        ends: list[int] = []
         if self._walk is None:
             route = self._plan_text(goal)
+        elif goal == UNKNOWN:
+            route, routes = self._look(), self._walk.terrain.routes
+            ends = [pose for at in beyond(self._walk.terrain, self._walk.pose) for pose in routes.standing_on(at)]
         else:
             thing = goal.removeprefix(BESIDE)
             positions = [position for position, _ in self._fitting(thing)] or self._nothing(thing)
             poses = facing_beside(self._walk.terrain, positions) if thing != goal else ()
             route = plan_poses(self._walk.terrain, self._walk.pose, goal, () if poses else positions, poses)
+            ends = [*poses, *(pose for at in positions for pose in self._walk.terrain.routes.standing_before(at))]
         if route is None:
-            raise UnknownItemError(f"no known way leads to {goal!r} yet: explore more")
+            raise UnknownItemError(f"no known way leads to {goal!r} yet: {self._barred(ends)}")
         return route
+
+    def _barred(self, ends: Sequence[int]) -> str:
+        """What to do about a way that is not there."""
+        things = in_the_way(self._walk.terrain, self._walk.pose, ends) if self._walk else []
+        named = ", ".join(f"{thing.content} ({place_name(thing.id)})" for thing in things)
+        return f"in the way: {named}" if named else "explore more"
 
     def _fitting(self, goal: str) -> Iterator[tuple[Position, Place]]:
         """Places of this map that a goal stands for; those named exactly, else those described."""
@@ -366,13 +378,13 @@ class PlaceGraph:
                 if route is not None:
                     return route
             raise UnknownItemError("no other place can be reached by a known way: try actions that you have not tried")
-        try:
-            poses = self._walk.look_next()
-        except UnknownItemError:
-            return self.plan(UNVISITED)
-        route = plan_poses(self._walk.terrain, self._walk.pose, UNKNOWN, (), poses)
-        assert route is not None
-        return route
+        return self._look() or self.plan(UNVISITED)
+
+    def _look(self) -> Route | None:
+        """The way to where something unknown comes into sight."""
+        assert self._walk is not None
+        poses = self._walk.look_next()
+        return plan_poses(self._walk.terrain, self._walk.pose, UNKNOWN, (), poses) if poses else None
 
     def where_is(self, what: str) -> list[Located]:
         """Where things of that name or description were last seen on this map, nearest first.

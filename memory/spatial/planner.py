@@ -6,13 +6,17 @@ from itertools import groupby, pairwise
 from typing import Any
 
 import networkx as nx
+import numpy as np
 
-from memory.spatial.frame import Terrain
-from memory.spatial.search import BLOCKED, cheapest
+from memory.spatial.frame import Place, Terrain
+from memory.spatial.search import BLOCKED, cheapest, distances
 from memory.spatial.texts import TextMap
 from memory.spatial.view import FORWARD, HEADINGS, LEFT, RIGHT, Pose, Position
 
 Node = tuple[int, int, int]
+
+MOVING_COST = 10.0
+"""What taking a thing out of the way is reckoned to cost, in steps, when looking for what bars a way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,44 @@ def facing_beside(terrain: Terrain, targets: Iterable[Position]) -> list[int]:
             if place is not None and place.passable and not place.content:
                 found |= dict.fromkeys(terrain.routes.standing_before(free))
     return list(found)
+
+
+def in_the_way(terrain: Terrain, start: Pose, ends: Sequence[int]) -> list[Place]:
+    """Things that bar the way to the nearest of some poses, the nearest first; empty where walls do.
+
+    Args:
+        terrain: The map.
+        start: Where one stands.
+        ends: Numbers of the poses.
+    """
+    routes = terrain.routes
+    source = routes.number(start)
+    if source is None:
+        return []
+    matrix = routes.matrix()
+    thing = np.array([terrain.places[position].is_landmark for position in routes.positions])
+    moved = matrix.copy()
+    moved.data = np.where(np.isinf(matrix.data) & thing[matrix.indices // 4], MOVING_COST, matrix.data)
+    found = cheapest(moved, source, ends)
+    if found is None:
+        return []
+    cells = [routes.positions[cell] for cell, _ in groupby(found[0], key=lambda pose: pose // 4)]
+    return [terrain.places[cell] for cell in cells if terrain.places[cell].entry == BLOCKED]
+
+
+def beyond(terrain: Terrain, start: Pose) -> list[Position]:
+    """Known cells with something unknown beside them that no known way leads to."""
+    source = terrain.routes.number(start)
+    if source is None:
+        return []
+    costs = distances(terrain.routes.matrix(), source)[0]
+    return [
+        (x, y)
+        for (x, y), place in terrain.places.items()
+        if (place.passable or place.is_landmark)
+        and any((x + dx, y + dy) not in terrain.places for dx, dy in HEADINGS)
+        and not np.isfinite(costs[terrain.routes.standing_on((x, y))]).any()
+    ]
 
 
 def _route(terrain: Terrain, goal: str, path: list[int], cost: float) -> Route:
@@ -156,4 +198,4 @@ def _manhattan(here: Node, there: Node) -> float:
     return float(abs(here[0] - there[0]) + abs(here[1] - there[1]))
 
 
-__all__ = ["Node", "Route", "astar", "facing_beside", "plan_poses", "plan_text", "to_networkx"]
+__all__ = ["Node", "Route", "astar", "beyond", "facing_beside", "in_the_way", "plan_poses", "plan_text", "to_networkx"]
