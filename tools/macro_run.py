@@ -1,7 +1,7 @@
 """A macro under way: one call after the other, with a guard that stops at the first surprise."""
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from memory import InvalidItemError, UnknownItemError
 from memory.spatial import Macro, MacroLib, Moment, Step
@@ -22,6 +22,10 @@ Play = Generator[ToolCall, ToolResult, None]
 
 class _StopError(Exception):
     """Something unexpected; the message says what."""
+
+
+class _NoWayError(_StopError):
+    """A route was asked for, and none is known."""
 
 
 @dataclass(frozen=True)
@@ -100,25 +104,31 @@ class MacroRun:
             return ToolResult.ok(f"{self.name}: done, {steps}", {"actions_done": self.actions})
         return ToolResult.failed(f"{self.name}: stopped at {self.where}; {steps} done")
 
-    def _run(self, macro: Macro, values: Mapping[str, str], depth: int) -> Play:
-        missing = [f for f in macro.preconditions if not self._holds(f, values)]
+    def _run(self, macro: Macro, values: dict[str, str], depth: int) -> Play:
+        missing = [f for f in macro.preconditions if not self._holds(f, values, macro)]
         if missing:
             raise _StopError(f"the start: it needs {self._said(missing, values)}")
         for number, step in enumerate(macro.steps, start=1):
             here = f"step {number} of {len(macro.steps)} of {macro.name} ({step.name})"
+            before = macro.steps[number - 2] if number > 1 else None
+            looking = before if before is not None and before.follow and not before.arguments else None
             try:
-                yield from self._step(step, values, depth)
+                yield from self._step(step, macro, values, depth, looking)
             except _StopError as stop:
                 raise stop if depth and "step" in str(stop) else _StopError(f"{here}: {stop}") from stop
-            lacking = [fact for fact in step.expect if not self._holds(fact, values)]
+            lacking = [fact for fact in step.expect if not self._holds(fact, values, macro)]
             if lacking:
                 raise _StopError(f"{here}: expected {self._said(lacking, values)}, but {self._now()}")
-        lacking = [fact for fact in macro.effects if not self._holds(fact, values)]
+        lacking = [fact for fact in macro.effects if not self._holds(fact, values, macro)]
         if lacking:
             raise _StopError(f"the end: expected {self._said(lacking, values)}, but {self._now()}")
 
-    def _holds(self, fact: str, values: Mapping[str, str]) -> bool:
-        return self._senses.moment().holds(fact, values)
+    def _holds(self, fact: str, values: dict[str, str], macro: Macro) -> bool:
+        moment = self._senses.moment()
+        for variable in macro.variables:  # some are seen only on the way
+            if variable.name not in values and (value := variable.find(moment.known, values)):
+                values[variable.name] = value
+        return moment.holds(fact, values)
 
     @staticmethod
     def _said(facts: list[str], values: Mapping[str, str]) -> str:
@@ -131,26 +141,43 @@ class MacroRun:
         moment = self._senses.moment()
         return f"{moment.ahead or 'nothing'} is ahead and {moment.carrying or 'nothing'} is carried"
 
-    def _step(self, step: Step, values: Mapping[str, str], depth: int) -> Play:
-        if not step.until:
-            yield from self._once(step, values, depth, repeated=False)
+    def _step(self, step: Step, macro: Macro, values: dict[str, str], depth: int, looking: Step | None) -> Play:
+        """Do a step, as often as it takes.
+
+        Args:
+            step: The step.
+            macro: Whose.
+            values: Of its variables.
+            depth: In how many other macros.
+            looking: The step before, if it looks for what is unknown: it is done again while no way is known.
+        """
+        if not step.until and looking is None:
+            yield from self._once(step, macro, values, depth, repeated=False)
             return
         surprises = 0
         for _ in range(MAX_TURNS):
-            if all(self._holds(fact, values) for fact in step.until):
+            if step.until and all(self._holds(fact, values, macro) for fact in step.until):
                 return
             before = self.actions
-            calm = yield from self._once(step, values, depth, repeated=True)
+            try:
+                calm = yield from self._once(step, macro, values, depth, repeated=bool(step.until))
+            except _NoWayError:
+                if looking is None:
+                    raise
+                yield from self._once(replace(looking, until=()), macro, values, depth, repeated=True)
+                continue
+            if not step.until:
+                return
             surprises += not calm
             if surprises > MAX_SURPRISES:
                 raise _StopError("the way was barred again and again")
             if self.actions == before:
                 break
-        if not all(self._holds(fact, values) for fact in step.until):
+        if not all(self._holds(fact, values, macro) for fact in step.until):
             raise _StopError(f"expected {self._said(list(step.until), values)}, but {self._now()}")
 
     def _once(
-        self, step: Step, values: Mapping[str, str], depth: int, repeated: bool
+        self, step: Step, macro: Macro, values: dict[str, str], depth: int, repeated: bool
     ) -> Generator[ToolCall, ToolResult, bool]:
         """Do a step once; tells whether all went as expected."""
         arguments = step.filled(values)
@@ -161,6 +188,8 @@ class MacroRun:
             yield from self._run(inner, inner_values, depth + 1)
             return True
         result = yield ToolCall(name=step.name, arguments=arguments)
+        if step.follow and result.status == "failed":
+            raise _NoWayError(result.text)
         self._check(result)
         if not step.follow:
             return True
@@ -168,7 +197,7 @@ class MacroRun:
         actions, after = list(data.get("actions", ())), list(data.get("after", ()))
         joined = self._senses.joined()
         for index, action in enumerate(actions):
-            if repeated and all(self._holds(fact, values) for fact in step.until):
+            if step.until and all(self._holds(fact, values, macro) for fact in step.until):
                 return True
             self._check((yield ToolCall(name=str(action))))
             if self._senses.joined() != joined:

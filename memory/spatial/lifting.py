@@ -1,6 +1,6 @@
 """From calls to steps with variables: routes folded, loops closed, values of the mission lifted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,18 +43,22 @@ class Lifted:
     Attributes:
         mission: Its words.
         spans: For each variable the piece of the mission that it stands for, in order.
+        seen: For each variable that the mission does not name, its value and what showed it, for
+            example ``("blue", "locked $2 $1")``: the known thing in which it stands.
         tokens: The steps.
         calls: How many calls the trajectory had.
     """
 
     mission: tuple[str, ...]
     spans: Mapping[str, Span]
+    seen: Mapping[str, tuple[str, str]]
     tokens: tuple[Token, ...]
     calls: int
 
     def values(self) -> dict[str, str]:
         """The variables' values."""
-        return {name: " ".join(self.mission[a:b]) for name, (a, b) in self.spans.items()}
+        named = {name: " ".join(self.mission[a:b]) for name, (a, b) in self.spans.items()}
+        return named | {name: value for name, (value, _) in self.seen.items()}
 
 
 def mission_words(mission: str) -> tuple[str, ...]:
@@ -115,20 +119,57 @@ def lift(trajectory: Trajectory, tokens: Sequence[Token]) -> Lifted:
     names = {f"${number}": span for number, span in enumerate(kept, start=1)}
     values = {name: words[a:b] for name, (a, b) in names.items()}
 
-    def lifted(text: str) -> str:
+    seen: dict[str, tuple[str, str]] = {}
+
+    def lifted(text: str, known: Iterable[str]) -> str:
         parts = text.split()
         for name, piece in values.items():
-            for at in range(len(parts) - len(piece) + 1):
-                if tuple(parts[at : at + len(piece)]) == piece:
-                    parts[at : at + len(piece)] = [name]
+            _put(parts, piece, name)
+        for name, (value, _) in seen.items():
+            _put(parts, (value,), name)
+        if not any(part.startswith("$") for part in parts):
+            for index, word in enumerate(parts):
+                shown = _shown(word, known, values, f"${len(values) + len(seen) + 1}")
+                if shown is not None:
+                    name = f"${len(values) + len(seen) + 1}"
+                    seen[name], parts[index] = (word, shown), name
                     break
         return " ".join(parts)
 
     made = tuple(
-        replace(t, arguments={k: lifted(v) if isinstance(v, str) else v for k, v in t.arguments.items()})
-        for t in tokens
+        replace(
+            token,
+            arguments={
+                key: lifted(value, token.before.known) if isinstance(value, str) else value
+                for key, value in token.arguments.items()
+            },
+        )
+        for token in tokens
     )
-    return Lifted(words, names, made, len(trajectory.calls))
+    return Lifted(words, names, seen, made, len(trajectory.calls))
+
+
+def _put(parts: list[str], piece: Sequence[str], name: str) -> None:
+    """Put a variable in the place of the words that it stands for."""
+    for at in range(len(parts) - len(piece) + 1):
+        if tuple(parts[at : at + len(piece)]) == tuple(piece):
+            parts[at : at + len(piece)] = [name]
+            return
+
+
+def _shown(word: str, known: Iterable[str], values: Mapping[str, Sequence[str]], name: str) -> str | None:
+    """The known thing that holds ``word`` and something of the mission, told with variables."""
+    for thing in sorted(known, key=lambda text: (-len(text.split()), text)):
+        parts = thing.split()
+        if word not in parts:
+            continue
+        for variable, piece in values.items():
+            if set(piece) < set(parts):
+                _put(parts, tuple(piece), variable)
+        if any(part.startswith("$") for part in parts):
+            parts[parts.index(word)] = name
+            return " ".join(parts)
+    return None
 
 
 def _longest(text: Sequence[str], mission: Sequence[str]) -> Span | None:

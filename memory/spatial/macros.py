@@ -71,7 +71,12 @@ class Macro:
 
     def call(self, values: Mapping[str, str]) -> str:
         """The macro with its values, as ``run_macro`` takes it: ``"go_to(red ball)"``."""
-        return f"{self.name}({', '.join(values[v.name] for v in self.variables)})"
+        return f"{self.name}({', '.join(values[v.name] for v in self.asked)})"
+
+    @property
+    def asked(self) -> list[Variable]:
+        """The variables that have to be given; the others are seen on the way."""
+        return [variable for variable in self.variables if not variable.shown]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,14 +188,14 @@ class MacroLib:
             "triggers": json.dumps(dict(found.triggers)),
             "preconditions": json.dumps(found.preconditions),
             "effects": json.dumps(found.effects),
-            "variables": json.dumps([asdict(v) for v in variables_of(found.variables, found.values)]),
+            "variables": json.dumps([asdict(v) for v in variables_of(found.variables, found.values, found.shown)]),
         }
         if not fresh:
             known = self.get(signature)
             more = {key: known.triggers.get(key, 0) + n for key, n in found.triggers.items()}
             values["triggers"] = json.dumps({**known.triggers, **more})
             values["variables"] = json.dumps(
-                [asdict(v) for v in variables_of(found.variables, found.values, known.variables)]
+                [asdict(v) for v in variables_of(found.variables, found.values, found.shown, known.variables)]
             )
         with self.store.write() as db:
             pairs = ", ".join(f"{column} = ?" for column in values)
@@ -306,9 +311,20 @@ class MacroLib:
             raise InvalidItemError(f"a macro is run as name(value, ...), got {call!r}")
         macro = self.get(found[1])
         values = [part.strip() for part in (found[2] or "").split(",") if part.strip()]
-        if len(values) != len(macro.variables):
-            raise InvalidItemError(f"{macro.name} takes {len(macro.variables)} values, got {len(values)}: {call!r}")
-        return macro, dict(zip((v.name for v in macro.variables), values, strict=True))
+        if len(values) != len(macro.asked):
+            raise InvalidItemError(f"{macro.name} takes {len(macro.asked)} values, got {len(values)}: {call!r}")
+        return macro, dict(zip((v.name for v in macro.asked), values, strict=True))
+
+    def copy_from(self, other: "MacroLib") -> None:
+        """Take over every macro of another library that is not here, as it is there, without origins of its own."""
+        with self.store.write() as db, other.store.lock:
+            columns = f"signature, name, steps, {_COLUMNS.partition('steps, ')[2]}"
+            for row in other.store.db.execute(f"SELECT {columns} FROM macros ORDER BY id").fetchall():
+                if db.execute("SELECT 1 FROM macros WHERE signature = ?", row[:1]).fetchone() is None:
+                    marks = ", ".join("?" * len(row))
+                    cursor = db.execute(f"INSERT INTO macros({columns}) VALUES ({marks})", row)
+                    provenance.add(db, ("macros", int(cursor.lastrowid or 0)), origin_of("copy"), fresh=True)
+            self._writes += 1
 
     def outcome(
         self,

@@ -1,9 +1,9 @@
 """Which values a mission gives to a macro's variables."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from memory.spatial.program import VARIABLE
+from memory.spatial.program import VARIABLE, fill
 
 MAX_ENDS = 64
 """A variable that took more last words than this takes any."""
@@ -17,17 +17,43 @@ class Variable:
         name: ``"$1"``.
         ends: Last words of the values that were seen; they tell where a value ends. Empty for any.
         words: Most words of a value.
+        shown: For one that no mission names, the known thing that shows its value: ``"locked $2 $1"``.
     """
 
     name: str
     ends: Sequence[str]
     words: int
+    shown: str = ""
+
+    def find(self, known: Iterable[str], values: Mapping[str, str]) -> str | None:
+        """The value that a known thing shows, given those of other variables."""
+        pattern = fill(self.shown, values).split()
+        if self.name not in pattern or any(VARIABLE.search(part) and part != self.name for part in pattern):
+            return None
+        at = pattern.index(self.name)
+        for thing in sorted(known):
+            parts = thing.split()
+            if len(parts) == len(pattern) and all(
+                a == b for i, (a, b) in enumerate(zip(parts, pattern, strict=True)) if i != at
+            ):
+                return parts[at]
+        return None
 
 
 def variables_of(
-    names: Sequence[str], values: Sequence[Mapping[str, str]], known: Sequence[Variable] = ()
+    names: Sequence[str],
+    values: Sequence[Mapping[str, str]],
+    shown: Mapping[str, str],
+    known: Sequence[Variable] = (),
 ) -> list[Variable]:
-    """The variables' types, from the values that they took and what is known of them."""
+    """The variables' types, from the values that they took and what is known of them.
+
+    Args:
+        names: The variables.
+        values: What each stood for, once for each occurrence.
+        shown: For those that no mission names, the thing that shows them.
+        known: The types so far.
+    """
     made = []
     before = {variable.name: variable for variable in known}
     for name in names:
@@ -36,7 +62,7 @@ def variables_of(
         ends = {words[-1] for words in seen} | set(old.ends if old else ())
         free = len(ends) > MAX_ENDS or (old is not None and not old.ends)
         longest = max([old.words if old else 1, *(len(words) for words in seen)])
-        made.append(Variable(name, [] if free else sorted(ends), longest))
+        made.append(Variable(name, [] if free else sorted(ends), longest, shown.get(name, "")))
     return made
 
 
@@ -44,7 +70,7 @@ def matches(
     triggers: Mapping[str, int], variables: Sequence[Variable], mission: Sequence[str]
 ) -> Iterator[dict[str, str]]:
     """Every way in which a piece of the mission asks for a macro: a value for each variable."""
-    types = {variable.name: variable for variable in variables}
+    types = {variable.name: variable for variable in variables if not variable.shown}
     seen = []
     for trigger in triggers:
         pattern = trigger.split()

@@ -22,6 +22,9 @@ MIN_SHARE = 0.02
 AGREEMENT = 0.98
 """Share of occurrences in which a fact must hold to count as needed, or as an effect."""
 
+MAX_BEFORE = 0.25
+"""Share of turns of a repeated step before which a fact may hold that ends it: there may be other reasons to go on."""
+
 CONTEXT_WORDS = 3
 """Words of a mission before the first variable that tell what a macro is for."""
 
@@ -42,6 +45,7 @@ class Mined:
         saved: Calls that it would have saved.
         episodes: Indices of the trajectories that it was seen in.
         values: What the variables stood for in each occurrence.
+        shown: For variables that no mission names, the known thing that shows their value.
     """
 
     steps: tuple[Step, ...]
@@ -53,6 +57,7 @@ class Mined:
     saved: int
     episodes: tuple[int, ...]
     values: tuple[Mapping[str, str], ...] = ()
+    shown: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -182,7 +187,8 @@ def _best(corpus: Corpus) -> _Found | None:
 
 def _useful(key: Key) -> bool:
     """Whether it does more than a single call or a lone look around."""
-    return len(key) > 1 or (key[0][0] != RUN and key[0][1])
+    name, follow, arguments = key[0]
+    return len(key) > 1 or (name != RUN and follow and bool(arguments))
 
 
 def _apart(at: list[tuple[int, int, int, tuple[str, ...]]]) -> list[tuple[int, int, int, tuple[str, ...]]]:
@@ -196,34 +202,62 @@ def _apart(at: list[tuple[int, int, int, tuple[str, ...]]]) -> list[tuple[int, i
 
 def _describe(corpus: Corpus, found: _Found) -> Mined:
     """Steps, triggers, preconditions and effects that the occurrences agree on."""
-    occurrences = []
-    for row, start, end, variables in found.at:
-        lifted = corpus.rows[row]
-        names = {old: f"${number}" for number, old in enumerate(variables, start=1)}
-        values = {names[old]: lifted.values()[old] for old in variables}
-        occurrences.append((corpus.tokens[row][start:end], values, names, lifted))
+    occurrences = [_occurrence(corpus, one) for one in found.at]
     steps = []
-    for index in range(len(occurrences[0][0])):
-        tokens = [(tokens[index], values) for tokens, values, _, _ in occurrences]
-        names = occurrences[0][2]
-        pattern = occurrences[0][0][index]
+    for index in range(len(occurrences[0].tokens)):
+        pairs = [(one.tokens[index], one.terms) for one in occurrences]
+        pattern, names = occurrences[0].tokens[index], occurrences[0].names
         arguments = {k: fill(v, names) if isinstance(v, str) else v for k, v in pattern.arguments.items()}
-        steps.append(Step(pattern.name, arguments, pattern.follow, _until(tokens), _expect(tokens)))
-    before = _agreed([tokens[0].before.facts(values) for tokens, values, _, _ in occurrences])
-    after = _agreed([tokens[-1].after.facts(values) for tokens, values, _, _ in occurrences])
-    first = _agreed([tokens[0].after.facts(values) for tokens, values, _, _ in occurrences])
+        steps.append(Step(pattern.name, arguments, pattern.follow, _until(pairs), _expect(pairs)))
+    before = _agreed([one.tokens[0].before.facts(one.terms) for one in occurrences])
+    after = _agreed([one.tokens[-1].after.facts(one.terms) for one in occurrences])
     return Mined(
         steps=tuple(steps),
-        variables=tuple(occurrences[0][1]),
-        triggers=_triggers([(lifted, names) for _, _, names, lifted in occurrences]),
-        # What the macro itself brings about, by looking around first, is no precondition.
-        preconditions=tuple(sorted(fact for fact in before if not (steps[0].until and fact in first - before))),
-        effects=tuple(sorted(after - before)),
+        variables=tuple(occurrences[0].values),
+        triggers=_triggers([(one.lifted, one.names) for one in occurrences]),
+        # What is known at the start can as well be looked for, if the macro begins so.
+        preconditions=tuple(sorted(f for f in before if not (steps[0].until and f.startswith("known ")))),
+        effects=tuple(sorted(fact for fact in after - before if not fact.startswith("known "))),
         occurrences=len(occurrences),
-        saved=sum(sum(token.count for token in tokens) - 1 for tokens, *_ in occurrences),
+        saved=sum(sum(token.count for token in one.tokens) - 1 for one in occurrences),
         episodes=tuple(sorted({row for row, *_ in found.at})),
-        values=tuple(values for _, values, _, _ in occurrences),
+        values=tuple(one.values for one in occurrences),
+        shown=_agreed_sources(occurrences),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Occurrence:
+    """One place where a macro was seen: its tokens, new names of variables, values, and what its terms stood for."""
+
+    tokens: list[Token]
+    names: Mapping[str, str]
+    values: Mapping[str, str]
+    terms: Mapping[str, str]
+    lifted: Lifted
+
+
+def _occurrence(corpus: Corpus, at: tuple[int, int, int, tuple[str, ...]]) -> _Occurrence:
+    row, start, end, variables = at
+    lifted, tokens = corpus.rows[row], corpus.tokens[row][start:end]
+    names = {old: f"${number}" for number, old in enumerate(variables, start=1)}
+    known = lifted.values()
+    values = {names[old]: known[old] for old in variables}
+    texts = {fill(v, names) for token in tokens for v in token.arguments.values() if isinstance(v, str)}
+    things = {text.removeprefix("beside ") for text in texts if VARIABLE.search(text) and "(" not in text}
+    # A variable by itself is a thing only where the calls name it so: "blue" of "blue key" is none.
+    terms = {term: fill(term, values) for term in sorted(things or set(values))}
+    return _Occurrence(tokens, names, values, terms, lifted)
+
+
+def _agreed_sources(occurrences: Sequence[_Occurrence]) -> dict[str, str]:
+    """What shows the variables that no mission names, in the names of the macro."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for one in occurrences:
+        for old, (_, shown) in one.lifted.seen.items():
+            if old in one.names:
+                found[one.names[old]][fill(shown, one.names)] += 1
+    return {name: counts.most_common(1)[0][0] for name, counts in found.items()}
 
 
 def _agreed(facts: Sequence[frozenset[str]]) -> frozenset[str]:
@@ -233,27 +267,41 @@ def _agreed(facts: Sequence[frozenset[str]]) -> frozenset[str]:
 
 
 def _until(tokens: Sequence[tuple[Token, Mapping[str, str]]]) -> tuple[str, ...]:
-    """Facts that end the repeats of a step: always there after it, never before one of its turns."""
+    """Facts that end the repeats of a step: always there after it, seldom before one of its turns."""
     if not tokens[0][0].follow:
         return ()
     after = _agreed([token.after.facts(values) for token, values in tokens])
     turns = [start.facts(values) for token, values in tokens if token.count for start in token.starts]
     counts = Counter(fact for facts in turns for fact in facts)
-    return tuple(sorted(fact for fact in after if counts[fact] <= (1 - AGREEMENT) * len(turns)))
+    found = {fact for fact in after if counts[fact] <= MAX_BEFORE * len(turns)}
+    # Who looks around does it to know; who goes somewhere, to be there.
+    wanted = {fact for fact in found if fact.startswith("known ") != bool(tokens[0][0].arguments)}
+    return tuple(sorted(_plain(wanted or found)))
 
 
 def _expect(tokens: Sequence[tuple[Token, Mapping[str, str]]]) -> tuple[str, ...]:
-    """Facts that a step brings about, or leaves, whenever it worked."""
+    """Facts that a step brings about, or leaves, whenever it worked; what one knows by then is none of them."""
     if not tokens[0][1]:
         return ()
-    return tuple(sorted(_agreed([token.after.facts(values) for token, values in tokens])))
+    after = _agreed([token.after.facts(values) for token, values in tokens])
+    found = {fact for fact in after if not fact.startswith("known ")}
+    return tuple(sorted(_plain(found) if tokens[0][0].follow else found))
+
+
+def _plain(facts: set[str]) -> set[str]:
+    """Facts without those that add a state to another: a door was come to, locked or not."""
+    return {
+        f
+        for f in facts
+        if not any(f != g and f.split()[0] == g.split()[0] and f.endswith(g.partition(" ")[2]) for g in facts)
+    }
 
 
 def _triggers(missions: Sequence[tuple[Lifted, Mapping[str, str]]]) -> dict[str, int]:
     """Pieces of the missions around the variables, with how often each was seen."""
     found: Counter[str] = Counter()
     for lifted, names in missions:
-        spans = {names[old]: lifted.spans[old] for old in names}
+        spans = {names[old]: lifted.spans[old] for old in names if old in lifted.spans}
         if not spans:
             found[" ".join(lifted.mission)] += 1
             continue

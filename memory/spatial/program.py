@@ -31,28 +31,34 @@ class Moment:
         """The moment of a perceived view, as environments give it in ``info["view"]``."""
         cells = (view or {}).get("cells", ())
         ahead = next((str(cell[2]) for cell in cells if tuple(cell[:2]) == (1, 0)), "")
-        return cls(str((view or {}).get("carrying") or ""), ahead, frozenset(known))
+        carrying = str((view or {}).get("carrying") or "")
+        return cls(carrying, ahead, frozenset({*known, carrying} - {""}))
 
-    def facts(self, values: Mapping[str, str]) -> frozenset[str]:
-        """What holds, told with variables: ``"known $1"``, ``"ahead open $1"``, ``"carrying nothing"``."""
-        found = {f"carrying {NOTHING}"} if not self.carrying else set()
-        if not self.ahead:
-            found.add(f"ahead {NOTHING}")
-        for variable, value in values.items():
-            if any(fits(value, thing) for thing in self.known):
-                found.add(f"known {variable}")
-            for verb, thing in (("carrying", self.carrying), ("ahead", self.ahead)):
-                if thing and fits(value, thing):
-                    found.add(f"{verb} {variable}")
-                    state = thing.removesuffix(value).strip()
-                    if state and state != thing:
-                        found.add(f"{verb} {state} {variable}")
+    def facts(self, terms: Mapping[str, str]) -> frozenset[str]:
+        """What holds of some things, told with variables: ``"known $1"``, ``"ahead open $1 door"``.
+
+        Args:
+            terms: What stands for each thing, for example ``{"$1 door": "red door"}``.
+        """
+        found = set() if self.carrying else {f"carrying {NOTHING}"}
+        for term, thing in terms.items():
+            if any(fits(thing, known) for known in self.known):
+                found.add(f"known {term}")
+            for verb, seen in (("carrying", self.carrying), ("ahead", self.ahead)):
+                if not seen or not fits(thing, seen):
+                    continue
+                found.add(f"{verb} {term}")
+                state = seen.split()[0]
+                if len(seen.split()) > 2 and state not in thing.split():
+                    found.add(f"{verb} {state} {term}")
         return frozenset(found)
 
     def holds(self, fact: str, values: Mapping[str, str]) -> bool:
-        """Whether one fact holds; ``"known $1 key"`` may name a thing in part."""
+        """Whether one fact holds; one about a variable without a value does not."""
         verb, _, rest = fact.partition(" ")
         thing = fill(rest, values)
+        if VARIABLE.search(thing):
+            return False
         if verb == "known":
             return any(fits(thing, known) for known in self.known)
         seen = {"carrying": self.carrying, "ahead": self.ahead}.get(verb)

@@ -1,0 +1,117 @@
+"""Trying macros in fresh instances of an environment, before they are trusted."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+
+from agent.errors import ModelError
+from agent.events import End, Returned
+from agent.loop import Agent
+from agent.models.base import Turn
+from agent.models.scripted import ScriptedModel
+from memory import HashingEmbedder, InvalidItemError, Memory
+from memory.episodic import WriteGate
+from memory.spatial import Macro, MacroLib
+from memory.spatial.macros import ACCEPT_TRIALS
+from memory.spatial.matching import matches
+from memory.spatial.mining import mission_words
+from tools import ToolCall
+
+SHUT = WriteGate(tau=1e9)
+"""Trials leave no traces behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of running one macro once.
+
+    Attributes:
+        seed: Of the instance.
+        call: The macro with its values.
+        ok: Whether it went to its end as expected.
+        solved: Whether the episode was solved by it.
+        steps: Steps of the environment.
+        said: What it came to, in words.
+    """
+
+    seed: int
+    call: str
+    ok: bool
+    solved: bool
+    steps: int
+    said: str
+
+
+def run_trial(env: gym.Env[Any, Any], macro: Macro, library: MacroLib, seed: int) -> Trial | None:
+    """Run a macro at the start of one episode with a map of its own; ``None`` where the mission does not ask for it.
+
+    Args:
+        env: The environment.
+        macro: The macro.
+        library: Holds it, and those that it calls; nothing is written there.
+        seed: Of the instance.
+    """
+    with Memory.open(None, HashingEmbedder()) as memory:
+        memory.macros.copy_from(library)
+        chosen: list[str] = []
+
+        def policy(turn: Turn) -> ToolCall:
+            values = next(matches(macro.triggers, macro.variables, mission_words(turn.chat.mission)), None)
+            if values is None or chosen:
+                raise ModelError("the trial is over")
+            chosen.append(macro.call(values))
+            return ToolCall(name="run_macro", arguments={"call": chosen[0]})
+
+        agent = Agent(ScriptedModel(policy), memory, ["plan_route", "explore", "run_macro"], gate=SHUT)
+        events = list(agent.run(env, seed=seed))
+    if not chosen:
+        return None
+    said = next((e for e in reversed(events) if isinstance(e, Returned) and e.name == "run_macro"), None)
+    end = events[-1]
+    assert isinstance(end, End)
+    ok = said is not None and said.status == "ok"
+    return Trial(seed, chosen[0], ok, end.success, end.steps, said.text if said else end.reason)
+
+
+def judge(
+    env: gym.Env[Any, Any],
+    library: MacroLib,
+    signature: str,
+    seeds: Iterable[int],
+    trials: int = ACCEPT_TRIALS,
+    advance: Callable[[Trial], None] = lambda _trial: None,
+) -> tuple[Macro, list[Trial]]:
+    """Run a macro in fresh instances until it was tried often enough, and accept or reject it.
+
+    Instances whose missions do not ask for it are passed over.
+
+    Args:
+        env: The environment.
+        library: Holds the macro.
+        signature: Which, by signature or name.
+        seeds: Of instances that it was not mined from.
+        trials: How often to run it.
+        advance: Told of every trial.
+
+    Returns:
+        The macro, accepted or rejected, or as it was when too few missions asked for it; and the trials.
+
+    Raises:
+        UnknownItemError: There is no such macro.
+        InvalidItemError: Fewer than 20 trials are asked for.
+    """
+    if trials < ACCEPT_TRIALS:
+        raise InvalidItemError(f"a macro is judged by at least {ACCEPT_TRIALS} trials, got {trials}")
+    macro = library.get(signature)
+    done: list[Trial] = []
+    for seed in seeds:
+        trial = run_trial(env, macro, library, seed)
+        if trial is not None:
+            done.append(trial)
+            advance(trial)
+        if len(done) == trials:
+            passes = sum(t.ok or t.solved for t in done)
+            return library.judge(macro.signature, passes, trials), done
+    return macro, done
