@@ -10,6 +10,8 @@ from rich.table import Table
 from agent.console import Json, emit, plain_errors
 from agent.errors import CatalogError
 from agent.kg_cli import app as kg_app
+from agent.macros_cli import app as macros_app
+from agent.map_cli import app as map_app
 from agent.memory_cli import app as memory_app
 
 app = typer.Typer(
@@ -22,6 +24,8 @@ models_app = typer.Typer(no_args_is_help=True, help="Models: list, fetch, verify
 app.add_typer(models_app, name="models")
 app.add_typer(memory_app, name="memory")
 app.add_typer(kg_app, name="kg")
+app.add_typer(map_app, name="map")
+app.add_typer(macros_app, name="macros")
 
 
 @app.command()

@@ -45,6 +45,7 @@ class ScriptChoice(_Settings):
     """No model: a script that asks the map for routes and follows them."""
 
     kind: Literal["script"] = "script"
+    macros: bool = Field(False, description="Whether it runs macros where they fit.")
 
 
 class RandomChoice(_Settings):

@@ -16,7 +16,7 @@ from agent.loop import Agent
 from agent.models.base import Model
 from agent.models.endpoint import EndpointModel
 from agent.models.local import LocalModel
-from agent.models.script import RandomCaller, RouteFollower
+from agent.models.script import RandomCaller, Script
 from agent.models.scripted import ScriptedModel
 from memory import Memory
 from memory.embedding import by_name
@@ -33,7 +33,7 @@ def make_model(config: RunConfig) -> Model:
     if choice.kind == "endpoint":
         return EndpointModel(choice)
     if choice.kind == "script":
-        return ScriptedModel(RouteFollower(), name="script")
+        return ScriptedModel(Script(choice.macros), name="script")
     if choice.kind == "random":
         return ScriptedModel(RandomCaller(), name="random")
     return LocalModel(choice)

@@ -9,6 +9,8 @@ from weakref import WeakKeyDictionary
 from agent.chat import Chat
 from agent.errors import ModelError
 from agent.models.base import Turn
+from agent.models.follower import MissionFollower, actions_of
+from agent.models.missions import goals_of
 from memory.spatial import UNVISITED
 from tools import ToolCall, ToolSpec
 
@@ -48,7 +50,7 @@ def _any(schema: Mapping[str, Any], words: list[str], rng: random.Random) -> Any
 class RouteFollower:
     """What the tools alone can do: asks the map for a route, follows it, explores where there is none.
 
-    Goes to the ``goal`` if the map has it, else to the nearest place it never stood on.
+    Goes to the ``goal`` if the map has it, else where ``explore`` leads.
     """
 
     def __init__(self) -> None:
@@ -61,20 +63,39 @@ class RouteFollower:
             ModelError: There is no ``plan_route`` to ask.
         """
         offer = {spec.name: spec for spec in turn.offer}
-        goals = _goals(offer)
-        wanted = GOAL if GOAL in goals else UNVISITED
+        wanted = GOAL if GOAL in _goals(offer) else "explore" if "explore" in offer else UNVISITED
         target, steps = self._plans.get(turn.chat, ("", deque()))
         if target == wanted and not steps:
-            steps = deque(_actions(turn.chat.messages[-1].content))
+            steps = deque(actions_of(turn.chat.messages[-1].content) or ())
             self._plans[turn.chat] = (target, steps)
         if target == wanted and steps and steps[0] in offer:
             return ToolCall(name=steps.popleft())
-        if wanted in goals:
+        if wanted == "explore" or wanted in _goals(offer):
             self._plans[turn.chat] = (wanted, deque())
-            return ToolCall(name="plan_route", arguments={"goal": wanted})
+            return ToolCall(name="explore") if wanted == "explore" else _plan(wanted)
         if "left" not in offer:
             raise ModelError("the script needs plan_route, or at least left: enable the memory's tools")
         return ToolCall(name="left")
+
+
+class Script:
+    """Does the mission where it is in words that :class:`MissionFollower` knows, else goes to the goal.
+
+    Args:
+        macros: Whether it runs macros where they fit.
+    """
+
+    def __init__(self, macros: bool = False) -> None:
+        self._missions, self._routes = MissionFollower(macros), RouteFollower()
+
+    def __call__(self, turn: Turn) -> ToolCall:
+        """Answer one turn."""
+        known = goals_of(turn.chat.mission) and "explore" in {tool.name for tool in turn.chat.tools}
+        return (self._missions if known else self._routes)(turn)
+
+
+def _plan(goal: str) -> ToolCall:
+    return ToolCall(name="plan_route", arguments={"goal": goal})
 
 
 def _goals(offer: Mapping[str, ToolSpec]) -> Sequence[str]:
@@ -83,14 +104,3 @@ def _goals(offer: Mapping[str, ToolSpec]) -> Sequence[str]:
     schema: Mapping[str, Any] = offer["plan_route"].parameters["properties"]["goal"]
     found: Sequence[str] = schema.get("enum", ())
     return found
-
-
-def _actions(hint: str) -> list[str]:
-    """Read a hint such as ``goal: forward 3, left (4 steps)``; anything else gives no actions."""
-    _, colon, rest = hint.partition(": ")
-    words = rest.rpartition(" (")[0]
-    actions: list[str] = []
-    for part in words.split(", ") if colon and words else ():
-        name, _, count = part.partition(" ")
-        actions += [name] * (int(count) if count.isdigit() else 1)
-    return actions

@@ -148,6 +148,40 @@ class PlaceGraph:
         self._stamp = self.store.stamp
         return gone
 
+    def stand(self, map_name: str, place: int | None = None, heading: int = 0) -> None:
+        """Stand on a known place, as if one had just come there: to plan, or to go on where one left off.
+
+        Args:
+            map_name: One of :meth:`maps`.
+            place: Id of a place on it that can be stood on; the one visited most by default.
+            heading: 0 to 3, clockwise, on a map with coordinates.
+
+        Raises:
+            UnknownItemError: There is no such map, or no such place on it.
+            InvalidItemError: Nobody can stand there, or the heading is another number.
+        """
+        if heading not in range(4):
+            raise InvalidItemError(f"heading must be 0 to 3, clockwise, got {heading}")
+        rows = self.store.db.execute(
+            "SELECT id, x, y, context, passable FROM places WHERE map = ? ORDER BY visits DESC, id", (map_name,)
+        ).fetchall()
+        if not rows:
+            near = difflib.get_close_matches(map_name, self.maps(), n=3, cutoff=0.3) or self.maps()[:5]
+            raise UnknownItemError(f"no map is called {map_name!r}; there are: {', '.join(near) or 'none'}")
+        found = next((row for row in rows if place is None or row[0] == place), None)
+        if found is None:
+            raise UnknownItemError(f"{place_name(place or 0)} is not on the map {map_name!r}")
+        if not found[4]:
+            raise InvalidItemError(f"nobody can stand on {place_name(found[0])}: something is there")
+        self.enter(map_name.partition("#")[0])
+        self._name, self.place = map_name, int(found[0])
+        if found[3]:
+            self._text = self._text_map()
+            return
+        others = [name for name in self._known if name != map_name]
+        self._walk = MetricWalk(self.store, Frame(self.store, map_name), others)
+        self._walk.pose = Pose(found[1], found[2], heading)
+
     def maps(self, world: str | None = None) -> list[str]:
         """Names of all maps, or of those of one world, oldest first."""
         rows = self.store.db.execute("SELECT map FROM places GROUP BY map ORDER BY min(id)")
