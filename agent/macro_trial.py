@@ -17,6 +17,7 @@ from memory.spatial import Macro, MacroLib
 from memory.spatial.macros import ACCEPT_TRIALS
 from memory.spatial.matching import matches
 from memory.spatial.mining import mission_words
+from memory.spatial.scoring import Outcome
 from tools import ToolCall
 
 SHUT = WriteGate(tau=1e9)
@@ -34,6 +35,7 @@ class Trial:
         solved: Whether the episode was solved by it.
         steps: Steps of the environment.
         said: What it came to, in words.
+        outcome: The same, as the library keeps it.
     """
 
     seed: int
@@ -42,6 +44,7 @@ class Trial:
     solved: bool
     steps: int
     said: str
+    outcome: Outcome
 
 
 def run_trial(env: gym.Env[Any, Any], macro: Macro, library: MacroLib, seed: int) -> Trial | None:
@@ -66,13 +69,14 @@ def run_trial(env: gym.Env[Any, Any], macro: Macro, library: MacroLib, seed: int
 
         agent = Agent(ScriptedModel(policy), memory, ["plan_route", "explore", "run_macro"], gate=SHUT)
         events = list(agent.run(env, seed=seed))
-    if not chosen:
-        return None
+        if not chosen:
+            return None
+        outcome = memory.macros.get(macro.signature).outcomes[-1]
     said = next((e for e in reversed(events) if isinstance(e, Returned) and e.name == "run_macro"), None)
     end = events[-1]
     assert isinstance(end, End)
     ok = said is not None and said.status == "ok"
-    return Trial(seed, chosen[0], ok, end.success, end.steps, said.text if said else end.reason)
+    return Trial(seed, chosen[0], ok, end.success, end.steps, said.text if said else end.reason, outcome)
 
 
 def judge(
@@ -113,5 +117,6 @@ def judge(
             advance(trial)
         if len(done) == trials:
             passes = sum(t.ok or t.solved for t in done)
+            library.note(macro.signature, [t.outcome for t in done])
             return library.judge(macro.signature, passes, trials), done
     return macro, done

@@ -132,7 +132,10 @@ class MemoryTools(SpatialTools):
         Raises:
             UnknownToolError: A name that is none of them.
         """
-        own = {item.name: item for item in tools_of(self)}
+        found = sorted(
+            tools_of(self), key=lambda item: not hasattr(MemoryTools, item.name) or item.name in vars(SpatialTools)
+        )
+        own = {item.name: item for item in found}
         for name in names or ():
             if name not in own:
                 raise UnknownToolError(unknown("memory tool", name, own))

@@ -50,7 +50,10 @@ class SpatialTools:
         except UnknownItemError as error:
             return ToolResult.failed(str(error))
 
-    @tool
+    def _observed(self) -> bool:
+        return self.memory.spatial.place is not None
+
+    @tool(when=_observed)
     def explore(self) -> ToolResult:
         """Actions that lead to where most is unknown."""
         try:
@@ -74,7 +77,10 @@ class SpatialTools:
         ]  # fmt: skip
         return ToolResult.ok("; ".join(lines) + doubt, data)
 
-    @tool
+    def _has_macros(self) -> bool:
+        return bool(self._suggested())
+
+    @tool(when=_has_macros)
     def suggest_macro(self) -> ToolResult:
         """What worked before and would fit now."""
         found = self.memory.macros.suggest(self.mission, self.moment(), self.k)

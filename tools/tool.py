@@ -17,6 +17,7 @@ MAX_CHOICES = 64
 """Past this many choices an argument is left free: the grammar would cost more than it gives."""
 
 Choices = Callable[..., Sequence[str]]
+When = Callable[..., bool]
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Tool:
         schema: JSON schema of the arguments.
         choices: For a string argument, a function that lists what exists now.
         timeout: Seconds before a call counts as failed.
+        when: Tells whether it is offered now; always by default.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Tool:
     schema: Mapping[str, Any] = field(repr=False)
     choices: Mapping[str, Choices] = field(default_factory=dict)
     timeout: float = DEFAULT_TIMEOUT
+    when: When | None = None
 
     def __get__(self, instance: object, owner: type | None = None) -> "Tool":
         """Bind to an object, as a method does."""
@@ -52,6 +55,7 @@ class Tool:
             self,
             function=functools.partial(self.function, instance),
             choices={name: functools.partial(listing, instance) for name, listing in self.choices.items()},
+            when=self.when and functools.partial(self.when, instance),
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -64,6 +68,8 @@ class Tool:
 
     def offer(self) -> ToolSpec | None:
         """The tool as it can be called now, or ``None`` when an argument has nothing to choose from."""
+        if self.when is not None and not self.when():
+            return None
         found: dict[str, list[str]] = {}
         for name, listing in self.choices.items():
             limit = self.schema["properties"][name].get("maxLength", MAX_STRING)
@@ -95,7 +101,11 @@ def _short(schema: Mapping[str, Any]) -> str:
 def tool(function: Callable[..., Any], /) -> Tool: ...
 @overload
 def tool(
-    *, name: str | None = None, choices: Mapping[str, Choices] | None = None, timeout: float = DEFAULT_TIMEOUT
+    *,
+    name: str | None = None,
+    choices: Mapping[str, Choices] | None = None,
+    timeout: float = DEFAULT_TIMEOUT,
+    when: When | None = None,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 
 
@@ -106,6 +116,7 @@ def tool(
     name: str | None = None,
     choices: Mapping[str, Choices] | None = None,
     timeout: float = DEFAULT_TIMEOUT,
+    when: When | None = None,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Make a tool of a typed function or method.
 
@@ -117,16 +128,19 @@ def tool(
         name: Another name than the function's.
         choices: For a string argument, a function (on a class: a method) that lists what exists now.
         timeout: Seconds before a call counts as failed.
+        when: A function (on a class: a method) that tells whether the tool is offered now.
 
     Raises:
         ToolSchemaError: No docstring, a parameter without a usable type, or a choice that names none.
     """
     if function is None:
-        return functools.partial(_make, name=name, choices=choices or {}, timeout=timeout)
-    return _make(function, name=name, choices=choices or {}, timeout=timeout)
+        return functools.partial(_make, name=name, choices=choices or {}, timeout=timeout, when=when)
+    return _make(function, name=name, choices=choices or {}, timeout=timeout, when=when)
 
 
-def _make(function: Callable[..., Any], *, name: str | None, choices: Mapping[str, Choices], timeout: float) -> Tool:
+def _make(
+    function: Callable[..., Any], *, name: str | None, choices: Mapping[str, Choices], timeout: float, when: When | None
+) -> Tool:
     title = name or function.__name__
     if not title.isidentifier():
         raise ToolSchemaError(f"tool name {title!r} must be a plain identifier")
@@ -139,4 +153,4 @@ def _make(function: Callable[..., Any], *, name: str | None, choices: Mapping[st
     schema = parameters_schema(model)
     if unknown := set(choices) - set(schema["properties"]):
         raise ToolSchemaError(f"tool {title!r}: choices for {sorted(unknown)}, which it does not take")
-    return Tool(title, description, function, model, schema, dict(choices), timeout)
+    return Tool(title, description, function, model, schema, dict(choices), timeout, when)

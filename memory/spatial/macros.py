@@ -348,11 +348,19 @@ class MacroLib:
         Raises:
             UnknownItemError: There is no such macro.
         """
+        when = time() if at is None else at
+        return self.note(signature, [Outcome(bool(ok), when, tuple(sorted(situation(moment, values))), where)])
+
+    def note(self, signature: str, outcomes: Sequence[Outcome]) -> Macro:
+        """Keep several outcomes, oldest first.
+
+        Raises:
+            UnknownItemError: There is no such macro.
+        """
         with self.store.write() as db:
             macro = self.get(signature)
-            made = Outcome(bool(ok), time() if at is None else at, tuple(sorted(situation(moment, values))), where)
-            kept = [*macro.outcomes, made][-MAX_OUTCOMES:]
-            db.execute("UPDATE macros SET outcomes = ? WHERE id = ?", (json.dumps([o.json() for o in kept]), macro.id))
+            kept = [outcome.json() for outcome in [*macro.outcomes, *outcomes][-MAX_OUTCOMES:]]
+            db.execute("UPDATE macros SET outcomes = ? WHERE id = ?", (json.dumps(kept), macro.id))
             self._writes += 1
         return self.get(signature)
 

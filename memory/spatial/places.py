@@ -304,8 +304,8 @@ class PlaceGraph:
         """
         self._refresh()
         if self._walk is None:
-            found = [p for p in self._text.places.values() if p.id != self.place] if self._text else []
-            titles = [_title(p.context) for p in found[-MAX_TITLES:]]
+            found = list(self._text.places.values()) if self._text else []
+            titles = [_title(p.context) for p in found[-MAX_TITLES:] if p.id != self.place]
             return list(dict.fromkeys([*(p.label for p in found if p.label), *titles]))
         places = self._walk.terrain.places.values()
         names = [p.label for p in places if p.label] + [p.content for p in places if p.is_landmark]

@@ -10,7 +10,8 @@ from memory.episodic import RecallConfig, Retention, WriteGate
 def test_defaults() -> None:
     config = load()
     assert (config.model.kind, config.env.id, config.episodes) == ("local", "hippo/WaterMaze-v0", 2)
-    assert config.memory.tools == ["recall", "remember", "ask_graph", "tell", "plan_route"]
+    assert config.memory.tools[:5] == ["recall", "remember", "ask_graph", "tell", "plan_route"]
+    assert config.memory.tools[5:] == ["explore", "where_is", "suggest_macro", "run_macro"]
 
 
 def test_the_files_say_what_the_classes_say() -> None:
@@ -44,7 +45,7 @@ def test_every_choice_composes(group: str) -> None:
 
 
 def test_experiments_choose_one_memory() -> None:
-    assert load(["experiment=smpd"]).memory.tools == ["plan_route"]
+    assert load(["experiment=smpd"]).memory.tools == ["plan_route", "explore", "where_is", "suggest_macro", "run_macro"]
     assert load(["experiment=hei_nw"]).memory.tools == ["recall", "remember"]
 
 
