@@ -10,8 +10,23 @@ from memory.provenance import Provenance
 from memory.spatial.search import SearchGraph
 from memory.store import Store
 
-RARE = 4
-"""How many of the rarest words of an observation look for places like it."""
+
+def words_of(text: str) -> frozenset[str]:
+    """The words and numbers of a text."""
+    return frozenset(re.findall(r"\w+", text.lower()))
+
+
+MANY = 48
+"""Places that are compared with an observation at most; those that share its rarest words."""
+
+FEW = 8
+"""On a map of fewer places a word that only one of them has says little."""
+
+FUNCTION_WORDS = words_of(
+    "a an the of in on at to into onto and or but is are was were be been being you your it its this that "
+    "these those there here with by for from as i me my we our he she they his her their one some"
+)
+"""Words that say nothing of where one is."""
 
 
 @dataclass(slots=True)
@@ -41,16 +56,13 @@ class Way:
         return self.cost * (self.tries + 1) / (self.successes + 1)
 
 
-def words_of(text: str) -> frozenset[str]:
-    """The words and numbers of a text."""
-    return frozenset(re.findall(r"\w+", text.lower()))
-
-
 class TextMap:
     """The places and ways of one map without coordinates.
 
-    Two observations are one place if their words are alike enough: more so when one came by a way that
-    is not known yet, less so when a known way led there.
+    Two observations are one place if their words are alike enough: most when one came by a way that is
+    not known yet, less where a known way led there or one may have stayed, and where they share a word
+    that no other place has. Words count by their rarity on the map, and by how steadily they were there
+    whenever a place was seen again: weather and passers-by soon count little.
 
     Args:
         store: The database.
@@ -69,6 +81,8 @@ class TextMap:
         self.graph = SearchGraph()
         self._exact: dict[str, int] = {}
         self._with: dict[str, set[int]] = {}
+        self._kept: Counter[str] = Counter()
+        self._changed: Counter[str] = Counter()
         self._leads: dict[tuple[int, int], dict[str, Way]] = {}
         for row in store.db.execute(
             "SELECT id, context, label, visits FROM places WHERE map = ? AND context != '' ORDER BY id", (name,)
@@ -100,12 +114,22 @@ class TextMap:
         return min(leads, key=lambda action: (leads[action].expected_cost, action))
 
     def likeness(self, words: frozenset[str], other: frozenset[str]) -> float:
-        """Shared words over all words, each by its rarity on this map, in [0, 1]."""
-        union = sum(map(self._rarity, words | other))
-        return sum(map(self._rarity, words & other)) / union if union else 1.0
+        """Shared words over all words, each by its weight on this map, in [0, 1]."""
+        union = sum(map(self._weight, words | other))
+        return sum(map(self._weight, words & other)) / union if union else 1.0
 
-    def _rarity(self, word: str) -> float:
-        return math.log(1.0 + (1 + len(self.places)) / (1 + len(self._with.get(word, ()))))
+    def _weight(self, word: str) -> float:
+        """Inverse frequency among places, times how steady the word is, squared."""
+        if word in FUNCTION_WORDS:
+            return 0.05
+        rarity = math.log(1.0 + (1 + len(self.places)) / (1 + len(self._with.get(word, ()))))
+        kept, changed = self._kept[word], self._changed[word]
+        return rarity * ((kept + 2.0) / (kept + changed + 2.0)) ** 2
+
+    def _steady(self, words: frozenset[str], other: frozenset[str]) -> None:
+        """Learn from a place that was seen again which words stayed."""
+        self._kept.update(words & other)
+        self._changed.update(words ^ other)
 
     def find(self, context: str, came: tuple[int, str] | None) -> TextPlace | None:
         """The known place that an observation shows, if any.
@@ -118,17 +142,27 @@ class TextMap:
         if exact is not None:
             return self.places[exact]
         words = words_of(context)
-        ahead = max(self.ways.get(came, ()), key=lambda w: w.successes, default=None) if came else None
-        if ahead is not None and self.likeness(words, self.places[ahead.dst].words) >= self.expected:
-            return self.places[ahead.dst]
-        rare = sorted((w for w in words if w in self._with), key=lambda w: (len(self._with[w]), w))[:RARE]
-        near = Counter(place for word in rare for place in self._with[word])
+        ways = self.ways.get(came, ()) if came else ()
+        nearby = [way.dst for way in ways] + ([came[0]] if came else [])
+        sharing: list[int] = []
+        for word in sorted(words & self._with.keys(), key=lambda w: (len(self._with[w]), w)):
+            if len(sharing) + len(self._with[word]) > MANY:
+                break
+            sharing += self._with[word]
         best, best_place = 0.0, None
-        for place, _ in near.most_common(32):
-            likeness = self.likeness(words, self.places[place].words)
-            if likeness > best:
-                best, best_place = likeness, self.places[place]
-        return best_place if best >= self.similar else None
+        for place in dict.fromkeys([*nearby, *sharing]):
+            other = self.places[place]
+            likeness = self.likeness(words, other.words)
+            least = self.expected if place in nearby or self._alone(words & other.words) else self.similar
+            if likeness >= least and likeness > best:
+                best, best_place = likeness, other
+        return best_place
+
+    def _alone(self, shared: frozenset[str]) -> bool:
+        """Whether one of these words is steady and no other place has it."""
+        if len(self.places) < FEW:
+            return False
+        return any(len(self._with[word]) == 1 and self._changed[word] <= self._kept[word] for word in shared)
 
     def observe(self, context: str, came: tuple[int, str] | None, origin: Provenance) -> TextPlace:
         """Take in one observation; returns the place that it shows."""
@@ -145,6 +179,7 @@ class TextMap:
             place = TextPlace(int(cursor.lastrowid or 0), key, "", 1)
             self._note(place)
         else:
+            self._steady(words_of(key), place.words)
             place.visits += 1
             db.execute("UPDATE places SET visits = ?, seen = ? WHERE id = ?", (place.visits, origin.time, place.id))
             origin = provenance.wordless(origin)
