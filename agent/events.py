@@ -1,6 +1,7 @@
 """What happens in an episode, as typed events; one JSON line each in ``events.jsonl``."""
 
 import time
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -123,6 +124,21 @@ class End(_Event):
 
 Event = Start | Observed | Decided | Ran | Returned | Wrote | End
 PARSER: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
+
+
+def conversation(events: Iterable[Event]) -> Iterator[Event]:
+    """The events as the model met them: what a macro did is left out, what came of it stays."""
+    calling: Decided | None = None
+    inside = False
+    for event in events:
+        if isinstance(event, Decided):
+            calling, inside = event, False
+        elif isinstance(event, Ran):
+            inside = True
+        elif inside and isinstance(event, Returned) and calling is not None and event.name == calling.name:
+            inside = False
+        if not (inside and isinstance(event, Ran | Returned | Observed)):
+            yield event
 
 
 def untimed(event: Event) -> dict[str, Any]:

@@ -33,8 +33,10 @@ class Rememberer:
         self.episode = episode
 
     def enter(self, world: str) -> None:
-        """Begin an episode in ``world``."""
-        self.memory.spatial.enter(world)
+        """Begin an episode in ``world``; nothing is remembered of places that went stale."""
+        with self.memory.transaction():
+            for place in self.memory.spatial.enter(world):
+                self.memory.relational.retire_place(place_name(place), Provenance(self.source, self.episode))
 
     def perceive(
         self, text: str, view: Mapping[str, Any] | None, action: str | None, reward: float, step: int

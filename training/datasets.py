@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 
 from agent.chat import Message, turn_text
 from agent.errors import LogError
-from agent.events import Decided, End, Event, Observed, Returned, Start
+from agent.events import Decided, End, Event, Observed, Returned, Start, conversation
 from tools import ToolCall
 
 
@@ -37,7 +37,7 @@ def row_of(events: Sequence[Event]) -> Row:
     if start is None or end is None:
         raise LogError("an episode needs a start and an end to become a training row; this log has not both")
     messages: list[dict[str, Any]] = [{"role": "system", "content": start.system}]
-    for event in events:
+    for event in conversation(events):
         if isinstance(event, Observed):
             role = "user" if event.turn == 0 else "tool"
             messages.append({"role": role, "content": turn_text(event.text)})

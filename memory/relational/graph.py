@@ -148,6 +148,13 @@ class KG:
             [(by, since, fact) for fact in older],
         )
 
+    def retire_place(self, tail: str, origin: Provenance) -> int:
+        """End every fact that holds now and ends in ``tail``, which is no more; returns how many."""
+        rows = self.store.db.execute(
+            "SELECT head, relation FROM facts WHERE tail = ? AND valid_to IS NULL", (normalise(tail),)
+        ).fetchall()
+        return sum(self.retire(head, relation, tail, origin) for head, relation in rows)
+
     def retire(self, head: str, relation: str, tail: str, origin: Provenance) -> bool:
         """End the validity of a fact that was seen not to hold; true when there was one.
 
