@@ -78,7 +78,7 @@ def draw(terrain: Terrain, path: Path, title: str, pose: Pose | None = None, rou
         0.5, 0.03, f"{len(terrain.places)} places: green walked ({walked}), pale only seen; dotted: not known yet"
         + ("; red: the route" if route else ""), ha="center", fontsize=8, color=_INK,
     )  # fmt: skip
-    figure.savefig(path)
+    figure.savefig(path, bbox_inches="tight")
 
 
 def _thing(axes: object, x: int, y: int, content: str, opens: bool) -> None:

@@ -37,6 +37,5 @@ def clone(
         if as_json:
             emit(result)
             return
-        print(
-            f"{done.rows} rows of {done.episodes} episodes in {rows}; macros: {', '.join(m.name for m in done.macros)}"
-        )  # noqa: T201
+        names = ", ".join(macro.name for macro in done.macros)
+        print(f"{done.rows} rows of {done.episodes} episodes in {rows}; macros: {names}")  # noqa: T201

@@ -37,7 +37,7 @@ class SpatialConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     similar: float = Field(0.8, ge=0, le=1, description="Least likeness of texts that makes two places one.")
-    expected: float = Field(0.5, ge=0, le=1, description="The same, near a known way or with a name of its own.")
+    expected: float = Field(0.5, ge=0, le=1, description="The same, where a way or a word leads there.")
     max_places: int = Field(1_000_000, ge=100, description="Most places; maps not seen longest go first.")
     ttl_days: float | None = Field(None, gt=0, description="Maps and places not seen for so long go.")
 
@@ -228,7 +228,8 @@ class PlaceGraph:
             self._text = self._text_map()
 
     def _text_map(self) -> TextMap:
-        return TextMap(self.store, self.world, self.config.similar, self.config.expected)
+        config = self.config
+        return TextMap(self.store, self.world, config.similar, config.expected)
 
     def _observe_text(self, context: str, action: str | None, origin: Provenance) -> Sighting:
         if self._text is None:

@@ -235,8 +235,11 @@ class PoseGraph:
         if self._matrix is None:
             count = 4 * len(self.positions)
             indptr = np.arange(0, _SLOTS * count + 1, _SLOTS, dtype=np.int32)
-            flat = self._costs[:count].reshape(-1), self._targets[:count].reshape(-1)
-            self._matrix = csr_array((*flat, indptr), shape=(count, count))
+            self._matrix = csr_array((count, count))
+            # Set one by one: the constructor would copy what is a part of a larger array, and miss later changes.
+            self._matrix.data = self._costs[:count].reshape(-1)
+            self._matrix.indices = self._targets[:count].reshape(-1)
+            self._matrix.indptr = indptr
         return self._matrix
 
     def standing_before(self, position: Position) -> list[int]:

@@ -68,7 +68,8 @@ class TextMap:
         store: The database.
         name: Name of the map.
         similar: Least likeness in [0, 1] that makes an observation a known place.
-        expected: Least likeness of the place that the way taken led to before.
+        expected: Least likeness of the place that the way taken led to before, of the one where one was, and
+            of one that alone has a word of the observation.
     """
 
     def __init__(self, store: Store, name: str, similar: float, expected: float) -> None:
