@@ -1,12 +1,27 @@
 """Shared fixtures: a memory without a model, the real model once a session."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+from typer.testing import CliRunner
 
 from agent import catalog
 from agent.models.local import LocalModel, LocalModelConfig
 from memory import HashingEmbedder, Memory, Provenance
+
+
+@pytest.fixture(scope="session")
+def cli() -> Callable[..., tuple[int, str, str]]:
+    """Run ``hippo`` with these arguments; gives exit code, stdout and stderr."""
+    from agent.cli import app
+    from training.cli import app as distill
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        words = list(map(str, arguments))
+        result = CliRunner().invoke(distill, words[1:]) if words[0] == "distill" else CliRunner().invoke(app, words)
+        return result.exit_code, result.stdout, result.stderr
+
+    return run
 
 
 @pytest.fixture

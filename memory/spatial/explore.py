@@ -16,6 +16,9 @@ CLOSED_GAIN = 6.0
 
 MAX_OVERLOOKED = 3
 
+MAX_REACH = 16
+"""Cells; who sees further explores as if not."""
+
 
 @dataclass(slots=True)
 class Reach:
@@ -33,8 +36,8 @@ class Reach:
     def learn(self, view: View) -> None:
         """Take in one view."""
         for cell in view.cells:
-            self.ahead = max(self.ahead, cell.forward)
-            self.aside = max(self.aside, abs(cell.right))
+            self.ahead = min(MAX_REACH, max(self.ahead, cell.forward))
+            self.aside = min(MAX_REACH, max(self.aside, abs(cell.right)))
 
 
 def frontier(terrain: Terrain) -> set[Position]:

@@ -1,5 +1,6 @@
 """One map: the places of one coordinate frame, in main memory and in SQLite."""
 
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 
 from memory import provenance
@@ -73,7 +74,7 @@ class Terrain:
         edges: The edges that were tried.
     """
 
-    def __init__(self, places: dict[Position, Place], edges: dict[EdgeKey, Edge]) -> None:
+    def __init__(self, places: dict[Position, Place], edges: MutableMapping[EdgeKey, Edge]) -> None:
         self.places = places
         self.edges = edges
         self._routes: PoseGraph | None = None
@@ -156,11 +157,15 @@ class Frame(Terrain):
     Args:
         store: The database.
         name: Name of the map.
+
+    Attributes:
+        written: Positions that changed since somebody emptied this list.
     """
 
     def __init__(self, store: Store, name: str) -> None:
         self.store = store
         self.name = name
+        self.written: list[Position] = []
         self._told: set[tuple[int, str, str]] = set()
         rows = store.db.execute(
             "SELECT x, y, id, passable, content, label, visits, via, seen FROM places"
@@ -192,6 +197,7 @@ class Frame(Terrain):
             self.put(position, Place(number, cell.passable, cell.content, "", 0, cell.via, origin.time))
             provenance.add(self.store.db, ("places", number), origin, said, fresh=True)
             self._told.add((number, origin.source, origin.doc_id))
+            self.written.append(position)
             return None
         before = place.content
         told = (place.id, origin.source, origin.doc_id)
@@ -206,6 +212,7 @@ class Frame(Terrain):
             )
             provenance.add(self.store.db, ("places", place.id), origin, said)
             self.put(position, place)
+            self.written.append(position)
         return before
 
     def visit(self, position: Position, origin: Provenance) -> Place:
@@ -249,6 +256,7 @@ class Frame(Terrain):
         edge_id = self.store.db.execute(find, key).fetchone()[0]
         said = {"tries": 1, "successes": int(success)}
         provenance.add(self.store.db, ("edges", edge_id), provenance.wordless(origin), said, fresh=not known)
+        self.written.append(target)
         if self._routes is not None:
             self._step(source, target)
 
@@ -273,7 +281,11 @@ class Frame(Terrain):
             self.see(target, Cell(0, 0, place.content, place.passable, place.via), origin)
             mine.visits += place.visits
             mine.label = mine.label or place.label
-            db.execute("UPDATE places SET visits = ?, label = ? WHERE id = ?", (mine.visits, mine.label, mine.id))
+            mine.seen = max(mine.seen, place.seen)
+            db.execute(
+                "UPDATE places SET visits = ?, label = ?, seen = ? WHERE id = ?",
+                (mine.visits, mine.label, mine.seen, mine.id),
+            )
             provenance.repoint(db, "places", place.id, mine.id)
             renamed[place.id] = mine.id
         self._absorb_edges(other, renamed)

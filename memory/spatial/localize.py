@@ -1,6 +1,7 @@
 """Where am I on the map of an earlier visit? Hypotheses over landmarks, weighed by all that is seen."""
 
-from collections.abc import Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -176,9 +177,9 @@ class Overlay(Terrain):
         back = belief.move.inverse()
         under = {back.apply(position): place for position, place in known.places.items()}
         super().__init__({**under, **{at: _labelled(place, under.get(at)) for at, place in new.places.items()}}, {})
-        self.edges = {**known.edges, **new.edges}
+        self.edges = ChainMap(new.edges, known.edges)
 
-    def refresh(self, seen: Iterator[Position]) -> None:
+    def refresh(self, seen: Iterable[Position]) -> None:
         """Take in what the new map learnt."""
         for position in seen:
             self.put(position, _labelled(self.new.places[position], self.places.get(position)))

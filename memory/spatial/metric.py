@@ -17,6 +17,9 @@ FLOOR = Cell(0, 0, "", True)
 MAX_CONTRADICTIONS = 6
 """Walls seen where floor was known, or floor where walls were, in one view: one must be elsewhere then."""
 
+MIN_CONTRADICTIONS = 2
+"""So many are enough where they are more than half of what is known of the view."""
+
 _Seen = tuple[str, int]
 
 
@@ -93,6 +96,8 @@ class MetricWalk:
         """Take in one view; ``None`` when it can't be seen from where one should be."""
         before = self.pose
         pose = self._moved(before, action)
+        if pose != before and action == FORWARD and self._disagrees(view, pose) and not self._disagrees(view, before):
+            pose = before  # one meant to go on, and sees what one saw
         if self._contradicts(view, pose):
             return None
         ahead = before.at(1, 0)
@@ -100,13 +105,11 @@ class MetricWalk:
         door = opened.via if opened is not None and not opened.passable and opened.via == action else ""
         appeared: list[_Seen] = []
         vanished: list[_Seen] = []
-        changed: list[Position] = []
         for cell in view.cells:
             position = pose.at(cell.forward, cell.right)
             was = self.frame.see(position, cell, origin)
             if was == cell.content:
                 continue
-            changed.append(position)
             place = self.frame.places[position]
             if place.is_landmark:
                 appeared.append((cell.content, place.id))
@@ -119,7 +122,6 @@ class MetricWalk:
         here = (pose.x, pose.y)
         if here not in self.frame.places:
             self.frame.see(here, FLOOR, origin)
-            changed.append(here)
         self.frame.visit(here, origin)
         self.pose, self.view = pose, view
         self.reach.learn(view)
@@ -128,6 +130,7 @@ class MetricWalk:
             if position not in self.frame.places:
                 self._overlooked[position] += 1
         mapped = self.frame
+        changed, self.frame.written = self.frame.written, []
         joined = self._localize(changed, origin)
         renamed = joined.renamed if joined else {}
         if joined:
@@ -155,13 +158,20 @@ class MetricWalk:
             return pose.advanced()
         return pose
 
+    def _disagrees(self, view: View, pose: Pose) -> int:
+        """How many cells show something else than the map, seen from a pose."""
+        known = ((self.frame.places.get(pose.at(cell.forward, cell.right)), cell) for cell in view.cells)
+        return sum(place is not None and place.content != cell.content for place, cell in known)
+
     def _contradicts(self, view: View, pose: Pose) -> bool:
         """Whether walls and floor are seen where the other was known, too often for one view."""
-        known = ((self.frame.places.get(pose.at(cell.forward, cell.right)), cell) for cell in view.cells)
-        wrong = sum(
-            place is not None and (place.content == "wall") != (cell.content == "wall") for place, cell in known
-        )
-        return wrong > MAX_CONTRADICTIONS
+        wrong = both = 0
+        for cell in view.cells:
+            place = self.frame.places.get(pose.at(cell.forward, cell.right))
+            if place is not None:
+                both += 1
+                wrong += (place.content == "wall") != (cell.content == "wall")
+        return wrong > MAX_CONTRADICTIONS or (wrong >= MIN_CONTRADICTIONS and 2 * wrong > both)
 
     def _localize(self, changed: list[Position], origin: Provenance) -> Joined | None:
         """Weigh where this visit lies on older maps; joins the one that is certain."""

@@ -9,4 +9,4 @@ def place_name(place: int) -> str:
 def place_number(name: str) -> int | None:
     """The id in a place's name, ``None`` for any other name."""
     word, _, number = name.partition(" ")
-    return int(number) if word == "place" and number.isdigit() else None
+    return int(number) if word == "place" and number.isascii() and number.isdecimal() and len(number) < 19 else None

@@ -30,6 +30,9 @@ UNKNOWN = "unknown"
 
 MAX_NAME, MAX_TITLES = 60, 48
 
+CHECKED_EVERY = 256
+"""Observations after which the count of places is compared with the cap."""
+
 
 class SpatialConfig(BaseModel):
     """Settings of the place graph."""
@@ -88,6 +91,7 @@ class PlaceGraph:
         self.world = ""
         self.place: int | None = None
         self.joins = 0
+        self._observed = 0
         self._name = ""
         self._walk: MetricWalk | None = None
         self._text: TextMap | None = None
@@ -136,17 +140,28 @@ class PlaceGraph:
         """Begin a visit to ``world``, position unknown; returns ids of stale places that went.
 
         Raises:
-            InvalidItemError: An empty name, or one with a ``#``.
+            InvalidItemError: An empty name, one with a ``#``, or one that is no valid Unicode.
         """
-        if not world or "#" in world:
-            raise InvalidItemError(f"a world's name must be non-empty and without '#', got {world!r}")
+        if not world or "#" in world or world != world.encode(errors="replace").decode():
+            raise InvalidItemError(f"a world's name must be non-empty, valid Unicode and without '#', got {world!r}")
         gone = prune(self.store, world, self.config.max_places, self.config.ttl_days)
-        self._known = self.maps(world)
-        taken = {int(name.rpartition("#")[2]) for name in self._known if "#" in name}
+        self._begin(world)
+        return gone
+
+    def _begin(self, world: str) -> None:
+        """Begin a visit: on a map of its own if there are maps of the world already."""
+        names = self.maps(world)
+        self._known = self._metric(names)
+        taken = {int(name.rpartition("#")[2]) for name in names if "#" in name}
         self._name = f"{world}#{max(taken, default=0) + 1}" if self._known else world
         self.world, self.place, self._walk, self._text = world, None, None, None
         self._stamp = self.store.stamp
-        return gone
+
+    def _metric(self, names: Sequence[str]) -> list[str]:
+        """Those of some maps that have coordinates."""
+        rows = self.store.db.execute("SELECT DISTINCT map FROM places WHERE context = ''")
+        cells = {row[0] for row in rows.fetchall()}
+        return [name for name in names if name in cells]
 
     def stand(self, map_name: str, place: int | None = None, heading: int = 0) -> None:
         """Stand on a known place, as if one had just come there: to plan, or to go on where one left off.
@@ -173,7 +188,7 @@ class PlaceGraph:
             raise UnknownItemError(f"{place_name(place or 0)} is not on the map {map_name!r}")
         if not found[4]:
             raise InvalidItemError(f"nobody can stand on {place_name(found[0])}: something is there")
-        self.enter(map_name.partition("#")[0])
+        self._begin(map_name.partition("#")[0])
         self._name, self.place = map_name, int(found[0])
         if found[3]:
             self._text = self._text_map()
@@ -208,8 +223,13 @@ class PlaceGraph:
         with self.store.write():
             self._refresh()
             if self._lost():
-                self.enter(self.world)
+                self._begin(self.world)
                 action = None
+            self._observed += 1
+            if self._observed % CHECKED_EVERY == 0 and len(self) > self.config.max_places:
+                prune(self.store, self.world, self.config.max_places, None)
+                self.store.invalidate()
+                self._refresh()
             if view is None and self._walk is None:
                 return self._observe_text(context, action, origin)
             return self._observe_view(view or View(()), action, origin)
@@ -221,11 +241,12 @@ class PlaceGraph:
         self._stamp = self.store.stamp
         if self._walk is not None:
             pose, view, reach = self._walk.pose, self._walk.view, self._walk.reach
-            known = [name for name in self._known if name != self._walk.frame.name and name in self.maps(self.world)]
+            known = [name for name in self._metric(self._known) if name != self._walk.frame.name]
             self._walk = MetricWalk(self.store, Frame(self.store, self._walk.frame.name), known)
             self._walk.pose, self._walk.view, self._walk.reach = pose, view, reach
         if self._text is not None:
-            self._text = self._text_map()
+            before, self._text = self._text, self._text_map()
+            self._text.learn_from(before)
 
     def _text_map(self) -> TextMap:
         config = self.config
@@ -235,17 +256,18 @@ class PlaceGraph:
         if self._text is None:
             self._text = self._text_map()
         came = (self.place, action) if self.place is not None and action else None
-        self.place = self._text.observe(context, came, origin).id
+        readable = context.encode(errors="replace").decode()
+        self.place = self._text.observe(readable, came, origin).id
         return Sighting(self.place, self.world, None)
 
     def _observe_view(self, view: View, action: str | None, origin: Provenance) -> Sighting:
         if self._walk is None:
-            if self._name in self.maps(self.world):
-                self.enter(self.world)  # another process took the name of our frame
+            if self._name in self._metric([self._name]):
+                self._begin(self.world)  # another process took the name of our frame
             self._walk = MetricWalk(self.store, Frame(self.store, self._name), self._known)
         seen, lost = self._walk.observe(view, action, origin), False
         if seen is None:  # carried away, or mistaken about where one was: begin anew, and recognise
-            self.enter(self.world)
+            self._begin(self.world)
             lost = True
             self._walk = MetricWalk(self.store, Frame(self.store, self._name), self._known)
             seen = self._walk.observe(view, None, origin)
@@ -253,7 +275,7 @@ class PlaceGraph:
         self.place = seen.place
         if seen.relocalized or lost:
             self.joins += 1
-            self._known = self.maps(self.world)
+            self._known = self._metric(self.maps(self.world))
         return replace(seen, lost=True) if lost else seen
 
     def _lost(self) -> bool:
@@ -338,8 +360,11 @@ class PlaceGraph:
         else:
             thing = goal.removeprefix(BESIDE)
             positions = [position for position, _ in self._fitting(thing)] or self._nothing(thing)
-            poses = facing_beside(self._walk.terrain, positions) if thing != goal else ()
-            route = plan_poses(self._walk.terrain, self._walk.pose, goal, () if poses else positions, poses)
+            beside = thing != goal
+            poses = facing_beside(self._walk.terrain, positions) if beside else []
+            if beside and not poses:
+                raise UnknownItemError(f"no free cell is known beside {thing!r}: explore more")
+            route = plan_poses(self._walk.terrain, self._walk.pose, goal, () if beside else positions, poses)
             ends = [*poses, *(pose for at in positions for pose in self._walk.terrain.routes.standing_before(at))]
         if route is None:
             raise UnknownItemError(f"no known way leads to {goal!r} yet: {self._barred(ends)}")
@@ -361,7 +386,7 @@ class PlaceGraph:
             lambda p: goal == UNVISITED and p.passable and not p.visits,
             lambda p: (p.is_landmark or bool(p.label)) and words_of(goal) <= words_of(f"{p.content} {p.label}"),
         )
-        for test in tests if words_of(goal) else ():
+        for test in tests[: 3 if words_of(goal) else 2]:
             found = [(position, place) for position, place in places.items() if test(place)]
             if found:
                 return iter(found)

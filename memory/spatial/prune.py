@@ -11,9 +11,11 @@ DAY = 86_400.0
 
 
 def prune(store: Store, world: str, max_places: int, ttl_days: float | None) -> list[int]:
-    """Remove places that were not seen for ``ttl_days``, and the stalest ones past ``max_places``.
+    """Remove what was not seen for ``ttl_days``, and the stalest past ``max_places``.
 
-    Whole maps go by when they were last seen, ``world``'s last; then single places of what is left.
+    A map of cells ages as a whole, as its walls are never stood on; of a map of texts each place by
+    itself. Past the cap, whole maps go by when they were last seen, ``world``'s last; then single places
+    of what is left.
 
     Returns:
         Ids of the places that went.
@@ -25,7 +27,11 @@ def prune(store: Store, world: str, max_places: int, ttl_days: float | None) -> 
     gone: list[int] = []
     with store.write():
         if ttl_days is not None:
-            old = db.execute("SELECT id FROM places WHERE seen < ? AND seen > 0", (time() - DAY * ttl_days,))
+            old = db.execute(
+                "SELECT id FROM places WHERE (context != '' AND seen < ?1 AND seen > 0) OR map IN"
+                " (SELECT map FROM places WHERE context = '' GROUP BY map HAVING max(seen) < ?1 AND max(seen) > 0)",
+                (time() - DAY * ttl_days,),
+            )
             gone += [row[0] for row in old.fetchall()]
             _remove(store, gone)
             count -= len(gone)

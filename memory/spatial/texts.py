@@ -1,5 +1,6 @@
 """Places without coordinates: rooms in a text world, steps of a procedure, pages of a document."""
 
+import json
 import math
 import re
 from collections import Counter
@@ -16,11 +17,14 @@ def words_of(text: str) -> frozenset[str]:
     return frozenset(re.findall(r"\w+", text.lower()))
 
 
+NO_WORDS = "(nothing)"
+"""Stands for an observation without words."""
+
 MANY = 48
 """Places that are compared with an observation at most; those that share its rarest words."""
 
 FEW = 8
-"""On a map of fewer places a word that only one of them has says little."""
+"""On a map of fewer places likeness says little, and only a known way leads to a place whose text changed."""
 
 FUNCTION_WORDS = words_of(
     "a an the of in on at to into onto and or but is are was were be been being you your it its this that "
@@ -50,26 +54,26 @@ class Way:
     tries: int
     successes: int
 
-    @property
-    def expected_cost(self) -> float:
-        """Cost over Laplace-smoothed success."""
-        return self.cost * (self.tries + 1) / (self.successes + 1)
+    def expected_cost(self, tries: int) -> float:
+        """Cost over Laplace-smoothed success, in so many tries of the action."""
+        return self.cost * (tries + 1) / (self.successes + 1)
 
 
 class TextMap:
     """The places and ways of one map without coordinates.
 
-    Two observations are one place if their words are alike enough: most when one came by a way that is
-    not known yet, less where a known way led there or one may have stayed, and where they share a word
-    that no other place has. Words count by their rarity on the map, and by how steadily they were there
-    whenever a place was seen again: weather and passers-by soon count little.
+    Texts that differ are one place if their words are alike enough: less where a known way led there, or
+    where they share a word that no other place has, more elsewhere. They are not where most of what only
+    that place has is missing, or its numbers are others: steps 3 and 4 of a procedure stay two. Words
+    count by their rarity on the map, and by how steadily they were there whenever a place was seen
+    again: weather and passers-by soon count little.
 
     Args:
         store: The database.
         name: Name of the map.
         similar: Least likeness in [0, 1] that makes an observation a known place.
-        expected: Least likeness of the place that the way taken led to before, of the one where one was, and
-            of one that alone has a word of the observation.
+        expected: Least likeness of a place that the way taken led to before, or that alone has a word of the
+            observation.
     """
 
     def __init__(self, store: Store, name: str, similar: float, expected: float) -> None:
@@ -82,9 +86,13 @@ class TextMap:
         self.graph = SearchGraph()
         self._exact: dict[str, int] = {}
         self._with: dict[str, set[int]] = {}
+        self._steadiness = f"steady words: {name}"
         self._kept: Counter[str] = Counter()
         self._changed: Counter[str] = Counter()
-        self._leads: dict[tuple[int, int], dict[str, Way]] = {}
+        for word, (kept, changed) in json.loads(store.meta(self._steadiness) or "{}").items():
+            self._kept[word], self._changed[word] = kept, changed
+        self._revisits = 0
+        self._leads: dict[tuple[int, int], dict[str, float]] = {}
         for row in store.db.execute(
             "SELECT id, context, label, visits FROM places WHERE map = ? AND context != '' ORDER BY id", (name,)
         ):
@@ -94,7 +102,8 @@ class TextMap:
             " WHERE src IN (SELECT id FROM places WHERE map = ? AND context != '')", (name,),
         ):  # fmt: skip
             self.ways.setdefault((src, action), []).append(Way(*way))
-            self._settle(src, action, self.ways[src, action][-1])
+        for src, action in self.ways:
+            self._settle(src, action)
 
     def _note(self, place: TextPlace) -> None:
         place.words = words_of(place.context)
@@ -103,16 +112,19 @@ class TextMap:
         for word in place.words:
             self._with.setdefault(word, set()).add(place.id)
 
-    def _settle(self, src: int, action: str, way: Way) -> None:
-        """Bring the graph level with what is known of one way."""
-        leads = self._leads.setdefault((src, way.dst), {})
-        leads[action] = way
-        self.graph.set(src, way.dst, min(found.expected_cost for found in leads.values()))
+    def _settle(self, src: int, action: str) -> None:
+        """Bring the graph level with what is known of an action: each try led one way."""
+        ways = self.ways[src, action]
+        tries = sum(way.successes for way in ways)
+        for way in ways:
+            leads = self._leads.setdefault((src, way.dst), {})
+            leads[action] = way.expected_cost(tries)
+            self.graph.set(src, way.dst, min(leads.values()))
 
     def action(self, src: int, dst: int) -> str:
         """The cheapest action from one place to the next."""
         leads = self._leads[src, dst]
-        return min(leads, key=lambda action: (leads[action].expected_cost, action))
+        return min(leads, key=lambda action: (leads[action], action))
 
     def likeness(self, words: frozenset[str], other: frozenset[str]) -> float:
         """Shared words over all words, each by its weight on this map, in [0, 1]."""
@@ -131,6 +143,23 @@ class TextMap:
         """Learn from a place that was seen again which words stayed."""
         self._kept.update(words & other)
         self._changed.update(words ^ other)
+        self._revisits += 1
+        if self._revisits & (self._revisits - 1) == 0 or self._revisits % 4096 == 0:  # 1, 2, 4, 8 ... and now and then
+            self.keep()
+
+    def learn_from(self, other: "TextMap") -> None:
+        """Take over how steady words are from the same map as it was read before."""
+        self._kept, self._changed, self._revisits = other._kept, other._changed, other._revisits
+
+    def keep(self) -> None:
+        """Write down how steady words are."""
+        words = self._kept.keys() | self._changed.keys()
+        held = {
+            word: [self._kept[word], self._changed[word]]
+            for word in words
+            if self._kept[word] + self._changed[word] > 1
+        }
+        self.store.set_meta(self._steadiness, json.dumps(held))
 
     def find(self, context: str, came: tuple[int, str] | None) -> TextPlace | None:
         """The known place that an observation shows, if any.
@@ -143,32 +172,41 @@ class TextMap:
         if exact is not None:
             return self.places[exact]
         words = words_of(context)
-        ways = self.ways.get(came, ()) if came else ()
-        nearby = [way.dst for way in ways] + ([came[0]] if came else [])
+        led = [way.dst for way in self.ways.get(came, ())] if came else []
         sharing: list[int] = []
-        for word in sorted(words & self._with.keys(), key=lambda w: (len(self._with[w]), w)):
-            if len(sharing) + len(self._with[word]) > MANY:
-                break
-            sharing += self._with[word]
+        if len(self.places) >= FEW:
+            for word in sorted(words & self._with.keys(), key=lambda w: (len(self._with[w]), w)):
+                if len(sharing) + len(self._with[word]) > MANY:
+                    break
+                sharing += self._with[word]
         best, best_place = 0.0, None
-        for place in dict.fromkeys([*nearby, *sharing]):
+        for place in dict.fromkeys([*led, *sharing]):
             other = self.places[place]
             likeness = self.likeness(words, other.words)
-            least = self.expected if place in nearby or self._alone(words & other.words) else self.similar
-            if likeness >= least and likeness > best:
+            least = self.expected if place in led or self._alone(words & other.words) else self.similar
+            if likeness >= max(least, best) and not self._contradicts(words, other.words):
                 best, best_place = likeness, other
         return best_place
 
+    def _contradicts(self, words: frozenset[str], other: frozenset[str]) -> bool:
+        """Whether what only the other place has is mostly not here, or its steady numbers are others."""
+        own = [word for word in other if len(self._with[word]) == 1 and self._changed[word] <= self._kept[word]]
+        weight = sum(map(self._weight, own))
+        if weight and sum(self._weight(word) for word in own if word in words) < 0.5 * weight:
+            return True
+        mine, its = words - other, other - words
+        return any(w.isdecimal() for w in mine) and any(
+            w.isdecimal() and self._changed[w] <= self._kept[w] for w in its
+        )
+
     def _alone(self, shared: frozenset[str]) -> bool:
         """Whether one of these words is steady and no other place has it."""
-        if len(self.places) < FEW:
-            return False
         return any(len(self._with[word]) == 1 and self._changed[word] <= self._kept[word] for word in shared)
 
     def observe(self, context: str, came: tuple[int, str] | None, origin: Provenance) -> TextPlace:
         """Take in one observation; returns the place that it shows."""
         db = self.store.db
-        key = " ".join(context.split())
+        key = " ".join(context.split()) or NO_WORDS
         place = self.find(key, came)
         fresh = place is None
         if place is None:
@@ -193,7 +231,6 @@ class TextMap:
         """Count one try of an action for every way it ever led; a success for this one."""
         db = self.store.db
         ways = self.ways.setdefault(came, [])
-        before = max((way.tries for way in ways), default=0)
         for way in ways:
             success = int(way.dst == dst)
             way.tries += 1
@@ -202,13 +239,12 @@ class TextMap:
             provenance.add(db, ("edges", way.id), origin, {"tries": 1, "successes": success})
         if all(way.dst != dst for way in ways):
             cursor = db.execute(
-                "INSERT INTO edges(src, dst, action, cost, tries, successes) VALUES (?, ?, ?, 1.0, ?, 1)",
-                (came[0], dst, came[1], before + 1),
+                "INSERT INTO edges(src, dst, action, cost, tries, successes) VALUES (?, ?, ?, 1.0, 1, 1)",
+                (came[0], dst, came[1]),
             )
-            ways.append(Way(int(cursor.lastrowid or 0), dst, 1.0, before + 1, 1))
+            ways.append(Way(int(cursor.lastrowid or 0), dst, 1.0, 1, 1))
             provenance.add(db, ("edges", ways[-1].id), origin, {"tries": 1, "successes": 1}, fresh=True)
-        for way in ways:
-            self._settle(*came, way)
+        self._settle(*came)
 
     def named(self, words: frozenset[str]) -> list[TextPlace]:
         """Places whose text holds all of these words."""

@@ -12,6 +12,9 @@ HEADINGS = ((1, 0), (0, 1), (-1, 0), (0, -1))
 Position = tuple[int, int]
 """Coordinates of a cell on its map."""
 
+MAX_DISTANCE = 64
+"""Cells, ahead or to a side, that a view may reach at most."""
+
 FORWARD, LEFT, RIGHT = "forward", "left", "right"
 """Names of the actions that move: one cell ahead, a quarter turn left, a quarter turn right."""
 
@@ -75,7 +78,9 @@ class View:
             cells = tuple(
                 Cell(int(f), int(r), str(c), bool(p), *map(str, via[:1])) for f, r, c, p, *via in data["cells"]
             )
-        except (KeyError, TypeError, ValueError) as error:
+            if any(max(abs(cell.forward), abs(cell.right)) > MAX_DISTANCE for cell in cells):
+                raise ValueError(f"a cell is more than {MAX_DISTANCE} away")
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InvalidItemError(
                 f'a view must be {{"cells": [[forward, right, content, passable], ...]}}: {error!r}'
             ) from error
