@@ -278,7 +278,7 @@ class Episode:
         if not self.running:
             self.chat.add(Message("tool", turn_text(observation), observed=True))
         elif terminated or truncated:
-            self._end_macro(success)
+            self._end_macro(success, fair=True)
         if terminated:
             self.finish("solved" if success else "failed", f"the environment ended with reward {reward:g}")
         elif truncated:
@@ -286,11 +286,11 @@ class Episode:
         elif not self.running:
             self._guard(observation)
 
-    def _end_macro(self, solved: bool) -> None:
-        """The episode ended while a macro was under way."""
+    def _end_macro(self, solved: bool, fair: bool) -> None:
+        """The episode ended while a macro was under way, by what was done or by something else."""
         assert self._macro is not None
         (call, macro), self._macro = self._macro, None
-        self._return(call, macro.close(solved), over=True)
+        self._return(call, macro.close(solved, fair), over=True)
 
     def _perceive(
         self,
@@ -347,7 +347,7 @@ class Episode:
         if self.end is not None:
             return
         if self.running:
-            self._end_macro(ending == "solved")
+            self._end_macro(ending == "solved", fair=False)
         try:
             if self._unscored and self._rememberer:
                 self._consider(self._unscored[0], None, self._unscored[1])

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from time import time
 from typing import Any
 
 import gymnasium as gym
 
 from agent.errors import ModelError
-from agent.events import End, Returned
+from agent.events import End, Returned, Start
 from agent.loop import Agent
 from agent.models.base import Turn
 from agent.models.scripted import ScriptedModel
@@ -17,6 +18,7 @@ from memory.spatial import Macro, MacroLib
 from memory.spatial.macros import ACCEPT_TRIALS
 from memory.spatial.matching import matches
 from memory.spatial.mining import mission_words
+from memory.spatial.program import fill
 from memory.spatial.scoring import Outcome
 from tools import ToolCall
 
@@ -36,6 +38,7 @@ class Trial:
         steps: Steps of the environment.
         said: What it came to, in words.
         outcome: The same, as the library keeps it.
+        partial: Whether the mission asks for more than the macro does.
     """
 
     seed: int
@@ -45,6 +48,12 @@ class Trial:
     steps: int
     said: str
     outcome: Outcome
+    partial: bool
+
+    @property
+    def passed(self) -> bool:
+        """Whether it solved the episode; or did its part, and saw to it, where the mission asks for more."""
+        return self.solved or (self.ok and self.partial)
 
 
 def run_trial(env: gym.Env[Any, Any], macro: Macro, library: MacroLib, seed: int) -> Trial | None:
@@ -58,25 +67,32 @@ def run_trial(env: gym.Env[Any, Any], macro: Macro, library: MacroLib, seed: int
     """
     with Memory.open(None, HashingEmbedder()) as memory:
         memory.macros.copy_from(library)
+        memory.macros.retry(macro.signature)
         chosen: list[str] = []
+        taken: dict[str, str] = {}
 
         def policy(turn: Turn) -> ToolCall:
             values = next(matches(macro.triggers, macro.variables, mission_words(turn.chat.mission)), None)
             if values is None or chosen:
                 raise ModelError("the trial is over")
             chosen.append(macro.call(values))
+            taken.update(values)
             return ToolCall(name="run_macro", arguments={"call": chosen[0]})
 
         agent = Agent(ScriptedModel(policy), memory, ["plan_route", "explore", "run_macro"], gate=SHUT)
         events = list(agent.run(env, seed=seed))
         if not chosen:
             return None
-        outcome = memory.macros.get(macro.signature).outcomes[-1]
+        outcomes = memory.macros.get(macro.signature).outcomes
     said = next((e for e in reversed(events) if isinstance(e, Returned) and e.name == "run_macro"), None)
     end = events[-1]
     assert isinstance(end, End)
-    ok = said is not None and said.status == "ok"
-    return Trial(seed, chosen[0], ok, end.success, end.steps, said.text if said else end.reason, outcome)
+    assert isinstance(events[0], Start)
+    words = " ".join(mission_words(events[0].mission))
+    partial = bool(macro.effects) and all(fill(trigger, taken) != words for trigger in macro.triggers)
+    text = said.text if said else end.reason
+    outcome = outcomes[0] if outcomes else Outcome(False, time(), (), text)
+    return Trial(seed, chosen[0], outcome.ok, end.success, end.steps, text, outcome, partial)
 
 
 def judge(
@@ -116,7 +132,7 @@ def judge(
             done.append(trial)
             advance(trial)
         if len(done) == trials:
-            passes = sum(t.ok or t.solved for t in done)
+            passes = sum(t.passed for t in done)
             library.note(macro.signature, [t.outcome for t in done])
             return library.judge(macro.signature, passes, trials), done
     return macro, done

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
@@ -62,7 +63,9 @@ def list_macros(folder: Folder, as_json: Json = False) -> None:
         for macro in found:
             runs = len(macro.outcomes)
             chance = f"{macro.success_prob:.0%}" if runs else "not tried"
-            table.add_row(macro.name, macro.status, str(len(macro.steps)), str(macro.strength), str(runs), chance)
+            table.add_row(
+                escape(macro.name), macro.status, str(len(macro.steps)), str(macro.strength), str(runs), chance
+            )
         Console().print(table if found else "no macros yet: `hippo macros mine`")
         head = memory.macros.head
         if head.outcomes:
@@ -113,7 +116,8 @@ def test(
 ) -> None:
     """Run macros in fresh instances, and accept those that work in 95 % of them.
 
-    Instances whose missions do not ask for a macro are passed over, up to ten times as many as there are trials.
+    A run passes if it solves the episode; or, where the mission asks for more than the macro does, if it did its part
+    to the end. Instances whose missions do not ask for a macro are passed over, up to ten times as many as trials.
     """
     from envs import EnvError
 
@@ -133,15 +137,16 @@ def test(
                 task = bar.add_task(memory.macros.get(signature).name, total=trials)
                 seeds = range(seed, seed + 10 * trials)
                 macro, done = judge(world, memory.macros, signature, seeds, trials, partial(_advance, bar, task))
-                lost = [trial for trial in done if not (trial.ok or trial.solved)]
+                lost = [trial for trial in done if not trial.passed]
                 failed = [f"seed {trial.seed}: {trial.said}" for trial in lost[:5]]
-                counts = {"passes": len(done) - len(lost), "trials": len(done)}
+                solved = sum(trial.solved for trial in done)
+                counts = {"passes": len(done) - len(lost), "solved": solved, "trials": len(done)}
                 results.append({"name": macro.name, "status": macro.status, **counts, "failed": failed})
         if as_json:
             emit(results)
             return
         for one in results:
-            print(f"{one['name']}: {one['status']}, {one['passes']} of {one['trials']}")  # noqa: T201
+            print(f"{one['name']}: {one['status']}, {one['passes']} of {one['trials']} passed, {one['solved']} solved")  # noqa: T201
             for failure in one["failed"]:
                 print(f"  {failure}")  # noqa: T201
 

@@ -1,19 +1,21 @@
 """``hippo map``: look at what was learnt of space, plan over it, take it elsewhere."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import networkx as nx
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from agent import graph_picture, map_picture
 from agent.console import Json, emit
 from agent.memory_cli import Folder, opened, say
 from agent.view import remembered_map
-from memory import InvalidItemError, Memory, UnknownItemError
+from memory import InvalidItemError, Memory, StorageError, UnknownItemError
 from memory.spatial import Route, place_name, place_number
 
 app = typer.Typer(no_args_is_help=True, help="Maps: list, show, plan over them, export.")
@@ -45,6 +47,10 @@ def _stand(memory: Memory, name: str, start: str, heading: int) -> str:
     return chosen
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+"""What no XML file may hold."""
+
+
 @app.command("list")
 def list_maps(folder: Folder, as_json: Json = False) -> None:
     """List the maps with their counts of places."""
@@ -56,7 +62,7 @@ def list_maps(folder: Folder, as_json: Json = False) -> None:
         table = Table("map", "places", "walked", "things", "kind", box=None)
         for one in found:
             kind = "texts" if one["text"] else "cells"
-            table.add_row(one["map"], str(one["places"]), str(one["walked"]), str(one["things"]), kind)
+            table.add_row(escape(one["map"]), str(one["places"]), str(one["walked"]), str(one["things"]), kind)
         Console().print(table if found else "no maps yet")
 
 
@@ -117,10 +123,15 @@ def export(
         if path.suffix.lower() not in (".graphml", ".json"):
             raise InvalidItemError(f"expected a file that ends in .graphml or .json, got {path.name!r}")
         graph = _graph(memory, name)
-        if path.suffix.lower() == ".graphml":
-            nx.write_graphml(graph, path)
-        else:
-            path.write_text(json.dumps(nx.node_link_data(graph, edges="edges"), indent=1))
+        half = path.with_name(f"{path.name}.part")
+        try:
+            if path.suffix.lower() == ".graphml":
+                nx.write_graphml(graph, half)
+            else:
+                half.write_text(json.dumps(nx.node_link_data(graph, edges="edges"), indent=1))
+            half.replace(path)
+        except OSError as error:
+            raise StorageError(f"can't write {path}: {error.strerror}; choose another file") from error
         say({"file": str(path), "places": graph.number_of_nodes(), "edges": graph.number_of_edges()}, as_json)
 
 
@@ -132,7 +143,8 @@ def _graph(memory: Memory, name: str) -> "nx.MultiDiGraph[int]":
     )  # fmt: skip
     keys = ("map", "x", "y", "context", "passable", "content", "label", "visits", "via", "seen")
     for number, *values in places.fetchall():
-        graph.add_node(number, **dict(zip(keys, values, strict=True)))
+        readable = [_CONTROL.sub(" ", value) if isinstance(value, str) else value for value in values]
+        graph.add_node(number, **dict(zip(keys, readable, strict=True)))
     if not graph:
         raise UnknownItemError(f"there is no map {name!r}" if name else "this memory holds no map")
     edges = memory.store.db.execute("SELECT src, dst, action, cost, tries, successes FROM edges ORDER BY id")

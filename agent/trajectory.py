@@ -16,7 +16,8 @@ def trajectory_of(events: Sequence[Event], name: str = "") -> Trajectory:
 
     Args:
         events: The events, in order.
-        name: Of the episode, for the provenance; its run and number by default.
+        name: Of its run, as the agent was named; together with the number it is the provenance's document,
+            the same as of what the agent wrote itself.
 
     Raises:
         LogError: The log has no start or no end.
@@ -25,7 +26,8 @@ def trajectory_of(events: Sequence[Event], name: str = "") -> Trajectory:
     end = next((e for e in reversed(events) if isinstance(e, End)), None)
     if start is None or end is None:
         raise LogError("an episode needs a start and an end to be mined; this log has not both")
-    origin = Provenance(f"env:{start.env}", name or f"episode {start.episode} seed {start.seed}", start.mission)
+    document = " ".join(filter(None, (name, f"episode {start.episode}")))
+    origin = Provenance(f"env:{start.env}", document, start.mission, time=start.at)
     return Trajectory(start.mission, tuple(_calls(events)), end.success, origin)
 
 
@@ -70,14 +72,14 @@ def logs_in(paths: Sequence[Path]) -> list[Path]:
     Raises:
         LogError: There is none.
     """
-    found = [log for path in paths for log in ([path] if path.is_file() else sorted(path.rglob("*.jsonl")))]
+    found = [log for path in paths for log in ([path] if path.is_file() else sorted(path.rglob("events.jsonl")))]
     if not found:
         raise LogError(f"no events.jsonl in {', '.join(map(str, paths)) or 'nothing'}: give runs made by `hippo run`")
     return found
 
 
 def trajectories(paths: Sequence[Path]) -> Iterator[Trajectory]:
-    """Read every log; one that no episode can be read from is told and left out.
+    """Read every log; one of an episode that has no start or no end is left out.
 
     Raises:
         LogError: A line before the last is no event.
@@ -85,4 +87,4 @@ def trajectories(paths: Sequence[Path]) -> Iterator[Trajectory]:
     for log in logs_in(paths):
         events = read_events(log)
         if any(isinstance(e, Start) for e in events) and any(isinstance(e, End) for e in events):
-            yield trajectory_of(events, f"{log.parent.parent.name}/{log.parent.name}".strip("/"))
+            yield trajectory_of(events, log.parent.parent.name)

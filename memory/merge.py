@@ -55,6 +55,11 @@ class Merger:
             self.ids[table, old] = same
             self._twins.add((table, same))
             self.merged[table] = self.merged.get(table, 0) + 1
+            if table == "macros" and new.get("outcomes", "[]") != "[]":
+                self.db.execute(  # what the other learnt by trying counts where nothing was tried here
+                    "UPDATE macros SET status = ?, outcomes = ? WHERE id = ? AND outcomes = '[]'",
+                    (new["status"], new["outcomes"], same),
+                )
             return same
         if not self._free(table, old):
             new.pop("id")

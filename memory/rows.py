@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -129,7 +130,7 @@ def settle(db: sqlite3.Connection, row: Row, contributions: Iterable[Mapping[str
         latest_told = max(range(len(told)), key=lambda i: (origins[i][2], i))
         new |= {"slots": told[latest_told]["slots"]} if "slots" in told[latest_told] else {}
     elif table == "macros" and told and all("name" in said for said in told):
-        new |= _first(told, {"name": ""})
+        new |= _first(told, {"name": ""}) | _taught(told, json.loads(values["variables"]))
     elif table == "places":
         latest: Values = {}
         for said in (told[i] for i in sorted(range(len(told)), key=lambda i: (origins[i][2], i))):
@@ -140,6 +141,20 @@ def settle(db: sqlite3.Connection, row: Row, contributions: Iterable[Mapping[str
         if not any("label" in said for said in told) and any("label" in said for said in contributions) and sign < 0:
             new["label"] = ""
     update(db, row, {name: value for name, value in new.items() if values[name] != value})
+
+
+def _taught(told: Sequence[Mapping[str, Any]], variables: Sequence[Mapping[str, Any]]) -> Values:
+    """A macro's triggers and its variables' last words, from the origins that tell of them."""
+    if not all("triggers" in said for said in told):
+        return {}
+    triggers = Counter[str]()
+    ends: dict[str, set[str]] = {}
+    for said in told:
+        triggers.update(said["triggers"])
+        for name, taken in said["values"].items():
+            ends.setdefault(name, set()).update(value.split()[-1] for value in taken if value.split())
+    typed = [{**one, "ends": sorted(ends.get(one["name"], ())) if one["ends"] else []} for one in variables]
+    return {"triggers": json.dumps(dict(triggers.most_common())), "variables": json.dumps(typed)}
 
 
 def _first(told: Sequence[Mapping[str, Any]], defaults: Mapping[str, str]) -> Values:

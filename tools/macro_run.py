@@ -1,6 +1,7 @@
 """A macro under way: one call after the other, with a guard that stops at the first surprise."""
 
 from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from memory import InvalidItemError, UnknownItemError
@@ -16,6 +17,9 @@ MAX_SURPRISES = 3
 
 MAX_DEPTH = 4
 """Macros within macros."""
+
+MAX_ACTIONS = 500
+"""Most actions of one run, those of macros within it included."""
 
 Play = Generator[ToolCall, ToolResult, None]
 
@@ -86,19 +90,21 @@ class MacroRun:
         self._ended = True
         return None
 
-    def close(self, solved: bool | None = None) -> ToolResult:
+    def close(self, solved: bool | None = None, fair: bool = True) -> ToolResult:
         """End it and keep what came of it.
 
         Args:
             solved: Whether the episode ended with success while it ran; ``None`` if the episode goes on.
+            fair: Whether what came of it says something of the macro; an interruption does not.
         """
         if not self._ended and not solved:
             self.where = self.where or "the episode ended before it was done"
         ok = bool(solved) or not self.where
-        if not self._recorded:
+        if not self._recorded and (fair or self._ended):
             self._recorded = True
             where = "" if ok else self.where
-            self._library.outcome(self.macro.signature, ok, self._began, self.values, where)
+            with suppress(UnknownItemError):  # it was forgotten meanwhile
+                self._library.outcome(self.macro.signature, ok, self._began, self.values, where)
         steps = f"{self.actions} action{'' if self.actions == 1 else 's'}"
         if ok:
             return ToolResult.ok(f"{self.name}: done, {steps}", {"actions_done": self.actions})
@@ -212,3 +218,5 @@ class MacroRun:
         if result.status != "ok":
             raise _StopError(result.text)
         self.actions += result.acts
+        if self.actions > MAX_ACTIONS:
+            raise _StopError(f"more than {MAX_ACTIONS} actions were done")

@@ -61,7 +61,7 @@ def clone(runs: Sequence[Path], memory: Memory, rows: Path, most: int = 16) -> C
             continue
         if not events[-1].success:
             continue
-        won.append(trajectory_of(events, f"{log.parent.parent.name}/{log.parent.name}"))
+        won.append(trajectory_of(events, log.parent.parent.name))
         row = row_of(events)
         said = hashlib.sha256(json.dumps(row["messages"]).encode()).hexdigest()
         if said in seen:

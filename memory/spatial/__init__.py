@@ -1,11 +1,14 @@
 """Spatial memory (SMPD): where things are and how to get there."""
 
+from memory.spatial.config import SpatialConfig
 from memory.spatial.frame import Edge, Frame, Place, Terrain, Transform
+from memory.spatial.goals import UNKNOWN, UNVISITED, Located
 from memory.spatial.localize import Belief
-from memory.spatial.macros import Macro, MacroLib, Suggestion
+from memory.spatial.macro import Macro, Suggestion
+from memory.spatial.macros import MacroLib
 from memory.spatial.metric import Sighting
 from memory.spatial.names import place_name, place_number
-from memory.spatial.places import UNKNOWN, UNVISITED, Located, PlaceGraph, SpatialConfig
+from memory.spatial.places import PlaceGraph
 from memory.spatial.planner import Route, astar, plan_poses, to_networkx
 from memory.spatial.program import Call, Moment, Step, Trajectory
 from memory.spatial.search import SearchGraph

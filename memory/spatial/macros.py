@@ -4,21 +4,31 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from time import time
-from typing import Any, Literal
+from typing import Any
 
-from memory import provenance
+from memory import provenance, rows
 from memory.errors import InvalidItemError, UnknownItemError
 from memory.provenance import Provenance, origin_of
 from memory.spatial import mining
+from memory.spatial.macro import (
+    Macro,
+    Status,
+    Suggestion,
+    covered,
+    lesson,
+    linked,
+    name_of,
+    situation,
+    spoken,
+    step_of,
+    unused,
+)  # fmt: skip
 from memory.spatial.matching import Variable, matches, variables_of
-from memory.spatial.program import Moment, Step, Trajectory, fill
-from memory.spatial.scoring import Head, Outcome, decayed_success
+from memory.spatial.program import Moment, Step, Trajectory
+from memory.spatial.scoring import Head, Outcome
 from memory.store import Store
-
-Status = Literal["candidate", "accepted", "rejected"]
-STATUSES: tuple[Status, ...] = ("candidate", "accepted", "rejected")
 
 ACCEPT_MIN = 0.95
 """Least share of fresh instances in which a macro must work to be accepted."""
@@ -32,73 +42,6 @@ SUGGEST_MIN = 0.5
 MAX_OUTCOMES = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Macro:
-    """One sequence of calls.
-
-    Attributes:
-        id: Row in ``macros``.
-        signature: SHA-256 of the steps, shortened; the same steps have the same.
-        name: What it is called.
-        steps: The calls, in order.
-        strength: How many trajectories it was added from.
-        provenance: Origins, oldest first.
-        variables: What has to be filled in, with the values that each took.
-        triggers: Pieces of missions that ask for it, with how often.
-        preconditions: Facts that must hold before.
-        effects: Facts that hold after it and did not before.
-        status: ``candidate`` until it was tried, then ``accepted`` or ``rejected``.
-        outcomes: What came of running it, oldest first, the newest 64.
-    """
-
-    id: int
-    signature: str
-    name: str
-    steps: tuple[Step, ...]
-    strength: int
-    provenance: tuple[Provenance, ...]
-    variables: tuple[Variable, ...] = ()
-    triggers: Mapping[str, int] = field(default_factory=dict)
-    preconditions: tuple[str, ...] = ()
-    effects: tuple[str, ...] = ()
-    status: Status = "candidate"
-    outcomes: tuple[Outcome, ...] = ()
-
-    @property
-    def success_prob(self) -> float:
-        """Expected success, later outcomes counting more, in (0, 1)."""
-        return decayed_success([outcome.ok for outcome in self.outcomes])
-
-    def call(self, values: Mapping[str, str]) -> str:
-        """The macro with its values, as ``run_macro`` takes it: ``"go_to(red ball)"``."""
-        return f"{self.name}({', '.join(values[v.name] for v in self.asked)})"
-
-    @property
-    def asked(self) -> list[Variable]:
-        """The variables that have to be given; the others are seen on the way."""
-        return [variable for variable in self.variables if not variable.shown]
-
-
-@dataclass(frozen=True, slots=True)
-class Suggestion:
-    """A macro that fits what is to be done now.
-
-    Attributes:
-        macro: The macro.
-        values: Value of each variable.
-        score: Expected success in [0, 1].
-    """
-
-    macro: Macro
-    values: Mapping[str, str]
-    score: float
-
-    @property
-    def call(self) -> str:
-        """What ``run_macro`` takes."""
-        return self.macro.call(self.values)
-
-
 class MacroLib:
     """Macros in SQLite; adding the same steps again strengthens the one there is.
 
@@ -110,7 +53,7 @@ class MacroLib:
         self.store = store
         self._cache: tuple[tuple[int, int], int, list[Macro]] | None = None
         self._writes = 0
-        self._head: tuple[int, Head] | None = None
+        self._head: tuple[tuple[tuple[int, int], int], Head] | None = None
 
     def __len__(self) -> int:
         """Count of macros."""
@@ -137,8 +80,14 @@ class MacroLib:
         """
         if isinstance(trajectory, Trajectory):
             return self._add_episode(trajectory, name, origin)
-        steps = [step if isinstance(step, Step) else _step(step) for step in trajectory]
-        return self._write(steps, name or _spoken(steps), origin)[0]
+        steps = [step if isinstance(step, Step) else step_of(step) for step in trajectory]
+        with self.store.write() as db:
+            macro, fresh = self._write(steps, name or spoken(steps))
+            said = {"name": macro.name if fresh or not name else name}
+            provenance.add(db, ("macros", macro.id), origin_of(origin), said)
+            rows.settle(db, ("macros", macro.id), [said], 1)
+            self._writes += 1
+        return macro.signature
 
     def _add_episode(self, trajectory: Trajectory, name: str, origin: Provenance | str | None) -> str:
         mining.check(trajectory)
@@ -147,7 +96,8 @@ class MacroLib:
                 "an episode without success teaches no macro; its outcome can be kept with outcome()"
             )
         found = mining.whole(trajectory)
-        return self._keep(found, name or _named(found), origin or trajectory.origin)
+        said = lesson(found, found.pieces)
+        return self._keep(found, name, [(origin_of(origin or trajectory.origin), said)]).signature
 
     def mine(self, trajectories: Iterable[Trajectory], max_macros: int = 16) -> list[Macro]:
         """Find sub-sequences that repeat over successful episodes and keep them as candidates.
@@ -157,75 +107,69 @@ class MacroLib:
             max_macros: How many to find at most.
 
         Returns:
-            The macros, the one that saves most first. One that is known already is strengthened.
+            The macros, the one that saves most first. One that is known already is strengthened by
+            episodes that it was not seen in before; what was accepted stays as it is.
 
         Raises:
             InvalidItemError: A malformed trajectory; nothing is kept.
         """
+        if not isinstance(trajectories, Iterable):
+            raise InvalidItemError(f"mine takes trajectories, got {type(trajectories).__name__}")
         episodes = list(trajectories)
         found = mining.mine(episodes, max_macros)
         kept: list[Macro] = []
         with self.store.write():
-            taken = {macro.name for macro in self.all()}
             for one in found:
-                steps = tuple(step.rename(lambda text: _linked(text, kept)) for step in one.steps)
-                origins = list(dict.fromkeys(origin_of(episodes[number].origin) for number in one.episodes))
-                name = _unused(_named(one), taken)
-                signature = self._keep(replace(one, steps=steps), name, origins[0])
-                kept.append(self.get(signature))
-                taken.add(kept[-1].name)
-                for origin in origins[1:]:
-                    provenance.add(self.store.db, ("macros", kept[-1].id), origin, {"name": kept[-1].name})
-                self.store.db.execute(
-                    "UPDATE macros SET strength = strength + ? WHERE id = ?", (len(origins) - 1, kept[-1].id)
-                )
-            self._writes += 1
+                steps = tuple(step.rename(lambda text: linked(text, kept)) for step in one.steps)
+                by_episode: dict[int, list[tuple[int, str]]] = {}
+                for piece in one.pieces:
+                    by_episode.setdefault(piece[0], []).append(piece)
+                origins = [(origin_of(episodes[n].origin), lesson(one, pieces)) for n, pieces in by_episode.items()]
+                kept.append(self._keep(replace(one, steps=steps), "", origins, again=False))
         return [self.get(macro.signature) for macro in kept]
 
-    def _keep(self, found: mining.Mined, name: str, origin: Provenance | str | None) -> str:
-        signature, fresh = self._write(found.steps, name, origin)
-        values = {
-            "triggers": json.dumps(dict(found.triggers)),
-            "preconditions": json.dumps(found.preconditions),
-            "effects": json.dumps(found.effects),
-            "variables": json.dumps([asdict(v) for v in variables_of(found.variables, found.values, found.shown)]),
-        }
-        if not fresh:
-            known = self.get(signature)
-            more = {key: known.triggers.get(key, 0) + n for key, n in found.triggers.items()}
-            values["triggers"] = json.dumps({**known.triggers, **more})
-            values["variables"] = json.dumps(
-                [asdict(v) for v in variables_of(found.variables, found.values, found.shown, known.variables)]
-            )
+    def _keep(
+        self, found: mining.Mined, name: str, origins: Sequence[tuple[Provenance, dict[str, Any]]], again: bool = True
+    ) -> Macro:
+        """Write what was found, or strengthen what is known; ``again`` counts an origin that said so before."""
         with self.store.write() as db:
-            pairs = ", ".join(f"{column} = ?" for column in values)
-            db.execute(f"UPDATE macros SET {pairs} WHERE signature = ?", (*values.values(), signature))
+            macro, fresh = self._write(found.steps, name or name_of(found))
+            row = ("macros", macro.id)
+            if fresh:
+                typed = [asdict(v) for v in variables_of(found.variables, found.values, found.shown)]
+                rows.update(db, row, {
+                    "preconditions": json.dumps(found.preconditions), "effects": json.dumps(found.effects),
+                    "variables": json.dumps(typed),
+                })  # fmt: skip
+            before = {(origin.source, origin.doc_id) for origin in macro.provenance}
+            new = [(o, said) for o, said in origins if again or (o.source, o.doc_id) not in before]
+            for origin, said in new:
+                provenance.add(db, row, origin, {"name": macro.name, **said})
+            rows.settle(db, row, [said for _, said in new], 1)
             self._writes += 1
-        return signature
+        return self.get(macro.signature)
 
-    def _write(self, steps: Sequence[Step], name: str, origin: Provenance | str | None) -> tuple[str, bool]:
-        """Write or strengthen one macro; returns its signature and whether it is new."""
+    def _write(self, steps: Sequence[Step], name: str) -> tuple[Macro, bool]:
+        """Write one macro if there is none of these steps; tells whether it is new. Its origins are to follow."""
         if not steps or not all(step.name for step in steps):
             raise InvalidItemError("a macro needs at least one step, and every step a tool's name")
         try:
             body = json.dumps([step.json() for step in steps], sort_keys=True)
+            # What is expected may be learnt anew; what is done is what a macro is.
+            done = [[*step.json()[:2], *([True] if step.follow else [])] for step in steps]
+            signature = hashlib.sha256(json.dumps(done, sort_keys=True).encode()).hexdigest()[:16]
         except (TypeError, ValueError) as error:
             raise InvalidItemError(f"a macro's arguments must be JSON: {error}") from error
-        plain = json.dumps([step.json()[:2] for step in steps], sort_keys=True)
-        signature = hashlib.sha256(plain.encode()).hexdigest()[:16]
         with self.store.write() as db:
-            found = db.execute("SELECT id FROM macros WHERE signature = ?", (signature,)).fetchone()
-            if found:
-                db.execute("UPDATE macros SET strength = strength + 1 WHERE id = ?", found)
-                macro = int(found[0])
-            else:
-                cursor = db.execute(
-                    "INSERT INTO macros(signature, name, steps) VALUES (?, ?, ?)", (signature, name, body)
-                )
-                macro = int(cursor.lastrowid or 0)
-            provenance.add(db, ("macros", macro), origin_of(origin), {"name": name}, fresh=not found)
+            if db.execute("SELECT 1 FROM macros WHERE signature = ?", (signature,)).fetchone():
+                return self.get(signature), False
+            taken = {row[0] for row in db.execute("SELECT name FROM macros").fetchall()}
+            db.execute(
+                "INSERT INTO macros(signature, name, steps, strength) VALUES (?, ?, ?, 0)",
+                (signature, unused(name, taken), body),
+            )
             self._writes += 1
-        return signature, not found
+            return self.get(signature), True
 
     def get(self, signature: str) -> Macro:
         """One macro by signature or name.
@@ -235,7 +179,8 @@ class MacroLib:
         """
         with self.store.lock:
             row = self.store.db.execute(
-                f"SELECT {_COLUMNS} FROM macros WHERE signature = ? OR name = ? ORDER BY signature = ? DESC, id",
+                f"SELECT {_COLUMNS} FROM macros WHERE signature = ? OR name = ? ORDER BY signature = ? DESC,"
+                " status = 'accepted' DESC, id",
                 (signature,) * 3,
             ).fetchone()
             if row is None:
@@ -290,13 +235,14 @@ class MacroLib:
                     one = Suggestion(macro, values, score)
                     found.setdefault(one.call, one)
         # What does most at once first, among those that are likely to work.
-        return sorted(found.values(), key=lambda s: (-round(s.score, 1), -_covered(s), -s.score, s.call))[:topk]
+        return sorted(found.values(), key=lambda s: (-round(s.score, 1), -covered(s), -s.score, s.call))[:topk]
 
     @property
     def head(self) -> Head:
         """What expects success: the decayed frequency, or the learnt head where that was shown to be better."""
-        if self._head is None or self._head[0] != self._writes:
-            self._head = (self._writes, Head.fit([macro.outcomes for macro in self.all()]))
+        state = (self.store.stamp, self._writes)
+        if self._head is None or self._head[0] != state:
+            self._head = (state, Head.fit([macro.outcomes for macro in self.all()]))
         return self._head[1]
 
     def parse(self, call: str) -> tuple[Macro, dict[str, str]]:
@@ -364,6 +310,18 @@ class MacroLib:
             self._writes += 1
         return self.get(signature)
 
+    def retry(self, signature: str) -> Macro:
+        """Make a macro a candidate again, without outcomes, so that it can be tried anew.
+
+        Raises:
+            UnknownItemError: There is no such macro.
+        """
+        with self.store.write() as db:
+            macro = self.get(signature)
+            db.execute("UPDATE macros SET status = 'candidate', outcomes = '[]' WHERE id = ?", (macro.id,))
+            self._writes += 1
+        return self.get(signature)
+
     def judge(self, signature: str, passes: int, trials: int) -> Macro:
         """Accept or reject a macro after it was run in fresh instances.
 
@@ -389,48 +347,3 @@ class MacroLib:
 
 
 _COLUMNS = "id, signature, name, steps, strength, variables, triggers, preconditions, effects, status, outcomes"
-
-
-def situation(moment: Moment, values: Mapping[str, str]) -> frozenset[str]:
-    """What a run began with, for likening it to other runs: facts, and the words of the values."""
-    words = {f"{name} {word}" for name, value in values.items() for word in value.split()}
-    return moment.facts(values) | words
-
-
-def _covered(suggestion: Suggestion) -> int:
-    return len(suggestion.macro.steps) + 4 * len(suggestion.macro.variables)
-
-
-def _step(step: object) -> Step:
-    if not isinstance(step, (tuple, list)) or len(step) != 2 or not isinstance(step[1], Mapping):
-        raise InvalidItemError(f"a step must be a Step or (tool, arguments), got {step!r}")
-    return Step(str(step[0]), step[1])
-
-
-def _spoken(steps: Sequence[Step]) -> str:
-    return f"{steps[0].name} to {steps[-1].name}" if steps else ""
-
-
-def _named(found: mining.Mined) -> str:
-    """A name made of the words of the commonest trigger, or of the steps."""
-    piece = max(found.triggers, key=lambda text: (found.triggers[text], text), default="")
-    words = [
-        w for w in re.findall(r"[a-z]+", re.sub(r"\$\d+", " ", piece.lower())) if w not in ("the", "a", "an", "and")
-    ]
-    return "_".join(words[:4]) or "_".join(dict.fromkeys(step.name for step in found.steps))[:24]
-
-
-def _unused(name: str, taken: set[str]) -> str:
-    return (
-        name
-        if name not in taken
-        else next(f"{name}_{n}" for n in range(2, len(taken) + 3) if f"{name}_{n}" not in taken)
-    )
-
-
-def _linked(text: str, kept: Sequence[Macro]) -> str:
-    """Put a macro's name where mining wrote its number."""
-    return re.sub(r"^@(\d+)\(", lambda found: f"{kept[int(found[1])].name}(", text)
-
-
-__all__ = ["ACCEPT_MIN", "ACCEPT_TRIALS", "Macro", "MacroLib", "Status", "Step", "Suggestion", "fill"]

@@ -5,8 +5,9 @@ doi:10.1109/DCC.1999.755679), over calls with lifted arguments: the sub-sequence
 its occurrences become one call of it, and so on until nothing saves enough.
 """
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from memory.errors import InvalidItemError
@@ -14,6 +15,7 @@ from memory.spatial.lifting import Lifted, Token, explorers, fold, lift, mission
 from memory.spatial.program import VARIABLE, Call, Step, Trajectory, fill
 
 RUN = "run_macro"
+MACRO = re.compile(r"@(\d+)\(")
 MAX_STEPS = 12
 MIN_SUPPORT = 3
 MIN_SHARE = 0.02
@@ -45,6 +47,7 @@ class Mined:
         saved: Calls that it would have saved.
         episodes: Indices of the trajectories that it was seen in.
         values: What the variables stood for in each occurrence.
+        pieces: For each occurrence the trajectory and the piece of its mission.
         shown: For variables that no mission names, the known thing that shows their value.
     """
 
@@ -57,6 +60,7 @@ class Mined:
     saved: int
     episodes: tuple[int, ...]
     values: tuple[Mapping[str, str], ...] = ()
+    pieces: tuple[tuple[int, str], ...] = ()
     shown: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -102,8 +106,12 @@ def check(trajectory: Trajectory, number: int = 0) -> None:
     Raises:
         InvalidItemError: It is of another type, or a call has no name or no mapping of arguments.
     """
-    if not isinstance(trajectory, Trajectory):
-        raise InvalidItemError(f"trajectory {number} must be a Trajectory, got {type(trajectory).__name__}")
+    if not isinstance(trajectory, Trajectory) or not isinstance(trajectory.mission, str):
+        raise InvalidItemError(f"trajectory {number} must be a Trajectory with a mission, got {trajectory!r:.80}")
+    if not isinstance(trajectory.calls, tuple | list):
+        raise InvalidItemError(
+            f"the calls of trajectory {number} must be a tuple, got {type(trajectory.calls).__name__}"
+        )
     for index, call in enumerate(trajectory.calls):
         if not isinstance(call, Call) or not call.name or not isinstance(call.arguments, Mapping):
             raise InvalidItemError(
@@ -111,11 +119,29 @@ def check(trajectory: Trajectory, number: int = 0) -> None:
             )
 
 
+def _liftable(trajectory: Trajectory) -> bool:
+    texts = [text for call in trajectory.calls for text in _strings(call.arguments)]
+    return not any(VARIABLE.search(text) or MACRO.match(text) for text in texts)
+
+
+def _strings(value: object) -> Iterator[str]:
+    """Every string in a value of JSON."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _strings(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _strings(inner)
+
+
 def mine(trajectories: Iterable[Trajectory], max_macros: int = 16) -> list[Mined]:
     """Macros that compress successful trajectories most, the first saves most.
 
     Args:
-        trajectories: Those without success are left out.
+        trajectories: Those without success are left out, and those whose arguments hold the marks of
+            variables (``$1``) or of macros (``@1(``).
         max_macros: How many at most.
 
     Raises:
@@ -124,15 +150,16 @@ def mine(trajectories: Iterable[Trajectory], max_macros: int = 16) -> list[Mined
     kept = list(trajectories)
     for number, trajectory in enumerate(kept):
         check(trajectory, number)
-    corpus = corpus_of(trajectory for trajectory in kept if trajectory.success)
-    indices = [i for i, trajectory in enumerate(kept) if trajectory.success]
+    indices = [i for i, trajectory in enumerate(kept) if trajectory.success and _liftable(trajectory)]
+    corpus = corpus_of(kept[index] for index in indices)
     macros: list[Mined] = []
     while len(macros) < max_macros:
         best = _best(corpus)
         if best is None:
             break
         macro = _describe(corpus, best)
-        macros.append(replace(macro, episodes=tuple(indices[row] for row in macro.episodes)))
+        pieces = tuple((indices[row], piece) for row, piece in macro.pieces)
+        macros.append(replace(macro, episodes=tuple(indices[row] for row in macro.episodes), pieces=pieces))
         _rewrite(corpus, best, len(macros) - 1)
     return macros
 
@@ -143,6 +170,8 @@ def whole(trajectory: Trajectory) -> Mined:
     Raises:
         InvalidItemError: It has no call that did its work.
     """
+    if not _liftable(trajectory):
+        raise InvalidItemError("arguments that hold $1 or @1( can't be lifted: those mark variables and macros")
     corpus = corpus_of([trajectory])
     tokens = corpus.tokens[0]
     if not tokens:
@@ -211,10 +240,11 @@ def _describe(corpus: Corpus, found: _Found) -> Mined:
         steps.append(Step(pattern.name, arguments, pattern.follow, _until(pairs), _expect(pairs)))
     before = _agreed([one.tokens[0].before.facts(one.terms) for one in occurrences])
     after = _agreed([one.tokens[-1].after.facts(one.terms) for one in occurrences])
+    pieces = [_piece(one.lifted, one.names) for one in occurrences]
     return Mined(
         steps=tuple(steps),
         variables=tuple(occurrences[0].values),
-        triggers=_triggers([(one.lifted, one.names) for one in occurrences]),
+        triggers=_common(pieces),
         # What is known at the start can as well be looked for, if the macro begins so.
         preconditions=tuple(sorted(f for f in before if not (steps[0].until and f.startswith("known ")))),
         effects=tuple(sorted(fact for fact in after - before if not fact.startswith("known "))),
@@ -222,6 +252,7 @@ def _describe(corpus: Corpus, found: _Found) -> Mined:
         saved=sum(sum(token.count for token in one.tokens) - 1 for one in occurrences),
         episodes=tuple(sorted({row for row, *_ in found.at})),
         values=tuple(one.values for one in occurrences),
+        pieces=tuple((at[0], piece) for at, piece in zip(found.at, pieces, strict=True)),
         shown=_agreed_sources(occurrences),
     )
 
@@ -297,23 +328,25 @@ def _plain(facts: set[str]) -> set[str]:
     }
 
 
-def _triggers(missions: Sequence[tuple[Lifted, Mapping[str, str]]]) -> dict[str, int]:
-    """Pieces of the missions around the variables, with how often each was seen."""
-    found: Counter[str] = Counter()
-    for lifted, names in missions:
-        spans = {names[old]: lifted.spans[old] for old in names if old in lifted.spans}
-        if not spans:
-            found[" ".join(lifted.mission)] += 1
-            continue
-        first, last = min(a for a, _ in spans.values()), max(b for _, b in spans.values())
-        words: list[str] = []
-        at = max(0, first - CONTEXT_WORDS)
-        while at < last:
-            name = next((name for name, (a, _) in spans.items() if a == at), None)
-            words.append(name or lifted.mission[at])
-            at = spans[name][1] if name else at + 1
-        found[" ".join(words)] += 1
-    return {piece: count for piece, count in found.most_common() if count >= max(1, MIN_SHARE * len(missions))}
+def _piece(lifted: Lifted, names: Mapping[str, str]) -> str:
+    """The piece of a mission around the variables."""
+    spans = {names[old]: lifted.spans[old] for old in names if old in lifted.spans}
+    if not spans:
+        return " ".join(lifted.mission)
+    first, last = min(a for a, _ in spans.values()), max(b for _, b in spans.values())
+    words: list[str] = []
+    at = max(0, first - CONTEXT_WORDS)
+    while at < last:
+        name = next((name for name, (a, _) in spans.items() if a == at), None)
+        words.append(name or lifted.mission[at])
+        at = spans[name][1] if name else at + 1
+    return " ".join(words)
+
+
+def _common(pieces: Sequence[str]) -> dict[str, int]:
+    """Pieces of missions that were seen more than now and then, with how often."""
+    found = Counter(piece for piece in pieces if piece)
+    return {piece: count for piece, count in found.most_common() if count >= max(1, MIN_SHARE * len(pieces))}
 
 
 def _rewrite(corpus: Corpus, found: _Found, number: int) -> None:

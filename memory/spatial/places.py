@@ -1,69 +1,28 @@
 """Where things are: a place graph learnt by walking."""
 
 import difflib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-
-from pydantic import BaseModel, ConfigDict, Field
+from collections.abc import Sequence
+from dataclasses import replace
 
 from memory import provenance
 from memory.errors import InvalidItemError, UnknownItemError
 from memory.provenance import Provenance, origin_of
-from memory.spatial.frame import Frame, Place
+from memory.spatial.config import SpatialConfig
+from memory.spatial.frame import Frame
+from memory.spatial.goals import BESIDE, UNKNOWN, UNVISITED, Located, barred, fitting, names, title, unknown
 from memory.spatial.metric import MetricWalk, Sighting
 from memory.spatial.names import place_name, place_number
-from memory.spatial.planner import Route, beyond, facing_beside, in_the_way, plan_poses, plan_text
+from memory.spatial.planner import Route, beyond, facing_beside, plan_poses, plan_text
 from memory.spatial.prune import prune
 from memory.spatial.search import distances
 from memory.spatial.texts import TextMap, TextPlace, words_of
 from memory.spatial.view import Pose, Position, View
 from memory.store import Store
 
-UNVISITED = "unvisited"
-"""Goal that stands for the nearest place that was seen but never stood on."""
-
-BESIDE = "beside "
-"""Begins a goal that stands for the free cells next to a thing."""
-
-UNKNOWN = "unknown"
-"""What :meth:`PlaceGraph.explore` leads to."""
-
-MAX_NAME, MAX_TITLES = 60, 48
+MAX_TITLES = 48
 
 CHECKED_EVERY = 256
 """Observations after which the count of places is compared with the cap."""
-
-
-class SpatialConfig(BaseModel):
-    """Settings of the place graph."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    similar: float = Field(0.8, ge=0, le=1, description="Least likeness of texts that makes two places one.")
-    expected: float = Field(0.5, ge=0, le=1, description="The same, where a way or a word leads there.")
-    max_places: int = Field(1_000_000, ge=100, description="Most places; maps not seen longest go first.")
-    ttl_days: float | None = Field(None, gt=0, description="Maps and places not seen for so long go.")
-
-
-@dataclass(frozen=True, slots=True)
-class Located:
-    """Where something was last seen.
-
-    Attributes:
-        what: Its name.
-        place: Id of the place.
-        map: Name of the map.
-        cost: Expected cost of the way there from here, ``None`` if none is known.
-        seen: When it was seen first, or stood on last, in seconds since the epoch.
-        position: Coordinates on the map under one's feet, in cells, ``None`` on a map without.
-    """
-
-    what: str
-    place: int
-    map: str
-    cost: float | None
-    seen: float
-    position: Position | None = None
 
 
 class PlaceGraph:
@@ -328,14 +287,9 @@ class PlaceGraph:
         self._refresh()
         if self._walk is None:
             found = list(self._text.places.values()) if self._text else []
-            titles = [_title(p.context) for p in found[-MAX_TITLES:] if p.id != self.place]
+            titles = [title(p.context) for p in found[-MAX_TITLES:] if p.id != self.place]
             return list(dict.fromkeys([*(p.label for p in found if p.label), *titles]))
-        places = self._walk.terrain.places.values()
-        names = [p.label for p in places if p.label] + [p.content for p in places if p.is_landmark]
-        kinds = [" ".join(words[i:]) for name in names if len(words := name.split()) > 1 for i in range(1, len(words))]
-        if any(p.passable and not p.visits for p in places):
-            kinds.append(UNVISITED)
-        return list(dict.fromkeys([*names, *kinds]))
+        return names(self._walk.terrain)
 
     def plan(self, goal: str) -> Route:
         """The cheapest known route from here to ``goal``.
@@ -359,7 +313,7 @@ class PlaceGraph:
             ends = [pose for at in beyond(self._walk.terrain, self._walk.pose) for pose in routes.standing_on(at)]
         else:
             thing = goal.removeprefix(BESIDE)
-            positions = [position for position, _ in self._fitting(thing)] or self._nothing(thing)
+            positions = [position for position, _ in fitting(self._walk.terrain, thing)] or self._nothing(thing)
             beside = thing != goal
             poses = facing_beside(self._walk.terrain, positions) if beside else []
             if beside and not poses:
@@ -367,47 +321,17 @@ class PlaceGraph:
             route = plan_poses(self._walk.terrain, self._walk.pose, goal, () if beside else positions, poses)
             ends = [*poses, *(pose for at in positions for pose in self._walk.terrain.routes.standing_before(at))]
         if route is None:
-            raise UnknownItemError(f"no known way leads to {goal!r} yet: {self._barred(ends)}")
+            why = barred(self._walk.terrain, self._walk.pose, ends) if self._walk else "explore more"
+            raise UnknownItemError(f"no known way leads to {goal!r} yet: {why}")
         return route
 
-    def _barred(self, ends: Sequence[int]) -> str:
-        """What to do about a way that is not there."""
-        things = in_the_way(self._walk.terrain, self._walk.pose, ends) if self._walk else []
-        named = ", ".join(f"{thing.content} ({place_name(thing.id)})" for thing in things)
-        return f"in the way: {named}" if named else "explore more"
-
-    def _fitting(self, goal: str) -> Iterator[tuple[Position, Place]]:
-        """Places of this map that a goal stands for; those named exactly, else those described."""
-        assert self._walk is not None
-        places = self._walk.terrain.places
-        number = place_number(goal)
-        tests: tuple[Callable[[Place], bool], ...] = (
-            lambda p: goal in (p.label, p.content) or p.id == number,
-            lambda p: goal == UNVISITED and p.passable and not p.visits,
-            lambda p: (p.is_landmark or bool(p.label)) and words_of(goal) <= words_of(f"{p.content} {p.label}"),
-        )
-        for test in tests[: 3 if words_of(goal) else 2]:
-            found = [(position, place) for position, place in places.items() if test(place)]
-            if found:
-                return iter(found)
-        return iter(())
-
     def _nothing(self, goal: str) -> list[Position]:
-        known = self.goals()
-        near = difflib.get_close_matches(goal, known, n=3, cutoff=0.5)
-        rows = self.store.db.execute(
-            "SELECT DISTINCT map FROM places WHERE (content = ? OR label = ?) AND map != ? LIMIT 3",
-            (goal, goal, self._name),
-        )
-        others = [row[0] for row in rows.fetchall()]
-        hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(known[:12]) or 'nothing yet'}"
-        elsewhere = f"; it is on other maps: {', '.join(others)}" if others else ""
-        raise UnknownItemError(f"no place called {goal!r} on this map; {hint}{elsewhere}")
+        raise unknown(self.store, self._name, goal, self.goals())
 
     def _named(self, goal: str) -> list[TextPlace]:
         assert self._text is not None
         number = place_number(goal)
-        exact = [p for p in self._text.places.values() if goal in (p.label, _title(p.context)) or p.id == number]
+        exact = [p for p in self._text.places.values() if goal in (p.label, title(p.context)) or p.id == number]
         return exact or self._text.named(words_of(goal))
 
     def _plan_text(self, goal: str) -> Route | None:
@@ -455,13 +379,13 @@ class PlaceGraph:
         self._refresh()
         if self._walk is None:
             places = self._named(what) if self._text else []
-            found = [Located(_title(p.context), p.id, self.world, None, 0.0) for p in places]
+            found = [Located(title(p.context), p.id, self.world, None, 0.0) for p in places]
             return found or self._nowhere(what)
         terrain = self._walk.terrain
         source = terrain.routes.number(self._walk.pose)
         costs = None if source is None else distances(terrain.routes.matrix(), source)[0]
         located = []
-        for position, place in self._fitting(what):
+        for position, place in fitting(terrain, what):
             poses = terrain.routes.standing_before(position) + terrain.routes.standing_on(position)
             cost = min((float(costs[pose]) for pose in poses), default=float("inf")) if costs is not None else None
             reached = None if cost is None or cost == float("inf") else cost
@@ -473,12 +397,3 @@ class PlaceGraph:
     def _nowhere(self, what: str) -> list[Located]:
         self._nothing(what)
         return []
-
-
-def _title(context: str) -> str:
-    """The beginning of a text, at most 60 characters, cut between words."""
-    first = context.partition(". ")[0].strip()
-    return first if len(first) <= MAX_NAME else first[: MAX_NAME + 1].rpartition(" ")[0] or first[:MAX_NAME]
-
-
-__all__ = ["UNKNOWN", "UNVISITED", "Located", "PlaceGraph", "Sighting", "SpatialConfig", "place_name"]

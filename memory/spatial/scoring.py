@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from time import time
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +15,8 @@ DECAY = 0.7
 
 PRIOR = 0.5
 """Successes, and failures, that every macro is taken to have had."""
+
+WEEK = 604_800.0
 
 MIN_OUTCOMES = 60
 """Fewest outcomes, with at least :data:`MIN_EACH` successes and failures, that a head is learnt from."""
@@ -50,11 +53,23 @@ class Outcome:
         return cls(bool(ok), float(at), tuple(facts), str(where))
 
 
-def decayed_success(oks: Sequence[bool]) -> float:
-    """Share of successes, each outcome weighing 0.7 of the next, with half a success and half a failure more."""
+def decayed_success(oks: Sequence[bool], ages: Sequence[float] | None = None) -> float:
+    """Share of successes, each outcome weighing 0.7 of the next, with half a success and half a failure more.
+
+    Args:
+        oks: The outcomes, oldest first.
+        ages: How long ago each was, in seconds; its weight halves every week. None of it by default.
+    """
     weights = [DECAY ** (len(oks) - 1 - index) for index in range(len(oks))]
+    if ages is not None:
+        weights = [weight * 0.5 ** (max(0.0, age) / WEEK) for weight, age in zip(weights, ages, strict=True)]
     won = sum(weight for weight, ok in zip(weights, oks, strict=True) if ok)
     return (won + PRIOR) / (sum(weights) + 2 * PRIOR)
+
+
+def recent_success(outcomes: Sequence[Outcome], now: float) -> float:
+    """Expected success at a time, in seconds since the epoch: what failed long ago may be tried again."""
+    return decayed_success([outcome.ok for outcome in outcomes], [now - outcome.at for outcome in outcomes])
 
 
 def _logit(share: float) -> float:
@@ -119,7 +134,7 @@ class Head:
     def score(self, history: Sequence[Outcome], facts: Collection[str]) -> float:
         """Expected success in [0, 1]."""
         if self.weights is None:
-            return decayed_success([outcome.ok for outcome in history])
+            return recent_success(history, time())
         return float(_sigmoid(np.array(features(history, facts)) @ np.array(self.weights)))
 
 

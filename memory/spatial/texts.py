@@ -17,6 +17,8 @@ def words_of(text: str) -> frozenset[str]:
     return frozenset(re.findall(r"\w+", text.lower()))
 
 
+_NUMBER = re.compile(r"\b\d+\b")
+
 NO_WORDS = "(nothing)"
 """Stands for an observation without words."""
 
@@ -184,24 +186,25 @@ class TextMap:
             other = self.places[place]
             likeness = self.likeness(words, other.words)
             least = self.expected if place in led or self._alone(words & other.words) else self.similar
-            if likeness >= max(least, best) and not self._contradicts(words, other.words):
+            if likeness >= max(least, best) and not self._contradicts(context, words, other):
                 best, best_place = likeness, other
         return best_place
 
-    def _contradicts(self, words: frozenset[str], other: frozenset[str]) -> bool:
+    def _contradicts(self, context: str, words: frozenset[str], other: TextPlace) -> bool:
         """Whether what only the other place has is mostly not here, or its steady numbers are others."""
-        own = [word for word in other if len(self._with[word]) == 1 and self._changed[word] <= self._kept[word]]
+        own = [word for word in other.words if len(self._with[word]) == 1 and self._is_steady(word)]
         weight = sum(map(self._weight, own))
         if weight and sum(self._weight(word) for word in own if word in words) < 0.5 * weight:
             return True
-        mine, its = words - other, other - words
-        return any(w.isdecimal() for w in mine) and any(
-            w.isdecimal() and self._changed[w] <= self._kept[w] for w in its
-        )
+        mine, its = ([n for n in _NUMBER.findall(text) if self._is_steady(n)] for text in (context, other.context))
+        return bool(mine and its) and mine != its
+
+    def _is_steady(self, word: str) -> bool:
+        return self._changed[word] <= self._kept[word]
 
     def _alone(self, shared: frozenset[str]) -> bool:
         """Whether one of these words is steady and no other place has it."""
-        return any(len(self._with[word]) == 1 and self._changed[word] <= self._kept[word] for word in shared)
+        return any(len(self._with[word]) == 1 and self._is_steady(word) for word in shared)
 
     def observe(self, context: str, came: tuple[int, str] | None, origin: Provenance) -> TextPlace:
         """Take in one observation; returns the place that it shows."""

@@ -126,7 +126,7 @@ def test_the_guard_stops_where_the_world_is_not_as_expected(memory: Memory) -> N
 
 def test_a_stopped_macro_lets_the_episode_go_on(memory: Memory) -> None:
     learnt(memory)
-    events = run(memory, DOOR, "go_to(purple elephant)", max_calls=2)
+    events = run(memory, "BabyAI-PutNextLocal-v0", "go_to(purple elephant)", max_calls=2)
     assert told(events).status == "failed"
     end = events[-1]
     assert isinstance(end, End)

@@ -76,10 +76,47 @@ def test_what_repeats_becomes_a_macro(memory: Memory) -> None:
 
 def test_mining_again_strengthens(memory: Memory) -> None:
     first = mined(memory)
-    again = memory.macros.mine(episodes())[0]
-    assert again.signature == first.signature
-    assert again.strength > first.strength
+    assert memory.macros.mine(episodes())[0] == first  # the same episodes teach nothing new
+    others = [replace(e, origin=f"later {n}") for n, e in enumerate(episodes(5))]
+    again = memory.macros.mine(others)[0]
+    assert (again.signature, again.strength) == (first.signature, 25)
+    assert dict(again.triggers) == {"pick up the $1": 25}
     assert len(memory.macros) == 1
+
+
+def test_what_a_forgotten_episode_taught_goes(memory: Memory) -> None:
+    memory.macros.mine([*episodes(), fetch("secret orb", 1, 77)])
+    assert list(memory.macros.get("pick_up").variables[0].ends) == ["ball", "orb"]
+    memory.forget(doc_id="episode 77")
+    macro = memory.macros.get("pick_up")
+    assert list(macro.variables[0].ends) == ["ball"]
+    assert (dict(macro.triggers), macro.strength) == ({"pick up the $1": 20}, 20)
+    memory.undo()
+    assert list(memory.macros.get("pick_up").variables[0].ends) == ["ball", "orb"]
+
+
+def test_names_are_told_apart(memory: Memory) -> None:
+    memory.macros.add([("go", {})], name="go")
+    memory.macros.add([("run", {})], name="go")
+    assert sorted(macro.name for macro in memory.macros.all()) == ["go", "go_2"]
+    assert memory.macros.get(memory.macros.add([("go", {}), ("stop", {})])).name == "go_to_stop"
+
+
+def test_following_a_route_is_another_macro_than_asking_for_it(memory: Memory) -> None:
+    asked = memory.macros.add([Step("plan_route", {"goal": "x"})])
+    assert memory.macros.add([Step("plan_route", {"goal": "x"}, follow=True)]) != asked
+
+
+def test_marks_of_variables_are_not_mined(memory: Memory) -> None:
+    odd = [replace(e, calls=(*e.calls, Call("say", {"text": "it costs $5", "to": ["@7(x)"]}))) for e in episodes()]
+    assert memory.macros.mine(odd) == []
+    with pytest.raises(InvalidItemError, match="mark variables"):
+        memory.macros.add(odd[0])
+    for bad in (Trajectory(None, ()), Trajectory("go", None), Trajectory("go", (Call("x", None),))):  # type: ignore[arg-type]
+        with pytest.raises(InvalidItemError):
+            memory.macros.mine([bad])
+    with pytest.raises(InvalidItemError):
+        memory.macros.mine(None)  # type: ignore[arg-type]
 
 
 def test_failures_and_rarities_are_not_mined() -> None:

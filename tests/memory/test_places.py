@@ -172,6 +172,105 @@ def test_weather_soon_counts_little(memory: Memory) -> None:
     assert len(set(found)) <= 22
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Step {}: turn the valve.",
+        "You are in room {}. There is a door to the north and a door to the south.",
+        "Room {0} {1}. Exits: north, south, east, west.",
+    ],
+)
+def test_texts_that_differ_in_a_number_are_many_places(memory: Memory, text: str) -> None:
+    memory.spatial.enter("works")
+    for _ in range(2):
+        for number in range(60):
+            memory.spatial.observe(text.format(number % 9, number // 9) if "{1}" in text else text.format(number),
+                                   None, "next", origin=ORIGIN)  # fmt: skip
+    assert len(memory.spatial) == 60
+
+
+def test_rooms_with_the_same_words_but_their_names_are_many(memory: Memory) -> None:
+    rooms = [
+        "kitchen",
+        "bedroom",
+        "attic",
+        "cellar",
+        "hall",
+        "porch",
+        "study",
+        "pantry",
+        "stable",
+        "library",
+        "chapel",
+        "garden",
+    ]
+    memory.spatial.enter("house")
+    for _ in range(2):
+        for room in rooms:
+            text = f"You are in the {room}. There is a door to the north and a door to the south, and a small window."
+            memory.spatial.observe(text, None, "next", origin=ORIGIN)
+    assert len(memory.spatial) == len(rooms)
+
+
+def test_what_words_are_steady_survives_reading_the_map_again(memory: Memory) -> None:
+    def walk(interrupted: bool) -> int:
+        memory.spatial.enter(f"road {interrupted}")
+        for step in range(240):
+            number, weather = step % 12, ("Rain.", "Fog.", "Snow.")[step % 7 % 3]
+            text = f"Milestone {number} by the old oak of farm {number + 50}. {weather}"
+            memory.spatial.observe(text, None, "on", origin=ORIGIN)
+            if interrupted and step % 7 == 0:
+                memory.store.invalidate()
+        return len(memory.store.db.execute("SELECT 1 FROM places WHERE map = ?", (f"road {interrupted}",)).fetchall())
+
+    assert walk(interrupted=True) == walk(interrupted=False) <= 24
+
+
+def test_a_blank_observation_is_a_place(memory: Memory) -> None:
+    for text in ("", " ", "\n"):
+        memory.spatial.enter("void")
+        memory.spatial.observe(text, None, None, origin=ORIGIN)
+        memory.store.invalidate()
+        memory.spatial.mark("goal")
+    assert len(memory.spatial) == 1
+
+
+def test_a_view_may_follow_a_text(memory: Memory) -> None:
+    for _ in range(2):
+        memory.spatial.enter("house")
+        memory.spatial.observe("The hall.", None, None, origin=ORIGIN)
+        memory.spatial.observe("", View((Cell(1, 0, "red ball", False),)), "go", origin=ORIGIN)
+        assert "red ball" in memory.spatial.goals()
+
+
+def test_a_step_that_led_nowhere_is_noticed(memory: Memory) -> None:
+    memory.spatial.enter("hall")
+    view = View(
+        (*(Cell(n, 0, "", True) for n in range(1, 4)), Cell(4, 0, "red ball", False), Cell(1, 1, "wall", False))
+    )
+    memory.spatial.observe("", view, None, origin=ORIGIN)
+    for _ in range(3):
+        memory.spatial.observe("", view, "forward", origin=ORIGIN)
+    assert memory.spatial.pose is not None
+    assert memory.spatial.pose.x == 0
+    assert [(e.tries, e.successes) for e in memory.spatial.frame.edges.values()] == [(3, 0)]
+
+
+def test_the_cap_holds_within_a_visit() -> None:
+    with Memory.open(None, HashingEmbedder(32), spatial=SpatialConfig(max_places=100)) as memory:
+        memory.spatial.enter("stream")
+        for number in range(1200):
+            memory.spatial.observe(f"Message {number}.", None, "next", origin=ORIGIN)
+        assert len(memory.spatial) <= 100 + 256
+        assert memory.verify().ok
+
+
+@pytest.mark.parametrize("cells", [[[float("inf"), 0, "", True]], [[2**70, 0, "", True]], [[1, 900, "", True]], [[1]]])
+def test_views_out_of_reach_are_refused(cells: list[list[object]]) -> None:
+    with pytest.raises(InvalidItemError, match="view must be"):
+        View.parse({"cells": cells})
+
+
 def test_the_steps_of_a_procedure_are_places(memory: Memory) -> None:
     memory.spatial.enter("make tea")
     steps = ["Fill the kettle with water.", "Boil the water.", "Put leaves into the pot.", "Pour and wait."]
