@@ -1,10 +1,11 @@
 """A long walk: does the map stay as large as the world, and observing fast?
 
-Two rings of 10,000 places, a million observations each, into a memory on disk, every one durable when it
+Rings of 10,000 places, a million observations each, into a memory on disk, every one durable when it
 returns. The ring of texts: milestones whose description changes from visit to visit (weather, passers-by),
 walked onwards, at times back, at times without getting anywhere. The ring of cells: a corridor seen
-through a 7 x 7 window. Afterwards every place of the world is compared with the places of the map: lost
-are those that share one with another, doubled those that have several.
+through a 7 x 7 window. And ten times through a procedure whose steps differ in a number only. Afterwards
+every place of the world is compared with the places of the map: lost are those that share one with
+another, doubled those that have several.
 
     python -m eval.bench.places --json
 """
@@ -50,6 +51,13 @@ def _milestone(number: int, rng: random.Random) -> str:
     tree, other = TREES[number % 10], TREES[number // 10 % 10]
     words = [f"You stand at milestone {number} between the {tree} and the {other} by the road.", rng.choice(WEATHER)]
     return " ".join([*words, rng.choice(PASSERS)]).strip()
+
+
+def steps(places: int, count: int) -> Iterator[Observation]:
+    """A procedure whose steps differ in a number only, begun again after the last."""
+    for index in range(count):
+        at = index % places
+        yield at, f"Step {at} of the manual: open the valve, wait, and close it again.", None, "next" if index else ""
 
 
 def cells(places: int, count: int) -> Iterator[Observation]:
@@ -121,15 +129,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--places", type=int, default=10_000, help="of each ring; a multiple of 4")
     parser.add_argument("--observations", type=int, default=1_000_000, help="of each ring")
-    parser.add_argument("--rings", nargs="*", choices=("texts", "cells"), default=["texts", "cells"])
+    parser.add_argument("--rings", nargs="*", choices=("texts", "steps", "cells"), default=["texts", "steps", "cells"])
     parser.add_argument("--folder", type=Path, help="where the memories are written; a temporary folder by default")
     parser.add_argument("--json", action="store_true", help="one JSON object as stdout's last line")
     options = parser.parse_args(arguments)
-    worlds = {"texts": texts, "cells": cells}
+    worlds = {"texts": texts, "steps": steps, "cells": cells}
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         for name in options.rings:
-            world = worlds[name](options.places, options.observations)
+            count = 10 * options.places if name == "steps" else options.observations
+            world = worlds[name](options.places, count)
             figures[name] = walk(world, options.places, Path(folder) / name)
     tell(figures, options.json)
 
