@@ -182,7 +182,8 @@ def through_the_tool(side: int, calls: int = 300) -> dict[str, float]:
         for forward in range(side):
             for right in range(-(side // 2), side - side // 2):
                 free = rng.random() >= 0.2 or (forward, right) in ((0, 0), (1, 0))
-                thing = f"ball {len(cells)}" if rng.random() < 0.02 else "wall"
+                ball = rng.random() < 0.02 or not any(cell.content for cell in cells)
+                thing = f"ball {len(cells)}" if ball else "wall"
                 cells.append(Cell(forward, right, "" if free else thing, free))
         memory.spatial.observe("", View(tuple(cells)), None, origin=Provenance("bench"))
         toolbox = Toolbox(MemoryTools(memory).select(["plan_route"]))

@@ -97,3 +97,20 @@ def test_other_observations_are_refused() -> None:
         envs.make("hippo/WaterMaze-v0", colour="red")
     with pytest.raises(EnvConfigError, match="TextGrid wraps"):
         TextGrid(gym.make("CartPole-v1"))
+
+
+def test_the_expert_gives_up_where_it_would_go_round_for_ever() -> None:
+    env = envs.make("BabyAI-Unlock-v0")
+    env.reset(seed=10_002)  # the key lies behind the door that it opens
+    assert env.get_wrapper_attr("optimal_steps")() is None
+
+
+def test_a_door_says_what_opens_it() -> None:
+    env = envs.make("BabyAI-UnlockLocal-v0")
+    _, info = env.reset(seed=1)
+    doors = [cell for cell in info["view"]["cells"] if "door" in cell[2]]
+    assert all(cell[4] == ("" if cell[2].startswith("locked") else "toggle") for cell in doors)
+    _, info = envs.make("BabyAI-OpenDoorColor-v0").reset(seed=1)
+    doors = [cell for cell in info["view"]["cells"] if "door" in cell[2]]
+    assert doors
+    assert {cell[4] for cell in doors} == {"toggle"}

@@ -84,3 +84,35 @@ def test_it_can_be_drawn() -> None:
     picture = WaterMaze(render_mode="rgb_array")
     picture.reset(seed=0)
     assert picture.render().shape[2] == 3
+
+
+def landmarks(env: WaterMaze) -> dict[tuple[int, int], str]:
+    cells = {(x, y): env.grid.get(x, y) for x in range(env.width) for y in range(env.height)}
+    return {at: f"{c.color} {c.type}" for at, c in cells.items() if c is not None and c.type != "wall"}
+
+
+def test_twins_look_alike() -> None:
+    env = maze(maze_seed=4, landmarks=6, twins=3)
+    env.reset(seed=0)
+    looks = list(landmarks(env).values())
+    assert len(looks) == 6
+    assert len(set(looks)) == 3
+
+
+def test_moved_landmarks_stand_elsewhere_and_the_rest_stay() -> None:
+    env = maze(maze_seed=4, landmarks=6, moved=2)
+    seen = []
+    for seed in range(6):
+        env.reset(seed=seed)
+        seen.append(landmarks(env))
+        assert env.platform not in seen[-1]
+    assert len({tuple(sorted(one)) for one in seen}) > 3
+    assert all(len(set(one.items()) & set(other.items())) >= 2 for one in seen for other in seen)
+    env.reset(seed=0)
+    assert landmarks(env) == seen[0]
+
+
+@pytest.mark.parametrize("settings", [{"twins": 5}, {"twins": -1}, {"moved": 6}, {"moved": -1}])
+def test_impossible_twins_and_moves_are_refused(settings: dict[str, int]) -> None:
+    with pytest.raises(EnvConfigError, match="must be 0 to"):
+        WaterMaze(landmarks=5, **settings)
