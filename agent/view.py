@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from agent.events import Decided, End, Event, Observed, Returned, Start, Wrote
+from agent.events import Decided, End, Event, Observed, Ran, Returned, Start, Wrote
 from memory import Memory
 from memory.spatial import Frame, Pose
 
@@ -30,6 +30,8 @@ def line(event: Event) -> Text | None:
             words = f"{event.name}({_arguments(event)})" if event.name else repr(event.text)
             surprise = "" if event.surprise is None else f"   surprise {event.surprise:.2f}"
             return call.append(words).append(f"{surprise}   {event.seconds:.2f} s", style="dim")
+        case Ran():
+            return Text(f"{event.step:>4} runs   {event.name}({_arguments(event)})", style="dim yellow")
         case Returned():
             style = {"ok": "default", "invalid": "red", "failed": "yellow"}[event.status]
             return Text(f"{event.step:>4} {event.status:<6} {event.text}", style=style)
@@ -43,7 +45,7 @@ def line(event: Event) -> Text | None:
             return None
 
 
-def _arguments(event: Decided) -> str:
+def _arguments(event: Decided | Ran) -> str:
     return ", ".join(f"{key}={value!r}" for key, value in (event.arguments or {}).items())
 
 

@@ -97,6 +97,8 @@ class MacroRun:
             solved: Whether the episode ended with success while it ran; ``None`` if the episode goes on.
             fair: Whether what came of it says something of the macro; an interruption does not.
         """
+        if not self._ended and fair:
+            self.actions += 1  # the one that ended the episode
         if not self._ended and not solved:
             self.where = self.where or "the episode ended before it was done"
         ok = bool(solved) or not self.where

@@ -91,6 +91,9 @@ def test_the_log_of_a_macro_is_whole_and_its_conversation_short(memory: Memory, 
     assert sum(isinstance(e, Ran) for e in events) > 2
     kept = [e for e in conversation(events) if isinstance(e, Decided | Returned | Observed | Ran)]
     assert [type(e) for e in kept] == [Observed, Decided, Returned]
+    end = events[-1]
+    assert isinstance(end, End)
+    assert f"done, {end.steps} action" in told(events).text
     row = row_of(events)
     assert [m["role"] for m in row["messages"]] == ["system", "user", "assistant", "tool"]
     assert json.loads(row["messages"][2]["tool_calls"][0]["function"]["arguments"])["call"].startswith("go_to(")
