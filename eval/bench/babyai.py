@@ -42,7 +42,7 @@ LEVELS = {
 }
 FIRST_SEED = 2_000_000
 TOOLS = ["plan_route", "explore", "run_macro"]
-BUDGET = AgentConfig(max_calls=3000, max_repeats=0)
+BUDGET = AgentConfig(max_calls=1200, max_repeats=0)
 
 
 def play(env: Any, seed: int, memory: Memory | None = None, macros: bool = False) -> list[Event]:
