@@ -30,19 +30,21 @@ def mine(
 ) -> None:
     """Find sub-sequences that repeat in successful episodes and keep them as candidates.
 
-    The memory is made if missing. A candidate is not offered to a model until `hippo macros test` accepted it.
+    Mine one task at a time: what several tasks share is found first, and named after the commonest of them. The same
+    episode played again counts once. The memory is made if missing. A candidate is not offered to a model until
+    `hippo macros test` accepted it.
     """
     with plain_errors():
-        from agent.trajectory import trajectories
+        from agent.trajectory import distinct, trajectories
 
-        episodes = list(trajectories(runs))
+        episodes, doubles = distinct(trajectories(runs))
         won = [episode for episode in episodes if episode.success]
         if not won:
             raise InvalidItemError(f"none of {len(episodes)} episodes was solved: macros are mined from success")
         with Memory.open(folder) as memory:
             found = memory.macros.mine(won, most)
             calls = sum(len(episode.calls) for episode in won)
-            counts = {"episodes": len(episodes), "solved": len(won), "calls": calls}
+            counts = {"episodes": len(episodes), "doubles": doubles, "solved": len(won), "calls": calls}
             say({**counts, "macros": [_line(macro) for macro in found]}, as_json)
 
 
@@ -101,6 +103,8 @@ def show(folder: Folder, signature: Signature, as_json: Json = False) -> None:
                 f"seen in {variable.shown!r}" if variable.shown else f"ends in {', '.join(variable.ends) or 'any word'}"
             )
             print(f"{variable.name}: {how}")  # noqa: T201
+        worked = sum(outcome.ok for outcome in macro.outcomes)
+        print(f"runs: {len(macro.outcomes)}, worked: {worked}, expected now: {macro.success_prob:.0%}")  # noqa: T201
         for outcome in [o for o in macro.outcomes if not o.ok][-5:]:
             print(f"failed {datetime.fromtimestamp(outcome.at):%Y-%m-%d %H:%M}: {outcome.where}")  # noqa: T201
 
@@ -138,10 +142,14 @@ def test(
                 seeds = range(seed, seed + 10 * trials)
                 macro, done = judge(world, memory.macros, signature, seeds, trials, partial(_advance, bar, task))
                 lost = [trial for trial in done if not trial.passed]
-                failed = [f"seed {trial.seed}: {trial.said}" for trial in lost[:5]]
+                why = {True: "it did its part, but the mission was not solved: ", False: ""}
+                failed = [f"seed {trial.seed}: {why[trial.ok]}{trial.said}" for trial in lost[:5]]
                 solved = sum(trial.solved for trial in done)
                 counts = {"passes": len(done) - len(lost), "solved": solved, "trials": len(done)}
                 results.append({"name": macro.name, "status": macro.status, **counts, "failed": failed})
+        untried = [one["name"] for one in results if not one["trials"]]
+        if untried:
+            raise InvalidItemError(f"no mission of {10 * trials} instances of {env} asks for {', '.join(untried)}")
         if as_json:
             emit(results)
             return

@@ -22,7 +22,7 @@ app = typer.Typer(no_args_is_help=True, help="Maps: list, show, plan over them, 
 
 Name = Annotated[str, typer.Option("--map", help="Name of the map; the one with most places by default.")]
 From = Annotated[str, typer.Option("--from", help='Where one stands, as "place 12"; the most visited by default.')]
-Heading = Annotated[int, typer.Option(min=0, max=3, help="Which way one faces, clockwise.")]
+Heading = Annotated[int, typer.Option(min=0, max=3, help="0 to 3: east, south, west, north in the picture.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Draw it into this .png or .svg.")]
 
 
@@ -40,6 +40,7 @@ def _stand(memory: Memory, name: str, start: str, heading: int) -> str:
     found = _maps(memory)
     if not found:
         raise UnknownItemError("this memory holds no map: run an agent with it first")
+    start = f"place {start}" if start.isdecimal() else start
     if start and place_number(start) is None:
         raise InvalidItemError(f'--from takes a place such as "place 12", got {start!r}')
     chosen = name or str(found[0]["map"])
@@ -49,6 +50,10 @@ def _stand(memory: Memory, name: str, start: str, heading: int) -> str:
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 """What no XML file may hold."""
+
+
+FACING = ("east", "south", "west", "north")
+"""Names of the headings, north being up in the picture."""
 
 
 @app.command("list")
@@ -81,7 +86,14 @@ def show(folder: Folder, name: Name = "", out: Out = None, as_json: Json = False
         doubtful = [
             f"{a} to {b} by {how}: {e.success_prob:.0%}" for (a, b, how), e in edges.items() if e.success_prob < 0.99
         ]
-        say({"map": chosen, "goals": goals, "doubtful": doubtful, **({"picture": str(out)} if out else {})}, as_json)
+        picture = {"picture": str(out)} if out else {}
+        graph = _graph(memory, chosen)
+        things = [(number, data) for number, data in graph.nodes(data=True) if data["content"] not in ("", "wall")]
+        named = [f"{place_name(number)}: {data['content']} at ({data['x']}, {data['y']})" for number, data in things]
+        found: dict[str, Any] = {"map": chosen, "goals": goals, "things": named, "doubtful": doubtful}
+        if as_json:
+            found["places"] = [{"place": number, **data} for number, data in graph.nodes(data=True)]
+        say(found | picture, as_json)
 
 
 @app.command()
@@ -94,7 +106,7 @@ def plan(
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Plan the cheapest route over a map."""
+    """Plan the cheapest route over a map; to `unknown`, the one that shows most for its cost."""
     with opened(folder) as memory:
         chosen = _stand(memory, name, start, heading)
         here = memory.spatial.place
@@ -108,14 +120,15 @@ def plan(
         if as_json:
             emit(result | ({"picture": str(out)} if out else {}))
             return
-        print(f"from {result['from']}: {route.hint}, expected cost {route.cost:.1f}")  # noqa: T201
+        facing = f" facing {FACING[heading]}" if memory.spatial.pose else ""
+        print(f"from {result['from']}{facing}: {route.hint}, expected cost {route.cost:.1f}")  # noqa: T201
 
 
 @app.command()
 def export(
     folder: Folder,
     path: Annotated[Path, typer.Argument(help="A .graphml or .json (node-link) file.")],
-    name: Name = "",
+    name: Annotated[str, typer.Option("--map", help="Name of the map; all maps by default.")] = "",
     as_json: Json = False,
 ) -> None:
     """Write places and tried ways as a graph; all maps unless one is named."""
@@ -156,6 +169,13 @@ def _graph(memory: Memory, name: str) -> "nx.MultiDiGraph[int]":
 
 
 def _draw(memory: Memory, name: str, path: Path, route: Route | None) -> None:
+    try:
+        _drawn(memory, name, path, route)
+    except OSError as error:
+        raise StorageError(f"can't write {path}: {error.strerror}; choose another file") from error
+
+
+def _drawn(memory: Memory, name: str, path: Path, route: Route | None) -> None:
     spatial = memory.spatial
     if spatial.walk is not None:
         map_picture.draw(spatial.walk.terrain, path, name, spatial.pose if route else None, route)

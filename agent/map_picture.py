@@ -6,7 +6,7 @@ from agent.graph_picture import PictureError
 from memory.spatial import HEADINGS, Pose, Route, Terrain
 from memory.spatial.explore import frontier
 
-_INK, _WALL, _SEEN, _WALKED, _THING, _ROUTE = "#1f2430", "#5b6472", "#eef2f6", "#bcd7c4", "#dfe7ef", "#d1495b"
+_INK, _WALL, _SEEN, _WALKED, _THING, _ROUTE = "#1f2430", "#5b6472", "#eef2f6", "#bcd7c4", "#dfe7ef", "#111827"
 _FRONTIER, _DOUBT = "#f2a65a", "#b04a5a"
 _COLORS = {
     "red": "#d1495b",
@@ -68,7 +68,7 @@ def draw(terrain: Terrain, path: Path, title: str, pose: Pose | None = None, rou
     if route is not None:
         where = {place.id: position for position, place in terrain.places.items()}
         line = [where[place] for place in route.places if place in where]
-        axes.plot([x for x, _ in line], [y for _, y in line], color=_ROUTE, lw=2.2, marker=".", zorder=6)
+        axes.plot([x for x, _ in line], [y for _, y in line], color=_ROUTE, lw=2.2, marker=".", alpha=0.75, zorder=4)
     if pose is not None:
         dx, dy = HEADINGS[pose.heading]
         arrow = {"width": 0.14, "color": _INK, "zorder": 7, "length_includes_head": True}
@@ -76,7 +76,7 @@ def draw(terrain: Terrain, path: Path, title: str, pose: Pose | None = None, rou
     walked = sum(bool(place.visits) for place in terrain.places.values())
     figure.text(
         0.5, 0.03, f"{len(terrain.places)} places: green walked ({walked}), pale only seen; dotted: not known yet"
-        + ("; red: the route" if route else ""), ha="center", fontsize=8, color=_INK,
+        + ("; black: the route" if route else ""), ha="center", fontsize=8, color=_INK,
     )  # fmt: skip
     figure.savefig(path, bbox_inches="tight")
 
@@ -87,9 +87,10 @@ def _thing(axes: object, x: int, y: int, content: str, opens: bool) -> None:
     assert isinstance(axes, Axes)
     words = content.split()
     color = next((_COLORS[word] for word in words if word in _COLORS), _INK)
-    door = "door" in words
-    axes.plot([x], [y], marker="s" if door else "o", ms=9, color=color, mfc="none" if opens else color, mew=2, zorder=3)
-    axes.text(x, y + 0.42, content, ha="center", va="center", fontsize=5.5, color=_INK, zorder=4)
+    marker = {"door": "D", "box": "s", "key": "^"}.get(words[-1], "o")
+    axes.plot([x], [y], marker=marker, ms=9, color=color, mfc="none" if opens else color, mew=2, zorder=3)
+    plate = {"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.8}
+    axes.text(x, y + 0.42, content, ha="center", va="center", fontsize=6, color=_INK, zorder=4, bbox=plate)
 
 
 def _doubts(axes: object, terrain: Terrain) -> None:

@@ -1,6 +1,7 @@
 """Logged episodes as trajectories that macros are mined from."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,17 @@ def _call(decided: Decided, returned: Returned | None, before: Moment, after: Mo
         decided.name or "(no call)", decided.arguments or {}, returned is None, actions, ok, before,
         after if returned is None or decided.name == "run_macro" else before,
     )  # fmt: skip
+
+
+def distinct(found: Iterable[Trajectory]) -> tuple[list[Trajectory], int]:
+    """Each episode once, and how many were the same again: the same mission, calls, and things seen."""
+    kept: dict[str, Trajectory] = {}
+    count = 0
+    for count, one in enumerate(found, start=1):  # noqa: B007
+        seen = [sorted(call.after.known) for call in one.calls[-1:]]
+        calls = [[call.name, dict(call.arguments), call.after.ahead, call.after.carrying] for call in one.calls]
+        kept.setdefault(json.dumps([one.mission, one.success, seen, calls], sort_keys=True, default=str), one)
+    return list(kept.values()), count - len(kept)
 
 
 def logs_in(paths: Sequence[Path]) -> list[Path]:

@@ -10,7 +10,7 @@ from agent.errors import LogError
 from agent.events import End, Start
 from agent.log import read_events
 from agent.trajectory import logs_in, trajectory_of
-from memory import Memory
+from memory import InvalidItemError, Memory
 from memory.spatial import Macro, Trajectory
 from training.datasets import row_of
 
@@ -47,7 +47,8 @@ def clone(runs: Sequence[Path], memory: Memory, rows: Path, most: int = 16) -> C
         most: How many macros to find at most.
 
     Raises:
-        LogError: No log, a damaged one, no solved episode, or the file can't be written; nothing was changed.
+        LogError: No log, a damaged one, or the file can't be written; nothing was changed.
+        InvalidItemError: No episode was solved.
     """
     lines: list[str] = []
     won: list[Trajectory] = []
@@ -61,17 +62,17 @@ def clone(runs: Sequence[Path], memory: Memory, rows: Path, most: int = 16) -> C
             continue
         if not events[-1].success:
             continue
-        won.append(trajectory_of(events, log.parent.parent.name))
         row = row_of(events)
         said = hashlib.sha256(json.dumps(row["messages"]).encode()).hexdigest()
         if said in seen:
             doubles += 1
             continue
         seen.add(said)
+        won.append(trajectory_of(events, log.parent.parent.name))
         row["provenance"] |= {"log": str(log), "sha256": hashlib.sha256(log.read_bytes()).hexdigest()}
         lines.append(json.dumps(row))
     if not won:
-        raise LogError(f"none of {episodes} episodes was solved: there is nothing to clone")
+        raise InvalidItemError(f"none of {episodes} episodes was solved: there is nothing to clone")
     half = rows.with_name(f"{rows.name}.part")
     try:
         rows.parent.mkdir(parents=True, exist_ok=True)

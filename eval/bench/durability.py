@@ -106,7 +106,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     if options.plot:
         milliseconds = {"memory": [1e3 * s for s in ours], "bare SQLite": [1e3 * s for s in theirs]}
         title = "A durable write: insert and commit, WAL, synchronous=FULL"
-        histogram(options.plot, milliseconds, title, "milliseconds")
+        histogram(options.plot, milliseconds, title, "milliseconds", "writes")
     return figures
 
 

@@ -181,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ratios = figures.pop("ratios")
     if options.plot:
         named = {"second visit": ratios["second"], "the same, memory emptied": ratios["without"]}
-        histogram(options.plot, named, "Water maze: steps over the fewest possible", "steps over optimal")
+        histogram(options.plot, named, "Water maze: steps over the fewest possible", "steps over optimal", "mazes")
     tell(figures, options.json)
 
 

@@ -54,7 +54,7 @@ def lines(
     figure.savefig(path)
 
 
-def histogram(path: Path, series: Mapping[str, Sequence[float]], title: str, xlabel: str) -> None:
+def histogram(path: Path, series: Mapping[str, Sequence[float]], title: str, xlabel: str, ylabel: str) -> None:
     """Distributions over one another, cut at the 99th percentile, medians marked."""
     figure, axes = _axes(title, width=7.0)
     cut = max(sorted(values)[int(0.99 * len(values))] for values in series.values())
@@ -63,6 +63,6 @@ def histogram(path: Path, series: Mapping[str, Sequence[float]], title: str, xla
         axes.hist(values, bins=80, range=(0, cut), alpha=0.55, color=f"C{number}", label=f"{name}, median {median:.2f}")
         axes.axvline(median, color=f"C{number}", linewidth=1.2)
     axes.set_xlabel(xlabel)
-    axes.set_ylabel("writes")
+    axes.set_ylabel(ylabel)
     axes.legend(frameon=False, fontsize=8)
     figure.savefig(path)

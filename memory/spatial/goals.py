@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from memory.errors import UnknownItemError
 from memory.spatial.frame import Place, Terrain
 from memory.spatial.names import place_name, place_number
-from memory.spatial.planner import in_the_way
-from memory.spatial.texts import words_of
+from memory.spatial.planner import in_the_way, plan_text
+from memory.spatial.texts import TextMap, TextPlace, words_of
 from memory.spatial.view import Pose, Position
 from memory.store import Store
 
@@ -86,6 +86,21 @@ def unknown(store: Store, here: str, goal: str, known: Sequence[str]) -> Unknown
     hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(known[:12]) or 'nothing yet'}"
     elsewhere = f"; it is on other maps: {', '.join(others)}" if others else ""
     return UnknownItemError(f"no place called {goal!r} on this map; {hint}{elsewhere}")
+
+
+def nearness(one: Located) -> tuple[bool, float, int]:
+    """Orders what was found: what can be reached first, the nearest first."""
+    return one.cost is None, one.cost or 0.0, one.place
+
+
+def where_text(text: TextMap, here: int, places: Sequence[TextPlace]) -> list[Located]:
+    """Where places of a map without coordinates are, nearest first."""
+    found = []
+    for place in places:
+        route = plan_text(text, here, "", [place.id])
+        seen = text.store.db.execute("SELECT seen FROM places WHERE id = ?", (place.id,)).fetchone()[0]
+        found.append(Located(title(place.context), place.id, text.name, route.cost if route else None, seen))
+    return sorted(found, key=nearness)
 
 
 def title(context: str) -> str:

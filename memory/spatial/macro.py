@@ -117,6 +117,11 @@ def name_of(found: mining.Mined) -> str:
     return "_".join(words[:4]) or "_".join(dict.fromkeys(step.name for step in found.steps))[:24]
 
 
+def slug(name: str) -> str:
+    """The name with underscores for what can't be in one."""
+    return re.sub(r"[^\w-]+", "_", name).strip("_")
+
+
 def unused(name: str, taken: set[str]) -> str:
     """The name, with a number if it is taken."""
     others = (f"{name}_{number}" for number in range(2, len(taken) + 3))

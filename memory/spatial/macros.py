@@ -21,12 +21,13 @@ from memory.spatial.macro import (
     linked,
     name_of,
     situation,
+    slug,
     spoken,
     step_of,
     unused,
 )  # fmt: skip
 from memory.spatial.matching import Variable, matches, variables_of
-from memory.spatial.program import Moment, Step, Trajectory
+from memory.spatial.program import VARIABLE, Moment, Step, Trajectory
 from memory.spatial.scoring import Head, Outcome
 from memory.store import Store
 
@@ -40,6 +41,9 @@ SUGGEST_MIN = 0.5
 """Least expected success of a macro that is suggested."""
 
 MAX_OUTCOMES = 64
+
+MAX_WORDS = 4
+"""Most words of a value of a variable that was written by hand."""
 
 
 class MacroLib:
@@ -65,6 +69,7 @@ class MacroLib:
         trajectory: Trajectory | Iterable[Step | tuple[str, Mapping[str, Any]]],
         *,
         name: str = "",
+        triggers: Iterable[str] = (),
         origin: Provenance | str | None = None,
     ) -> str:
         """Keep a sequence of calls that worked; returns its signature.
@@ -72,7 +77,10 @@ class MacroLib:
         Args:
             trajectory: The calls, as steps or as ``(tool, arguments)``; or a whole episode, whose routes
                 are folded and whose values from the mission become variables.
-            name: What to call it; made from the first and the last call by default.
+            name: What to call it; made from the first and the last call by default. What can't be in a name
+                becomes an underscore.
+            triggers: For steps with variables such as ``$1``: pieces of missions that ask for it, for example
+                ``"fetch the $1"``.
             origin: The episode it was seen in.
 
         Raises:
@@ -83,7 +91,12 @@ class MacroLib:
         steps = [step if isinstance(step, Step) else step_of(step) for step in trajectory]
         with self.store.write() as db:
             macro, fresh = self._write(steps, name or spoken(steps))
-            said = {"name": macro.name if fresh or not name else name}
+            said = {"name": macro.name if fresh or not name else slug(name)}
+            if fresh:
+                marks = dict.fromkeys(VARIABLE.findall(json.dumps([step.json() for step in steps])))
+                typed = [asdict(Variable(mark, [], MAX_WORDS)) for mark in marks]
+                asked = dict.fromkeys(triggers, 1)
+                rows.update(db, ("macros", macro.id), {"variables": json.dumps(typed), "triggers": json.dumps(asked)})
             provenance.add(db, ("macros", macro.id), origin_of(origin), said)
             rows.settle(db, ("macros", macro.id), [said], 1)
             self._writes += 1
@@ -166,7 +179,7 @@ class MacroLib:
             taken = {row[0] for row in db.execute("SELECT name FROM macros").fetchall()}
             db.execute(
                 "INSERT INTO macros(signature, name, steps, strength) VALUES (?, ?, ?, 0)",
-                (signature, unused(name, taken), body),
+                (signature, unused(slug(name), taken), body),
             )
             self._writes += 1
             return self.get(signature), True

@@ -7,9 +7,10 @@ from dataclasses import replace
 from memory import provenance
 from memory.errors import InvalidItemError, UnknownItemError
 from memory.provenance import Provenance, origin_of
+from memory.spatial import goals
 from memory.spatial.config import SpatialConfig
 from memory.spatial.frame import Frame
-from memory.spatial.goals import BESIDE, UNKNOWN, UNVISITED, Located, barred, fitting, names, title, unknown
+from memory.spatial.goals import BESIDE, UNKNOWN, UNVISITED, Located
 from memory.spatial.metric import MetricWalk, Sighting
 from memory.spatial.names import place_name, place_number
 from memory.spatial.planner import Route, beyond, facing_beside, plan_poses, plan_text
@@ -195,9 +196,9 @@ class PlaceGraph:
 
     def _refresh(self) -> None:
         """Read the maps again when another process wrote, or rows went or came in bulk."""
-        if self.store.stamp == self._stamp:
+        stamp, self._stamp = self._stamp, self.store.stamp
+        if self._stamp == stamp:
             return
-        self._stamp = self.store.stamp
         if self._walk is not None:
             pose, view, reach = self._walk.pose, self._walk.view, self._walk.reach
             known = [name for name in self._metric(self._known) if name != self._walk.frame.name]
@@ -287,12 +288,12 @@ class PlaceGraph:
         self._refresh()
         if self._walk is None:
             found = list(self._text.places.values()) if self._text else []
-            titles = [title(p.context) for p in found[-MAX_TITLES:] if p.id != self.place]
+            titles = [goals.title(p.context) for p in found[-MAX_TITLES:] if p.id != self.place]
             return list(dict.fromkeys([*(p.label for p in found if p.label), *titles]))
-        return names(self._walk.terrain)
+        return goals.names(self._walk.terrain)
 
     def plan(self, goal: str) -> Route:
-        """The cheapest known route from here to ``goal``.
+        """The cheapest known route from here to ``goal``; to ``unknown``, the one that shows most for its cost.
 
         Args:
             goal: A mark, a thing, words that describe it, ``"place 12"``, ``"unvisited"`` or
@@ -313,7 +314,7 @@ class PlaceGraph:
             ends = [pose for at in beyond(self._walk.terrain, self._walk.pose) for pose in routes.standing_on(at)]
         else:
             thing = goal.removeprefix(BESIDE)
-            positions = [position for position, _ in fitting(self._walk.terrain, thing)] or self._nothing(thing)
+            positions = [position for position, _ in goals.fitting(self._walk.terrain, thing)] or self._nothing(thing)
             beside = thing != goal
             poses = facing_beside(self._walk.terrain, positions) if beside else []
             if beside and not poses:
@@ -321,22 +322,24 @@ class PlaceGraph:
             route = plan_poses(self._walk.terrain, self._walk.pose, goal, () if beside else positions, poses)
             ends = [*poses, *(pose for at in positions for pose in self._walk.terrain.routes.standing_before(at))]
         if route is None:
-            why = barred(self._walk.terrain, self._walk.pose, ends) if self._walk else "explore more"
+            why = goals.barred(self._walk.terrain, self._walk.pose, ends) if self._walk else "explore more"
             raise UnknownItemError(f"no known way leads to {goal!r} yet: {why}")
         return route
 
     def _nothing(self, goal: str) -> list[Position]:
-        raise unknown(self.store, self._name, goal, self.goals())
+        raise goals.unknown(self.store, self._name, goal, self.goals())
 
     def _named(self, goal: str) -> list[TextPlace]:
         assert self._text is not None
         number = place_number(goal)
-        exact = [p for p in self._text.places.values() if goal in (p.label, title(p.context)) or p.id == number]
+        exact = [p for p in self._text.places.values() if goal in (p.label, goals.title(p.context)) or p.id == number]
         return exact or self._text.named(words_of(goal))
 
     def _plan_text(self, goal: str) -> Route | None:
         assert self._text is not None
         assert self.place is not None
+        if goal in (UNKNOWN, UNVISITED):
+            return self.explore()
         places = self._named(goal)
         if not places:
             self._nothing(goal)
@@ -378,21 +381,20 @@ class PlaceGraph:
         """
         self._refresh()
         if self._walk is None:
-            places = self._named(what) if self._text else []
-            found = [Located(title(p.context), p.id, self.world, None, 0.0) for p in places]
+            found = goals.where_text(self._text, self.place, self._named(what)) if self._text and self.place else []
             return found or self._nowhere(what)
         terrain = self._walk.terrain
         source = terrain.routes.number(self._walk.pose)
         costs = None if source is None else distances(terrain.routes.matrix(), source)[0]
         located = []
-        for position, place in fitting(terrain, what):
+        for position, place in goals.fitting(terrain, what):
             poses = terrain.routes.standing_before(position) + terrain.routes.standing_on(position)
             cost = min((float(costs[pose]) for pose in poses), default=float("inf")) if costs is not None else None
             reached = None if cost is None or cost == float("inf") else cost
             located.append(
                 Located(place.content or place.label, place.id, self._walk.frame.name, reached, place.seen, position)
             )
-        return sorted(located, key=lambda one: (one.cost is None, one.cost or 0.0, one.place)) or self._nowhere(what)
+        return sorted(located, key=goals.nearness) or self._nowhere(what)
 
     def _nowhere(self, what: str) -> list[Located]:
         self._nothing(what)

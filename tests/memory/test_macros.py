@@ -295,3 +295,12 @@ def test_the_head_is_on_only_where_it_foretells_better() -> None:
     )
     assert Head.fit([history(depends=False)]).weights is None
     assert Head.fit([told[:20]]).weights is None
+
+
+def test_a_macro_written_by_hand_takes_values(memory: Memory) -> None:
+    steps = [Step("explore", follow=True, until=("known $1",)), Step("plan_route", {"goal": "$1"}, follow=True)]
+    signature = memory.macros.add(steps, name="walk to", triggers=["walk to the $1"], origin="me")
+    macro, values = memory.macros.parse("walk_to(red ball)")
+    assert (macro.signature, values) == (signature, {"$1": "red ball"})
+    memory.macros.judge(signature, 20, 20)
+    assert [one.call for one in memory.macros.suggest("walk to the red ball", EMPTY)] == ["walk_to(red ball)"]

@@ -299,3 +299,13 @@ def test_a_text_map_survives_reopening(tmp_path: Path) -> None:
             )  # fmt: skip
             with pytest.raises(UnknownItemError, match="no other place can be reached"):
                 memory.spatial.explore()
+
+
+def test_a_text_world_tells_where_things_are_and_what_is_unknown(memory: Memory) -> None:
+    memory.spatial.enter("house")
+    for text, action in (("The hall.", None), ("The kitchen, a lamp.", "north"), ("The hall.", "south")):
+        memory.spatial.observe(text, None, action, origin=ORIGIN)
+    assert [(one.what, one.cost, one.seen) for one in memory.spatial.where_is("lamp")] == [
+        ("The kitchen, a lamp.", 1.0, 1.0)
+    ]
+    assert memory.spatial.plan(UNKNOWN).actions == ("north",)
