@@ -224,11 +224,11 @@ class _Move:
         if named.startswith("locked "):
             state.goals.appendleft(Goal("open", " ".join(named.split()[1:])))
             return self._do(state.goals[0])
+        state.in_the_way = found[2] if found else ""
         if self.carrying:
             return self._put_down()
         if not named:
             return self._ask("explore", EXPLORE)
-        state.in_the_way = found[2] if found else ""
         return self._clear()
 
     def _clear(self) -> ToolCall:

@@ -40,7 +40,7 @@ LEVELS = {
     "sequence, small maze": "BabyAI-GoToSeqS5R2-v0",
     "sequence, maze": "BabyAI-GoToSeq-v0",
 }
-FIRST_SEED = 2_000_000
+FIRST_SEED = 2_100_000
 TOOLS = ["plan_route", "explore", "run_macro"]
 BUDGET = AgentConfig(max_calls=1200, max_repeats=0)
 
