@@ -63,18 +63,23 @@ def libraries(edges: NDArray[np.int64], costs: NDArray[np.float64], side: int) -
         return path[::-1]
 
     found["scipy"] = scipy
-    import rustworkx as rx
+    try:
+        import rustworkx as rx
+    except ImportError:
+        print("rustworkx is not installed (pip install rustworkx): left out")
+    else:
+        rust = rx.PyDiGraph()
+        rust.add_nodes_from(range(side * side))
+        rust.add_edges_from([(a, b, cost) for (a, b), cost in zip(pairs, costs.tolist(), strict=True)])
 
-    rust = rx.PyDiGraph()
-    rust.add_nodes_from(range(side * side))
-    rust.add_edges_from([(a, b, cost) for (a, b), cost in zip(pairs, costs.tolist(), strict=True)])
+        def far(target: int) -> Callable[[int], float]:
+            x, y = target % side, target // side
+            return lambda node: float(abs(node % side - x) + abs(node // side - y))
 
-    def far(target: int) -> Callable[[int], float]:
-        x, y = target % side, target // side
-        return lambda node: float(abs(node % side - x) + abs(node // side - y))
-
-    found["rustworkx A*"] = lambda a, b: list(rx.astar_shortest_path(rust, a, lambda n: n == b, float, far(b)))
-    found["rustworkx Dijkstra"] = lambda a, b: list(rx.dijkstra_shortest_paths(rust, a, target=b, weight_fn=float)[b])
+        found["rustworkx A*"] = lambda a, b: list(rx.astar_shortest_path(rust, a, lambda n: n == b, float, far(b)))
+        found["rustworkx Dijkstra"] = lambda a, b: list(
+            rx.dijkstra_shortest_paths(rust, a, target=b, weight_fn=float)[b]
+        )
     try:
         import igraph
     except ImportError:
