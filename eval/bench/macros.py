@@ -31,8 +31,8 @@ from memory.spatial import MacroLib, Moment
 from memory.spatial.scoring import Head
 
 TASKS = (
-    "go to, room", "pick up, maze", "open, room", "unlock, room", "put next, room", "sequence, small maze",
-    "unlock, maze",
+    "go to, room", "pick up, maze", "open, room", "unlock, room", "unlock, distractors", "put next, room",
+    "sequence, small maze", "unlock, maze",
 )  # fmt: skip
 TRAIN, TRIAL, NEW, TEST, TRAP = 3_000_000, 4_000_000, 5_000_000, 6_000_000, 7_000_000
 TRIALS = 60
