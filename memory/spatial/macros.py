@@ -31,7 +31,7 @@ from memory.spatial.program import VARIABLE, Moment, Step, Trajectory
 from memory.spatial.scoring import Head, Outcome
 from memory.store import Store
 
-ACCEPT_MIN = 0.95
+ACCEPT_MIN = 0.97
 """Least share of fresh instances in which a macro must work to be accepted."""
 
 ACCEPT_TRIALS = 20

@@ -168,9 +168,9 @@ def test_macros_nest(memory: Memory) -> None:
 def test_only_accepted_macros_are_suggested(memory: Memory) -> None:
     macro = mined(memory)
     assert memory.macros.suggest("pick up the red ball", EMPTY) == []
-    memory.macros.judge(macro.signature, 18, 20)
-    assert memory.macros.get(macro.signature).status == "rejected"
     memory.macros.judge(macro.signature, 19, 20)
+    assert memory.macros.get(macro.signature).status == "rejected"
+    memory.macros.judge(macro.signature, 39, 40)
     assert [one.call for one in memory.macros.suggest("pick up the red ball", EMPTY)] == ["pick_up(red ball)"]
     assert memory.macros.suggest("go to the red ball", EMPTY) == []
     assert memory.macros.suggest("pick up the red ball", Moment(carrying="red key")) == []
