@@ -1,6 +1,6 @@
 """A macro under way: one call after the other, with a guard that stops at the first surprise."""
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -113,7 +113,7 @@ class MacroRun:
         return ToolResult.failed(f"{self.name}: stopped at {self.where}; {steps} done")
 
     def _run(self, macro: Macro, values: dict[str, str], depth: int) -> Play:
-        missing = [f for f in macro.preconditions if not self._holds(f, values, macro)]
+        missing = self._lacking(macro.preconditions, values, macro)
         if missing:
             raise _StopError(f"the start: it needs {self._said(missing, values)}")
         for number, step in enumerate(macro.steps, start=1):
@@ -124,19 +124,22 @@ class MacroRun:
                 yield from self._step(step, macro, values, depth, looking)
             except _StopError as stop:
                 raise stop if depth and "step" in str(stop) else _StopError(f"{here}: {stop}") from stop
-            lacking = [fact for fact in step.expect if not self._holds(fact, values, macro)]
+            lacking = self._lacking(step.expect, values, macro)
             if lacking:
                 raise _StopError(f"{here}: expected {self._said(lacking, values)}, but {self._now()}")
-        lacking = [fact for fact in macro.effects if not self._holds(fact, values, macro)]
+        lacking = self._lacking(macro.effects, values, macro)
         if lacking:
             raise _StopError(f"the end: expected {self._said(lacking, values)}, but {self._now()}")
 
-    def _holds(self, fact: str, values: dict[str, str], macro: Macro) -> bool:
+    def _lacking(self, facts: Sequence[str], values: dict[str, str], macro: Macro) -> list[str]:
+        """Those of some facts that do not hold now."""
+        if not facts:
+            return []
         moment = self._senses.moment()
         for variable in macro.variables:  # some are seen only on the way
             if variable.name not in values and (value := variable.find(moment.known, values)):
                 values[variable.name] = value
-        return moment.holds(fact, values)
+        return [fact for fact in facts if not moment.holds(fact, values)]
 
     @staticmethod
     def _said(facts: list[str], values: Mapping[str, str]) -> str:
@@ -164,7 +167,7 @@ class MacroRun:
             return
         surprises = 0
         for _ in range(MAX_TURNS):
-            if step.until and all(self._holds(fact, values, macro) for fact in step.until):
+            if step.until and not self._lacking(step.until, values, macro):
                 return
             before = self.actions
             try:
@@ -181,7 +184,7 @@ class MacroRun:
                 raise _StopError("the way was barred again and again")
             if self.actions == before:
                 break
-        if not all(self._holds(fact, values, macro) for fact in step.until):
+        if self._lacking(step.until, values, macro):
             raise _StopError(f"expected {self._said(list(step.until), values)}, but {self._now()}")
 
     def _once(
@@ -205,7 +208,7 @@ class MacroRun:
         actions, after = list(data.get("actions", ())), list(data.get("after", ()))
         joined = self._senses.joined()
         for index, action in enumerate(actions):
-            if step.until and all(self._holds(fact, values, macro) for fact in step.until):
+            if step.until and not self._lacking(step.until, values, macro):
                 return True
             self._check((yield ToolCall(name=str(action))))
             if self._senses.joined() != joined:
