@@ -123,7 +123,7 @@ class MacroRun:
             try:
                 yield from self._step(step, macro, values, depth, looking)
             except _StopError as stop:
-                raise stop if depth and "step" in str(stop) else _StopError(f"{here}: {stop}") from stop
+                raise _StopError(f"{here}: {stop}") from stop
             lacking = self._lacking(step.expect, values, macro)
             if lacking:
                 raise _StopError(f"{here}: expected {self._said(lacking, values)}, but {self._now()}")

@@ -162,6 +162,7 @@ def test_a_macro_whose_tool_is_gone_stops(memory: Memory) -> None:
 def test_a_macro_that_calls_itself_ends(memory: Memory) -> None:
     memory.macros.add([Step("run_macro", {"call": "loop()"})], name="loop")
     result = told(run(memory, ROOM, "loop()", max_calls=1))
+    assert result.text.count("step 1 of 1 of loop (run_macro): ") == 5  # where, at every depth
     assert "nested deeper than" in result.text
 
 
