@@ -46,14 +46,12 @@ class Lifted:
         seen: For each variable that the mission does not name, its value and what showed it, for
             example ``("blue", "locked $2 $1")``: the known thing in which it stands.
         tokens: The steps.
-        calls: How many calls the trajectory had.
     """
 
     mission: tuple[str, ...]
     spans: Mapping[str, Span]
     seen: Mapping[str, tuple[str, str]]
     tokens: tuple[Token, ...]
-    calls: int
 
     def values(self) -> dict[str, str]:
         """The variables' values."""
@@ -146,7 +144,7 @@ def lift(trajectory: Trajectory, tokens: Sequence[Token]) -> Lifted:
         )
         for token in tokens
     )
-    return Lifted(words, names, seen, made, len(trajectory.calls))
+    return Lifted(words, names, seen, made)
 
 
 def _put(parts: list[str], piece: Sequence[str], name: str) -> None:

@@ -66,7 +66,6 @@ class MetricWalk:
     """
 
     def __init__(self, store: Store, frame: Frame, known: list[str]) -> None:
-        self.store = store
         self.frame = frame
         self.pose = Pose(0, 0, 0)
         self.reach = Reach()

@@ -43,9 +43,6 @@ class Mined:
         triggers: Pieces of missions that asked for it, with how often; variables mark the arguments.
         preconditions: Facts that held before it.
         effects: Facts that held after it and not before.
-        occurrences: How often it was seen.
-        saved: Calls that it would have saved.
-        episodes: Indices of the trajectories that it was seen in.
         values: What the variables stood for in each occurrence.
         pieces: For each occurrence the trajectory and the piece of its mission.
         shown: For variables that no mission names, the known thing that shows their value.
@@ -56,9 +53,6 @@ class Mined:
     triggers: Mapping[str, int]
     preconditions: tuple[str, ...]
     effects: tuple[str, ...]
-    occurrences: int
-    saved: int
-    episodes: tuple[int, ...]
     values: tuple[Mapping[str, str], ...] = ()
     pieces: tuple[tuple[int, str], ...] = ()
     shown: Mapping[str, str] = field(default_factory=dict)
@@ -77,11 +71,6 @@ class Corpus:
 
     rows: list[Lifted]
     tokens: list[list[Token]] = field(default_factory=list)
-
-    @property
-    def calls(self) -> int:
-        """How many calls the trajectories had."""
-        return sum(row.calls for row in self.rows)
 
 
 def corpus_of(trajectories: Iterable[Trajectory]) -> Corpus:
@@ -159,7 +148,7 @@ def mine(trajectories: Iterable[Trajectory], max_macros: int = 16) -> list[Mined
             break
         macro = _describe(corpus, best)
         pieces = tuple((indices[row], piece) for row, piece in macro.pieces)
-        macros.append(replace(macro, episodes=tuple(indices[row] for row in macro.episodes), pieces=pieces))
+        macros.append(replace(macro, pieces=pieces))
         _rewrite(corpus, best, len(macros) - 1)
     return macros
 
@@ -248,9 +237,6 @@ def _describe(corpus: Corpus, found: _Found) -> Mined:
         # What is known at the start can as well be looked for, if the macro begins so.
         preconditions=tuple(sorted(f for f in before if not (steps[0].until and f.startswith("known ")))),
         effects=tuple(sorted(fact for fact in after - before if not fact.startswith("known "))),
-        occurrences=len(occurrences),
-        saved=sum(sum(token.count for token in one.tokens) - 1 for one in occurrences),
-        episodes=tuple(sorted({row for row, *_ in found.at})),
         values=tuple(one.values for one in occurrences),
         pieces=tuple((at[0], piece) for at, piece in zip(found.at, pieces, strict=True)),
         shown=_agreed_sources(occurrences),

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NoReturn
 
 from memory import provenance
 from memory.errors import InvalidItemError, UnknownItemError
@@ -17,7 +18,7 @@ from memory.spatial.planner import Route, beyond, facing_beside, plan_poses, pla
 from memory.spatial.prune import prune
 from memory.spatial.search import distances
 from memory.spatial.texts import TextMap, TextPlace, words_of
-from memory.spatial.view import Pose, Position, View
+from memory.spatial.view import Pose, View
 from memory.store import Store
 
 MAX_TITLES = 48
@@ -326,7 +327,7 @@ class PlaceGraph:
             raise UnknownItemError(f"no known way leads to {goal!r} yet: {why}")
         return route
 
-    def _nothing(self, goal: str) -> list[Position]:
+    def _nothing(self, goal: str) -> NoReturn:
         raise goals.unknown(self.store, self._name, goal, self.goals())
 
     def _named(self, goal: str) -> list[TextPlace]:
@@ -382,7 +383,7 @@ class PlaceGraph:
         self._refresh()
         if self._walk is None:
             found = goals.where_text(self._text, self.place, self._named(what)) if self._text and self.place else []
-            return found or self._nowhere(what)
+            return found or self._nothing(what)
         terrain = self._walk.terrain
         source = terrain.routes.number(self._walk.pose)
         costs = None if source is None else distances(terrain.routes.matrix(), source)[0]
@@ -394,8 +395,4 @@ class PlaceGraph:
             located.append(
                 Located(place.content or place.label, place.id, self._walk.frame.name, reached, place.seen, position)
             )
-        return sorted(located, key=goals.nearness) or self._nowhere(what)
-
-    def _nowhere(self, what: str) -> list[Located]:
-        self._nothing(what)
-        return []
+        return sorted(located, key=goals.nearness) or self._nothing(what)
