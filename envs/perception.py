@@ -5,14 +5,16 @@ distance in steps forward, left and right.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
-from minigrid.core.constants import IDX_TO_COLOR, IDX_TO_OBJECT
+from minigrid.core.constants import IDX_TO_COLOR, IDX_TO_OBJECT, OBJECT_TO_IDX
 from numpy.typing import NDArray
 
 DOOR_STATES = ("open", "closed", "locked")
 PORTABLE = frozenset({"key", "ball", "box"})
+UNSEEN = OBJECT_TO_IDX["unseen"]
 
 ACTIONS = {
     "forward": (2, "move one step ahead"),
@@ -27,43 +29,59 @@ ACTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class SeenCell:
-    """One visible cell, relative to the agent; ``right`` is negative to the left."""
+    """One visible cell, relative to the agent; ``right`` is negative to the left.
+
+    Attributes:
+        forward: Cells ahead.
+        right: Cells to the right.
+        kind: Such as ``"door"``, or a person's name.
+        color: Such as ``"red"``; empty for a person.
+        state: Of a door: open, closed or locked.
+        content: ``""`` for bare floor, ``"wall"``, or a name such as ``"locked red door"``.
+        passable: Whether one can walk onto it and live.
+        is_thing: Whether it is worth a word of its own.
+    """
 
     forward: int
     right: int
     kind: str
     color: str
     state: str
+    content: str
+    passable: bool
+    is_thing: bool
 
-    @property
-    def content(self) -> str:
-        """``""`` for bare floor, ``"wall"``, or a name such as ``"locked red door"``."""
-        if self.kind in ("empty", "floor"):
-            return ""
-        if self.kind in ("wall", "lava"):
-            return self.kind
-        if self.kind == "goal":
-            return f"{self.color} goal"
-        return f"{self.state} {self.color} {self.kind}".strip()
-
-    @property
-    def passable(self) -> bool:
-        """Whether one can walk onto it and live."""
-        return self.kind in ("empty", "floor", "goal") or (self.kind == "door" and self.state == "open")
-
-    @property
-    def is_thing(self) -> bool:
-        """Whether it is worth a word of its own."""
-        return self.kind not in ("empty", "floor", "wall")
+    @classmethod
+    def of(cls, forward: int, right: int, kind: str, color: str, state: str) -> "SeenCell":
+        """Make one, with what follows from the rest."""
+        content = f"{state} {color} {kind}".strip()
+        if kind in ("empty", "floor"):
+            content = ""
+        elif kind in ("wall", "lava"):
+            content = kind
+        passable = kind in ("empty", "floor", "goal") or (kind == "door" and state == "open")
+        return cls(forward, right, kind, color, state, content, passable, kind not in ("empty", "floor", "wall"))
 
     def where(self) -> str:
         """Distance in words: ``1 step left and 2 steps forward``."""
-        parts = []
-        if self.right:
-            parts.append(_steps(abs(self.right), "right" if self.right > 0 else "left"))
-        if self.forward:
-            parts.append(_steps(self.forward, "forward"))
-        return " and ".join(parts) or "here"
+        return _where(self.forward, self.right)
+
+
+@cache
+def _where(forward: int, right: int) -> str:
+    parts = []
+    if right:
+        parts.append(_steps(abs(right), "right" if right > 0 else "left"))
+    if forward:
+        parts.append(_steps(forward, "forward"))
+    return " and ".join(parts) or "here"
+
+
+@cache
+def _decoded(forward: int, right: int, kind: int, color: int, state: int) -> SeenCell:
+    """A cell of MiniGrid's image; there are few different ones."""
+    name = IDX_TO_OBJECT[kind]
+    return SeenCell.of(forward, right, name, IDX_TO_COLOR[color], DOOR_STATES[state] if name == "door" else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +95,16 @@ class Perception:
     def from_image(cls, image: NDArray[np.uint8]) -> "Perception":
         """Decode MiniGrid's symbolic image, uint8 ``[width, height, 3]``, agent at bottom centre."""
         width, height = image.shape[:2]
-        cells, carrying = [], ""
-        for i in range(width):
-            for j in range(height):
-                kind = IDX_TO_OBJECT[int(image[i, j, 0])]
-                if kind == "unseen":
+        carrying = ""
+        cells = []
+        for i, column in enumerate(image.tolist()):
+            for j, (kind, color, state) in enumerate(column):
+                if kind == UNSEEN:
                     continue
-                color = IDX_TO_COLOR[int(image[i, j, 1])]
-                state = DOOR_STATES[int(image[i, j, 2])] if kind == "door" else ""
-                cell = SeenCell(height - 1 - j, i - width // 2, kind, color, state)
-                if (cell.forward, cell.right) != (0, 0):
+                cell = _decoded(height - 1 - j, i - width // 2, kind, color, state)
+                if cell.forward or cell.right:
                     cells.append(cell)
-                elif kind in PORTABLE:
+                elif cell.kind in PORTABLE:
                     carrying = cell.content
         return cls(tuple(cells), carrying)
 
@@ -101,20 +117,24 @@ class Perception:
         """The observation in words."""
         seen = [f"a wall {cell.where()}" for cell in self._walls()]
         things = [cell for cell in self.cells if cell.is_thing]
-        for cell in sorted(things, key=lambda c: (c.forward + abs(c.right), c.forward, c.right)):
-            article = "an" if cell.content[0] in "aeiou" else "a"
-            seen.append(f"{article} {cell.content} {cell.where()}")
+        things.sort(key=lambda c: (c.forward + abs(c.right), c.forward, c.right))
+        seen += [f"{_article(cell)}{cell.content} {cell.where()}" for cell in things]
         sight = f"You see {', '.join(seen)}." if seen else "You see nothing but floor."
         return f"{sight} You carry a {self.carrying}." if self.carrying else sight
 
     def _walls(self) -> list[SeenCell]:
         """The wall straight ahead, to the left and to the right, where nothing stands before it."""
-        nearest: dict[tuple[int, int], SeenCell] = {}
-        for cell in sorted(self.cells, key=lambda c: c.forward + abs(c.right)):
-            if cell.content and 0 in (cell.forward, cell.right):
-                nearest.setdefault((np.sign(cell.forward), np.sign(cell.right)), cell)
-        first = (nearest.get(key) for key in ((1, 0), (0, -1), (0, 1)))
-        return [cell for cell in first if cell is not None and cell.kind == "wall"]
+        ahead = left = right = None
+        for cell in self.cells:
+            if not cell.content:
+                continue
+            if not cell.right and cell.forward > 0 and (ahead is None or cell.forward < ahead.forward):
+                ahead = cell
+            elif not cell.forward and cell.right < 0 and (left is None or cell.right > left.right):
+                left = cell
+            elif not cell.forward and cell.right > 0 and (right is None or cell.right < right.right):
+                right = cell
+        return [cell for cell in (ahead, left, right) if cell is not None and cell.kind == "wall"]
 
     def available(self) -> list[str]:
         """Names of the actions that can have an effect now, walking into lava included."""
@@ -153,6 +173,11 @@ class Perception:
             ],
             "carrying": self.carrying,
         }
+
+
+def _article(cell: SeenCell) -> str:
+    """A or an; nothing before a person's name."""
+    return "" if cell.kind[0].isupper() else "an " if cell.content[0] in "aeiou" else "a "
 
 
 def _steps(count: int, direction: str) -> str:
