@@ -9,5 +9,9 @@ class UnknownEnvError(EnvError, LookupError):
     """No environment has that name."""
 
 
+class DataError(EnvError, ValueError):
+    """A data set is not there or not in its format."""
+
+
 class EnvConfigError(EnvError, ValueError):
     """An environment can't be made from these settings, or isn't one that speaks text."""

@@ -8,7 +8,14 @@ from gymnasium import spaces
 
 from envs.errors import EnvConfigError, UnknownEnvError
 
-IDS = {"hippo/WaterMaze-v0": "envs.water_maze:WaterMaze"}
+IDS = {
+    "hippo/WaterMaze-v0": "envs.water_maze:WaterMaze",
+    "hippo/Courier-v0": "envs.courier:Courier",
+    "hippo/BabyAIMixed-v0": "envs.babyai_mixed:BabyAIMixed",
+    "hippo/EpisodicQA-v0": "envs.episodic_qa:EpisodicQA",
+    "hippo/MultiHopQA-v0": "envs.multi_hop_qa:MultiHopQA",
+    "hippo/DocumentQA-v0": "envs.document_qa:DocumentQA",
+}
 
 
 def register() -> None:

@@ -1,7 +1,6 @@
 """Any MiniGrid or BabyAI environment, in words."""
 
 import contextlib
-import copy
 import io
 import string
 from typing import Any, SupportsFloat
@@ -9,9 +8,9 @@ from typing import Any, SupportsFloat
 import gymnasium as gym
 from gymnasium import spaces
 from minigrid.minigrid_env import MiniGridEnv
-from minigrid.utils.baby_ai_bot import BabyAIBot
 
 from envs import drawing
+from envs.bot import bot_steps
 from envs.errors import EnvConfigError
 from envs.perception import ACTIONS, Perception
 
@@ -26,29 +25,6 @@ def text_space() -> spaces.Text:
 def text_info(perception: Perception) -> dict[str, Any]:
     """What ``info`` carries beside the text: ``view`` and ``available_actions``."""
     return {"view": perception.view(), "available_actions": perception.available()}
-
-
-MAX_SEARCHES = 100
-"""Searches of the expert bot for one action; on some worlds (BabyAI-Unlock-v0) it would go on for ever."""
-
-
-class BoundedBot(BabyAIBot):
-    """BabyAI's expert, which gives up instead of going round in circles.
-
-    Raises:
-        ValueError: On ``replan``, when it does.
-    """
-
-    def replan(self, action_taken: Any = None) -> Any:
-        """The next action."""
-        self.searches = 0
-        return super().replan(action_taken)
-
-    def _shortest_path(self, *args: Any, **kwargs: Any) -> Any:
-        self.searches += 1
-        if self.searches > MAX_SEARCHES:
-            raise ValueError(f"no action after {MAX_SEARCHES} searches")
-        return super()._shortest_path(*args, **kwargs)
 
 
 class TextGrid(gym.Wrapper[str, int, Any, int]):
@@ -120,21 +96,7 @@ class TextGrid(gym.Wrapper[str, int, Any, int]):
 
         The bot (Chevalier-Boisvert et al. 2019) plans with the full state; it is near-optimal.
         """
-        if not hasattr(self.grid_env, "instrs"):
-            return None
-        env = copy.deepcopy(self.grid_env)
-        with contextlib.redirect_stdout(io.StringIO()):
-            bot = BoundedBot(env)
-            action = None
-            try:
-                for count in range(1, env.max_steps + 1):
-                    action = bot.replan(action)
-                    _, reward, terminated, truncated, _ = env.step(action)
-                    if terminated or truncated:
-                        return count if float(reward) > 0 else None
-            except (AssertionError, ValueError):
-                return None
-        return None
+        return bot_steps(self.grid_env)
 
     def ansi(self) -> str:
         """The whole world as coloured text."""

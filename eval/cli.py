@@ -9,7 +9,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from agent.console import Json, emit, plain_errors
-from eval.errors import EvalError
+from envs import EnvError
 
 app = typer.Typer(no_args_is_help=True, help="Evaluation: retrieval over documents.")
 
@@ -28,13 +28,13 @@ def retrieval(
     as_json: Json = False,
 ) -> None:
     """Recall of the passages that answer questions together."""
-    with plain_errors(EvalError):
-        from eval.loaders import load
+    with plain_errors(EnvError):
+        from envs.corpora import load
         from eval.retrieval import METHODS, evaluate, first, summary
 
         chosen = METHODS if method == "all" else tuple(method.split(","))
         if unknown := [name for name in chosen if name not in METHODS]:
-            raise EvalError(f"unknown method {unknown[0]!r}: expected all, or some of {', '.join(METHODS)}")
+            raise EnvError(f"unknown method {unknown[0]!r}: expected all, or some of {', '.join(METHODS)}")
         corpora = [first(corpus, limit) for corpus in load(kind, data)]
         documents = sum(len(corpus.documents) for corpus in corpora)
         questions = sum(len(corpus.questions) for corpus in corpora)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from eval.loaders import Corpus, Question
+from envs.corpora import Corpus, Question
 from eval.statistics import bootstrap_ci, paired_difference
 from memory import Embedder, Memory, Provenance
 from memory.reading import Passage

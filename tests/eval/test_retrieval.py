@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from eval import loaders
+from envs import corpora as loaders
 from eval.cli import app
-from eval.errors import DataError
+from envs.errors import DataError
 from eval.retrieval import evaluate, summary
 from memory import HashingEmbedder
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.errors import DataError
+from envs.errors import DataError
 
 Json = Any
 

@@ -1,0 +1,155 @@
+"""What our question-answering worlds share: first one listens, later one is asked."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.utils import seeding
+
+from envs.language import Meaning, spoken
+from envs.splits import SEEDS, Split, split_of
+from envs.text_grid import text_space
+
+LISTEN = "listen, and keep in mind what you are told"
+ASKED = "Answer in a few words. Say unknown if you were never told."
+UNKNOWN = "unknown"
+DISPUTED = "disputed"
+_ARTICLES = re.compile(r"\b(the|a|an)\b")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question.
+
+    Attributes:
+        kind: Its kind, for statistics.
+        text: The question.
+        answers: Right answers, each as good as another.
+        needs: Memories without which it can't be answered.
+    """
+
+    kind: str
+    text: str
+    answers: tuple[str, ...]
+    needs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Session:
+    """What is told on each visit for listening, and the questions that follow."""
+
+    told: Sequence[Sequence[str]]
+    asked: Sequence[Asked]
+
+
+def folded(text: str) -> str:
+    """An answer as it is compared: no case, articles or punctuation (as SQuAD's exact match has it)."""
+    return " ".join(_ARTICLES.sub(" ", re.sub(r"[^\w\s]", " ", text.lower())).split())
+
+
+class ListenAndAnswer(gym.Env[str, str]):
+    """Visits on which something is told, then visits with a question each; a seed says which.
+
+    Attributes:
+        named_actions: ``next`` hears on while something is told; an answer is any text.
+        visits: Episodes of one world, those with seeds ``visits * n`` to ``visits * n + visits - 1``.
+        listening: How many of them are for listening.
+        render_mode: ``None`` or ``"ansi"``.
+    """
+
+    named_actions = {"next": ("", "hear on")}  # noqa: RUF012
+    metadata = {"render_modes": ["ansi"]}  # noqa: RUF012
+    name = "asking"
+
+    def __init__(self, listening: int, questions: int, render_mode: str | None = None) -> None:
+        self.listening = listening
+        self.visits = listening + questions
+        self.render_mode = render_mode
+        self.action_space = text_space()
+        self.observation_space = text_space()
+        self.seed_played = 0
+        self._text = ""
+
+    def write_session(self, world_seed: int, split: Split, rng: np.random.Generator) -> Session:
+        """Make up what is told and asked in one world."""
+        raise NotImplementedError
+
+    @property
+    def world_seed(self) -> int:
+        """Which world this is."""
+        return self.seed_played // self.visits
+
+    @property
+    def visit(self) -> int:
+        """Which visit to the world this is, from 0."""
+        return self.seed_played % self.visits
+
+    @property
+    def asked(self) -> Asked | None:
+        """The question, ``None`` while listening."""
+        return self.session.asked[self.visit - self.listening] if self.visit >= self.listening else None
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        """Begin a visit; the seed says to which world and which visit, without one both are drawn."""
+        super().reset(seed=seed, options=options)
+        self.seed_played = int(self.np_random.integers(SEEDS)) if seed is None else seed
+        split = split_of(self.world_seed * self.visits)
+        self.session = self.write_session(self.world_seed, split, seeding.np_random(self.world_seed)[0])
+        self._heard = 0
+        self._text = ASKED if self.asked else self.session.told[self.visit][0]
+        self.mission = f"answer: {self.asked.text}" if self.asked else LISTEN
+        return self._text, self._info()
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        """Answer, or hear on."""
+        if self.asked:
+            right = folded(action) in map(folded, self.asked.answers)
+            self._text = "Right." if right else "Wrong."
+            return self._text, float(right), True, False, self._info() | {"success": right}
+        told = self.session.told[self.visit]
+        self._heard += 1
+        over = self._heard >= len(told)
+        self._text = "That was all." if over else told[self._heard]
+        return self._text, 0.0, over, False, self._info() | ({"success": True} if over else {})
+
+    def _info(self) -> dict[str, Any]:
+        return {
+            "mission": self.mission, "kind": self.asked.kind if self.asked else "listening", "visit": self.visit,
+            "needs": list(self.asked.needs) if self.asked else [], "world": f"{self.name}-{self.world_seed}",
+            "available_actions": ["answer"] if self.asked else ["next"],
+        }  # fmt: skip
+
+    def understand(self, text: str) -> list[Meaning]:
+        """What a sentence or a question says; nothing if it is not of this world's grammar."""
+        raise NotImplementedError
+
+    def optimal_steps(self) -> int:
+        """Steps to the end."""
+        return 1 if self.asked else len(self.session.told[self.visit]) - self._heard
+
+    def render(self) -> str | None:  # type: ignore[override]
+        """The text of now."""
+        return self.ansi() if self.render_mode == "ansi" else None
+
+    def ansi(self) -> str:
+        """The text of now."""
+        return f"{self.mission}\n{self._text}"
+
+
+def sentence(words: str) -> str:
+    """A statement as it is told."""
+    return f"{spoken(words)}."
+
+
+def question(words: str) -> str:
+    """A question as it is asked."""
+    return f"{spoken(words)}?"
+
+
+def bare(text: str) -> list[str]:
+    """A statement or question without its frame, with and without a capital."""
+    words = text.removeprefix("answer: ").rstrip(".?")
+    return [words, words[:1].lower() + words[1:]]

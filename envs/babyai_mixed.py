@@ -1,0 +1,189 @@
+"""Five skills of BabyAI in one level, asked for in many words."""
+
+import contextlib
+import io
+
+from minigrid.envs.babyai.core.roomgrid_level import RejectSampling, RoomGridLevel
+from minigrid.envs.babyai.core.verifier import (
+    BeforeInstr,
+    GoToInstr,
+    Instr,
+    ObjDesc,
+    OpenInstr,
+    PickupInstr,
+    PutNextInstr,
+)
+
+from envs.bot import bot_steps
+from envs.errors import EnvConfigError
+from envs.language import Grammar
+from envs.speaking import Speaking, settings_of
+from envs.splits import layout_split
+
+SKILLS = ("go to", "pick up", "open", "put next to", "pick up then go to")
+LEVELS = {
+    "easy": {"rooms": 2, "room_size": 5, "distractors": 4},
+    "medium": {"rooms": 2, "room_size": 7, "distractors": 6},
+    "hard": {"rooms": 6, "room_size": 6, "distractors": 12},
+}
+SHAPES = {1: (1, 1), 2: (1, 2), 3: (1, 3), 4: (2, 2), 6: (2, 3), 9: (3, 3)}
+"""Rows and columns by count of rooms."""
+
+MISSIONS = Grammar(
+    {
+        "go to": {
+            "train": ["go to {thing}", "walk to {thing}", "find {thing} and go there", "stand in front of {thing}"],
+            "validation": ["walk up to {thing}"],
+            "test": ["find {thing} and walk to it", "go and stand in front of {thing}"],
+        },
+        "pick up": {
+            "train": ["pick up {thing}", "take {thing}", "find {thing} and pick it up", "get hold of {thing}"],
+            "validation": ["go to {thing} and take it"],
+            "test": ["find {thing} and take it", "go and pick up {thing}"],
+        },
+        "open": {
+            "train": ["open {thing}", "go to {thing} and open it", "make sure that {thing} is open"],
+            "validation": ["walk to {thing} and open it"],
+            "test": ["find {thing} and open it", "go and open {thing}"],
+        },
+        "put next to": {
+            "train": ["put {thing} next to {other}", "place {thing} next to {other}", "bring {thing} to {other}"],
+            "validation": ["take {thing} and place it next to {other}"],
+            "test": ["take {thing} and put it next to {other}", "pick up {thing} and bring it to {other}"],
+        },
+        "pick up then go to": {
+            "train": [
+                "pick up {thing}, then go to {other}",
+                "take {thing}, then walk to {other}",
+                "get {thing} first, then go to {other}",
+            ],
+            "validation": ["pick up {thing} first, then walk to {other}"],
+            "test": ["take {thing} first, then go to {other}", "get {thing}, then walk to {other}"],
+        },
+    },
+    dict.fromkeys(("thing", "other"), "(?:the|a|an) [a-z]+ [a-z]+"),
+)
+PLAIN = {
+    "go to": "go to {thing}", "pick up": "pick up {thing}", "open": "open {thing}",
+    "put next to": "put {thing} next to {other}", "pick up then go to": "pick up {thing}, then go to {other}",
+}  # fmt: skip
+"""BabyAI's own words."""
+
+
+class BabyAIMixed(Speaking, RoomGridLevel):
+    """Go to, pick up, open, put next to, and pick up then go to, with distractors and rooms.
+
+    ## Description
+    Rooms of one size joined by closed doors, things of different looks in them. Made with the generators and
+    verifiers of BabyAI (Chevalier-Boisvert et al. 2019, arXiv:1810.08272). Every thing can be reached without
+    moving another. Layouts are split into train, validation and test by a checksum, missions by their wording.
+
+    ## Mission
+    One of five skills, for example ``take the red ball, then walk to the green key``.
+
+    ## Actions
+    ``Discrete(6)``: 0 left, 1 right, 2 forward, 3 pickup, 4 drop, 5 toggle. ``self.named_actions`` names them.
+
+    ## Observation
+    Text, in the manner of BabyAI-Text. ``info`` has ``view``, ``available_actions``, ``mission`` and ``kind``,
+    the skill.
+
+    ## Reward
+    ``1 - 0.9 * steps / max_steps`` on success, else 0.
+
+    ## Termination
+    The mission is done. Truncated after ``max_steps``.
+
+    ## Registered ids
+    ``hippo/BabyAIMixed-v0``
+
+    Args:
+        level: ``easy`` (two rooms of 3 x 3 cells, 4 distractors), ``medium`` (two of 5 x 5, 6) or ``hard`` (six of
+            4 x 4, 12); what follows changes single settings of it.
+        rooms: 1, 2, 3, 4, 6 or 9.
+        room_size: Side of a room with its walls, 4 to 16.
+        distractors: Things beside those that the mission needs, 0 to 14.
+        skills: Which skills are asked for.
+        max_steps: Steps before truncation; by default enough to search every room for each thing needed.
+        render_mode: ``None``, ``"ansi"`` or ``"rgb_array"``.
+
+    Raises:
+        EnvConfigError: A setting out of range, or things that do not fit.
+    """
+
+    def __init__(
+        self,
+        level: str = "medium",
+        rooms: int | None = None,
+        room_size: int | None = None,
+        distractors: int | None = None,
+        skills: tuple[str, ...] = SKILLS,
+        max_steps: int | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        preset = settings_of(level, LEVELS)
+        rooms = preset["rooms"] if rooms is None else rooms
+        room_size = preset["room_size"] if room_size is None else room_size
+        distractors = preset["distractors"] if distractors is None else distractors
+        if rooms not in SHAPES:
+            raise EnvConfigError(f"rooms must be one of {', '.join(map(str, SHAPES))}, got {rooms}")
+        if not 4 <= room_size <= 16:
+            raise EnvConfigError(f"room_size must be 4 to 16, got {room_size}")
+        if not 0 <= distractors <= 14:
+            raise EnvConfigError(f"distractors must be 0 to 14, got {distractors}")
+        if not skills or not set(skills) <= set(SKILLS):
+            raise EnvConfigError(f"skills must be some of {', '.join(SKILLS)}; got {', '.join(skills) or 'none'}")
+        if rooms == 1 and "open" in skills:
+            raise EnvConfigError("one room has no door to open: choose more rooms, or skills without open")
+        if 2 * (distractors + 2) > rooms * (room_size - 2) ** 2:
+            raise EnvConfigError(
+                f"{distractors} distractors and two things of the mission would fill more than half of {rooms} rooms "
+                f"of {room_size - 2} x {room_size - 2} cells: choose fewer, or larger rooms"
+            )
+        self.rooms = rooms
+        self.distractors = distractors
+        self.skills = tuple(skills)
+        self.instrs: Instr
+        rows, columns = SHAPES[rooms]
+        super().__init__(
+            room_size=room_size, num_rows=rows, num_cols=columns, max_steps=max_steps, render_mode=render_mode
+        )
+
+    def _gen_grid(self, width: int, height: int) -> None:
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints why it drew again
+            super()._gen_grid(width, height)
+        thing, other = (desc.surface(self) if desc else "" for desc in self.wanted)
+        self.mission = MISSIONS.say(self.kind, self.split, self.np_random, thing=thing, other=other)
+
+    def gen_mission(self) -> None:
+        """Lay out a world and choose what is to be done."""
+        self.place_agent()
+        self.connect_all()
+        things = self.add_distractors(num_distractors=self.distractors + 2)
+        self.check_objs_reachable()
+        layout = self.grid.encode().tobytes() + bytes((*map(int, self.agent_pos), int(self.agent_dir)))
+        if layout_split(layout) != self.split:
+            raise RejectSampling("the layout belongs to another split")
+        self.kind = self.skills[int(self.np_random.integers(len(self.skills)))]
+        first, second = (things[int(i)] for i in self.np_random.permutation(len(things))[:2])
+        one, two = ObjDesc(first.type, first.color), ObjDesc(second.type, second.color)
+        if self.kind == "open":
+            doors = [door for row in self.room_grid for room in row for door in room.doors if door]
+            one = ObjDesc("door", doors[int(self.np_random.integers(len(doors)))].color)
+        self.wanted = (one, two if self.kind in ("put next to", "pick up then go to") else None)
+        self.instrs = {
+            "go to": lambda: GoToInstr(one),
+            "pick up": lambda: PickupInstr(one),
+            "open": lambda: OpenInstr(one),
+            "put next to": lambda: PutNextInstr(one, two),
+            "pick up then go to": lambda: BeforeInstr(PickupInstr(one), GoToInstr(two)),
+        }[self.kind]()
+
+    def understand(self, mission: str) -> str:
+        """A mission in BabyAI's own words; unchanged if it is none of ours."""
+        meaning = MISSIONS.understand(mission)
+        return PLAIN[meaning.kind].format(**meaning.slots) if meaning else mission
+
+    def optimal_steps(self) -> int | None:
+        """Steps of BabyAI's expert bot from here; it sees the whole world and is near-optimal."""
+        return bot_steps(self)

@@ -1,0 +1,263 @@
+"""Questions over chains of facts, some of which change and some of which nobody agrees on."""
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+from envs.asking import DISPUTED, Asked, ListenAndAnswer, Session, bare, question, sentence
+from envs.errors import EnvConfigError
+from envs.language import Grammar, Meaning
+from envs.names import CITIES, COMPANIES, PEOPLE
+from envs.speaking import settings_of
+from envs.splits import Split, part
+
+LEVELS = {"easy": {"people": 3}, "medium": {"people": 4}, "hard": {"people": 6}}
+KINDS = ("2 hops", "3 hops", "4 hops", "changed", "contradiction")
+TIES = ("boss", "teacher")
+
+TELLING = Grammar(
+    {
+        "tie": {
+            "train": ["{who}'s {tie} is {whom}", "{whom} is the {tie} of {who}", "{who} has {whom} as {tie}"],
+            "validation": ["{whom} is {who}'s {tie}"],
+            "test": ["the {tie} of {who} is {whom}", "as {tie} {who} has {whom}"],
+        },
+        "lives in": {
+            "train": ["{who} lives in {city}", "in {city} lives {who}", "the home of {who} is in {city}"],
+            "validation": ["{who}'s home is in {city}"],
+            "test": ["{city} is where {who} lives", "it is in {city} that {who} lives"],
+        },
+        "works at": {
+            "train": ["{who} works at {firm}", "{who} has a job at {firm}", "at {firm} works {who}"],
+            "validation": ["{who}'s job is at {firm}"],
+            "test": ["{firm} is where {who} works", "it is at {firm} that {who} works"],
+        },
+        "located in": {
+            "train": [
+                "{firm} is located in {city}",
+                "{firm} has its office in {city}",
+                "in {city} is the office of {firm}",
+            ],
+            "validation": ["{firm}'s office is in {city}"],
+            "test": ["the office of {firm} is in {city}", "{city} is where {firm} is located"],
+        },
+        "born in": {
+            "train": ["{who} was born in {city}", "in {city} {who} was born", "{city} is the birthplace of {who}"],
+            "validation": ["{who}'s birthplace is {city}"],
+            "test": ["{city} is where {who} was born", "the birthplace of {who} is {city}"],
+        },
+        "now lives in": {
+            "train": ["{who} lives in {city} now", "{who} has moved to {city}"],
+            "validation": ["now {who} lives in {city}"],
+            "test": ["{city} is where {who} lives now", "to {city} {who} has moved"],
+        },
+        "now works at": {
+            "train": ["{who} works at {firm} now", "{who} has a new job at {firm}"],
+            "validation": ["now {who} works at {firm}"],
+            "test": ["{firm} is where {who} works now", "{who}'s new job is at {firm}"],
+        },
+    },
+    {"who": "[A-Z][a-z]+", "whom": "[A-Z][a-z]+", "city": "[A-Z][a-z]+", "firm": "[A-Z][a-z]+", "tie": "|".join(TIES)},
+)  # fmt: skip
+
+ASKING = Grammar(
+    {
+        "lives in": {
+            "train": ["where does {person} live", "in which city does {person} live"],
+            "validation": ["which city does {person} live in"],
+            "test": ["what is the city in which {person} lives"],
+        },
+        "works at": {
+            "train": ["where does {person} work", "at which company does {person} work"],
+            "validation": ["which company does {person} work at"],
+            "test": ["what is the company at which {person} works"],
+        },
+        "born in": {
+            "train": ["where was {person} born", "in which city was {person} born"],
+            "validation": ["which city was {person} born in"],
+            "test": ["what is the city in which {person} was born"],
+        },
+        "located in": {
+            "train": ["where is the company of {person} located", "in which city is the company of {person}"],
+            "validation": ["which city is the company of {person} in"],
+            "test": ["what is the city in which the company of {person} is located"],
+        },
+    },
+    {"person": r"(?:the (?:boss|teacher) of )*[A-Z][a-z]+(?:'s (?:boss|teacher))?"},
+)
+
+_TIE_OF = re.compile(r"the (\w+) of ")
+_TIE = re.compile(r"([A-Z][a-z]+)(?:'s (\w+))?$")
+
+Facts = dict[tuple[str, str], str]
+"""What is true now, by subject and relation."""
+
+
+class MultiHopQA(ListenAndAnswer):
+    """Questions over two to four told facts; some change, and some are disputed.
+
+    ## Description
+    On the first visit facts are told one by one: who is whose boss and teacher, who lives, works and was born where,
+    which company is where. On the second visit some have changed, and about one birthplace somebody says otherwise.
+    On each of five more visits one question is asked: over ``2 hops``, ``3 hops`` or ``4 hops``, over a fact that
+    ``changed``, or over the disputed one (``contradiction``, the right answer is ``disputed``). Names of people,
+    cities and companies, and the wording, differ between the splits.
+
+    ## Mission
+    ``listen, and keep in mind what you are told``, later ``answer: Where does Ada's boss live?``
+
+    ## Actions
+    Text. ``self.named_actions`` has ``next``, the empty text, to hear on.
+
+    ## Observation
+    Text: a fact, or that an answer is waited for.
+
+    ## Reward
+    1 for the right answer (no case, articles or punctuation), else 0. Listening has none, and succeeds.
+
+    ## Termination
+    All was told, or an answer was given.
+
+    ## Registered ids
+    ``hippo/MultiHopQA-v0``
+
+    Args:
+        level: ``easy`` (3 people), ``medium`` (4) or ``hard`` (6).
+        people: How many people facts are told about, 3 to 8.
+        render_mode: ``None`` or ``"ansi"``.
+
+    Raises:
+        EnvConfigError: A setting out of range.
+    """
+
+    name = "multi_hop_qa"
+
+    def __init__(self, level: str = "medium", people: int | None = None, render_mode: str | None = None) -> None:
+        people = settings_of(level, LEVELS)["people"] if people is None else people
+        if not 3 <= people <= 8:
+            raise EnvConfigError(f"people must be 3 to 8, got {people}")
+        self.people = people
+        super().__init__(2, len(KINDS), render_mode)
+
+    def write_session(self, world_seed: int, split: Split, rng: np.random.Generator) -> Session:  # noqa: ARG002
+        """Facts, changes, a contradiction, and a question of each kind."""
+        people, firms = _some(part(PEOPLE, split), self.people, rng), _some(part(COMPANIES, split), 3, rng)
+        cities = _some(part(CITIES, split), 6, rng)
+        facts: Facts = {}
+        for relation in TIES:
+            others = np.roll(rng.permutation(len(people)), 1)
+            ring = dict(zip(others.tolist(), np.roll(others, 1).tolist(), strict=True))
+            facts |= {(people[one], relation): people[other] for one, other in ring.items()}
+        for who in people:
+            facts[who, "lives in"] = cities[int(rng.integers(6))]
+            facts[who, "works at"] = firms[int(rng.integers(3))]
+            facts[who, "born in"] = cities[int(rng.integers(6))]
+        for firm in firms:
+            facts[firm, "located in"] = cities[int(rng.integers(6))]
+        first = [_told(subject, relation, value) for (subject, relation), value in facts.items()]
+        changes = _changes(facts, people, cities, firms, rng)
+        disputed = people[int(rng.integers(len(people)))]
+        other = [city for city in cities if city != facts[disputed, "born in"]]
+        later = [_told(who, f"now {relation}", value) for (who, relation), value in changes.items()]
+        later.append(_told(disputed, "born in", other[int(rng.integers(len(other)))]))
+        facts |= changes
+        asked = [_ask(KINDS[int(i)], facts, people, set(changes), disputed, split, rng) for i in rng.permutation(5)]
+        told = [[meanings[int(i)] for i in rng.permutation(len(meanings))] for meanings in (first, later)]
+        said = [[sentence(TELLING.say(m.kind, split, rng, **m.slots)) for m in meanings] for meanings in told]
+        return Session(said, asked)
+
+    def understand(self, text: str) -> list[Meaning]:
+        """A fact as subject, relation and value; or a question as a subject and the relations to follow in turn."""
+        for words in bare(text):
+            if fact := TELLING.understand(words):
+                slots = dict(fact.slots)
+                relation = slots.pop("tie", fact.kind.removeprefix("now "))
+                subject = slots.pop("who", None) or slots.pop("firm")
+                return [
+                    Meaning("fact", {"subject": subject, "relation": relation, "value": next(iter(slots.values()))})
+                ]
+            if asked := ASKING.understand(words):
+                subject, *ties = _read_person(asked.slots["person"])
+                chain = [*ties, "works at", "located in"] if asked.kind == "located in" else [*ties, asked.kind]
+                return [Meaning("question", {"subject": subject, "chain": " > ".join(chain)})]
+        return []
+
+
+def _told(subject: str, relation: str, value: str) -> Meaning:
+    if relation in TIES:
+        return Meaning("tie", {"who": subject, "tie": relation, "whom": value})
+    if relation == "located in":
+        return Meaning(relation, {"firm": subject, "city": value})
+    return Meaning(relation, {"who": subject, "firm" if relation.endswith("works at") else "city": value})
+
+
+def _changes(facts: Facts, people: list[str], cities: list[str], firms: list[str], rng: np.random.Generator) -> Facts:
+    """Two people who live elsewhere and one who works elsewhere."""
+    changed: Facts = {}
+    for index, relation in zip(rng.permutation(len(people)), ("lives in", "lives in", "works at"), strict=False):
+        who, pool = people[int(index)], firms if relation == "works at" else cities
+        others = [value for value in pool if value != facts[who, relation]]
+        changed[who, relation] = others[int(rng.integers(len(others)))]
+    return changed
+
+
+def _chains(kind: str) -> list[tuple[int, tuple[str, ...]]]:
+    """How many ties to follow, and the relations after them."""
+    if kind == "2 hops":
+        return [(1, ("lives in",)), (1, ("works at",))]
+    if kind == "3 hops":
+        return [(2, ("lives in",)), (2, ("works at",)), (1, ("works at", "located in"))]
+    if kind == "4 hops":
+        return [(3, ("lives in",)), (3, ("works at",)), (2, ("works at", "located in"))]
+    if kind == "changed":
+        return [(1, ("lives in",)), (1, ("works at",)), (2, ("lives in",))]
+    return [(1, ("born in",))]
+
+
+def _candidates(kind: str, facts: Facts, people: list[str]) -> Iterator[tuple[str, tuple[str, ...], str, str, str]]:
+    """Every chain of a kind: where it begins, its ties, what it asks for, who that is about, the answer."""
+    for count, ends in _chains(kind):
+        paths = [(start, start, ()) for start in people]
+        for _ in range(count):
+            paths = [(start, facts[who, tie], (*ties, tie)) for start, who, ties in paths for tie in TIES]  # type: ignore[misc]
+        for start, who, ties in paths:
+            answer = who
+            for relation in ends:
+                answer = facts[answer, relation]
+            yield start, ties, ends[-1], who, answer
+
+
+def _ask(
+    kind: str, facts: Facts, people: list[str], changed: set[tuple[str, str]], disputed: str, split: Split,
+    rng: np.random.Generator,
+) -> Asked:  # fmt: skip
+    """One question of a kind."""
+    found = list(_candidates(kind, facts, people))
+    if kind == "changed":
+        found = [one for one in found if (one[3], one[2]) in changed]
+    elif kind == "contradiction":
+        found = [one for one in found if one[3] == disputed]
+    start, ties, relation, _, answer = found[int(rng.integers(len(found)))]
+    words = question(ASKING.say(relation, split, rng, person=_person(start, ties)))
+    return Asked(kind, words, (DISPUTED,) if kind == "contradiction" else (answer,), ("graph",))
+
+
+def _person(start: str, ties: tuple[str, ...]) -> str:
+    """``the teacher of Ada's boss``."""
+    words = f"{start}'s {ties[0]}"
+    for tie in ties[1:]:
+        words = f"the {tie} of {words}"
+    return words
+
+
+def _read_person(words: str) -> list[str]:
+    """Where a chain begins, and its ties in the order in which they are followed."""
+    outer = _TIE_OF.findall(words)
+    match = _TIE.search(words)
+    assert match is not None
+    return [match[1], *filter(None, (match[2],)), *reversed(outer)]
+
+
+def _some(pool: list[str], count: int, rng: np.random.Generator) -> list[str]:
+    return [pool[int(i)] for i in rng.permutation(len(pool))[:count]]

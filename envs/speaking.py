@@ -1,0 +1,111 @@
+"""What our own grid worlds share: they say what is seen, and a seed says which world it is."""
+
+from collections.abc import Mapping
+from typing import Any, SupportsFloat
+
+from gymnasium import spaces
+from minigrid.minigrid_env import MiniGridEnv
+
+from envs import drawing
+from envs.errors import EnvConfigError
+from envs.perception import ACTIONS, Perception
+from envs.splits import SEEDS, Split, split_of
+from envs.text_grid import text_info, text_space
+
+
+def settings_of(level: str, levels: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """The settings of a level of difficulty.
+
+    Raises:
+        EnvConfigError: There is no such level.
+    """
+    if level not in levels:
+        raise EnvConfigError(f"unknown level {level!r}: expected {', '.join(levels)}")
+    return levels[level]
+
+
+class Speaking(MiniGridEnv):
+    """A MiniGrid world that observes in words.
+
+    Attributes:
+        named_actions: Actions by name, with value and description.
+        kind: What the mission of this episode is about, for statistics.
+        visits: Episodes of one world: those with seeds ``visits * n`` to ``visits * n + visits - 1``.
+            One who plays them in turn with one memory can use what was seen on the earlier ones.
+        hidden: A cell to mark in drawings although it can't be seen.
+    """
+
+    named_actions: dict[str, tuple[Any, str]] = ACTIONS
+    metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 10}  # noqa: RUF012
+    kind = ""
+    visits = 1
+    hidden: tuple[int, int] | None = None
+
+    def __init__(self, **settings: Any) -> None:
+        self.seed_played = 0
+        super().__init__(**settings)
+        self.action_space = spaces.Discrete(len(self.named_actions))
+        self.observation_space = text_space()
+        self._perceived: Perception | None = None
+
+    @property
+    def world_seed(self) -> int:
+        """Which world this is: the same for all visits to it."""
+        return self.seed_played // self.visits
+
+    @property
+    def visit(self) -> int:
+        """Which visit to the world this is, from 0."""
+        return self.seed_played % self.visits
+
+    @property
+    def split(self) -> Split:
+        """The split that the world belongs to."""
+        return split_of(self.world_seed * self.visits)
+
+    def world(self) -> str:
+        """Name of the world, the same on every visit; empty if it is new in every episode."""
+        return ""
+
+    def perceive(self) -> Perception:
+        """What is seen now."""
+        grid, visible = self.gen_obs_grid()
+        return Perception.from_image(grid.encode(visible))
+
+    def words(self, perceived: Perception) -> str:
+        """The observation."""
+        return perceived.text()
+
+    def gen_obs(self) -> str:
+        """The observation in words."""
+        self._perceived = self.perceive()
+        return self.words(self._perceived)
+
+    def _info(self) -> dict[str, Any]:
+        assert self._perceived is not None
+        info = text_info(self._perceived)
+        info["available_actions"] = [a for a in info["available_actions"] if a in self.named_actions]
+        info |= {"mission": self.mission, "kind": self.kind, "visit": self.visit}
+        return info | ({"world": world} if (world := self.world()) else {})
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        """Begin an episode; the seed says which world and which visit, without one both are drawn."""
+        if seed is not None:
+            self.seed_played = seed
+        elif self._np_random is not None:
+            self.seed_played = int(self.np_random.integers(SEEDS))
+        observation, info = super().reset(seed=seed, options=options)
+        return str(observation), info | self._info()
+
+    def step(self, action: int) -> tuple[str, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Take one action."""
+        observation, reward, terminated, truncated, info = super().step(action)
+        return str(observation), reward, terminated, truncated, info | self._info()
+
+    def render(self) -> Any:
+        """The world as ANSI text or as an RGB array, by ``render_mode``."""
+        return self.ansi() if self.render_mode == "ansi" else super().render()
+
+    def ansi(self) -> str:
+        """The whole world as coloured text."""
+        return drawing.ansi(self, self.hidden)
