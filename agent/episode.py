@@ -40,6 +40,8 @@ class Setting:
         world: Name of the map.
         action_names: Which tools are the environment's actions.
         optimal_steps: Reference, if the environment knows one.
+        kind: What the mission is about, if the environment says so.
+        settings: That the environment was made with.
     """
 
     env: str
@@ -49,6 +51,8 @@ class Setting:
     world: str
     action_names: Sequence[str]
     optimal_steps: int | None = None
+    kind: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -128,6 +132,8 @@ class Episode:
                 tools=chat.openai_tools(),
                 system=chat.system()["content"],
                 optimal_steps=setting.optimal_steps,
+                kind=setting.kind,
+                settings=dict(setting.settings),
             )
         )
         if self._memory_tools:

@@ -40,6 +40,8 @@ class Start(_Event):
     tools: list[dict[str, Any]] = Field(description="All tools, in OpenAI's format.")
     system: str = Field(description="The system message, tools not included.")
     optimal_steps: int | None
+    kind: str = Field("", description="What the mission is about, if the environment says so.")
+    settings: dict[str, Any] = Field(default_factory=dict, description="That the environment was made with.")
 
 
 class Observed(_Event):

@@ -1,5 +1,6 @@
 """The agent loop: decide, act, remember."""
 
+import json
 import math
 import secrets
 import zlib
@@ -278,6 +279,8 @@ class Agent:
             world=str(info.get("world") or world_name(env, name, seed)).replace("#", "-"),
             action_names=[tool.name for tool in actions],
             optimal_steps=optimal() if callable(optimal) else None,
+            kind=str(info.get("kind") or ""),
+            settings=plain(env.spec.kwargs) if env.spec else {},
         )
         self._episodes += 1
         return self._episode(setting, actions, emit), observation, info
@@ -349,6 +352,12 @@ def world_name(env: Env, name: str, seed: int | None) -> str:
     return f"{name}{mark}-{seed}"
 
 
+def plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as JSON holds them; what it can't hold as words."""
+    found: dict[str, Any] = json.loads(json.dumps(dict(settings), default=str))
+    return found
+
+
 def _ignore(_event: Event) -> None:
     """Take an event that nobody asked for."""
 
@@ -356,17 +365,17 @@ def _ignore(_event: Event) -> None:
 def actions_of(env: Env) -> list[Tool]:
     """The environment's actions as tools.
 
-    ``env.named_actions`` (name to value and description) if it has that; ``answer(text)`` where the
+    ``env.named_actions`` (name to value and description) if it has that, and ``answer(text)`` where the
     action is text; else ``action_0``, ``action_1`` ... of a discrete space.
 
     Raises:
         ConfigError: Another action space.
     """
-    named = _optional(env, "named_actions")
-    if named:
-        return action_tools(named)
+    named = action_tools(_optional(env, "named_actions") or {})
     if isinstance(env.action_space, spaces.Text):
-        return [answer_action(limit=min(env.action_space.max_length, 200))]
+        return [*named, answer_action(limit=min(env.action_space.max_length, 200))]
+    if named:
+        return named
     if isinstance(env.action_space, spaces.Discrete):
         first = int(env.action_space.start)
         return action_tools({f"action_{i}": (i, f"action {i}") for i in range(first, first + int(env.action_space.n))})

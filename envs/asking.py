@@ -57,12 +57,14 @@ class ListenAndAnswer(gym.Env[str, str]):
         named_actions: ``next`` hears on while something is told; an answer is any text.
         visits: Episodes of one world, those with seeds ``visits * n`` to ``visits * n + visits - 1``.
         listening: How many of them are for listening.
+        expert: Name of the policy that does it through the agent's tools.
         render_mode: ``None`` or ``"ansi"``.
     """
 
     named_actions = {"next": ("", "hear on")}  # noqa: RUF012
     metadata = {"render_modes": ["ansi"]}  # noqa: RUF012
     name = "asking"
+    expert = ""
 
     def __init__(self, listening: int, questions: int, render_mode: str | None = None) -> None:
         self.listening = listening

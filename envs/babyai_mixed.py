@@ -111,6 +111,8 @@ class BabyAIMixed(Speaking, RoomGridLevel):
         EnvConfigError: A setting out of range, or things that do not fit.
     """
 
+    expert = "babyai"
+
     def __init__(
         self,
         level: str = "medium",

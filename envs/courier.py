@@ -84,7 +84,8 @@ class Courier(Speaking):
     ``1 - 0.9 * steps / max_steps`` on success, else 0.
 
     ## Termination
-    The errand is done; or the wrong thing was given, or something to the wrong person. Truncated after ``max_steps``.
+    The errand is done; or the wrong thing was given, or something to the wrong person. A round ends with the first
+    action after the last room was entered. Truncated after ``max_steps``.
 
     ## Registered ids
     ``hippo/Courier-v0``
@@ -102,6 +103,7 @@ class Courier(Speaking):
         EnvConfigError: A setting out of range.
     """
 
+    expert = "courier"
     named_actions = {**ACTIONS, "give": (GIVE, "give what you carry to the person ahead")}  # noqa: RUF012
     visits = ROUNDS + MISSIONS
 
@@ -286,8 +288,9 @@ class Courier(Speaking):
 
     def step(self, action: int) -> tuple[str, SupportsFloat, bool, bool, dict[str, Any]]:
         """Take one action."""
+        walked = set(self.centres) <= self._heard
         observation, reward, terminated, truncated, info = super().step(action)
-        outcome, said = self._outcome(action)
+        outcome, said = (True, "The round is done.") if walked and not self.errand else self._outcome(action)
         if outcome is not None:
             reward, terminated, truncated = (self._reward() if outcome else 0.0), True, False
         return " ".join(filter(None, (said, observation))), reward, terminated, truncated, info
@@ -296,8 +299,7 @@ class Courier(Speaking):
         """Whether the episode ended with success, without, or goes on; and what is said to that."""
         errand, ahead = self.errand, self.grid.get(*self.front_pos)
         if errand is None:
-            done = set(self.centres) <= self._heard
-            return (True, "The round is done.") if done else (None, "")
+            return None, ""
         if action == GIVE and isinstance(ahead, Resident) and self.carrying is not None:
             given, self.carrying = self.carrying, None
             right = (ahead.name, f"{given.color} {given.type}") == (errand.person, errand.target)
@@ -357,7 +359,7 @@ class Courier(Speaking):
                         key = (been | {color}, entry)
                         following[key] = min(following.get(key, 10**9), cost + legs[pose][entry])
             best = following
-        return min(best.values()) + closed
+        return min(best.values()) + closed + 1
 
     def _entry(self, color: str) -> Pose:
         """Where one stands after going through a room's door."""

@@ -56,6 +56,7 @@ class DocumentQA(ListenAndAnswer):
     """
 
     name = "document_qa"
+    expert = "documents"
 
     def __init__(
         self,

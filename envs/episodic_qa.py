@@ -106,6 +106,7 @@ class EpisodicQA(ListenAndAnswer):
     """
 
     name = "episodic_qa"
+    expert = "events"
 
     def __init__(self, level: str = "medium", events: int | None = None, render_mode: str | None = None) -> None:
         events = settings_of(level, LEVELS)["events"] if events is None else events

@@ -132,6 +132,7 @@ class MultiHopQA(ListenAndAnswer):
     """
 
     name = "multi_hop_qa"
+    expert = "facts"
 
     def __init__(self, level: str = "medium", people: int | None = None, render_mode: str | None = None) -> None:
         people = settings_of(level, LEVELS)["people"] if people is None else people

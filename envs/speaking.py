@@ -32,6 +32,7 @@ class Speaking(MiniGridEnv):
         kind: What the mission of this episode is about, for statistics.
         visits: Episodes of one world: those with seeds ``visits * n`` to ``visits * n + visits - 1``.
             One who plays them in turn with one memory can use what was seen on the earlier ones.
+        expert: Name of the policy that does its missions through the agent's tools.
         hidden: A cell to mark in drawings although it can't be seen.
     """
 
@@ -39,6 +40,7 @@ class Speaking(MiniGridEnv):
     metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 10}  # noqa: RUF012
     kind = ""
     visits = 1
+    expert = ""
     hidden: tuple[int, int] | None = None
 
     def __init__(self, **settings: Any) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import string
+from collections.abc import Iterator
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -10,7 +11,7 @@ from gymnasium import spaces
 from minigrid.minigrid_env import MiniGridEnv
 
 from envs import drawing
-from envs.bot import bot_steps
+from envs.bot import bot_actions, bot_steps
 from envs.errors import EnvConfigError
 from envs.perception import ACTIONS, Perception
 
@@ -97,6 +98,10 @@ class TextGrid(gym.Wrapper[str, int, Any, int]):
         The bot (Chevalier-Boisvert et al. 2019) plans with the full state; it is near-optimal.
         """
         return bot_steps(self.grid_env)
+
+    def bot_actions(self) -> Iterator[int]:
+        """Actions of BabyAI's expert bot from here; none where it does not apply."""
+        return bot_actions(self.grid_env)
 
     def ansi(self) -> str:
         """The whole world as coloured text."""

@@ -71,6 +71,7 @@ class WaterMaze(Speaking):
         EnvConfigError: A size or a count out of range.
     """
 
+    expert = "routes"
     named_actions = {name: ACTIONS[name] for name in ("forward", "left", "right")}  # noqa: RUF012
     metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 10}  # noqa: RUF012
 

@@ -10,6 +10,7 @@ from memory import InvalidItemError, Memory, Provenance
 from memory.episodic import WriteGate
 from memory.relational import Tuple
 from memory.relational.names import canonical, normalise, relation_name
+from memory.spatial import place_number
 from tools.errors import UnknownToolError
 from tools.spatial_tools import SpatialTools
 from tools.tool import Tool, tool
@@ -17,6 +18,8 @@ from tools.toolbox import tools_of, unknown
 from tools.types import ToolResult
 
 Cue = Annotated[str, Field(min_length=1, max_length=60)]
+SEEN_AT = "seen_at"
+MAX_FACTS = 8
 Name = Annotated[str, Field(min_length=1, max_length=24)]
 
 
@@ -54,7 +57,7 @@ class MemoryTools(SpatialTools):
         self._recalled.clear()
 
     def _entities(self) -> list[str]:
-        return self.memory.relational.entities()
+        return [name for name in self.memory.relational.entities() if place_number(name) is None]
 
     def _origin(self, words: str, parents: Sequence[int] = ()) -> Provenance:
         derived = tuple(("traces", trace) for trace in parents)
@@ -110,9 +113,10 @@ class MemoryTools(SpatialTools):
     @tool(choices={"entity": _entities})
     def ask_graph(self, entity: Cue) -> ToolResult:
         """Facts known about a thing or person."""
-        facts = self.memory.relational.ask(entity, self.k)
-        if not facts:
+        found = self.memory.relational.ask(entity, 2 * MAX_FACTS)
+        if not found:
             return ToolResult.ok(f"nothing known about {entity}", [])
+        facts = sorted(found, key=lambda fact: fact.relation == SEEN_AT)[:MAX_FACTS]  # where_is tells those better
         return ToolResult.ok("; ".join(map(str, facts)), [fact.id for fact in facts])
 
     @tool

@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -14,7 +14,7 @@ from memory.spatial import UNKNOWN, UNVISITED, place_number
 from memory.spatial.program import fits
 from tools import ToolCall, ToolSpec
 
-_AHEAD = re.compile(r"\ban? ([\w ]+?) 1 step forward\b")
+_AHEAD = re.compile(r"(?:see|,) (?:an? )?([\w ]+?) 1 step forward\b")
 _IN_THE_WAY = re.compile(r"in the way: ([\w ]+) \((place \d+)\)")
 _CARRIED = re.compile(r"You carry an? ([\w ]+)\.")
 MAX_MACRO_FAILURES = 2
@@ -37,6 +37,7 @@ class _State:
     turns: int = 0
     macro: str = ""
     failures: dict[str, int] = field(default_factory=dict)
+    given: tuple[Goal, ...] = ()
 
 
 class MissionFollower:
@@ -46,10 +47,12 @@ class MissionFollower:
 
     Args:
         macros: Whether it runs a macro where one is offered for the goal at hand.
+        understand: Puts a mission into BabyAI's words, for worlds that ask in others.
     """
 
-    def __init__(self, macros: bool = False) -> None:
+    def __init__(self, macros: bool = False, understand: Callable[[str], str] = str) -> None:
         self.macros = macros
+        self.understand = understand
         self._states: WeakKeyDictionary[Chat, _State] = WeakKeyDictionary()
 
     def __call__(self, turn: Turn) -> ToolCall:
@@ -60,10 +63,17 @@ class MissionFollower:
         """
         state = self._states.get(turn.chat)
         if state is None:
-            goals = goals_of(turn.chat.mission)
+            goals = goals_of(self.understand(turn.chat.mission))
             if not goals:
                 raise ModelError(f"the script does not understand the mission {turn.chat.mission!r}")
             state = self._states[turn.chat] = _State(deque(goals))
+        return _Move(turn, state, self.macros).choose()
+
+    def pursue(self, turn: Turn, goals: Sequence[Goal]) -> ToolCall:
+        """The next call towards goals that are not the mission's own words; they may change from turn to turn."""
+        state = self._states.get(turn.chat)
+        if state is None or state.given != tuple(goals):
+            state = self._states[turn.chat] = _State(deque(goals), given=tuple(goals))
         return _Move(turn, state, self.macros).choose()
 
 
@@ -76,11 +86,9 @@ class _Move:
         self.offer = {spec.name: spec for spec in turn.offer}
         self.last = turn.chat.messages[-1].content
         seen = next((m.content for m in reversed(turn.chat.messages) if _is_observation(m.content)), "")
-        found = _AHEAD.search(seen.replace(" and 1 step forward", ""))
-        self.ahead = found[1] if found else ""
-        carried = _CARRIED.search(seen)
-        self.carrying = carried[1] if carried else ""
-        self.known = _choices(self.offer, "plan_route", "goal")
+        self.ahead = ahead_in(seen)
+        self.carrying = carried_in(seen)
+        self.known = choices(self.offer, "plan_route", "goal")
 
     def choose(self) -> ToolCall:
         """The next call."""
@@ -118,7 +126,7 @@ class _Move:
         if not self.macros or self.state.route:
             return None
         wanted = {word for value in (goal.thing, goal.other) for word in value.split()}
-        for call in _choices(self.offer, "run_macro", "call"):
+        for call in choices(self.offer, "run_macro", "call"):
             words = set(re.findall(r"\w+", call.partition("(")[2]))
             if words <= wanted and self.state.failures.get(call, 0) < MAX_MACRO_FAILURES:
                 self.state.macro = call
@@ -245,7 +253,20 @@ def _is_observation(text: str) -> bool:
     return "You see " in text
 
 
-def _choices(offer: Mapping[str, ToolSpec], tool: str, argument: str) -> Sequence[str]:
+def ahead_in(observation: str) -> str:
+    """What an observation says is one step ahead, if anything."""
+    found = _AHEAD.search(observation.replace(" and 1 step forward", ""))
+    return found[1] if found else ""
+
+
+def carried_in(observation: str) -> str:
+    """What an observation says is carried, if anything."""
+    found = _CARRIED.search(observation)
+    return found[1] if found else ""
+
+
+def choices(offer: Mapping[str, ToolSpec], tool: str, argument: str) -> Sequence[str]:
+    """What an argument of a tool can be, as far as it is limited to what exists."""
     if tool not in offer:
         return ()
     found: Sequence[str] = offer[tool].parameters["properties"][argument].get("enum", ())

@@ -6,8 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from envs import corpora as loaders
-from eval.cli import app
 from envs.errors import DataError
+from eval.cli import app
 from eval.retrieval import evaluate, summary
 from memory import HashingEmbedder
 
