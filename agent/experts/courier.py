@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from agent.chat import Chat
 from agent.experts.asking import (
@@ -19,6 +19,7 @@ from agent.experts.asking import (
 )
 from agent.models.follower import MissionFollower, ahead_in, carried_in, choices
 from agent.models.missions import Goal
+from memory.spatial.program import fits
 from tools import ToolCall
 
 FACTS = {
@@ -149,26 +150,37 @@ class CourierExpert(Play):
     # where to go
 
     def _walk_round(self, chat: Chat) -> Calls[None]:
-        """Enter one room after the other, the nearest first."""
+        """Enter one room after the other."""
         while True:
-            offer = {spec.name: spec for spec in self.turn.offer}
-            doors = [name.split()[-2] for name in choices(offer, "where_is", "thing") if name.endswith(" door")]
-            been = {*self._all(chat, "room"), "open", "closed"}
-            left = [color for color in dict.fromkeys(doors) if color not in been]
-            if not left:  # all is done with the next action, or there is a room whose door was not seen
-                yield from self._act(chat, ToolCall(name="left"))
-                yield from self._act(chat, self._walker.pursue(self.turn, [Goal("go to", "another room")]))
-                continue
-            if len(left) > 1:
-                yield ToolCall(name="where_is", arguments={"thing": "door"})
-                near = [color for color in DOOR.findall(chat.messages[-1].content) if color in left]
-                left = [*near, *left]
-            yield from self._enter(chat, left[0])
+            yield from self._next_room(chat)
+
+    def _next_room(self, chat: Chat) -> Calls[None]:
+        """Enter the nearest room that was not entered today."""
+        been = {*self._all(chat, "room"), "open", "closed"}
+        doors = (name.split()[-2] for name in self._things() if name.endswith(" door"))
+        left = [color for color in dict.fromkeys(doors) if color not in been]
+        if not left:  # all is done with the next action, or there is a room whose door was not seen
+            yield from self._act(chat, ToolCall(name="left"))
+            yield from self._act(chat, self._walker.pursue(self.turn, [Goal("go to", "another room")]))
+            return
+        if len(left) > 1 and "where_is" in offered(self.turn):
+            yield ToolCall(name="where_is", arguments={"thing": "door"})
+            left = [*(color for color in DOOR.findall(chat.messages[-1].content) if color in left), *left]
+        yield from self._enter(chat, left[0])
+
+    def _things(self) -> Sequence[str]:
+        """What the map has."""
+        return choices({spec.name: spec for spec in self.turn.offer}, "plan_route", "goal")
 
     def _reach(self, chat: Chat, thing: str) -> Calls[None]:
-        """Stand before something."""
-        while not set(thing.split()) <= set(ahead_in(observations(chat)[-1]).split()):
-            yield from self._act(chat, self._walker.pursue(self.turn, [Goal("go to", thing)]))
+        """Stand before something; look round, then into one room after the other, while the map does not have it."""
+        looks = 0
+        while not fits(thing, ahead_in(observations(chat)[-1])):
+            looks += 1
+            if looks <= MAX_LOOKS or any(fits(thing, name) for name in self._things()):
+                yield from self._act(chat, self._walker.pursue(self.turn, [Goal("go to", thing)]))
+            else:
+                yield from self._next_room(chat)
 
     def _enter(self, chat: Chat, color: str) -> Calls[None]:
         """Go through a door."""
