@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress
 from rich.table import Table
 
 from agent.console import Json, emit, plain_errors
@@ -77,6 +78,50 @@ def run(
                 emit(played.result())
         if interrupted:
             raise KeyboardInterrupt
+
+
+@app.command()
+def collect(
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Settings as key=value: env=courier policy=expert episodes=700 split=train", show_default=False
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Play many episodes and log them, each world with a memory of its own; the same name= again goes on with it.
+
+    Examples:
+    hippo collect env=babyai_mixed episodes=1000 name=expert
+
+    hippo collect env=courier policy=random split=test episodes=70
+
+    hippo collect env=water_maze policy=model model=smollm2-135m batch=64 episodes=200
+    """
+    from envs import EnvError
+
+    with plain_errors(EnvError):
+        from agent.collect import Collection
+        from agent.config import load_collect
+        from agent.manifest import table
+        from envs import first_seed, make
+
+        config = load_collect(overrides or [])
+        made = Collection(config, first_seed(config.split), make)
+        console = Console(stderr=True)
+        console.print(f"[dim]log: {made.folder}, {len(made.rows)} episodes are there[/dim]", highlight=False)
+        try:
+            with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
+                task = bar.add_task("episodes", total=config.episodes, completed=len(made.rows))
+                made.run(lambda count: bar.advance(task, count))
+        except KeyboardInterrupt:
+            console.print(f"hint: go on with the same settings and name={made.folder.name}", highlight=False)
+            raise
+        if not as_json:
+            Console().print(table(made.rows))
+        else:
+            emit(made.result())
 
 
 @app.command()

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -90,6 +90,23 @@ class RunConfig(_Settings):
     name: str | None
 
 
+class CollectConfig(RunConfig):
+    """Everything that ``hippo collect`` can be told beside that."""
+
+    policy: Literal["expert", "model", "random"]
+    split: Literal["train", "validation", "test"]
+    workers: int | None = Field(ge=1, description="Processes; one for each core by default.")
+    batch: int = Field(ge=1, description="Worlds that the model plays in lock-step.")
+
+
+Config = TypeVar("Config", bound=RunConfig)
+
+
+def load_collect(overrides: Sequence[str] = ()) -> CollectConfig:
+    """The same for ``hippo collect``."""
+    return _load(overrides, "collect", CollectConfig)
+
+
 def load(overrides: Sequence[str] = ()) -> RunConfig:
     """Compose ``configs/`` with ``key=value`` overrides.
 
@@ -98,19 +115,23 @@ def load(overrides: Sequence[str] = ()) -> RunConfig:
     Raises:
         ConfigError: An unknown key or choice, or a value out of range; one line, nearest names.
     """
+    return _load(overrides, "config", RunConfig)
+
+
+def _load(overrides: Sequence[str], root: str, schema: type[Config]) -> Config:
     folder = Path(str(files("configs")))
     expanded = [part for override in overrides for part in _expand(override, folder)]
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(folder)):
-            composed = compose("config", overrides=expanded)
+            composed = compose(root, overrides=expanded)
         values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_explain(error, expanded, folder)) from error
+        raise ConfigError(_explain(error, expanded, folder, root)) from error
     assert isinstance(values, dict)
     values.pop("experiment", None)
     try:
-        return RunConfig.model_validate(values)
+        return schema.model_validate(values)
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(str(part) for part in problem["loc"] if part not in ("local", "endpoint", "script", "random"))
@@ -128,7 +149,7 @@ def _expand(override: str, folder: Path) -> list[str]:
         raise ConfigError(f"expected key=value, got {override!r}; for example episodes=2")
     if key in GROUPS and not (folder / key / f"{value}.yaml").is_file() and value != "null":
         if key == "env" and (value.startswith("gym:") or "/" in value or "-v" in value):
-            return ["env=gym", f"env.id={value.removeprefix('gym:')}"]
+            return ["env=gym", f"env.id='{value.removeprefix('gym:')}'"]
         if key == "model" and ("/" in value or Path(value).is_dir()):
             return ["model=local", f"model.name={value}"]
         raise ConfigError(f"unknown {key} {value!r}: {_nearest(value, choices(key))}")
@@ -141,11 +162,11 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f"did you mean {', '.join(near)}?" if near else f"expected one of {', '.join(names)}"
 
 
-def _explain(error: Exception, overrides: Sequence[str], folder: Path) -> str:
+def _explain(error: Exception, overrides: Sequence[str], folder: Path, root: str) -> str:
     """One line for what Hydra says in many."""
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} must be set: for example env=BabyAI-GoToLocal-v0"
-    keys = set(_keys(folder, [o for o in overrides if o.partition("=")[0] in GROUPS]))
+    keys = set(_keys(folder, root, [o for o in overrides if o.partition("=")[0] in GROUPS]))
     for override in overrides:
         key = override.partition("=")[0].lstrip("+~")
         if key not in keys and key not in GROUPS:
@@ -154,10 +175,10 @@ def _explain(error: Exception, overrides: Sequence[str], folder: Path) -> str:
     return re.sub(r"\s+", " ", words[0] if words else type(error).__name__)
 
 
-def _keys(folder: Path, groups: list[str]) -> Iterable[str]:
+def _keys(folder: Path, root: str, groups: list[str]) -> Iterable[str]:
     """Every dotted key of the configuration, with these choices of groups."""
     with initialize_config_dir(version_base="1.3", config_dir=str(folder)):
-        composed = compose("config", overrides=groups)
+        composed = compose(root, overrides=groups)
 
     def walk(node: Any, prefix: str) -> Iterable[str]:
         for key, value in node.items():

@@ -12,8 +12,9 @@ from agent.chat import Chat, Message, turn_text
 from agent.events import Decided, End, Ending, Event, Observed, Ran, Returned, Start, Wrote
 from agent.models.base import Decision, Turn, Usage
 from agent.remember import Rememberer
-from tools import MemoryTools, Toolbox, ToolCall, ToolResult
+from tools import MemoryTools, Toolbox, ToolCall, ToolResult, ToolSpec
 from tools.macro_run import MacroRun
+from tools.schema import narrowed
 
 
 class AgentConfig(BaseModel):
@@ -145,11 +146,20 @@ class Episode:
 
     def turn(self) -> Turn:
         """What the model is to decide now."""
-        available = self._info.get("available_actions") if self.config.narrow_actions else None
+        available, texts = self._info.get("available_actions"), self._info.get("choices")
         hidden: set[str] = set()
-        if available:
+        if available and self.config.narrow_actions:
             hidden = set(self.setting.action_names) - set(available)
-        return Turn(self.chat, self.toolbox.offer(hidden))
+        offer = self.toolbox.offer(hidden)
+        if texts and self.config.narrow_actions:
+            offer = [self._narrowed(spec, texts) for spec in offer]
+        return Turn(self.chat, offer)
+
+    def _narrowed(self, spec: ToolSpec, texts: Sequence[str]) -> ToolSpec:
+        """The action that is a text, limited to those that the world takes now."""
+        if spec.name not in self.setting.action_names or "text" not in spec.parameters["properties"]:
+            return spec
+        return replace(spec, parameters=narrowed(spec.parameters, {"text": list(texts)}))
 
     def take(self, decision: Decision) -> ToolResult:
         """Do what the model decided.

@@ -1,11 +1,9 @@
 """The agent loop: decide, act, remember."""
 
 import json
-import math
 import secrets
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +13,14 @@ from gymnasium import spaces
 from agent.episode import AgentConfig, Episode, Setting
 from agent.errors import AgentError, ConfigError
 from agent.events import Event
+from agent.lockstep import Seat, advance, decide, play
 from agent.log import EventLog
 from agent.models.base import Model
 from agent.remember import Rememberer
-from memory import InvalidItemError, Memory
+from memory import Memory
 from memory.episodic import WriteGate
-from memory.spatial import View
-from tools import MemoryTools, Tool, Toolbox, ToolResult
+from tools import MemoryTools, Tool, Toolbox
 from tools.actions import action_tools, answer_action
-from tools.toolbox import run_for
 
 Env = gym.Env[Any, Any]
 
@@ -113,7 +110,7 @@ class Agent:
                 on_step(env)
             yield from flush()
             while episode.end is None:
-                self._advance([episode], [env])
+                advance(self.model, [episode], [env], self.config.env_timeout)
                 if on_step:
                     on_step(env)
                 yield from flush()
@@ -158,32 +155,16 @@ class Agent:
         if len(envs) != len(seeds) or (logs is not None and len(logs) != len(envs)):
             raise ConfigError(f"expected a seed and a log for each of {len(envs)} environments")
         events: list[list[Event]] = [[] for _ in envs]
-        episodes: list[Episode] = []
-        with ExitStack() as stack:
-            sinks = [stack.enter_context(EventLog(path)) for path in logs or ()]
 
-            def emitter(index: int) -> Callable[[Event], None]:
-                def emit(event: Event) -> None:
-                    if sinks:
-                        sinks[index].write(event)
-                    events[index].append(event)
+        def keep(seat: int) -> Callable[[int, Event], None]:
+            return lambda _index, event: events[seat].append(event)
 
-                return emit
-
-            try:
-                for index, (env, seed) in enumerate(zip(envs, seeds, strict=True)):
-                    episode, observation, info = self._begin(env, seed, index, emitter(index))
-                    episodes.append(episode)
-                    episode.start(observation, info)
-                while live := [i for i, episode in enumerate(episodes) if episode.end is None]:
-                    self._advance([episodes[i] for i in live], [envs[i] for i in live])
-                    for episode in (episodes[i] for i in live):
-                        if episode.end is not None:
-                            self.model.release(episode.chat)
-            finally:
-                for episode in episodes:
-                    self.model.release(episode.chat)
-                    episode.finish("stopped", "the batch was stopped")
+        seats = [
+            Seat(self, env, [seed], [index], logs=[logs[index]] if logs else (), keep=keep(index))
+            for index, (env, seed) in enumerate(zip(envs, seeds, strict=True))
+        ]
+        for _ in play(self.model, seats, len(seats), self.config.env_timeout):
+            pass
         return events
 
     def reset(
@@ -230,7 +211,7 @@ class Agent:
         elif episode.end is None:
             episode.observe(observation, reward, False, False, info or {})
         while episode.end is None:
-            result = self._decide([episode])[0]
+            result = decide(self.model, [episode])[0]
             if result is not None and result.acts:
                 return result.action
         raise AgentError(f"the episode has ended ({episode.end.ending}): {episode.end.reason}; call reset")
@@ -258,8 +239,37 @@ class Agent:
         episode.finish("stopped", "the caller closed it")
         self.model.release(episode.chat)
 
+    def begin(
+        self,
+        env: Env,
+        seed: int | None,
+        number: int | None = None,
+        emit: Callable[[Event], None] | None = None,
+        label: str | None = None,
+    ) -> Episode:
+        """Begin an episode that :mod:`agent.lockstep` plays on.
+
+        Args:
+            env: The environment.
+            seed: Seed of the environment and of sampling.
+            number: Number of the episode; counted by the agent by default.
+            emit: Takes every event.
+            label: What the memory calls the episode; by its number by default.
+
+        Raises:
+            ConfigError: The environment's observations or actions are of another kind.
+        """
+        episode, observation, info = self._begin(env, seed, number, emit or _ignore, label)
+        episode.start(observation, info)
+        return episode
+
     def _begin(
-        self, env: Env, seed: int | None, number: int | None, emit: Callable[[Event], None]
+        self,
+        env: Env,
+        seed: int | None,
+        number: int | None,
+        emit: Callable[[Event], None],
+        label: str | None = None,
     ) -> tuple[Episode, str, Mapping[str, Any]]:
         """Reset the environment and make its episode; returns it with the first observation and info."""
         observation, info = env.reset(seed=seed)
@@ -283,10 +293,12 @@ class Agent:
             settings=plain(env.spec.kwargs) if env.spec else {},
         )
         self._episodes += 1
-        return self._episode(setting, actions, emit), observation, info
+        return self._episode(setting, actions, emit, label), observation, info
 
-    def _episode(self, setting: Setting, actions: list[Tool], emit: Callable[[Event], None]) -> Episode:
-        document = " ".join(filter(None, (self.name, f"episode {setting.number}")))
+    def _episode(
+        self, setting: Setting, actions: list[Tool], emit: Callable[[Event], None], label: str | None = None
+    ) -> Episode:
+        document = " ".join(filter(None, (self.name, label or f"episode {setting.number}")))
         rememberer = None
         if self.memory:
             rememberer = Rememberer(self.memory, self.gate, f"env:{setting.env}", document)
@@ -294,50 +306,6 @@ class Agent:
             self._memory_tools.episode = document
         toolbox = Toolbox([*actions, *self._extra])
         return Episode(setting, toolbox, self.config, emit, rememberer, self._memory_tools)
-
-    def _decide(self, episodes: list[Episode]) -> list[ToolResult | None]:
-        """One decision for each episode; one that the model can't decide for ends.
-
-        An episode with a macro under way is decided by that.
-        """
-        running = [episode.running for episode in episodes]
-        if any(running):
-            waiting = [episode for episode in episodes if not episode.running]
-            asked = iter(self._decide(waiting) if waiting else ())
-            return [e.proceed() if busy else next(asked) for e, busy in zip(episodes, running, strict=True)]
-        try:
-            decisions = self.model.decide([episode.turn() for episode in episodes])
-        except Exception as error:  # the boundary: a model may raise anything
-            if len(episodes) > 1:  # find out whose fault it is
-                return [result for episode in episodes for result in self._decide([episode])]
-            episodes[0].finish("model_error", f"{type(error).__name__}: {error}")
-            return [None]
-        return [episode.take(decision) for episode, decision in zip(episodes, decisions, strict=True)]
-
-    def _advance(self, episodes: list[Episode], envs: Sequence[Env]) -> None:
-        """One decision for each episode, and a step of the environment where it is an action."""
-        for episode, env, result in zip(episodes, envs, self._decide(episodes), strict=True):
-            if result is not None and result.acts and episode.end is None:
-                self._step(env, episode, result.action)
-
-    def _step(self, env: Env, episode: Episode, action: Any) -> None:
-        ended, value = run_for(self.config.env_timeout, lambda: env.step(action))
-        if not ended:
-            episode.finish("failed", f"the environment took longer than {self.config.env_timeout:g} s for a step")
-            return
-        if isinstance(value, BaseException):
-            episode.finish("failed", f"the environment raised {type(value).__name__}: {value}")
-            return
-        try:
-            observation, reward, terminated, truncated, info = value
-            if not isinstance(observation, str) or not math.isfinite(reward):
-                raise TypeError(f"observation {type(observation).__name__}, reward {reward}")
-            if info.get("view"):
-                View.parse(info["view"])
-        except (TypeError, ValueError, AttributeError, InvalidItemError) as error:
-            episode.finish("failed", f"the environment's step gave no text, finite reward and info: {error}")
-            return
-        episode.observe(observation, float(reward), bool(terminated), bool(truncated), info)
 
 
 def world_name(env: Env, name: str, seed: int | None) -> str:
@@ -365,15 +333,17 @@ def _ignore(_event: Event) -> None:
 def actions_of(env: Env) -> list[Tool]:
     """The environment's actions as tools.
 
-    ``env.named_actions`` (name to value and description) if it has that, and ``answer(text)`` where the
-    action is text; else ``action_0``, ``action_1`` ... of a discrete space.
+    ``env.named_actions`` (name to value and description) if it has that, and where the action is text
+    ``answer(text)``, or as ``env.text_action`` (name, description) calls it; else ``action_0``,
+    ``action_1`` ... of a discrete space.
 
     Raises:
         ConfigError: Another action space.
     """
     named = action_tools(_optional(env, "named_actions") or {})
     if isinstance(env.action_space, spaces.Text):
-        return [*named, answer_action(limit=min(env.action_space.max_length, 200))]
+        name, description = _optional(env, "text_action") or ("answer", "give your answer and end the turn")
+        return [*named, answer_action(description, min(env.action_space.max_length, 200), name)]
     if named:
         return named
     if isinstance(env.action_space, spaces.Discrete):

@@ -1,6 +1,5 @@
 """An episode on the terminal: the map, the steps, the calls, the memory's writes."""
 
-import math
 from collections import deque
 from types import TracebackType
 from typing import Any, Self
@@ -13,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.events import Decided, End, Event, Observed, Ran, Returned, Start, Wrote
+from agent.statistics import wilson_ci
 from memory import Memory
 from memory.spatial import Frame, Pose
 
@@ -170,14 +170,6 @@ COLUMNS = {
 """Columns of the summary, by the name of the figure; read, chosen and forced count tokens."""
 
 
-def wilson(successes: int, count: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927, doi:10.1080/01621459.1927.10502953)."""
-    z, share = 1.959964, successes / count
-    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
 def table(episodes: list[dict[str, Any]]) -> Table:
     """The summary of a run."""
     made = Table(title="episodes", box=None, padding=(0, 1, 0, 0), pad_edge=False)
@@ -185,7 +177,7 @@ def table(episodes: list[dict[str, Any]]) -> Table:
         made.add_column(title, justify="left" if name == "ending" else "right", no_wrap=True)
     if episodes:
         solved = sum(episode["success"] for episode in episodes)
-        low, high = wilson(solved, len(episodes))
+        low, high = wilson_ci(solved, len(episodes))
         made.caption = f"solved {solved} of {len(episodes)} (95 % interval {low:.2f} to {high:.2f})"
     for episode in episodes:
         cells = (episode[name] for name in COLUMNS)

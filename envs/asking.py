@@ -132,7 +132,7 @@ class ListenAndAnswer(gym.Env[str, str]):
         """Steps to the end."""
         return 1 if self.asked else len(self.session.told[self.visit]) - self._heard
 
-    def render(self) -> str | None:  # type: ignore[override]
+    def render(self) -> str | None:
         """The text of now."""
         return self.ansi() if self.render_mode == "ansi" else None
 

@@ -346,7 +346,8 @@ class Courier(Speaking):
         world = Grid.decode(self.grid.encode())[0]
         closed = 0
         for color in missing:
-            closed += not self.grid.get(*self.doors[color]).is_open  # type: ignore[union-attr]
+            door = self.grid.get(*self.doors[color])
+            closed += isinstance(door, Door) and not door.is_open
             world.set(*self.doors[color], None)
         entries: dict[str, Pose] = {color: self._entry(color) for color in missing}
         legs = {pose: distances(world, {pose: 0}) for pose in (start, *entries.values())}

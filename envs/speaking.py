@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, SupportsFloat
 
 from gymnasium import spaces
+from minigrid.core.world_object import WorldObj
 from minigrid.minigrid_env import MiniGridEnv
 
 from envs import drawing
@@ -41,6 +42,7 @@ class Speaking(MiniGridEnv):
     kind = ""
     visits = 1
     expert = ""
+    carrying: WorldObj | None
     hidden: tuple[int, int] | None = None
 
     def __init__(self, **settings: Any) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from agent.statistics import wilson_ci as wilson_ci
+
 RESAMPLES = 10_000
 
 
@@ -23,20 +25,6 @@ def bootstrap_ci(values: ArrayLike, seed: int = 0) -> tuple[float, float]:
     means = np.concatenate([rng.choice(data, (100, len(data))).mean(1) for _ in range(RESAMPLES // 100)])
     low, high = np.quantile(means, (0.025, 0.975))
     return float(low), float(high)
-
-
-def wilson_ci(successes: int, trials: int) -> tuple[float, float]:
-    """95 % interval of a proportion (Wilson 1927); not degenerate at 0 and 1.
-
-    Args:
-        successes: At most ``trials``.
-        trials: At least 1.
-    """
-    z = 1.959964
-    share, width = successes / trials, z * z / trials
-    centre = (share + width / 2) / (1 + width)
-    half = z / (1 + width) * (share * (1 - share) / trials + width / (4 * trials)) ** 0.5
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike, seed: int = 0) -> dict[str, Any]:

@@ -21,18 +21,21 @@ def named_action(name: str, value: Any, description: str) -> Tool:
     return _tool(name, description, choose, {})
 
 
-def answer_action(description: str = "give your answer and end the turn", limit: int = MAX_ANSWER) -> Tool:
-    """The tool ``answer(text)`` for environments whose actions are words.
+def answer_action(
+    description: str = "give your answer and end the turn", limit: int = MAX_ANSWER, name: str = "answer"
+) -> Tool:
+    """A tool such as ``answer(text)`` for environments whose actions are words.
 
     Args:
         description: What the model is told.
         limit: Longest answer in characters.
+        name: Name of the tool.
     """
 
     def answer(text: str) -> ToolResult:
         return ToolResult.act(text)
 
-    return _tool("answer", description, answer, {"text": (Annotated[str, Field(max_length=limit)], ...)})
+    return _tool(name, description, answer, {"text": (Annotated[str, Field(max_length=limit)], ...)})
 
 
 def action_tools(named: Mapping[str, tuple[Any, str]]) -> list[Tool]:

@@ -1,0 +1,293 @@
+"""Many episodes, logged: by processes side by side, or by one model in lock-step."""
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from agent.config import CollectConfig
+from agent.errors import ConfigError, LogError
+from agent.events import End, Event, Start
+from agent.experts import expert_for
+from agent.lockstep import Env, Seat, play
+from agent.log import write_run
+from agent.loop import Agent
+from agent.manifest import MANIFEST, Row, append, by_kind, read, totals, write
+from agent.models.base import Model
+from agent.models.script import RandomCaller
+from agent.models.scripted import ScriptedModel
+from agent.runner import MakeEnv, make_model, summary
+from memory import Embedder, Memory
+from memory.embedding import by_name
+from tools.plugins import load as load_plugin
+
+FREE = {"episodes", "workers", "batch", "runs", "name"}
+"""Settings that may differ when a collection is gone on with."""
+
+
+class Player:
+    """Plays worlds, each with a memory of its own that lasts for the visits to it.
+
+    Args:
+        config: Settings.
+        folder: Of the run.
+        first: The first seed.
+        make_env: Makes the environment.
+        model: Decides, for ``policy=model``; the expert or chance by default.
+    """
+
+    def __init__(
+        self, config: CollectConfig, folder: Path, first: int, make_env: MakeEnv, model: Model | None = None
+    ) -> None:
+        self.config = config
+        self.folder = folder
+        self.first = first
+        self.size = config.batch if config.policy == "model" else 1
+        self._plugins = [tool for path in config.plugins for tool in load_plugin(path)]
+        self._embedder: Embedder | None = by_name(config.memory.embedder) if config.memory.enabled else None
+        self._envs = deque(make_env(config.env.id, **config.env.kwargs) for _ in range(self.size))
+        self.visits = visits_of(self._envs[0])
+        self.model = model or self._policy(self._envs[0])
+
+    def _policy(self, env: Env) -> Model:
+        if self.config.policy == "random":
+            return ScriptedModel(RandomCaller(), name="random")
+        env.reset(seed=self.first)
+        return ScriptedModel(expert_for(env), name="expert")
+
+    def play(self, worlds: Iterable[int]) -> Generator[list[Row], None, None]:
+        """The rows of each world when it is through."""
+        rows: dict[int, list[Row]] = {}
+        seats = (self._seat(world, rows) for world in worlds)
+        timeout = self.config.agent.env_timeout
+        with closing(play(self.model, seats, self.size, timeout)) as playing:
+            for seat in playing:
+                self._envs.append(seat.env)
+                if seat.agent.memory:
+                    seat.agent.memory.close()
+                yield rows.pop(seat.numbers[0] // self.visits)
+
+    def _seat(self, world: int, rows: dict[int, list[Row]]) -> Seat:
+        config = self.config
+        numbers = range(world * self.visits, min((world + 1) * self.visits, config.episodes))
+        logs = [self.folder / f"{number:06}" / "events.jsonl" for number in numbers]
+        for log in logs:
+            log.unlink(missing_ok=True)
+        starts: dict[int, Start] = {}
+        done = rows[world] = list[Row]()
+
+        def keep(index: int, event: Event) -> None:
+            if isinstance(event, Start):
+                starts[index] = event
+            elif isinstance(event, End):
+                done.append(_row(starts[index], event, index))
+
+        memory = None
+        if self._embedder is not None:
+            memory = Memory.open(
+                None, self._embedder, recall=config.memory.recall, retention=config.memory.retention,
+                routing=config.memory.routing, spatial=config.memory.spatial,
+                tuple_conf_min=config.memory.tuple_conf_min,
+            )  # fmt: skip
+        guard = {"max_repeats": 0} if config.policy == "expert" else {}
+        agent = Agent(
+            self.model, memory, config.memory.tools if memory else None, self._plugins, config.memory.gate,
+            config.agent.model_copy(update=guard),
+        )  # fmt: skip
+        seeds = [self.first + number for number in numbers]
+        labels = [f"episode {index}" for index in range(len(numbers))]
+        return Seat(agent, self._envs.popleft(), seeds, numbers, labels, logs, keep)
+
+    def close(self) -> None:
+        """Close the environments."""
+        for env in self._envs:
+            env.close()
+
+
+def visits_of(env: Env) -> int:
+    """Episodes of one world, which share a memory."""
+    return int(env.get_wrapper_attr("visits")) if env.has_wrapper_attr("visits") else 1
+
+
+def _row(start: Start, end: End, visit: int) -> Row:
+    about = {"episode": start.episode, "kind": start.kind, "world": start.world, "visit": visit}
+    return about | summary(start, end, end.seconds) | {"log": f"{start.episode:06}/events.jsonl"}
+
+
+class Collection:
+    """A run of :func:`collect`: its folder, and what is in it already.
+
+    Args:
+        config: Settings.
+        first: The first seed of the split.
+        make_env: Makes the environment; must be importable by other processes.
+
+    Raises:
+        ConfigError: The folder holds another run, or what was asked for can't be.
+    """
+
+    def __init__(self, config: CollectConfig, first: int, make_env: MakeEnv) -> None:
+        self.config = config
+        self.make_env = make_env
+        with closing(make_env(config.env.id, **config.env.kwargs)) as env:
+            self.visits = visits_of(env)
+            self.first = -(-(first + config.seed) // self.visits) * self.visits
+            if config.policy == "expert":
+                env.reset(seed=self.first)
+                expert_for(env)
+        if config.policy == "model" and (config.workers or 1) > 1:
+            raise ConfigError("policy=model plays batch= worlds in lock-step in one process: leave workers= away")
+        self.folder = self._folder()
+        self.rows = self._resume()
+
+    def _folder(self) -> Path:
+        config, now = self.config, datetime.now().astimezone()
+        if config.name:
+            found = sorted(config.runs.glob(f"*/{config.name}/run.json"))
+            if found:
+                return found[-1].parent
+        label = f"{config.env.id.rpartition('/')[2].lower()}-{config.policy}-{now:%H%M%S}-{now.microsecond // 1000:03}"
+        return config.runs / f"{now:%Y-%m-%d}" / (config.name or label)
+
+    def _resume(self) -> list[Row]:
+        """What is there already; a world that is not complete is played again."""
+        settings = self.config.model_dump(mode="json")
+        run = self.folder / "run.json"
+        if run.is_file():
+            before = _settings_in(run)
+            differing = [key for key in settings if key not in FREE and before.get(key) != settings[key]]
+            if differing or "policy" not in before:
+                what = f"other {', '.join(differing)}" if "policy" in before else "no collection"
+                raise ConfigError(f"{self.folder} holds a run with {what}: choose another name, or the same settings")
+        rows = read(self.folder / MANIFEST)
+        counts: dict[int, int] = {}
+        for row in rows:
+            counts[row["episode"] // self.visits] = counts.get(row["episode"] // self.visits, 0) + 1
+        wanted = {world: len(self._numbers(world)) for world in counts}
+        kept = [row for row in rows if counts[row["episode"] // self.visits] >= wanted[row["episode"] // self.visits]]
+        if len(kept) < len(rows):  # the last world was cut short by episodes=, and there are more now
+            write(self.folder / MANIFEST, kept)
+        return kept
+
+    def _numbers(self, world: int) -> range:
+        return range(world * self.visits, min((world + 1) * self.visits, self.config.episodes))
+
+    def worlds(self) -> list[int]:
+        """The worlds that are still to be played."""
+        done = {row["episode"] // self.visits for row in self.rows}
+        return [world for world in range(-(-self.config.episodes // self.visits)) if world not in done]
+
+    def run(self, advance: Callable[[int], None] = lambda _count: None) -> None:
+        """Play what is missing. An interruption loses the worlds under way only.
+
+        Args:
+            advance: Told how many episodes are done, whenever some are.
+
+        Raises:
+            LogError: The folder can't be written.
+        """
+        missing = self.worlds()
+        self._tidy({row["episode"] for row in self.rows})
+        if not missing:
+            return
+        if self.config.policy == "model":
+            self._play(Player(self.config, self.folder, self.first, self.make_env, self._started()), missing, advance)
+            return
+        self._started()
+        workers = min(self.config.workers or os.cpu_count() or 1, len(missing))
+        if workers == 1:
+            self._play(Player(self.config, self.folder, self.first, self.make_env), missing, advance)
+        else:
+            self._share(workers, missing, advance)
+
+    def _started(self) -> Model | None:
+        """Write ``run.json``; the model, if one plays."""
+        model = make_model(self.config) if self.config.policy == "model" else None
+        described = model.describe() if model else {"name": self.config.policy, "kind": "policy"}
+        seeds = [self.first, self.first + self.config.episodes - 1]
+        write_run(self.folder / "run.json", self.config.model_dump(mode="json"), described, seeds)
+        return model
+
+    def _tidy(self, done: set[int]) -> None:
+        """Remove what a killed run left unfinished."""
+        for log in self.folder.glob("[0-9]*/events.jsonl"):
+            with suppress(ValueError):
+                if int(log.parent.name) not in done:
+                    shutil.rmtree(log.parent)
+
+    def _play(self, player: Player, worlds: Sequence[int], advance: Callable[[int], None]) -> None:
+        with closing(player), closing(player.play(worlds)) as played:
+            for rows in played:
+                self._done(rows, advance)
+
+    def _share(self, workers: int, worlds: Sequence[int], advance: Callable[[int], None]) -> None:
+        """Let processes play; each takes the next world when it is through with one."""
+        pool = ProcessPoolExecutor(
+            workers, multiprocessing.get_context("spawn"), _begin_work,
+            (self.config, self.folder, self.first, self.make_env),
+        )  # fmt: skip
+        waiting = deque(worlds)
+        try:
+            running: set[Future[list[Row]]] = set()
+            while waiting or running:
+                while waiting and len(running) < 3 * workers:
+                    running.add(pool.submit(_work, waiting.popleft()))
+                finished, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    self._done(future.result(), advance)
+        except BrokenProcessPool as error:
+            raise LogError(
+                "a process that plays was killed, perhaps for memory: go on with fewer workers=; what is done is kept"
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _done(self, rows: list[Row], advance: Callable[[int], None]) -> None:
+        self.rows += rows
+        append(self.folder / MANIFEST, rows)
+        advance(len(rows))
+
+    def result(self) -> dict[str, Any]:
+        """The collection in one object."""
+        return {
+            "env": self.config.env.id, "policy": self.config.policy, **totals(self.rows),
+            "run_dir": str(self.folder), "kinds": by_kind(self.rows),
+        }  # fmt: skip
+
+
+_player: Player
+
+
+def _begin_work(config: CollectConfig, folder: Path, first: int, make_env: MakeEnv) -> None:
+    """Set a process up."""
+    global _player
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops it
+    with suppress(ImportError):
+        import torch
+
+        torch.set_num_threads(1)
+    _player = Player(config, folder, first, make_env)
+
+
+def _work(world: int) -> list[Row]:
+    (rows,) = _player.play([world])
+    return rows
+
+
+def _settings_in(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text())["config"]
+        if not isinstance(config, dict):
+            raise TypeError
+    except (ValueError, KeyError, TypeError) as error:
+        raise LogError(f"{path} is damaged: move the folder away, or choose another name") from error
+    return config

@@ -1,0 +1,110 @@
+"""The list of a collection's episodes: ``episodes.jsonl`` beside their logs, a line for each."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from agent.errors import LogError
+from agent.statistics import wilson_ci
+
+MANIFEST = "episodes.jsonl"
+
+Row = dict[str, Any]
+"""One episode: number, seed, kind, world, what came of it, and where its log is."""
+
+_NEEDED = {"episode", "seed", "kind", "success", "steps", "optimal_steps"}
+
+
+def read(path: Path) -> list[Row]:
+    """The rows of a manifest, none if it is not there; a torn last line is cut off.
+
+    Raises:
+        LogError: A line before the last is none.
+    """
+    if not path.is_file():
+        return []
+    data = path.read_bytes()
+    whole = data.rfind(b"\n") + 1
+    if whole < len(data):
+        os.truncate(path, whole)
+    rows = []
+    for number, line in enumerate(data[:whole].splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            if not row.keys() >= _NEEDED:
+                raise ValueError(f"expected {', '.join(sorted(_NEEDED))}")
+        except (ValueError, AttributeError) as error:
+            raise LogError(
+                f"{path} line {number} is no episode ({error}): remove the line, and collect again"
+            ) from error
+        rows.append(row)
+    return rows
+
+
+def append(path: Path, rows: Sequence[Row]) -> None:
+    """Add the rows of a world.
+
+    Raises:
+        LogError: It can't be written.
+    """
+    try:
+        with path.open("ab") as file:
+            file.write(_lines(rows))
+    except OSError as error:
+        raise LogError(f"can't write {path}: {error.strerror}; what is there is kept") from error
+
+
+def write(path: Path, rows: Sequence[Row]) -> None:
+    """Replace a manifest, whole or not at all.
+
+    Raises:
+        LogError: It can't be written.
+    """
+    half = path.with_name(f"{path.name}.part")
+    try:
+        half.write_bytes(_lines(rows))
+        half.replace(path)
+    except OSError as error:
+        raise LogError(f"can't write {path}: {error.strerror}; what is there is kept") from error
+
+
+def _lines(rows: Sequence[Row]) -> bytes:
+    return "".join(f"{json.dumps(row)}\n" for row in rows).encode()
+
+
+def totals(rows: Sequence[Row]) -> dict[str, Any]:
+    """Count, success with its 95 % interval, and steps over optimal of those that were solved."""
+    solved = [row for row in rows if row["success"]]
+    ratios = [row["steps"] / row["optimal_steps"] for row in solved if row["optimal_steps"]]
+    return {
+        "episodes": len(rows),
+        "success": len(solved) / len(rows) if rows else None,
+        "ci95": wilson_ci(len(solved), len(rows)) if rows else None,
+        "steps_over_optimal": sum(ratios) / len(ratios) if ratios else None,
+    }
+
+
+def by_kind(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
+    """The same for each kind of mission."""
+    kinds = sorted({row["kind"] for row in rows})
+    return {kind: totals([row for row in rows if row["kind"] == kind]) for kind in kinds}
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """The totals of each kind of mission, and of all."""
+    made = Table("kind", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for title in ("episodes", "solved", "95 % interval", "steps over optimal"):
+        made.add_column(title, justify="right")
+    for kind, figures in [*by_kind(rows).items(), ("all", totals(rows))]:
+        if figures["episodes"]:
+            low, high = figures["ci95"]
+            over = figures["steps_over_optimal"]
+            made.add_row(
+                kind or "-", str(figures["episodes"]), f"{figures['success']:.3f}", f"{low:.3f} to {high:.3f}",
+                "-" if over is None else f"{over:.3f}",
+            )  # fmt: skip
+    return made
