@@ -38,9 +38,7 @@ def read(path: Path) -> list[Row]:
             if not row.keys() >= _NEEDED:
                 raise ValueError(f"expected {', '.join(sorted(_NEEDED))}")
         except (ValueError, AttributeError) as error:
-            raise LogError(
-                f"{path} line {number} is no episode ({error}): remove the line, and collect again"
-            ) from error
+            raise LogError(f"{path} line {number} is no episode ({error}): remove it, and collect again") from error
         rows.append(row)
     return rows
 

@@ -14,7 +14,7 @@ ALLOWED = {
     "training": {"agent", "tools", "memory"},
     "eval": {"training", "agent", "tools", "envs", "memory"},
 }
-COMMAND_LINE = (Path("agent/cli.py"), Path("agent/macros_cli.py"))
+COMMAND_LINE = (Path("agent/cli.py"), Path("agent/macros_cli.py"), Path("training/episodes_cli.py"))
 FILES = [path for package in ALLOWED for path in sorted((ROOT / package).rglob("*.py"))]
 
 

@@ -1,5 +1,6 @@
 """``hippo distill``: learn offline from what was logged."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -31,11 +32,11 @@ def clone(
         with Memory.open(folder) as memory:
             done = cloned(runs, memory, rows, most)
         result = {
-            "episodes": done.episodes, "rows": done.rows, "doubles": done.doubles, "unfinished": done.unfinished,
+            **asdict(done.counts),
             "macros": [macro.name for macro in done.macros], "file": str(rows),
         }  # fmt: skip
         if as_json:
             emit(result)
             return
         names = ", ".join(macro.name for macro in done.macros)
-        print(f"{done.rows} rows of {done.episodes} episodes in {rows}; macros: {names}")  # noqa: T201
+        print(f"{done.counts.rows} rows of {done.counts.episodes} episodes in {rows}; macros: {names}")  # noqa: T201

@@ -1,0 +1,144 @@
+"""Logged episodes without reading all of them: how each began and ended, which of them to take."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from agent.errors import LogError
+from agent.events import PARSER, End, Event, Start
+from agent.manifest import Row
+from agent.runner import summary
+from agent.trajectory import logs_in
+
+TAIL = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A log's beginning and end.
+
+    Attributes:
+        path: The ``events.jsonl``.
+        start: Its first event.
+        end: Its last, ``None`` if it was cut short.
+    """
+
+    path: Path
+    start: Start
+    end: End | None
+
+    @property
+    def over_optimal(self) -> float | None:
+        """Steps over the fewest possible, of a solved episode whose fewest are known."""
+        if self.end is None or not self.end.success or not self.start.optimal_steps:
+            return None
+        return self.end.steps / self.start.optimal_steps
+
+    def row(self) -> Row:
+        """The episode in one object."""
+        start, end = self.start, self.end
+        about = {"episode": start.episode, "env": start.env, "kind": start.kind, "world": start.world}
+        if end is None:
+            return about | {"seed": start.seed, "ending": "unfinished", "success": False, "log": str(self.path)}
+        return about | summary(start, end, end.seconds) | {"log": str(self.path)}
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which episodes to take; what is left out does not matter.
+
+    Attributes:
+        env: Part of the environment's id.
+        kind: Kind of mission.
+        solved: Solved ones only, or unsolved ones only.
+        ending: How they ended.
+        most_over: Most steps over the fewest possible.
+        most_steps: Most steps.
+    """
+
+    env: str | None = None
+    kind: str | None = None
+    solved: bool | None = None
+    ending: str | None = None
+    most_over: float | None = None
+    most_steps: int | None = None
+
+    def takes(self, one: Logged) -> bool:
+        """Whether it takes an episode; one that was cut short never."""
+        end, over = one.end, one.over_optimal
+        return (
+            end is not None
+            and (self.env is None or self.env.lower() in one.start.env.lower())
+            and self.kind in (None, one.start.kind)
+            and self.solved in (None, end.success)
+            and self.ending in (None, end.ending)
+            and (self.most_over is None or (over is not None and over <= self.most_over))
+            and (self.most_steps is None or end.steps <= self.most_steps)
+        )
+
+
+def logged(paths: Sequence[Path]) -> Iterator[Logged]:
+    """The episodes of runs, folders or files.
+
+    Raises:
+        LogError: There is none, or a log's first or last line is no event.
+    """
+    for path in logs_in(paths):
+        yield peek(path)
+
+
+def peek(path: Path) -> Logged:
+    """Read a log's first and last event.
+
+    Raises:
+        LogError: It is not there, or they are none.
+    """
+    if not path.is_file():
+        raise LogError(f"no log at {path}: give an events.jsonl")
+    with path.open("rb") as file:
+        first = file.readline()
+        file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
+        lines = file.read().rsplit(b"\n", 2)
+    start = _event(path, first, "the first line") if first.endswith(b"\n") else None
+    if not isinstance(start, Start):
+        raise LogError(f"{path} does not begin with an episode's start: it is damaged, or no log of an episode")
+    end = _event(path, lines[-2], "the last line") if len(lines) > 2 or len(lines[-2]) < TAIL else None
+    return Logged(path, start, end if isinstance(end, End) else None)
+
+
+def _event(path: Path, line: bytes, where: str) -> Event:
+    try:
+        return PARSER.validate_json(line)
+    except ValidationError as error:
+        raise LogError(f"{path}: {where} is no event: {error.errors()[0]['msg']}") from error
+
+
+def link(taken: Sequence[Logged], out: Path, about: dict[str, Any]) -> None:
+    """Put episodes into a folder of their own, numbered anew.
+
+    Args:
+        taken: The episodes.
+        out: The folder; must not be there, or be empty.
+        about: Where they come from, kept in ``filter.json``.
+
+    Raises:
+        LogError: The folder is not empty or can't be written.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise LogError(f"{out} is not an empty folder: choose another")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for number, one in enumerate(taken):
+            target = out / f"{number:06}" / "events.jsonl"
+            target.parent.mkdir()
+            target.write_bytes(one.path.read_bytes())
+        rows = [{**one.row(), "episode": i, "log": f"{i:06}/events.jsonl"} for i, one in enumerate(taken)]
+        (out / "episodes.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+        (out / "filter.json").write_text(json.dumps(about | {"logs": [str(one.path) for one in taken]}, indent=1))
+    except OSError as error:
+        raise LogError(f"can't write {out}: {error.strerror}") from error

@@ -1,0 +1,84 @@
+"""A log played again: the same actions in the same world must show the same."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+
+from agent.errors import LogError
+from agent.events import Decided, Event, Observed, Ran, Start
+from agent.log import read_events
+from agent.loop import actions_of
+from tools import Toolbox, ToolCall
+
+Env = gym.Env[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What playing a log again came to.
+
+    Attributes:
+        log: The log.
+        steps: Actions that were played.
+        difference: What was not the same first; empty if all was.
+    """
+
+    log: Path
+    steps: int
+    difference: str = ""
+
+    @property
+    def matches(self) -> bool:
+        """Whether all was the same."""
+        return not self.difference
+
+
+def replay(log: Path, make_env: Callable[..., Env]) -> Replayed:
+    """Play a log's actions again and compare every observation, reward and ending.
+
+    Args:
+        log: An ``events.jsonl``.
+        make_env: Makes the environment that the log names, with the settings that it was made with.
+
+    Raises:
+        LogError: The log is damaged, has no start, or its environment has no seed.
+    """
+    events = read_events(log)
+    start = events[0] if events else None
+    if not isinstance(start, Start):
+        raise LogError(f"{log} does not begin with an episode's start: there is nothing to replay")
+    if start.seed is None:
+        raise LogError(f"{log} was played without a seed: it can't be replayed")
+    env = make_env(start.env, **start.settings)
+    try:
+        return _compare(log, events, start, env)
+    finally:
+        env.close()
+
+
+def _compare(log: Path, events: Sequence[Event], start: Start, env: Env) -> Replayed:
+    text, info = env.reset(seed=start.seed)
+    if (mission := str(info.get("mission", start.mission))) != start.mission:
+        return Replayed(log, 0, f"the mission was {start.mission!r}, now it is {mission!r}")
+    actions = Toolbox(actions_of(env))
+    now: tuple[Any, ...] = (text, 0.0, False, False, info.get("view"))
+    last = max((event.step for event in events if isinstance(event, Observed)), default=0)
+    steps = 0
+    for event in events:
+        if isinstance(event, Decided | Ran) and event.name in actions.names:
+            result = actions.dispatch(ToolCall(name=event.name, arguments=event.arguments or {}))
+            if result.acts and event.step < last:  # nothing was observed any more if the environment broke
+                text, reward, terminated, truncated, info = env.step(result.action)
+                now = (text, float(reward), bool(terminated), bool(truncated), info.get("view"))
+                steps += 1
+        elif isinstance(event, Observed):
+            was = (event.text, event.reward, event.terminated, event.truncated, event.view)
+            names = ("text", "reward", "terminated", "truncated", "view")
+            for name, before, after in zip(names, was, now, strict=True):
+                if before != (json.loads(json.dumps(after)) if name == "view" else after):
+                    return Replayed(log, steps, f"step {event.step}: {name} was {before!r}, now it is {after!r}")
+    return Replayed(log, steps)

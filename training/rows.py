@@ -1,0 +1,111 @@
+"""Logged episodes as rows of a dataset, one after the other."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from agent.errors import LogError
+from agent.events import End, Event, Start
+from agent.log import read_events
+from training.datasets import Row, row_of
+
+
+@dataclass
+class Counts:
+    """What became of logs.
+
+    Attributes:
+        episodes: Logs that were read.
+        rows: Rows made of them.
+        unsolved: Left out because they did not succeed.
+        doubles: Left out because another row has the same conversation.
+        unfinished: Left out for want of a start or an end.
+    """
+
+    episodes: int = 0
+    rows: int = 0
+    unsolved: int = 0
+    doubles: int = 0
+    unfinished: int = 0
+
+
+def rows(logs: Iterable[Path], counts: Counts, unsolved: bool = False) -> Iterator[tuple[Path, Row, list[Event]]]:
+    """Make a row of every log that is worth one.
+
+    A row's ``provenance`` names its log, the log's SHA-256, environment, seed and steps. Two rows never have the same
+    conversation.
+
+    Args:
+        logs: The logs.
+        counts: Takes what became of them.
+        unsolved: Whether episodes that did not succeed are taken too.
+
+    Raises:
+        LogError: A log is damaged.
+    """
+    seen: set[bytes] = set()
+    for log in logs:
+        counts.episodes += 1
+        events = read_events(log)
+        if not any(isinstance(e, Start) for e in events) or not isinstance(end := events[-1], End):
+            counts.unfinished += 1
+            continue
+        if not end.success and not unsolved:
+            counts.unsolved += 1
+            continue
+        row = row_of(events)
+        said = hashlib.sha256(json.dumps(row["messages"]).encode()).digest()
+        if said in seen:
+            counts.doubles += 1
+            continue
+        seen.add(said)
+        counts.rows += 1
+        row["provenance"] |= {"log": str(log), "sha256": hashlib.sha256(log.read_bytes()).hexdigest()}
+        yield log, row, events
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[IO[str]]:
+    """A file to write that is there whole or, after an error, as it was.
+
+    Raises:
+        LogError: It can't be written.
+    """
+    half = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with half.open("w") as file:
+            yield file
+        half.replace(path)
+    except OSError as error:
+        if isinstance(error, LogError):
+            raise
+        raise LogError(f"can't write {path}: {error.strerror}; choose another file") from error
+    finally:
+        half.unlink(missing_ok=True)
+
+
+def export(
+    logs: Iterable[Path], path: Path, unsolved: bool = False, advance: Callable[[], None] = lambda: None
+) -> Counts:
+    """Write a JSONL file of rows with the columns ``messages``, ``tools`` and ``provenance``, whole or not at all.
+
+    Args:
+        logs: The logs.
+        path: The file.
+        unsolved: Whether episodes that did not succeed are taken too.
+        advance: Called after each row.
+
+    Raises:
+        LogError: A log is damaged, or the file can't be written.
+    """
+    counts = Counts()
+    with whole(path) as file:
+        for _, row, _ in rows(logs, counts, unsolved):
+            file.write(f"{json.dumps(row)}\n")
+            advance()
+    return counts
