@@ -25,7 +25,7 @@ from agent.manifest import MANIFEST, Row, append, by_kind, read, totals, write
 from agent.models.base import Model
 from agent.models.script import RandomCaller
 from agent.models.scripted import ScriptedModel
-from agent.runner import MakeEnv, make_model, summary
+from agent.runner import MakeEnv, make_model, short_name, summary
 from memory import Embedder, Memory
 from memory.embedding import by_name
 from tools.plugins import load as load_plugin
@@ -155,7 +155,7 @@ class Collection:
             found = sorted(config.runs.glob(f"*/{config.name}/run.json"))
             if found:
                 return found[-1].parent
-        label = f"{config.env.id.rpartition('/')[2].lower()}-{config.policy}-{now:%H%M%S}-{now.microsecond // 1000:03}"
+        label = f"{short_name(config.env.id)}-{config.policy}-{now:%H%M%S}-{now.microsecond // 1000:03}"
         return config.runs / f"{now:%Y-%m-%d}" / (config.name or label)
 
     def _resume(self) -> list[Row]:

@@ -118,6 +118,15 @@ def _event(path: Path, line: bytes, where: str) -> Event:
         raise LogError(f"{path}: {where} is no event: {error.errors()[0]['msg']}") from error
 
 
+def named_in(log: Path, env: str) -> str:
+    """The environment's name as its run was given it, with the module that registers it, if any."""
+    try:
+        name = str(json.loads((log.parent.parent / "run.json").read_text())["config"]["env"]["id"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return env
+    return name if name.rpartition(":")[2] == env else env
+
+
 def link(taken: Sequence[Logged], out: Path, about: dict[str, Any]) -> None:
     """Put episodes into a folder of their own, numbered anew.
 

@@ -1,5 +1,6 @@
 """``hippo run``: build what the configuration says, play, log, sum up."""
 
+import re
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -58,7 +59,7 @@ class Run:
         self._make_model = make_model
         self.make_env = make_env
         now = datetime.now().astimezone()
-        name = config.name or f"{config.env.id.rpartition('/')[2].lower()}-{now:%H%M%S}-{now.microsecond // 1000:03}"
+        name = config.name or f"{short_name(config.env.id)}-{now:%H%M%S}-{now.microsecond // 1000:03}"
         self.folder = config.runs / f"{now:%Y-%m-%d}" / name
         if (self.folder / "run.json").exists():
             raise ConfigError(f"there is a run in {self.folder} already: choose another name")
@@ -126,6 +127,11 @@ class Run:
             "run_dir": str(self.folder),
             "episodes": self.episodes,
         }
+
+
+def short_name(env: str) -> str:
+    """An environment's id as it stands in the name of a folder."""
+    return re.split("[/:]", env)[-1].lower()
 
 
 def summary(start: Start, end: End, seconds: float) -> dict[str, Any]:

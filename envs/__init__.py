@@ -3,6 +3,7 @@
 from envs.errors import EnvConfigError, EnvError, UnknownEnvError
 from envs.registry import known_ids, make, register
 from envs.splits import SPLITS, first_seed, split_of
+from envs.text_grid import text_space
 
 register()
 
@@ -16,4 +17,5 @@ __all__ = [
     "make",
     "register",
     "split_of",
+    "text_space",
 ]

@@ -1,6 +1,10 @@
 """Environments by name."""
 
 import difflib
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -18,6 +22,9 @@ IDS = {
 }
 
 
+GRIDS = ("MiniGrid-", "BabyAI-")
+
+
 def register() -> None:
     """Register our ids with gymnasium; calling it twice does nothing."""
     for name, entry_point in IDS.items():
@@ -27,26 +34,30 @@ def register() -> None:
 
 def known_ids() -> list[str]:
     """Every id that speaks text: ours, and MiniGrid's and BabyAI's through the text wrapper."""
-    import minigrid  # noqa: F401  (registers its ids)
+    import minigrid  # it registers its ids
 
     register()
-    return [*IDS, *sorted(i for i in gym.registry if i.startswith(("MiniGrid-", "BabyAI-")))]
+    made_from_files = Path(minigrid.__file__).parent / "envs" / "wfc" / "patterns"
+    unfit = () if made_from_files.is_dir() else ("MiniGrid-WFC-",)  # minigrid's wheel leaves their files out
+    return [*IDS, *sorted(i for i in gym.registry if i.startswith(GRIDS) and not i.startswith(unfit))]
 
 
 def make(name: str, **settings: Any) -> gym.Env[str, Any]:
     """Make an environment that speaks text.
 
     Args:
-        name: One of our ids, a MiniGrid or BabyAI id, or any registered gymnasium id whose
-            observation is text (``gym:`` before it is allowed).
+        name: One of our ids, a MiniGrid or BabyAI id, or any gymnasium id whose observation is text; ``gym:`` before
+            it is allowed, and the module or file that registers it (``gym:my_worlds.py:Kitchen-v0``).
         settings: Passed on to the environment.
 
     Raises:
         UnknownEnvError: No such id; the message names the nearest.
         EnvConfigError: Its observation is not text, or it refuses the settings.
     """
-    name = name.removeprefix("gym:")
     ids = known_ids()
+    place, colon, name = name.removeprefix("gym:").rpartition(":")
+    if colon:
+        _import(place)
     if name not in gym.registry:
         near = difflib.get_close_matches(name, sorted({*ids, *gym.registry}), n=3, cutoff=0.5)
         hint = f"did you mean {', '.join(near)}?" if near else "see `hippo envs`"
@@ -55,7 +66,9 @@ def make(name: str, **settings: Any) -> gym.Env[str, Any]:
         env: gym.Env[Any, Any] = gym.make(name, **settings)
     except TypeError as error:
         raise EnvConfigError(f"{name} does not take these settings: {error}") from error
-    if name.startswith(("MiniGrid-", "BabyAI-")):
+    except (ImportError, OSError) as error:
+        raise EnvConfigError(f"{name} can't be made here: {type(error).__name__}: {error}") from error
+    if name.startswith(GRIDS):
         from envs.text_grid import TextGrid
 
         return TextGrid(env)
@@ -65,3 +78,36 @@ def make(name: str, **settings: Any) -> gym.Env[str, Any]:
             "environment whose observation space is gymnasium.spaces.Text"
         )
     return env
+
+
+def _import(place: str) -> None:
+    """Import the module, or the file, that registers an id.
+
+    Raises:
+        UnknownEnvError: It is not there.
+        EnvConfigError: It can't be imported.
+    """
+    file = Path(place)
+    name = f"hippo_env_{file.stem}" if place.endswith(".py") else place
+    if name in sys.modules:
+        return
+    try:
+        if not place.endswith(".py"):
+            importlib.import_module(place)
+            return
+        if not file.is_file():
+            raise UnknownEnvError(f"no file {place}: give the module or the .py file that registers the environment")
+        spec = importlib.util.spec_from_file_location(name, file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    except UnknownEnvError:
+        raise
+    except ModuleNotFoundError as error:
+        sys.modules.pop(name, None)
+        hint = " (a file needs its .py)" if error.name == place else ""
+        raise UnknownEnvError(f"{place} can't be imported: no module {error.name!r}{hint}") from error
+    except Exception as error:  # the boundary: somebody's module may raise anything
+        sys.modules.pop(name, None)
+        raise EnvConfigError(f"{place} can't be imported: {type(error).__name__}: {error}") from error

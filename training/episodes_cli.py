@@ -15,7 +15,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from agent.console import Json, emit, plain_errors
-from agent.episodes import Filter, Logged, link, logged, peek
+from agent.episodes import Filter, Logged, link, logged, named_in, peek
 from agent.errors import LogError
 from agent.log import read_events
 from agent.manifest import by_kind, table, totals
@@ -115,7 +115,10 @@ def _replay(path: Path) -> Replayed:
     from agent.replay import replay as played
     from envs import make
 
-    return played(path, make)
+    def make_as_named(name: str, **settings: Any) -> Any:
+        return make(named_in(path, name), **settings)
+
+    return played(path, make_as_named)
 
 
 @app.command()
