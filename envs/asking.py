@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.utils import seeding
 
+from envs.drawing import text_image
 from envs.language import Meaning, spoken
 from envs.splits import SEEDS, Split, split_of
 from envs.text_grid import text_space
@@ -58,11 +59,11 @@ class ListenAndAnswer(gym.Env[str, str]):
         visits: Episodes of one world, those with seeds ``visits * n`` to ``visits * n + visits - 1``.
         listening: How many of them are for listening.
         expert: Name of the policy that does it through the agent's tools.
-        render_mode: ``None`` or ``"ansi"``.
+        render_mode: ``None``, ``"ansi"`` or ``"rgb_array"``.
     """
 
     named_actions = {"next": ("", "hear on")}  # noqa: RUF012
-    metadata = {"render_modes": ["ansi"]}  # noqa: RUF012
+    metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 1}  # noqa: RUF012
     name = "asking"
     expert = ""
 
@@ -132,12 +133,12 @@ class ListenAndAnswer(gym.Env[str, str]):
         """Steps to the end."""
         return 1 if self.asked else len(self.session.told[self.visit]) - self._heard
 
-    def render(self) -> str | None:
-        """The text of now."""
-        return self.ansi() if self.render_mode == "ansi" else None
+    def render(self) -> Any:
+        """The mission and the text of now, as text or as a picture."""
+        return {"ansi": self.ansi, "rgb_array": lambda: text_image(self.ansi())}.get(str(self.render_mode), str)()
 
     def ansi(self) -> str:
-        """The text of now."""
+        """The mission and the text of now."""
         return f"{self.mission}\n{self._text}"
 
 

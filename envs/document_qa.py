@@ -48,7 +48,7 @@ class DocumentQA(ListenAndAnswer):
         path: Folder of the data set.
         format: ``hotpotqa``, ``2wiki``, ``musique`` or ``locomo``.
         passages: How many are told, those that answer the question among them, 1 to 200.
-        render_mode: ``None`` or ``"ansi"``.
+        render_mode: ``None``, ``"ansi"`` or ``"rgb_array"``.
 
     Raises:
         EnvConfigError: A setting out of range, or no path.

@@ -1,14 +1,28 @@
-"""A MiniGrid world as coloured text, two columns a cell."""
+"""Worlds as text and as pictures."""
 
+import textwrap
+
+import numpy as np
 from minigrid.minigrid_env import MiniGridEnv
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
 _COLORS = {"red": 31, "green": 32, "blue": 34, "purple": 35, "yellow": 33, "grey": 90}
 _SYMBOLS = {"ball": "●", "key": "⚷", "box": "■", "goal": "▒", "lava": "≈", "floor": "·"}
 _AGENT = "▶▼◀▲"
 
 
+def text_image(text: str, columns: int = 80) -> NDArray[np.uint8]:
+    """A text as a picture, uint8 ``[height, width, 3]``, black on white."""
+    lines = [line for part in text.splitlines() for line in textwrap.wrap(part, columns) or [""]]
+    font = ImageFont.load_default(14)
+    picture = Image.new("RGB", (columns * 8 + 16, 20 * len(lines) + 16), "white")
+    ImageDraw.Draw(picture).multiline_text((8, 8), "\n".join(lines), "black", font, spacing=4)
+    return np.asarray(picture, np.uint8)
+
+
 def ansi(env: MiniGridEnv, hidden: tuple[int, int] | None = None) -> str:
-    """Draw the whole world with ANSI colours.
+    """Draw a whole MiniGrid world with ANSI colours, two columns a cell.
 
     Args:
         env: The world.

@@ -99,7 +99,7 @@ class EpisodicQA(ListenAndAnswer):
     Args:
         level: ``easy`` (6 events), ``medium`` (12) or ``hard`` (24).
         events: How many events are told, 4 to 60.
-        render_mode: ``None`` or ``"ansi"``.
+        render_mode: ``None``, ``"ansi"`` or ``"rgb_array"``.
 
     Raises:
         EnvConfigError: A setting out of range.

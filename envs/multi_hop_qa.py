@@ -125,7 +125,7 @@ class MultiHopQA(ListenAndAnswer):
     Args:
         level: ``easy`` (3 people), ``medium`` (4) or ``hard`` (6).
         people: How many people facts are told about, 3 to 8.
-        render_mode: ``None`` or ``"ansi"``.
+        render_mode: ``None``, ``"ansi"`` or ``"rgb_array"``.
 
     Raises:
         EnvConfigError: A setting out of range.

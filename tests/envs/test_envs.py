@@ -1,5 +1,11 @@
+import importlib
+import json
 import pickle
+import re
 import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import pytest
@@ -11,27 +17,59 @@ from envs.registry import IDS
 from envs.text_grid import TextGrid
 
 SAMPLE = ["BabyAI-GoToLocal-v0", "BabyAI-UnlockPickup-v0", "MiniGrid-DoorKey-6x6-v0", "MiniGrid-LavaGapS5-v0"]
+OURS = [name for name in IDS if name != "hippo/DocumentQA-v0"]
 
 
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., gym.Env[str, Any]]:
+    """Make any of our environments; the one over documents with a set of its own."""
+
+    def made(name: str, **settings: Any) -> gym.Env[str, Any]:
+        if name == "hippo/DocumentQA-v0":
+            (tmp_path / "corpus.json").write_text(json.dumps({f"Town {i}": [f"It has mill {i}."] for i in range(9)}))
+            asked = [
+                {"question": f"What has Town {i}?", "answer": f"mill {i}", "supporting_facts": [[f"Town {i}", 0]]}
+                for i in range(9)
+            ]
+            (tmp_path / "questions.json").write_text(json.dumps(asked))
+            settings["path"] = str(tmp_path)
+        return envs.make(name, **settings)
+
+    return made
+
+
+Make = Callable[..., gym.Env[str, Any]]
+
+
+@pytest.mark.parametrize("mode", ["rgb_array", "ansi", None])
 @pytest.mark.parametrize("name", IDS)
-def test_ours_pass_gymnasiums_own_check(name: str) -> None:
+def test_ours_pass_gymnasiums_own_check(name: str, mode: str | None, make: Make) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check_env(gym.make(name, render_mode="rgb_array").unwrapped)
+        check_env(make(name, render_mode=mode).unwrapped)
+
+
+def choose(env: gym.Env[str, Any], step: int, info: dict[str, Any]) -> Any:
+    """One of the actions that can be taken now, in turn."""
+    actions = dict(env.get_wrapper_attr("named_actions"))
+    names = [name for name in info["available_actions"] if name in actions]
+    return actions[names[step % len(names)]][0] if names else "an answer"
 
 
 @pytest.mark.parametrize("name", [*IDS, *SAMPLE])
-def test_the_same_seed_gives_the_same_episode(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_seed_gives_the_same_episode(name: str, make: Make, capsys: pytest.CaptureFixture[str]) -> None:
     def play() -> list[object]:
-        env = envs.make(name)
-        observation, info = env.reset(seed=7)
-        seen: list[object] = [observation, info["view"]]
-        for step in range(30):
-            observation, reward, terminated, truncated, info = env.step([2, 0, 2, 1][step % 4] % env.action_space.n)
-            assert env.observation_space.contains(observation)
-            seen += [observation, reward, terminated, info["view"], info["available_actions"]]
-            if terminated or truncated:
-                break
+        env = make(name)
+        seen: list[object] = []
+        for seed in (7, 8):
+            observation, info = env.reset(seed=seed)
+            seen += [observation, info]
+            for step in range(30):
+                observation, reward, terminated, truncated, info = env.step(choose(env, step, info))
+                assert env.observation_space.contains(observation)
+                seen += [observation, reward, terminated, info]
+                if terminated or truncated:
+                    break
         return seen
 
     assert play() == play()
@@ -39,21 +77,51 @@ def test_the_same_seed_gives_the_same_episode(name: str, capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize("name", [*IDS, *SAMPLE])
-def test_environments_pickle(name: str) -> None:
-    env = envs.make(name).unwrapped
-    env.reset(seed=3)
+def test_environments_pickle(name: str, make: Make) -> None:
+    env = make(name)
+    _, info = env.reset(seed=3)
     copy = pickle.loads(pickle.dumps(env))
-    assert copy.step(0)[1:3] == env.step(0)[1:3]
+    for step in range(5):
+        action = choose(env, step, info)
+        observation, reward, over, _, info = env.step(action)
+        assert copy.step(action)[:3] == (observation, reward, over)
+        if over:
+            break
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_without_a_seed_worlds_differ(name: str) -> None:
+    env = envs.make(name)
+    env.reset(seed=0)
+    missions = [env.reset() for _ in range(6)]
+    assert len({(text, info["mission"]) for text, info in missions}) > 1
+
+
+@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("level", ["easy", "medium", "hard"])
+def test_levels(name: str, level: str) -> None:
+    text, info = envs.make(name, level=level).reset(seed=1)
+    assert text
+    assert {"mission", "kind", "available_actions", "visit"} <= set(info)
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_ours_are_described(name: str) -> None:
+    module, _, entry = IDS[name].partition(":")
+    words = str(getattr(importlib.import_module(module), entry).__doc__)
+    parts = ["Description", "Mission", "Actions", "Observation", "Reward", "Termination", "Registered ids"]
+    assert re.findall(r"## (.+)", words) == parts
+    assert name in words
 
 
 @pytest.mark.filterwarnings("ignore:.*is out of date:DeprecationWarning")
-@pytest.mark.parametrize("name", envs.known_ids()[::12])
+@pytest.mark.parametrize("name", [name for name in envs.known_ids() if name not in IDS][::12])
 def test_any_grid_id_speaks(name: str) -> None:
     env = envs.make(name)
     observation, info = env.reset(seed=0)
     assert observation.startswith("You ")
     assert info["mission"]
-    assert set(info["available_actions"]) <= set(env.get_wrapper_attr("named_actions"))
+    assert set(info["available_actions"]) <= {*env.get_wrapper_attr("named_actions"), "answer"}
 
 
 def test_words_say_what_is_seen() -> None:
