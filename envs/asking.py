@@ -135,7 +135,9 @@ class ListenAndAnswer(gym.Env[str, str]):
 
     def render(self) -> Any:
         """The mission and the text of now, as text or as a picture."""
-        return {"ansi": self.ansi, "rgb_array": lambda: text_image(self.ansi())}.get(str(self.render_mode), str)()
+        if self.render_mode == "rgb_array":
+            return text_image(self.ansi())
+        return self.ansi() if self.render_mode == "ansi" else None
 
     def ansi(self) -> str:
         """The mission and the text of now."""

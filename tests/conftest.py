@@ -15,10 +15,12 @@ def cli() -> Callable[..., tuple[int, str, str]]:
     """Run ``hippo`` with these arguments; gives exit code, stdout and stderr."""
     from agent.cli import app
     from training.cli import app as distill
+    from training.episodes_cli import app as episodes
 
     def run(*arguments: object) -> tuple[int, str, str]:
         words = list(map(str, arguments))
-        result = CliRunner().invoke(distill, words[1:]) if words[0] == "distill" else CliRunner().invoke(app, words)
+        added = {"distill": distill, "episodes": episodes}.get(words[0])
+        result = CliRunner().invoke(added, words[1:]) if added else CliRunner().invoke(app, words)
         return result.exit_code, result.stdout, result.stderr
 
     return run

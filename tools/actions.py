@@ -1,6 +1,7 @@
 """An environment's actions as tools."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import Field, create_model
@@ -44,7 +45,16 @@ def action_tools(named: Mapping[str, tuple[Any, str]]) -> list[Tool]:
     Args:
         named: Action names with the value to step the environment with, and a description.
     """
-    return [named_action(name, value, description) for name, (value, description) in named.items()]
+    try:
+        return list(_action_tools(tuple((name, type(value), value, said) for name, (value, said) in named.items())))
+    except TypeError:  # a value that can't be hashed, such as an array
+        return [named_action(name, value, said) for name, (value, said) in named.items()]
+
+
+@lru_cache(maxsize=64)
+def _action_tools(named: tuple[tuple[str, type, Any, str], ...]) -> tuple[Tool, ...]:
+    """The same tools again for the same actions: every episode asks for them."""
+    return tuple(named_action(name, value, said) for name, _, value, said in named)
 
 
 def _tool(name: str, description: str, function: Any, fields: dict[str, Any]) -> Tool:

@@ -3,8 +3,10 @@
 import difflib
 import inspect
 import json
+import os
 import threading
 from collections.abc import Callable, Collection, Iterable
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from tools.errors import ToolSchemaError, UnknownToolError
@@ -100,24 +102,47 @@ def _checked(name: str, result: ToolResult) -> ToolResult:
 
 
 def run_for(seconds: float, work: Callable[[], Any]) -> Done:
-    """Run ``work`` in a thread of its own for at most ``seconds``.
+    """Run ``work`` in another thread for at most ``seconds``.
 
     Returns:
         ``(True, value)``, ``(True, exception)`` when it raised, or ``(False, None)`` when time ran
         out. A thread can't be killed: work that hangs goes on in the background, result unused.
     """
-    outcome: list[Any] = []
+    worker = _idle.pop() if _idle else _Worker()
+    outcome: SimpleQueue[Any] = SimpleQueue()
+    worker.todo.put((work, outcome))
+    try:
+        value = outcome.get(timeout=seconds)
+    except Empty:
+        worker.todo.put(None)  # it ends when the work does
+        return False, None
+    except BaseException:
+        worker.todo.put(None)
+        raise
+    _idle.append(worker)
+    return True, value
 
-    def target() -> None:
-        try:
-            outcome.append(work())
-        except BaseException as error:  # the boundary: a tool may raise anything, SystemExit included
-            outcome.append(error)
 
-    thread = threading.Thread(target=target, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return (True, outcome[0]) if outcome else (False, None)
+class _Worker:
+    """A thread that does one piece of work after the other: cheaper than a new one for each."""
+
+    def __init__(self) -> None:
+        self.todo: SimpleQueue[tuple[Callable[[], Any], SimpleQueue[Any]] | None] = SimpleQueue()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        while (item := self.todo.get()) is not None:
+            work, outcome = item
+            try:
+                outcome.put(work())
+            except BaseException as error:  # the boundary: a tool may raise anything, SystemExit included
+                outcome.put(error)
+            del work, outcome, item
+
+
+_idle: list[_Worker] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_idle.clear)  # threads don't live on in a forked process
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:

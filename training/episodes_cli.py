@@ -66,7 +66,8 @@ def list_episodes(
             cells = (row.get(name) for name in ("episode", "seed", "kind", "ending", "steps", "optimal_steps",
                                                 "model_calls", "log"))  # fmt: skip
             made.add_row(*("-" if cell is None else str(cell) for cell in cells))
-        Console(width=max(Console().width, 140), soft_wrap=True).print(made)
+        longest = max((len(row["log"]) for row in rows), default=0)
+        Console(width=max(Console().width, 80 + longest)).print(made)
 
 
 @app.command()
@@ -194,8 +195,6 @@ def export(
             task = bar.add_task("rows", total=len(logs))
             counts = exported(logs, out, unsolved, partial(bar.advance, task))
         result: dict[str, Any] = {**asdict(counts), "file": str(out)}
-        if not counts.rows:
-            raise LogError(f"none of {counts.episodes} episodes was solved: --unsolved takes the others too")
         if as_json:
             emit(result)
         else:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -11,6 +11,7 @@ from typing import IO
 from agent.errors import LogError
 from agent.events import End, Event, Start
 from agent.log import read_events
+from memory import InvalidItemError
 from training.datasets import Row, row_of
 
 
@@ -86,7 +87,8 @@ def whole(path: Path) -> Iterator[IO[str]]:
             raise
         raise LogError(f"can't write {path}: {error.strerror}; choose another file") from error
     finally:
-        half.unlink(missing_ok=True)
+        with suppress(OSError):
+            half.unlink(missing_ok=True)
 
 
 def export(
@@ -102,10 +104,13 @@ def export(
 
     Raises:
         LogError: A log is damaged, or the file can't be written.
+        InvalidItemError: There is no episode to make a row of.
     """
     counts = Counts()
     with whole(path) as file:
         for _, row, _ in rows(logs, counts, unsolved):
             file.write(f"{json.dumps(row)}\n")
             advance()
+        if not counts.rows:
+            raise InvalidItemError(f"none of {counts.episodes} episodes was solved: there is nothing to export")
     return counts

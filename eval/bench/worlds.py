@@ -166,7 +166,7 @@ def tokens(episodes: int) -> dict[str, Any]:
 
 def speed(seconds: float) -> dict[str, Any]:
     """Steps per second of the text wrapper beside the bare environment, in turns."""
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for name in SPED:
         rates: dict[str, list[float]] = {"bare": [], "text": []}
         with contextlib.redirect_stdout(io.StringIO()):

@@ -125,7 +125,7 @@ def test_a_killed_run_leaves_a_readable_log(tmp_path: Path) -> None:
 
 def test_lists_and_help() -> None:
     assert "BabyAI-GoToLocal-v0\n" in hippo("envs", "gotolocal")[1]
-    assert hippo("envs")[1].startswith("babyai_goto\nwater_maze\n")
+    assert hippo("envs")[1].startswith("babyai_goto\nbabyai_mixed\ncourier\n")
     assert "recall(cue): Search what happened before" in hippo("tools")[1]
     assert json.loads(hippo("tools", "--json")[1])[0]["function"]["name"] == "recall"
     assert {row["name"] for row in json.loads(hippo("models", "list", "--json")[1])} >= {"smollm2-135m", "minilm"}
