@@ -49,6 +49,11 @@ class Resident(WorldObj):
         super().__init__("ball", color)
         self.name = name
 
+    def encode(self) -> tuple[int, int, int]:
+        """As a ball's, but for the state: MiniGrid keeps pictures of tiles by it."""
+        kind, color, _ = super().encode()
+        return kind, color, 1
+
     def render(self, img: NDArray[np.uint8]) -> None:
         """A head over a body."""
         fill_coords(img, point_in_triangle((0.15, 0.95), (0.85, 0.95), (0.5, 0.3)), RGB[self.color])

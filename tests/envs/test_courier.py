@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from minigrid.core.world_object import Ball
 
 from envs import EnvConfigError
 from envs.courier import GIVE, LEVELS, Courier, Resident
@@ -158,4 +159,12 @@ def test_it_can_be_drawn() -> None:
     env = Courier(render_mode="rgb_array")
     env.reset(seed=0)
     assert env.render().shape[2] == 3
+    somebody, ball = Resident("Ada", "blue"), Ball("blue")
+    for thing in (somebody, ball):
+        env.grid.set(7, 7, thing)
+        env.agent_pos = (8, 8)
+        picture = env.render()
+        assert picture.any()
+    env.grid.set(7, 7, somebody)
+    assert (env.render() != picture).any()  # a tile is not taken for another's
     assert env.ansi().count("\n") == env.height - 1
