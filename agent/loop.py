@@ -272,7 +272,12 @@ class Agent:
         label: str | None = None,
     ) -> tuple[Episode, str, Mapping[str, Any]]:
         """Reset the environment and make its episode; returns it with the first observation and info."""
-        observation, info = env.reset(seed=seed)
+        try:
+            observation, info = env.reset(seed=seed)
+        except Exception as error:  # the boundary: an environment may raise anything
+            raise ConfigError(
+                f"the environment can't begin with seed {seed}: {type(error).__name__}: {error}"
+            ) from error
         if not isinstance(observation, str):
             raise ConfigError(
                 f"the environment observes {type(observation).__name__}, not text: wrap it so that its observation "

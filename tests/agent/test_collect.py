@@ -193,3 +193,10 @@ def test_bad_input_is_one_line(cli: Cli, tmp_path: Path, words: tuple[str, ...],
     assert out == ""
     assert message in err
     assert err.strip().count("\n") == 0
+
+
+def test_a_world_that_can_not_begin_is_told(cli: Cli, tmp_path: Path) -> None:
+    words = ("env=water_maze", "env.kwargs.size=8", "env.kwargs.landmarks=18", "policy=random", f"runs={tmp_path}")
+    code, _, err = cli("collect", *words, "workers=1", "episodes=1")
+    assert code == 2
+    assert "can't begin with seed 0: EnvConfigError: 18 landmarks do not fit" in " ".join(err.split())
