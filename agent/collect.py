@@ -236,6 +236,8 @@ class Collection:
             (self.config, self.folder, self.first, self.make_env),
         )  # fmt: skip
         waiting = deque(worlds)
+        threads = os.environ.get("OMP_NUM_THREADS")
+        os.environ["OMP_NUM_THREADS"] = "1"  # read by a process when it begins: one thread in each
         try:
             running: set[Future[list[Row]]] = set()
             while waiting or running:
@@ -250,6 +252,9 @@ class Collection:
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
+            del os.environ["OMP_NUM_THREADS"]
+            if threads is not None:
+                os.environ["OMP_NUM_THREADS"] = threads
 
     def _done(self, rows: list[Row], advance: Callable[[int], None]) -> None:
         self.rows += rows
@@ -271,10 +276,6 @@ def _begin_work(config: CollectConfig, folder: Path, first: int, make_env: MakeE
     """Set a process up."""
     global _player
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops it
-    with suppress(ImportError):
-        import torch
-
-        torch.set_num_threads(1)
     _player = Player(config, folder, first, make_env)
 
 
