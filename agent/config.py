@@ -48,6 +48,12 @@ class ScriptChoice(_Settings):
     macros: bool = Field(False, description="Whether it runs macros where they fit.")
 
 
+class ExpertChoice(_Settings):
+    """No model: the environment's expert."""
+
+    kind: Literal["expert"] = "expert"
+
+
 class RandomChoice(_Settings):
     """No model: any offered call, by the episode's seed."""
 
@@ -81,7 +87,9 @@ class RunConfig(_Settings):
 
     seed: int = Field(ge=0)
     episodes: int = Field(ge=1)
-    model: Annotated[LocalChoice | EndpointChoice | ScriptChoice | RandomChoice, Field(discriminator="kind")]
+    model: Annotated[
+        LocalChoice | EndpointChoice | ScriptChoice | RandomChoice | ExpertChoice, Field(discriminator="kind")
+    ]
     memory: MemoryChoice
     env: EnvChoice
     agent: AgentConfig
@@ -134,7 +142,9 @@ def _load(overrides: Sequence[str], root: str, schema: type[Config]) -> Config:
         return schema.model_validate(values)
     except ValidationError as error:
         problem = error.errors()[0]
-        place = ".".join(str(part) for part in problem["loc"] if part not in ("local", "endpoint", "script", "random"))
+        place = ".".join(
+            str(part) for part in problem["loc"] if part not in ("local", "endpoint", "script", "random", "expert")
+        )
         raise ConfigError(f"{place}: {problem['msg'].lower()}, got {problem['input']!r}") from error
 
 

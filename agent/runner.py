@@ -12,6 +12,7 @@ import gymnasium as gym
 from agent.config import RunConfig
 from agent.errors import ConfigError
 from agent.events import End, Event, Start
+from agent.experts import expert_for
 from agent.log import read_events, write_run
 from agent.loop import Agent
 from agent.models.base import Model
@@ -37,6 +38,8 @@ def make_model(config: RunConfig) -> Model:
         return ScriptedModel(Script(choice.macros), name="script")
     if choice.kind == "random":
         return ScriptedModel(RandomCaller(), name="random")
+    if choice.kind == "expert":
+        raise ConfigError("the expert is of an environment: `hippo run model=expert`, or `hippo collect policy=expert`")
     return LocalModel(choice)
 
 
@@ -98,7 +101,11 @@ class Run:
             )
             self.memory = self._stack.enter_context(opened)
             MemoryTools(self.memory).select(config.memory.tools)
-        self.model = self._make_model(config)
+        if config.model.kind == "expert":
+            self.env.reset(seed=config.seed)
+            self.model: Model = ScriptedModel(expert_for(self.env), name="expert")
+        else:
+            self.model = self._make_model(config)
         names = config.memory.tools if config.memory.enabled else None
         self.agent = Agent(self.model, self.memory, names, plugins, config.memory.gate, config.agent, self.folder.name)
         seeds = [config.seed + number for number in range(config.episodes)]

@@ -1,4 +1,7 @@
+import json
 from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -111,3 +114,11 @@ def test_worlds_without_an_expert_are_told() -> None:
     env.reset(seed=0)
     with pytest.raises(ConfigError, match="no expert for MiniGrid-DoorKey-6x6-v0"):
         expert_for(env)
+
+
+def test_the_expert_can_be_watched(cli: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    code, out, err = cli("run", "env=courier", "model=expert", "episodes=2", f"runs={tmp_path}", "--json")
+    assert code == 0, err
+    assert [episode["success"] for episode in json.loads(out.splitlines()[-1])["episodes"]] == [True, True]
+    code, _, err = cli("run", "env=MiniGrid-Empty-5x5-v0", "model=expert", f"runs={tmp_path}")
+    assert (code, "there is no expert" in err) == (2, True)
