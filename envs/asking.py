@@ -11,8 +11,9 @@ from gymnasium.utils import seeding
 
 from envs.drawing import text_image
 from envs.language import Meaning, spoken
-from envs.splits import SEEDS, Split, split_of
+from envs.splits import SEEDS, Split
 from envs.text_grid import text_space
+from envs.visits import Visited
 
 LISTEN = "listen, and keep in mind what you are told"
 ASKED = "Answer in a few words. Say unknown if you were never told."
@@ -51,12 +52,11 @@ def folded(text: str) -> str:
     return " ".join(_ARTICLES.sub(" ", re.sub(r"[^\w\s]", " ", text.lower())).split())
 
 
-class ListenAndAnswer(gym.Env[str, str]):
+class ListenAndAnswer(Visited, gym.Env[str, str]):
     """Visits on which something is told, then visits with a question each; a seed says which.
 
     Attributes:
         named_actions: ``next`` hears on while something is told; an answer is any text.
-        visits: Episodes of one world, those with seeds ``visits * n`` to ``visits * n + visits - 1``.
         listening: How many of them are for listening.
         expert: Name of the policy that does it through the agent's tools.
         render_mode: ``None``, ``"ansi"`` or ``"rgb_array"``.
@@ -73,22 +73,11 @@ class ListenAndAnswer(gym.Env[str, str]):
         self.render_mode = render_mode
         self.action_space = text_space()
         self.observation_space = text_space()
-        self.seed_played = 0
         self._text = ""
 
     def write_session(self, world_seed: int, split: Split, rng: np.random.Generator) -> Session:
         """Make up what is told and asked in one world."""
         raise NotImplementedError
-
-    @property
-    def world_seed(self) -> int:
-        """Which world this is."""
-        return self.seed_played // self.visits
-
-    @property
-    def visit(self) -> int:
-        """Which visit to the world this is, from 0."""
-        return self.seed_played % self.visits
 
     @property
     def asked(self) -> Asked | None:
@@ -99,8 +88,7 @@ class ListenAndAnswer(gym.Env[str, str]):
         """Begin a visit; the seed says to which world and which visit, without one both are drawn."""
         super().reset(seed=seed, options=options)
         self.seed_played = int(self.np_random.integers(SEEDS)) if seed is None else seed
-        split = split_of(self.world_seed * self.visits)
-        self.session = self.write_session(self.world_seed, split, seeding.np_random(self.world_seed)[0])
+        self.session = self.write_session(self.world_seed, self.split, seeding.np_random(self.world_seed)[0])
         self._heard = 0
         self._text = ASKED if self.asked else self.session.told[self.visit][0]
         self.mission = f"answer: {self.asked.text}" if self.asked else LISTEN

@@ -10,8 +10,9 @@ from minigrid.minigrid_env import MiniGridEnv
 from envs import drawing
 from envs.errors import EnvConfigError
 from envs.perception import ACTIONS, Perception
-from envs.splits import SEEDS, Split, split_of
+from envs.splits import SEEDS
 from envs.text_grid import text_info, text_space
+from envs.visits import Visited
 
 
 def settings_of(level: str, levels: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
@@ -25,14 +26,12 @@ def settings_of(level: str, levels: Mapping[str, dict[str, Any]]) -> dict[str, A
     return levels[level]
 
 
-class Speaking(MiniGridEnv):
+class Speaking(Visited, MiniGridEnv):
     """A MiniGrid world that observes in words.
 
     Attributes:
         named_actions: Actions by name, with value and description.
         kind: What the mission of this episode is about, for statistics.
-        visits: Episodes of one world: those with seeds ``visits * n`` to ``visits * n + visits - 1``.
-            One who plays them in turn with one memory can use what was seen on the earlier ones.
         expert: Name of the policy that does its missions through the agent's tools.
         hidden: A cell to mark in drawings although it can't be seen.
     """
@@ -40,32 +39,15 @@ class Speaking(MiniGridEnv):
     named_actions: dict[str, tuple[Any, str]] = ACTIONS
     metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 10}  # noqa: RUF012
     kind = ""
-    visits = 1
     expert = ""
     carrying: WorldObj | None
     hidden: tuple[int, int] | None = None
 
     def __init__(self, **settings: Any) -> None:
-        self.seed_played = 0
         super().__init__(**settings)
         self.action_space = spaces.Discrete(len(self.named_actions))
         self.observation_space = text_space()
         self._perceived: Perception | None = None
-
-    @property
-    def world_seed(self) -> int:
-        """Which world this is: the same for all visits to it."""
-        return self.seed_played // self.visits
-
-    @property
-    def visit(self) -> int:
-        """Which visit to the world this is, from 0."""
-        return self.seed_played % self.visits
-
-    @property
-    def split(self) -> Split:
-        """The split that the world belongs to."""
-        return split_of(self.world_seed * self.visits)
 
     def world(self) -> str:
         """Name of the world, the same on every visit; empty if it is new in every episode."""

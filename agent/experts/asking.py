@@ -4,7 +4,6 @@ import re
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
-from weakref import WeakKeyDictionary
 
 from agent.chat import Chat
 from agent.models.base import Turn
@@ -70,10 +69,15 @@ def facts_in(text: str, relation: str) -> list[tuple[str, str]]:
 
 
 class Play:
-    """Does one thing after the other: a generator for each episode that yields calls and is sent what came of them."""
+    """Does one thing after the other: a generator for each episode that yields calls and is sent what came of them.
 
-    def __init__(self) -> None:
-        self._plays: WeakKeyDictionary[Chat, Iterator[ToolCall]] = WeakKeyDictionary()
+    Args:
+        understand: Reads the environment's sentences.
+    """
+
+    def __init__(self, understand: Understand) -> None:
+        self.understand = understand
+        self._plays: dict[Chat, Iterator[ToolCall]] = {}
         self.turn: Turn
 
     def __call__(self, turn: Turn) -> ToolCall:
@@ -83,27 +87,23 @@ class Play:
             self._plays[turn.chat] = self.play(turn.chat)
         return next(self._plays[turn.chat])
 
+    def forget(self, chat: Chat) -> None:
+        """Let go of an episode that has ended."""
+        self._plays.pop(chat, None)
+
     def play(self, chat: Chat) -> Iterator[ToolCall]:
         """The calls of one episode; ``chat``'s last message is what came of the call before."""
         raise NotImplementedError
 
 
 class EventReader(Play):
-    """Hears events, which the write gate keeps, and recalls the one that a question is about.
-
-    Args:
-        understand: Reads the environment's sentences.
-    """
-
-    def __init__(self, understand: Understand) -> None:
-        super().__init__()
-        self._understand = understand
+    """Hears events, which the write gate keeps, and recalls the one that a question is about."""
 
     def play(self, chat: Chat) -> Iterator[ToolCall]:
         """Hear on while something is told; recall and answer when asked."""
         while "answer" not in offered(self.turn):
             yield ToolCall(name="next")
-        question = self._understand(chat.mission)[0]
+        question = self.understand(chat.mission)[0]
         found = ""
         cues = (" ".join(question.slots.values()), chat.mission.removeprefix("answer: "))
         for cue in cues if "recall" in offered(self.turn) else ():
@@ -113,34 +113,26 @@ class EventReader(Play):
 
     def _matching(self, recalled: str, question: Meaning) -> str:
         for line in recalled.split("\n"):
-            for event in self._understand(re.sub(r"^\[[^\]]*\] ", "", line)):
+            for event in self.understand(re.sub(r"^\[[^\]]*\] ", "", line)):
                 if question.slots.items() <= event.slots.items():
                     return str(event.slots.get(question.kind, ""))
         return ""
 
 
 class FactReader(Play):
-    """Tells the graph every fact that it hears, and follows a chain of facts when asked.
-
-    Args:
-        understand: Reads the environment's sentences.
-    """
-
-    def __init__(self, understand: Understand) -> None:
-        super().__init__()
-        self._understand = understand
+    """Tells the graph every fact that it hears, and follows a chain of facts when asked."""
 
     def play(self, chat: Chat) -> Iterator[ToolCall]:
         """Tell and hear on while something is told; ask the graph and answer when asked."""
         while "answer" not in offered(self.turn):
-            for fact in self._understand(chat.messages[-1].content) if "tell" in offered(self.turn) else ():
+            for fact in self.understand(chat.messages[-1].content) if "tell" in offered(self.turn) else ():
                 slots = fact.slots
                 yield ToolCall(
                     name="tell",
                     arguments={"head": slots["subject"], "relation": slots["relation"], "tail": slots["value"]},
                 )
             yield ToolCall(name="next")
-        question = self._understand(chat.mission)[0]
+        question = self.understand(chat.mission)[0]
         subject = question.slots["subject"].lower()
         for relation in question.slots["chain"].split(" > "):
             if not can_ask(self.turn, "ask_graph", "entity", subject):
@@ -160,7 +152,7 @@ class DocumentReader(Play):
     """
 
     def __init__(self, answers: Callable[[], Sequence[str]]) -> None:
-        super().__init__()
+        super().__init__(lambda _text: ())
         self._answers = answers
 
     def play(self, chat: Chat) -> Iterator[ToolCall]:

@@ -50,13 +50,12 @@ class CourierExpert(Play):
     """
 
     def __init__(self, understand: Understand) -> None:
-        super().__init__()
-        self._understand = understand
+        super().__init__(understand)
         self._walker = MissionFollower()
 
     def play(self, chat: Chat) -> Iterator[ToolCall]:
         """One day."""
-        mission = self._understand(chat.mission)[0]
+        mission = self.understand(chat.mission)[0]
         yield from self._write(chat, 0)
         if mission.kind == "round":
             yield from self._walk_round(chat)
@@ -72,7 +71,7 @@ class CourierExpert(Play):
     def _write(self, chat: Chat, since: int) -> Calls[None]:
         """Write down what was said since a message."""
         for message in chat.messages[since:]:
-            for meaning in self._understand(message.content) if message.observed else ():
+            for meaning in self.understand(message.content) if message.observed else ():
                 yield from self._note(chat, meaning)
 
     def _note(self, chat: Chat, meaning: Meaning) -> Calls[None]:
@@ -85,7 +84,7 @@ class CourierExpert(Play):
 
     def _all(self, chat: Chat, kind: str) -> list[str]:
         """The days, or the rooms, that were spoken of in this episode."""
-        found = (m for text in observations(chat) for m in self._understand(text) if m.kind == kind)
+        found = (m for text in observations(chat) for m in self.understand(text) if m.kind == kind)
         return [meaning.slots[kind] for meaning in found]
 
     def _last(self, chat: Chat, kind: str) -> str:

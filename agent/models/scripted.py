@@ -45,7 +45,10 @@ class ScriptedModel:
         return Decision(answer if isinstance(answer, str) else answer.text())
 
     def release(self, chat: Chat) -> None:
-        """Nothing is cached."""
+        """Let the policy forget an episode that has ended, if it keeps something of it."""
+        forget = getattr(self._policy, "forget", None)
+        if forget is not None:
+            forget(chat)
 
     def describe(self) -> dict[str, object]:
         """Name only."""

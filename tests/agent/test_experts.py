@@ -122,3 +122,14 @@ def test_the_expert_can_be_watched(cli: Callable[..., tuple[int, str, str]], tmp
     assert [episode["success"] for episode in json.loads(out.splitlines()[-1])["episodes"]] == [True, True]
     code, _, err = cli("run", "env=MiniGrid-Empty-5x5-v0", "model=expert", f"runs={tmp_path}")
     assert (code, "there is no expert" in err) == (2, True)
+
+
+def test_experts_let_go_of_episodes() -> None:
+    env = envs.make("hippo/EpisodicQA-v0")
+    env.reset(seed=0)
+    expert: Any = expert_for(env)
+    with Memory.open(None, HashingEmbedder()) as memory:
+        agent = Agent(ScriptedModel(expert), memory, ["recall"])
+        for seed in range(3):
+            list(agent.run(env, seed=seed))
+    assert not expert._plays
