@@ -105,10 +105,10 @@ def collect(
         from agent.collect import Collection
         from agent.config import load_collect
         from agent.manifest import table
-        from envs import first_seed, make
+        from envs import make, seeds_of
 
         config = load_collect(overrides or [])
-        made = Collection(config, first_seed(config.split), make)
+        made = Collection(config, seeds_of(config.split), make)
         console = Console(stderr=True)
         console.print(f"[dim]log: {made.folder}, {len(made.rows)} episodes are there[/dim]", highlight=False)
         try:

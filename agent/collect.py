@@ -1,18 +1,23 @@
 """Many episodes, logged: by processes side by side, or by one model in lock-step."""
 
+import glob
 import json
 import multiprocessing
 import os
 import shutil
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, suppress
 from datetime import datetime
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from agent.config import CollectConfig
 from agent.errors import ConfigError, LogError
@@ -54,7 +59,9 @@ class Player:
         self.size = config.batch if config.policy == "model" else 1
         self._plugins = [tool for path in config.plugins for tool in load_plugin(path)]
         self._embedder: Embedder | None = by_name(config.memory.embedder) if config.memory.enabled else None
-        self._envs = deque(make_env(config.env.id, **config.env.kwargs) for _ in range(self.size))
+        self._all = [make_env(config.env.id, **config.env.kwargs) for _ in range(self.size)]
+        self._envs = deque(self._all)
+        self._memories: list[Memory] = []
         self.visits = visits_of(self._envs[0])
         self.model = model or self._policy(self._envs[0])
 
@@ -69,19 +76,24 @@ class Player:
         rows: dict[int, list[Row]] = {}
         seats = (self._seat(world, rows) for world in worlds)
         timeout = self.config.agent.env_timeout
-        with closing(play(self.model, seats, self.size, timeout)) as playing:
-            for seat in playing:
-                self._envs.append(seat.env)
-                if seat.agent.memory:
-                    seat.agent.memory.close()
-                yield rows.pop(seat.numbers[0] // self.visits)
+        try:
+            with closing(play(self.model, seats, self.size, timeout)) as playing:
+                for seat in playing:
+                    self._envs.append(seat.env)
+                    if seat.agent.memory:
+                        seat.agent.memory.close()
+                        self._memories.remove(seat.agent.memory)
+                    yield rows.pop(seat.numbers[0] // self.visits)
+        finally:  # a world may have been broken off
+            for memory in self._memories:
+                memory.close()
+            self._memories.clear()
+            self._envs = deque(self._all)
 
     def _seat(self, world: int, rows: dict[int, list[Row]]) -> Seat:
         config = self.config
         numbers = range(world * self.visits, min((world + 1) * self.visits, config.episodes))
         logs = [self.folder / f"{number:06}" / "events.jsonl" for number in numbers]
-        for log in logs:
-            log.unlink(missing_ok=True)
         starts: dict[int, Start] = {}
         done = rows[world] = list[Row]()
 
@@ -98,6 +110,7 @@ class Player:
                 routing=config.memory.routing, spatial=config.memory.spatial,
                 tuple_conf_min=config.memory.tuple_conf_min,
             )  # fmt: skip
+            self._memories.append(memory)
         guard = {"max_repeats": 0} if config.policy == "expert" else {}
         agent = Agent(
             self.model, memory, config.memory.tools if memory else None, self._plugins, config.memory.gate,
@@ -109,7 +122,7 @@ class Player:
 
     def close(self) -> None:
         """Close the environments."""
-        for env in self._envs:
+        for env in self._all:
             env.close()
 
 
@@ -128,19 +141,24 @@ class Collection:
 
     Args:
         config: Settings.
-        first: The first seed of the split.
+        seeds: Those of the split.
         make_env: Makes the environment; must be importable by other processes.
 
     Raises:
         ConfigError: The folder holds another run, or what was asked for can't be.
     """
 
-    def __init__(self, config: CollectConfig, first: int, make_env: MakeEnv) -> None:
+    def __init__(self, config: CollectConfig, seeds: range, make_env: MakeEnv) -> None:
         self.config = config
         self.make_env = make_env
         with closing(make_env(config.env.id, **config.env.kwargs)) as env:
             self.visits = visits_of(env)
-            self.first = -(-(first + config.seed) // self.visits) * self.visits
+            self.first = -(-(seeds.start + config.seed) // self.visits) * self.visits
+            if self.first + config.episodes > seeds.stop:
+                raise ConfigError(
+                    f"{config.episodes} episodes from seed={config.seed} on go beyond the split {config.split}, which "
+                    f"has {len(seeds):,} seeds: choose a smaller seed or fewer episodes"
+                )
             if config.policy == "expert":
                 env.reset(seed=self.first)
                 expert_for(env)
@@ -152,7 +170,7 @@ class Collection:
     def _folder(self) -> Path:
         config, now = self.config, datetime.now().astimezone()
         if config.name:
-            found = sorted(config.runs.glob(f"*/{config.name}/run.json"))
+            found = sorted(config.runs.glob(f"*/{glob.escape(config.name)}/run.json"))
             if found:
                 return found[-1].parent
         label = f"{short_name(config.env.id)}-{config.policy}-{now:%H%M%S}-{now.microsecond // 1000:03}"
@@ -169,12 +187,11 @@ class Collection:
                 what = f"other {', '.join(differing)}" if "policy" in before else "no collection"
                 raise ConfigError(f"{self.folder} holds a run with {what}: choose another name, or the same settings")
         rows = read(self.folder / MANIFEST)
-        counts: dict[int, int] = {}
+        worlds: dict[int, list[Row]] = {}
         for row in rows:
-            counts[row["episode"] // self.visits] = counts.get(row["episode"] // self.visits, 0) + 1
-        wanted = {world: len(self._numbers(world)) for world in counts}
-        kept = [row for row in rows if counts[row["episode"] // self.visits] >= wanted[row["episode"] // self.visits]]
-        if len(kept) < len(rows):  # the last world was cut short by episodes=, and there are more now
+            worlds.setdefault(row["episode"] // self.visits, []).append(row)
+        kept = [row for world, found in worlds.items() if len(found) >= len(self._numbers(world)) for row in found]
+        if len(kept) < len(rows):  # a world was cut short, by a kill or by episodes=
             write(self.folder / MANIFEST, kept)
         return kept
 
@@ -195,6 +212,17 @@ class Collection:
         Raises:
             LogError: The folder can't be written.
         """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.folder / ".lock", blocking=False):
+                self._run(advance)
+        except Timeout as error:
+            raise ConfigError(
+                f"another process is collecting into {self.folder}: wait for it, or choose a name"
+            ) from error
+
+    def _run(self, advance: Callable[[int], None]) -> None:
+        self.rows = self._resume()  # another process may have gone on meanwhile
         missing = self.worlds()
         self._tidy({row["episode"] for row in self.rows})
         if not missing:
@@ -214,7 +242,9 @@ class Collection:
         model = make_model(self.config) if self.config.policy == "model" else None
         described = model.describe() if model else {"name": self.config.policy, "kind": "policy"}
         seeds = [self.first, self.first + self.config.episodes - 1]
-        write_run(self.folder / "run.json", self.config.model_dump(mode="json"), described, seeds)
+        run = self.folder / "run.json"
+        if not run.is_file() or _settings_in(run)["episodes"] < self.config.episodes:
+            write_run(run, self.config.model_dump(mode="json"), described, seeds)
         return model
 
     def _tidy(self, done: set[int]) -> None:
@@ -269,17 +299,31 @@ class Collection:
         }  # fmt: skip
 
 
-_player: Player
+_player: Player | Exception
 
 
 def _begin_work(config: CollectConfig, folder: Path, first: int, make_env: MakeEnv) -> None:
     """Set a process up."""
     global _player
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops it
-    _player = Player(config, folder, first, make_env)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        _player = Player(config, folder, first, make_env)
+    except Exception as error:  # told by the first world that is asked for
+        _player = error
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent was killed: it must not write into a run that another one goes on with."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 def _work(world: int) -> list[Row]:
+    if isinstance(_player, Exception):
+        raise _player
     (rows,) = _player.play([world])
     return rows
 

@@ -3,15 +3,17 @@
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pydantic import ValidationError
 
 from agent.errors import LogError
 from agent.events import PARSER, End, Event, Start
-from agent.manifest import Row
+from agent.files import whole
+from agent.manifest import MANIFEST, Row, write
 from agent.runner import summary
 from agent.trajectory import logs_in
 
@@ -68,13 +70,17 @@ class Filter:
     most_over: float | None = None
     most_steps: int | None = None
 
+    def concerns(self, one: Logged) -> bool:
+        """Whether an episode is of the environment and the kind, whatever came of it."""
+        return (self.env or "").lower() in one.start.env.lower() and self.kind in (None, one.start.kind)
+
     def takes(self, one: Logged) -> bool:
-        """Whether it takes an episode; one that was cut short never."""
+        """Whether it takes an episode; one that was cut short only if nothing was asked of its end."""
         end, over = one.end, one.over_optimal
+        if end is None:
+            return self == Filter(self.env, self.kind) and self.concerns(one)
         return (
-            end is not None
-            and (self.env is None or self.env.lower() in one.start.env.lower())
-            and self.kind in (None, one.start.kind)
+            self.concerns(one)
             and self.solved in (None, end.success)
             and self.ending in (None, end.ending)
             and (self.most_over is None or (over is not None and over <= self.most_over))
@@ -82,18 +88,26 @@ class Filter:
         )
 
 
-def logged(paths: Sequence[Path]) -> Iterator[Logged]:
+def logged(paths: Sequence[Path], cut: list[Path] | None = None) -> Iterator[Logged]:
     """The episodes of runs, folders or files.
+
+    Args:
+        paths: The runs.
+        cut: Takes the logs that have no whole line: an episode was broken off before it began.
 
     Raises:
         LogError: There is none, or a log's first or last line is no event.
     """
     for path in logs_in(paths):
-        yield peek(path)
+        one = peek(path)
+        if one is not None:
+            yield one
+        elif cut is not None:
+            cut.append(path)
 
 
-def peek(path: Path) -> Logged:
-    """Read a log's first and last event.
+def peek(path: Path) -> Logged | None:
+    """Read a log's first and last event; ``None`` if it has no whole line.
 
     Raises:
         LogError: It is not there, or they are none.
@@ -102,13 +116,28 @@ def peek(path: Path) -> Logged:
         raise LogError(f"no log at {path}: give an events.jsonl")
     with path.open("rb") as file:
         first = file.readline()
-        file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
-        lines = file.read().rsplit(b"\n", 2)
-    start = _event(path, first, "the first line") if first.endswith(b"\n") else None
+        if not first.endswith(b"\n"):
+            return None
+        last = _last_line(file)
+    start = _event(path, first, "the first line")
     if not isinstance(start, Start):
         raise LogError(f"{path} does not begin with an episode's start: it is damaged, or no log of an episode")
-    end = _event(path, lines[-2], "the last line") if len(lines) > 2 or len(lines[-2]) < TAIL else None
+    end = _event(path, last, "the last line")
     return Logged(path, start, end if isinstance(end, End) else None)
+
+
+def _last_line(file: IO[bytes]) -> bytes:
+    """The last whole line of a file, which has one."""
+    size = file.seek(0, os.SEEK_END)
+    tail = b""
+    while len(tail) < size:
+        block = min(TAIL, size - len(tail))
+        file.seek(size - len(tail) - block)
+        tail = file.read(block) + tail
+        whole = tail[: tail.rfind(b"\n") + 1]
+        if whole.count(b"\n") > 1:
+            return whole[:-1].rsplit(b"\n", 1)[1]
+    return tail[: tail.rfind(b"\n")]
 
 
 def _event(path: Path, line: bytes, where: str) -> Event:
@@ -119,16 +148,20 @@ def _event(path: Path, line: bytes, where: str) -> Event:
 
 
 def named_in(log: Path, env: str) -> str:
-    """The environment's name as its run was given it, with the module that registers it, if any."""
-    try:
-        name = str(json.loads((log.parent.parent / "run.json").read_text())["config"]["env"]["id"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return env
-    return name if name.rpartition(":")[2] == env else env
+    """The environment's name as its run, or the one that it was filtered from, was given it, with its module."""
+    folder = log.parent.parent
+    for file, keys in (("run.json", ("config", "env", "id")), ("filter.json", ("envs", env))):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            found = json.loads((folder / file).read_text())
+            for key in keys:
+                found = found[key]
+            if str(found).rpartition(":")[2] == env:
+                return str(found)
+    return env
 
 
 def link(taken: Sequence[Logged], out: Path, about: dict[str, Any]) -> None:
-    """Put episodes into a folder of their own, numbered anew.
+    """Put episodes into a folder of their own.
 
     Args:
         taken: The episodes.
@@ -146,8 +179,9 @@ def link(taken: Sequence[Logged], out: Path, about: dict[str, Any]) -> None:
             target = out / f"{number:06}" / "events.jsonl"
             target.parent.mkdir()
             target.write_bytes(one.path.read_bytes())
-        rows = [{**one.row(), "episode": i, "log": f"{i:06}/events.jsonl"} for i, one in enumerate(taken)]
-        (out / "episodes.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-        (out / "filter.json").write_text(json.dumps(about | {"logs": [str(one.path) for one in taken]}, indent=1))
     except OSError as error:
         raise LogError(f"can't write {out}: {error.strerror}") from error
+    write(out / MANIFEST, [one.row() | {"log": f"{i:06}/events.jsonl"} for i, one in enumerate(taken)])
+    named = {one.start.env: named_in(one.path, one.start.env) for one in taken}
+    with whole(out / "filter.json") as file:
+        json.dump(about | {"envs": named, "logs": [str(one.path) for one in taken]}, file, indent=1)

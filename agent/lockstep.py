@@ -55,11 +55,15 @@ class Seat:
         if index >= len(self.seeds):
             return False
         self._played += 1
-        sink = self._files.enter_context(EventLog(self.logs[index])) if self.logs else None
+        log = self.logs[index] if self.logs else None
+        sinks: list[EventLog] = []
 
         def emit(event: Event) -> None:
-            if sink:
-                sink.write(event)
+            if log is not None:
+                if not sinks:  # only an episode that began has a log
+                    log.unlink(missing_ok=True)
+                    sinks.append(self._files.enter_context(EventLog(log)))
+                sinks[0].write(event)
             self.keep(index, event)
 
         number = self.numbers[index] if self.numbers else None
@@ -108,8 +112,9 @@ def play(model: Model, seats: Iterable[Seat], size: int, env_timeout: float = 30
                     live.remove(seat)
                     yield seat
     finally:
-        for seat in live:
-            seat.close("the batch was stopped")
+        with ExitStack() as closing:
+            for seat in live:
+                closing.callback(seat.close, "the batch was stopped")
 
 
 def decide(model: Model, episodes: list[Episode]) -> list[ToolResult | None]:

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from agent.errors import LogError
 from agent.events import PARSER, Event
+from agent.files import whole
 
 PACKAGES = (
     "torch", "transformers", "peft", "bitsandbytes", "faiss-cpu", "networkx", "pydantic", "gymnasium",
@@ -114,11 +115,8 @@ def write_run(path: Path, config: Mapping[str, Any], model: Mapping[str, Any], s
         "git": _git_revision(),
         "command": ["hippo", *(re.sub(r"(api_key=).*", r"\1***", word) for word in sys.argv[1:])],
     }
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(record, indent=2))
-    except OSError as error:
-        raise LogError(f"can't write {path}: {error.strerror}; choose another folder with runs=") from error
+    with whole(path) as file:
+        json.dump(record, file, indent=2)
 
 
 def _version(package: str) -> str | None:

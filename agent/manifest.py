@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from agent.errors import LogError
+from agent.files import whole
 from agent.statistics import wilson_ci
 
 MANIFEST = "episodes.jsonl"
@@ -51,7 +52,7 @@ def append(path: Path, rows: Sequence[Row]) -> None:
     """
     try:
         with path.open("ab") as file:
-            file.write(_lines(rows))
+            file.write(_lines(rows).encode())
     except OSError as error:
         raise LogError(f"can't write {path}: {error.strerror}; what is there is kept") from error
 
@@ -62,16 +63,12 @@ def write(path: Path, rows: Sequence[Row]) -> None:
     Raises:
         LogError: It can't be written.
     """
-    half = path.with_name(f"{path.name}.part")
-    try:
-        half.write_bytes(_lines(rows))
-        half.replace(path)
-    except OSError as error:
-        raise LogError(f"can't write {path}: {error.strerror}; what is there is kept") from error
+    with whole(path) as file:
+        file.write(_lines(rows))
 
 
-def _lines(rows: Sequence[Row]) -> bytes:
-    return "".join(f"{json.dumps(row)}\n" for row in rows).encode()
+def _lines(rows: Sequence[Row]) -> str:
+    return "".join(f"{json.dumps(row)}\n" for row in rows)
 
 
 def totals(rows: Sequence[Row]) -> dict[str, Any]:

@@ -84,7 +84,8 @@ def logs_in(paths: Sequence[Path]) -> list[Path]:
     Raises:
         LogError: There is none.
     """
-    found = [log for path in paths for log in ([path] if path.is_file() else sorted(path.rglob("events.jsonl")))]
+    logs = (log for path in paths for log in ([path] if path.is_file() else sorted(path.rglob("events.jsonl"))))
+    found = list({log.resolve(): log for log in logs}.values())
     if not found:
         raise LogError(f"no events.jsonl in {', '.join(map(str, paths)) or 'nothing'}: give runs made by `hippo run`")
     return found

@@ -2,7 +2,7 @@
 
 from envs.errors import EnvConfigError, EnvError, UnknownEnvError
 from envs.registry import known_ids, make, register
-from envs.splits import SPLITS, first_seed, split_of
+from envs.splits import SPLITS, seeds_of, split_of
 from envs.text_grid import text_space
 
 register()
@@ -12,10 +12,10 @@ __all__ = [
     "EnvConfigError",
     "EnvError",
     "UnknownEnvError",
-    "first_seed",
     "known_ids",
     "make",
     "register",
+    "seeds_of",
     "split_of",
     "text_space",
 ]

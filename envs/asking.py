@@ -1,6 +1,7 @@
 """What our question-answering worlds share: first one listens, later one is asked."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,9 +48,14 @@ class Session:
     asked: Sequence[Asked]
 
 
+def plain(text: str) -> str:
+    """A text in ASCII: letters without their accents, and what has no such form left out."""
+    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+
+
 def folded(text: str) -> str:
-    """An answer as it is compared: no case, articles or punctuation (as SQuAD's exact match has it)."""
-    return " ".join(_ARTICLES.sub(" ", re.sub(r"[^\w\s]", " ", text.lower())).split())
+    """An answer as it is compared: no case, accents, articles or punctuation (much as SQuAD's exact match has it)."""
+    return " ".join(_ARTICLES.sub(" ", re.sub(r"[^\w\s]", " ", plain(text).lower())).split())
 
 
 class ListenAndAnswer(Visited, gym.Env[str, str]):

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from collections.abc import Sequence
 
 from minigrid.envs.babyai.core.roomgrid_level import RejectSampling, RoomGridLevel
 from minigrid.envs.babyai.core.verifier import (
@@ -17,7 +18,8 @@ from minigrid.envs.babyai.core.verifier import (
 from envs.bot import bot_steps
 from envs.errors import EnvConfigError
 from envs.language import Grammar
-from envs.speaking import Speaking, settings_of
+from envs.settings import check_range, settings_of
+from envs.speaking import Speaking
 from envs.splits import layout_split
 
 SKILLS = ("go to", "pick up", "open", "put next to", "pick up then go to")
@@ -119,7 +121,7 @@ class BabyAIMixed(Speaking, RoomGridLevel):
         rooms: int | None = None,
         room_size: int | None = None,
         distractors: int | None = None,
-        skills: tuple[str, ...] = SKILLS,
+        skills: Sequence[str] = SKILLS,
         max_steps: int | None = None,
         render_mode: str | None = None,
     ) -> None:
@@ -129,10 +131,11 @@ class BabyAIMixed(Speaking, RoomGridLevel):
         distractors = preset["distractors"] if distractors is None else distractors
         if rooms not in SHAPES:
             raise EnvConfigError(f"rooms must be one of {', '.join(map(str, SHAPES))}, got {rooms}")
-        if not 4 <= room_size <= 16:
-            raise EnvConfigError(f"room_size must be 4 to 16, got {room_size}")
-        if not 0 <= distractors <= 14:
-            raise EnvConfigError(f"distractors must be 0 to 14, got {distractors}")
+        check_range("room_size", room_size, 4, 16)
+        check_range("distractors", distractors, 0, 14)
+        if max_steps is not None:
+            check_range("max_steps", max_steps, 1)
+        skills = (str(skills),) if isinstance(skills, str) else tuple(skills)
         if not skills or not set(skills) <= set(SKILLS):
             raise EnvConfigError(f"skills must be some of {', '.join(SKILLS)}; got {', '.join(skills) or 'none'}")
         if rooms == 1 and "open" in skills:
@@ -144,7 +147,7 @@ class BabyAIMixed(Speaking, RoomGridLevel):
             )
         self.rooms = rooms
         self.distractors = distractors
-        self.skills = tuple(skills)
+        self.skills = skills
         self.instrs: Instr
         rows, columns = SHAPES[rooms]
         super().__init__(

@@ -69,7 +69,7 @@ def load(kind: str, path: Path) -> list[Corpus]:
         if isinstance(error, DataError):
             raise
         raise DataError(
-            f"{path} is not in the format {kind}: {type(error).__name__} {error}; see eval/loaders.py"
+            f"{path} is not in the format {kind}: {type(error).__name__} {error}; see envs/corpora.py"
         ) from error
     if any(not isinstance(question.text, str) for corpus in corpora for question in corpus.questions):
         raise DataError(f"{path} holds a question that is no text")

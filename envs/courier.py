@@ -13,10 +13,10 @@ from minigrid.utils.rendering import fill_coords, point_in_circle, point_in_tria
 from numpy.typing import NDArray
 
 from envs.courier_story import ASKING, COLORS, MISSIONS, NEEDS, ROUNDS, TELLING, Errand, Story, write_story
-from envs.errors import EnvConfigError
 from envs.language import Meaning, spoken
 from envs.perception import ACTIONS, Perception, SeenCell
-from envs.speaking import Speaking, settings_of
+from envs.settings import check_range, settings_of
+from envs.speaking import Speaking
 from envs.splits import layout_split
 from envs.walking import DIRECTIONS, Pose, distances, facing
 
@@ -66,9 +66,9 @@ class Courier(Speaking):
     ## Description
     A world lasts seven days, one episode each: seeds ``7 n`` to ``7 n + 6``. On the first two one walks the round,
     and hears who owns, lent or opens what, sees who holds or what lies where, and reads who moves; some of it
-    changes from one day to the next. On the other five one is sent on errands, in an order that differs from world to
-    world. Four things lie in the hall or four rooms are to be chosen from, so that one who forgot does one errand in
-    four:
+    changes from one day to the next. On the other five one is sent on errands, first to somebody who moved, then in an
+    order that differs from world to world. Four things lie in the hall, or four rooms are to be chosen from, so that
+    one who forgot does one errand in four (one in three who knows at least where somebody no longer lives):
 
     - ``owner``, ``lent``, ``opens`` (one of them in each world) and ``moved``: what was told, the graph's part;
     - ``held`` or ``lay``: what was seen on which day, the episodes' part;
@@ -124,12 +124,11 @@ class Courier(Speaking):
         preset = settings_of(level, LEVELS)
         rooms = preset["rooms"] if rooms is None else rooms
         room_size = preset["room_size"] if room_size is None else room_size
-        if not 4 <= rooms <= 6:
-            raise EnvConfigError(f"rooms must be 4 to 6, got {rooms}")
-        if not 5 <= room_size <= 9:
-            raise EnvConfigError(f"room_size must be 5 to 9, got {room_size}")
-        if slack < 0:
-            raise EnvConfigError(f"slack must not be negative, got {slack}")
+        check_range("rooms", rooms, 4, 6)
+        check_range("room_size", room_size, 5, 9)
+        check_range("slack", slack, 0)
+        if max_steps is not None:
+            check_range("max_steps", max_steps, 1)
         self.rooms = rooms
         self.room_size = room_size
         self.slack = slack
@@ -173,7 +172,7 @@ class Courier(Speaking):
             self.grid.set(*at, Door(color))
         for who in self.story.people:
             stand = self.corners[self.story.home(who, self.day)][0]
-            self.grid.set(*stand, Resident(who, COLORS[self.story.people.index(who)]))
+            self.grid.set(*stand, Resident(who, COLORS[sorted(self.story.people).index(who)]))
         for color, thing in self.story.fixtures.items():
             self.grid.set(*self.corners[color][1], _thing(thing))
         errand = self.errand

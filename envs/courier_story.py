@@ -223,13 +223,14 @@ def write_story(rooms: tuple[str, ...], split: Split, rng: np.random.Generator) 
     mover = (c, d)[int(rng.integers(2))]
     room = rooms[int(rng.integers(len(rooms)))]
     errands = [
+        Errand("moved", Meaning("moved", {"who": mover, "bell": BELL}), person=mover, tight=True),
         bring,
         errand,
         recollection,
-        Errand("moved", Meaning("moved", {"who": mover, "bell": BELL}), person=mover, tight=True),
         Errand("place", Meaning("place", {"item": fixtures[room], "bell": BELL}), fixtures[room], tight=True),
     ]
-    order = [errands[int(i)] for i in rng.permutation(len(errands))]
+    first, *others = errands  # who moved is asked for before they are met again
+    order = [first, *(others[int(i)] for i in rng.permutation(len(others)))]
     return Story(people, homes, moves, fixtures, tuple(told), tuple(order))
 
 

@@ -1,20 +1,25 @@
 """Questions over the passages of a public data set."""
 
 import re
+import textwrap
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from envs.asking import Asked, ListenAndAnswer, Session
+from envs.asking import Asked, ListenAndAnswer, Session, plain
 from envs.corpora import Corpus, Document, Question, load
 from envs.errors import DataError, EnvConfigError
 from envs.language import Meaning
+from envs.settings import check_range
 from envs.splits import Split, layout_split
 
 MAX_PASSAGE = 400
 """Characters told at once, so that an observation stays short; a longer passage is told in parts."""
+
+MAX_HEAD = 80
+"""Characters of a title or a time before them."""
 
 
 class DocumentQA(ListenAndAnswer):
@@ -23,8 +28,8 @@ class DocumentQA(ListenAndAnswer):
     ## Description
     Each world is one question of the set. On the first visit the passages that answer it are told among others of
     the same corpus, in parts of a few sentences; on the second the question is asked. Questions are split into train,
-    validation and test by a checksum of their ids. Point to a folder in one of the formats of :mod:`envs.corpora`;
-    none is shipped.
+    validation and test by a checksum of their ids. All is told in plain letters, ``Zoe`` for ``Zoë``. Point to a
+    folder in one of the formats of :mod:`envs.corpora`; none is shipped.
 
     ## Mission
     ``listen, and keep in mind what you are told``, then ``answer:`` and the question.
@@ -69,11 +74,11 @@ class DocumentQA(ListenAndAnswer):
             raise EnvConfigError(
                 "DocumentQA needs a data set: give path=FOLDER and format=hotpotqa (see envs/corpora.py)"
             )
-        if not 1 <= passages <= 200:
-            raise EnvConfigError(f"passages must be 1 to 200, got {passages}")
+        check_range("passages", passages, 1, 200)
         self.path = str(path)
         self.format = format
         self.passages = passages
+        self.name = f"document_qa-{Path(path).name}-{passages}"
         _loaded(format, self.path)
         super().__init__(1, 1, render_mode)
 
@@ -88,7 +93,8 @@ class DocumentQA(ListenAndAnswer):
         some = rng.permutation(len(others))[: max(0, self.passages - len(gold))]
         told = [*gold, *(others[int(i)] for i in some)]
         parts = [part for i in rng.permutation(len(told)) for part in _parts(told[int(i)])]
-        return Session([parts], [Asked(asked.kind or self.format, asked.text, (asked.answer,), ("episodes",))])
+        kind = asked.kind or self.format
+        return Session([parts], [Asked(kind, plain(asked.text), (plain(asked.answer),), ("episodes",))])
 
     def understand(self, text: str) -> list[Meaning]:  # noqa: ARG002
         """Nothing: this is no grammar."""
@@ -107,11 +113,12 @@ def _loaded(kind: str, path: str) -> dict[Split, list[tuple[Corpus, Question]]]:
 
 def _parts(document: Document) -> Iterator[str]:
     """A passage in parts of whole sentences, each with its title and time."""
-    head = "".join(f"{words}: " for words in (document.when, document.title) if words)
+    head = "".join(f"{plain(words)[:MAX_HEAD]}: " for words in (document.when, document.title) if words)
     part = ""
-    for sentence in re.split(r"(?<=[.!?])\s+", " ".join(document.text.split())):
-        if part and len(part) + len(sentence) > MAX_PASSAGE:
+    sentences = re.split(r"(?<=[.!?])\s+", " ".join(plain(document.text).split()))
+    for piece in (piece for sentence in sentences for piece in textwrap.wrap(sentence, MAX_PASSAGE)):
+        if part and len(part) + 1 + len(piece) > MAX_PASSAGE:
             yield head + part
             part = ""
-        part = f"{part} {sentence}".strip()[:MAX_PASSAGE]
+        part = f"{part} {piece}".strip()
     yield head + part

@@ -8,8 +8,8 @@ import numpy as np
 from envs.asking import UNKNOWN, Asked, ListenAndAnswer, Session, bare, question, sentence
 from envs.errors import EnvConfigError
 from envs.language import Grammar, Meaning
-from envs.names import DAYS, PEOPLE, SPOTS, THINGS, TIMES
-from envs.speaking import settings_of
+from envs.names import DAYS, PEOPLE, SPOTS, THINGS, TIMES, some
+from envs.settings import check_range, settings_of
 from envs.splits import Split, part
 
 SLOTS = ("who", "what", "where", "when")
@@ -75,8 +75,9 @@ class EpisodicQA(ListenAndAnswer):
     ## Description
     On the first visit events are told one by one; they share people, things, places and times, so that no single
     word says which is meant. On each of five more visits one question is asked. ``full`` gives three of an event's
-    four slots, ``partial`` fewer, but enough to know which event is meant, ``unanswerable`` fits none: the right
-    answer is ``unknown``. Names of people, things and places, and the wording, differ between the splits.
+    four slots, ``partial`` fewer, but enough to know which event is meant; ``unanswerable`` gives as many as either
+    and fits none, some about people or things that were never told of: the right answer is ``unknown``. Names of
+    people, things and places, and the wording, differ between the splits.
 
     ## Mission
     ``listen, and keep in mind what you are told``, later ``answer: Who left the old map in the attic?``
@@ -110,25 +111,28 @@ class EpisodicQA(ListenAndAnswer):
 
     def __init__(self, level: str = "medium", events: int | None = None, render_mode: str | None = None) -> None:
         events = settings_of(level, LEVELS)["events"] if events is None else events
-        if not 4 <= events <= 60:
-            raise EnvConfigError(f"events must be 4 to 60, got {events}")
+        check_range("events", events, 4, 60)
         self.events = events
+        self.name = f"episodic_qa-{events}"
         super().__init__(1, len(KINDS), render_mode)
 
     def write_session(self, world_seed: int, split: Split, rng: np.random.Generator) -> Session:  # noqa: ARG002
         """Events that share their slots, and questions about them."""
         each = max(3, round(self.events**0.5) + 1)
         pools = {
-            "who": _some(part(PEOPLE, split), each, rng),
-            "what": _some(part(THINGS, split), each + 2, rng),
-            "where": _some(part(SPOTS, split), each, rng),
-            "when": _some([f"{day} {time}" for day in DAYS for time in TIMES], each + 1, rng),
+            "who": some(part(PEOPLE, split), each, rng),
+            "what": some(part(THINGS, split), each + 2, rng),
+            "where": some(part(SPOTS, split), each, rng),
+            "when": some([f"{day} {time}" for day in DAYS for time in TIMES], each + 1, rng),
         }
         combinations = list(product(*pools.values()))
+        unheard = {"who": some([n for n in part(PEOPLE, split) if n not in pools["who"]], 2, rng),
+                   "what": some([n for n in part(THINGS, split) if n not in pools["what"]], 2, rng)}  # fmt: skip
         chosen = rng.choice(len(combinations), self.events, replace=False)
         events = [dict(zip(SLOTS, combinations[int(i)], strict=True)) for i in chosen]
         told = [sentence(WORDS.say("event", split, rng, **event)) for event in events]
-        asked = [self._ask(KINDS[int(i)], events, pools, split, rng) for i in rng.permutation(len(KINDS))]
+        asking = {name: [*pool, *unheard.get(name, ())] for name, pool in pools.items()}
+        asked = [self._ask(KINDS[int(i)], events, asking, split, rng) for i in rng.permutation(len(KINDS))]
         return Session([told], asked)
 
     def _ask(
@@ -158,10 +162,6 @@ def _drawn(
         event = events[int(rng.integers(len(events)))]
         if kind == "unanswerable":
             event = {name: pool[int(rng.integers(len(pool)))] for name, pool in pools.items()}
-        if kind == "partial":
+        if kind == "partial" or (kind == "unanswerable" and rng.integers(2)):
             others = [others[int(i)] for i in rng.permutation(2)[: int(rng.integers(2))]]
         yield slot, {name: event[name] for name in SLOTS if name in (needed, *others)}
-
-
-def _some(pool: list[str], count: int, rng: np.random.Generator) -> list[str]:
-    return [pool[int(i)] for i in rng.permutation(len(pool))[:count]]

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from envs.asking import DISPUTED, Asked, ListenAndAnswer, Session, bare, question, sentence
-from envs.errors import EnvConfigError
 from envs.language import Grammar, Meaning
-from envs.names import CITIES, COMPANIES, PEOPLE
-from envs.speaking import settings_of
+from envs.names import CITIES, COMPANIES, PEOPLE, some
+from envs.settings import check_range, settings_of
 from envs.splits import Split, part
 
 LEVELS = {"easy": {"people": 3}, "medium": {"people": 4}, "hard": {"people": 6}}
@@ -101,7 +100,8 @@ class MultiHopQA(ListenAndAnswer):
     On the first visit facts are told one by one: who is whose boss and teacher, who lives, works and was born where,
     which company is where. On the second visit some have changed, and about one birthplace somebody says otherwise.
     On each of five more visits one question is asked: over ``2 hops``, ``3 hops`` or ``4 hops``, over a fact that
-    ``changed``, or over the disputed one (``contradiction``, the right answer is ``disputed``). Names of people,
+    ``changed``, or for a birthplace that is disputed (``contradiction``, the right answer is ``disputed``; two in three
+    questions for a birthplace are not). Names of people,
     cities and companies, and the wording, differ between the splits.
 
     ## Mission
@@ -136,15 +136,15 @@ class MultiHopQA(ListenAndAnswer):
 
     def __init__(self, level: str = "medium", people: int | None = None, render_mode: str | None = None) -> None:
         people = settings_of(level, LEVELS)["people"] if people is None else people
-        if not 3 <= people <= 8:
-            raise EnvConfigError(f"people must be 3 to 8, got {people}")
+        check_range("people", people, 3, 8)
         self.people = people
+        self.name = f"multi_hop_qa-{people}"
         super().__init__(2, len(KINDS), render_mode)
 
     def write_session(self, world_seed: int, split: Split, rng: np.random.Generator) -> Session:  # noqa: ARG002
         """Facts, changes, a contradiction, and a question of each kind."""
-        people, firms = _some(part(PEOPLE, split), self.people, rng), _some(part(COMPANIES, split), 3, rng)
-        cities = _some(part(CITIES, split), 6, rng)
+        people, firms = some(part(PEOPLE, split), self.people, rng), some(part(COMPANIES, split), 3, rng)
+        cities = some(part(CITIES, split), 6, rng)
         facts: Facts = {}
         for relation in TIES:
             others = np.roll(rng.permutation(len(people)), 1)
@@ -162,6 +162,8 @@ class MultiHopQA(ListenAndAnswer):
         other = [city for city in cities if city != facts[disputed, "born in"]]
         later = [_told(who, f"now {relation}", value) for (who, relation), value in changes.items()]
         later.append(_told(disputed, "born in", other[int(rng.integers(len(other)))]))
+        agreed = [who for who in people if who != disputed][int(rng.integers(len(people) - 1))]
+        later.append(_told(agreed, "born in", facts[agreed, "born in"]))  # told twice is not yet disputed
         facts |= changes
         asked = [_ask(KINDS[int(i)], facts, people, set(changes), disputed, split, rng) for i in rng.permutation(5)]
         told = [[meanings[int(i)] for i in rng.permutation(len(meanings))] for meanings in (first, later)]
@@ -205,28 +207,32 @@ def _changes(facts: Facts, people: list[str], cities: list[str], firms: list[str
 
 def _chains(kind: str) -> list[tuple[int, tuple[str, ...]]]:
     """How many ties to follow, and the relations after them."""
+    born = ("born in",)
     if kind == "2 hops":
-        return [(1, ("lives in",)), (1, ("works at",))]
+        return [(1, ("lives in",)), (1, ("works at",)), (1, born), (1, born)]
     if kind == "3 hops":
-        return [(2, ("lives in",)), (2, ("works at",)), (1, ("works at", "located in"))]
+        return [(2, ("lives in",)), (2, ("works at",)), (2, born), (2, born), (1, ("works at", "located in"))]
     if kind == "4 hops":
-        return [(3, ("lives in",)), (3, ("works at",)), (2, ("works at", "located in"))]
+        return [(3, ("lives in",)), (3, ("works at",)), (3, born), (2, ("works at", "located in"))]
     if kind == "changed":
-        return [(1, ("lives in",)), (1, ("works at",)), (2, ("lives in",))]
-    return [(1, ("born in",))]
+        return [(1, ("lives in",)), (1, ("works at",)), (2, ("lives in",)), (2, ("works at",))]
+    return [(1, born), (2, born), (3, born)]
 
 
-def _candidates(kind: str, facts: Facts, people: list[str]) -> Iterator[tuple[str, tuple[str, ...], str, str, str]]:
-    """Every chain of a kind: where it begins, its ties, what it asks for, who that is about, the answer."""
-    for count, ends in _chains(kind):
-        paths = [(start, start, ()) for start in people]
-        for _ in range(count):
-            paths = [(start, facts[who, tie], (*ties, tie)) for start, who, ties in paths for tie in TIES]  # type: ignore[misc]
-        for start, who, ties in paths:
-            answer = who
-            for relation in ends:
-                answer = facts[answer, relation]
-            yield start, ties, ends[-1], who, answer
+Chain = tuple[str, tuple[str, ...], str, str, str]
+"""Where a chain begins, its ties, what it asks for, who that is about, the answer."""
+
+
+def _candidates(count: int, ends: tuple[str, ...], facts: Facts, people: list[str]) -> Iterator[Chain]:
+    """Every chain over so many ties to such an end."""
+    paths: list[tuple[str, str, tuple[str, ...]]] = [(start, start, ()) for start in people]
+    for _ in range(count):
+        paths = [(start, facts[who, tie], (*ties, tie)) for start, who, ties in paths for tie in TIES]
+    for start, who, ties in paths:
+        answer = who
+        for relation in ends:
+            answer = facts[answer, relation]
+        yield start, ties, ends[-1], who, answer
 
 
 def _ask(
@@ -234,11 +240,16 @@ def _ask(
     rng: np.random.Generator,
 ) -> Asked:  # fmt: skip
     """One question of a kind."""
-    found = list(_candidates(kind, facts, people))
-    if kind == "changed":
-        found = [one for one in found if (one[3], one[2]) in changed]
-    elif kind == "contradiction":
-        found = [one for one in found if one[3] == disputed]
+    found: list[Chain] = []
+    chains = _chains(kind)
+    while not found:
+        found = list(_candidates(*chains[int(rng.integers(len(chains)))], facts, people))
+        if kind == "changed":
+            found = [one for one in found if (one[3], one[2]) in changed]
+        else:  # only a contradiction asks for what is disputed, but not only it for a birthplace
+            asked = ("born in", disputed) if kind == "contradiction" else None
+            found = [one for one in found if (asked or one[2] != "born in" or one[3] != disputed)
+                     and (asked is None or (one[2], one[3]) == asked)]  # fmt: skip
     start, ties, relation, _, answer = found[int(rng.integers(len(found)))]
     words = question(ASKING.say(relation, split, rng, person=_person(start, ties)))
     return Asked(kind, words, (DISPUTED,) if kind == "contradiction" else (answer,), ("graph",))
@@ -258,7 +269,3 @@ def _read_person(words: str) -> list[str]:
     match = _TIE.search(words)
     assert match is not None
     return [match[1], *filter(None, (match[2],)), *reversed(outer)]
-
-
-def _some(pool: list[str], count: int, rng: np.random.Generator) -> list[str]:
-    return [pool[int(i)] for i in rng.permutation(len(pool))[:count]]

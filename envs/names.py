@@ -1,4 +1,6 @@
-"""Names of people, places and things, and which split may use which."""
+"""Names of people, places and things."""
+
+import numpy as np
 
 PEOPLE = (
     "Ada", "Bo", "Cleo", "Dina", "Emil", "Fay", "Gus", "Hana", "Ivo", "Jana", "Kai", "Lena", "Milo", "Nora", "Otto",
@@ -35,3 +37,8 @@ SPOTS = (
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 TIMES = ("morning", "noon", "evening")
+
+
+def some(pool: list[str], count: int, rng: np.random.Generator) -> list[str]:
+    """Some names of a list, in any order."""
+    return [pool[int(i)] for i in rng.permutation(len(pool))[:count]]

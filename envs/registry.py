@@ -4,6 +4,7 @@ import difflib
 import importlib
 import importlib.util
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,10 @@ def make(name: str, **settings: Any) -> gym.Env[str, Any]:
         raise UnknownEnvError(f"unknown environment {name!r}: {hint}")
     try:
         env: gym.Env[Any, Any] = gym.make(name, **settings)
-    except TypeError as error:
-        raise EnvConfigError(f"{name} does not take these settings: {error}") from error
+    except EnvConfigError:
+        raise
+    except (TypeError, ValueError, AssertionError) as error:
+        raise EnvConfigError(f"{name} does not take these settings: {error or type(error).__name__}") from error
     except (ImportError, OSError) as error:
         raise EnvConfigError(f"{name} can't be made here: {type(error).__name__}: {error}") from error
     if name.startswith(GRIDS):
@@ -88,7 +91,8 @@ def _import(place: str) -> None:
         EnvConfigError: It can't be imported.
     """
     file = Path(place)
-    name = f"hippo_env_{file.stem}" if place.endswith(".py") else place
+    mark = f"{zlib.crc32(str(file.resolve()).encode()):08x}"  # files of one name in different folders
+    name = f"hippo_env_{file.stem}_{mark}" if place.endswith(".py") else place
     if name in sys.modules:
         return
     try:

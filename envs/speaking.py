@@ -1,6 +1,5 @@
 """What our own grid worlds share: they say what is seen, and a seed says which world it is."""
 
-from collections.abc import Mapping
 from typing import Any, SupportsFloat
 
 from gymnasium import spaces
@@ -8,22 +7,10 @@ from minigrid.core.world_object import WorldObj
 from minigrid.minigrid_env import MiniGridEnv
 
 from envs import drawing
-from envs.errors import EnvConfigError
 from envs.perception import ACTIONS, Perception
 from envs.splits import SEEDS
 from envs.text_grid import text_info, text_space
 from envs.visits import Visited
-
-
-def settings_of(level: str, levels: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """The settings of a level of difficulty.
-
-    Raises:
-        EnvConfigError: There is no such level.
-    """
-    if level not in levels:
-        raise EnvConfigError(f"unknown level {level!r}: expected {', '.join(levels)}")
-    return levels[level]
 
 
 class Speaking(Visited, MiniGridEnv):
@@ -76,10 +63,7 @@ class Speaking(Visited, MiniGridEnv):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Begin an episode; the seed says which world and which visit, without one both are drawn."""
-        if seed is not None:
-            self.seed_played = seed
-        elif self._np_random is not None:
-            self.seed_played = int(self.np_random.integers(SEEDS))
+        self.seed_played = int(self.np_random.integers(SEEDS)) if seed is None else seed
         observation, info = super().reset(seed=seed, options=options)
         return str(observation), info | self._info()
 

@@ -1,8 +1,8 @@
 """Train, validation and test: which seeds, words and layouts belong to which.
 
 A seed decides: those below a million are for training, the next million for validation, all above for tests.
-What a world says, whom it names and how it is laid out follow from the split of its seed, so no setting can
-mix them up.
+What a world says, whom it names and how it is laid out follow from the split of its seed; a world of several
+visits belongs to the split of its first. Only a maze that is asked for by its own seed is outside of this.
 """
 
 import zlib
@@ -26,15 +26,16 @@ def split_of(seed: int) -> Split:
     return SPLITS[min(seed // SEEDS, len(SPLITS) - 1)]
 
 
-def first_seed(split: str) -> int:
-    """The first seed of a split.
+def seeds_of(split: str) -> range:
+    """The seeds of a split.
 
     Raises:
         EnvConfigError: There is no such split.
     """
     if split not in SPLITS:
         raise EnvConfigError(f"unknown split {split!r}: expected {', '.join(SPLITS)}")
-    return SPLITS.index(split) * SEEDS
+    first = SPLITS.index(split) * SEEDS
+    return range(first, first + SEEDS if split != SPLITS[-1] else 2**31)
 
 
 def part(items: Sequence[T], split: Split) -> list[T]:

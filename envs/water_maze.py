@@ -11,7 +11,8 @@ from minigrid.core.world_object import Ball, Box, Key, WorldObj
 
 from envs.errors import EnvConfigError
 from envs.perception import ACTIONS
-from envs.speaking import Speaking, settings_of
+from envs.settings import check_range, settings_of
+from envs.speaking import Speaking
 from envs.splits import layout_split
 from envs.walking import distances
 
@@ -92,18 +93,14 @@ class WaterMaze(Speaking):
         landmarks = preset["landmarks"] if landmarks is None else landmarks
         twins = preset.get("twins", 0) if twins is None else twins
         moved = preset.get("moved", 0) if moved is None else moved
-        if not 8 <= size <= 64:
-            raise EnvConfigError(f"size must be 8 to 64, got {size}")
-        if not 2 <= landmarks <= len(COLORS) * len(KINDS):
-            raise EnvConfigError(f"landmarks must be 2 to {len(COLORS) * len(KINDS)}, got {landmarks}")
-        if maze_seed is not None and maze_seed < 0:
-            raise EnvConfigError(f"maze_seed must not be negative, got {maze_seed}")
-        if visits < 1:
-            raise EnvConfigError(f"visits must be at least 1, got {visits}")
-        if not 0 <= twins < landmarks:
-            raise EnvConfigError(f"twins must be 0 to {landmarks - 1}, fewer than the landmarks, got {twins}")
-        if not 0 <= moved <= landmarks:
-            raise EnvConfigError(f"moved must be 0 to {landmarks}, the count of landmarks, got {moved}")
+        check_range("size", size, 8, 64)
+        check_range("landmarks", landmarks, 2, len(COLORS) * len(KINDS))
+        check_range("maze_seed", 0 if maze_seed is None else maze_seed, 0)
+        check_range("visits", visits, 1)
+        check_range("twins, fewer than the landmarks,", twins, 0, landmarks - 1)
+        check_range("moved, no more than the landmarks,", moved, 0, landmarks)
+        if max_steps is not None:
+            check_range("max_steps", max_steps, 1)
         self.maze_size = size
         self.landmarks = landmarks
         self.maze_seed = maze_seed
@@ -180,8 +177,7 @@ class WaterMaze(Speaking):
 
     def world(self) -> str:
         """The maze and its settings."""
-        more = f"-{self.landmarks}-{self.twins}-{self.moved}" if self.twins or self.moved else ""
-        return f"water_maze-{self.maze_size}-{self.maze}{more}"
+        return f"water_maze-{self.maze_size}-{self.landmarks}-{self.twins}-{self.moved}-{self.maze}"
 
     def step(self, action: int) -> tuple[str, SupportsFloat, bool, bool, dict[str, Any]]:
         """Take one action."""

@@ -108,11 +108,14 @@ def run_for(seconds: float, work: Callable[[], Any]) -> Done:
         ``(True, value)``, ``(True, exception)`` when it raised, or ``(False, None)`` when time ran
         out. A thread can't be killed: work that hangs goes on in the background, result unused.
     """
-    worker = _idle.pop() if _idle else _Worker()
+    try:
+        worker = _idle.pop()
+    except IndexError:
+        worker = _Worker()
     outcome: SimpleQueue[Any] = SimpleQueue()
     worker.todo.put((work, outcome))
     try:
-        value = outcome.get(timeout=seconds)
+        value = outcome.get(timeout=min(seconds, threading.TIMEOUT_MAX))
     except Empty:
         worker.todo.put(None)  # it ends when the work does
         return False, None

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.files import whole
 from agent.trajectory import logs_in, trajectory_of
 from memory import InvalidItemError, Memory
 from memory.spatial import Macro, Trajectory
-from training.rows import Counts, rows, whole
+from training.rows import Counts, rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,5 +48,4 @@ def clone(runs: Sequence[Path], memory: Memory, path: Path, most: int = 16) -> C
             file.write(f"{json.dumps(row)}\n")
         if not won:
             raise InvalidItemError(f"none of {counts.episodes} episodes was solved: there is nothing to clone")
-        macros = memory.macros.mine(won, most)
-    return Cloned(counts, macros)
+    return Cloned(counts, memory.macros.mine(won, most))

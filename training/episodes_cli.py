@@ -4,6 +4,7 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -43,7 +44,7 @@ def group() -> None:
 def _taken(runs: list[Path], chosen: Filter, most: int | None = None) -> Iterator[Logged]:
     count = 0
     for one in logged(runs):
-        if chosen.takes(one) or (chosen == Filter() and one.end is None):
+        if chosen.takes(one):
             yield one
             count += 1
             if count == most:
@@ -81,7 +82,10 @@ def show(
         if as_json:
             emit([event.model_dump() for event in events])
             return
-        start = peek(path).start
+        one = peek(path)
+        if one is None:
+            raise LogError(f"{path} is empty: the episode was broken off before it began")
+        start = one.start
         print(f"episode {start.episode}, seed {start.seed}, {start.env}: {start.mission}")  # noqa: T201
         for event in events:
             words = line(event)
@@ -95,13 +99,15 @@ def stats(
 ) -> None:  # fmt: skip
     """Success with its interval, steps over optimal and calls, for each kind of mission and for all."""
     with plain_errors():
-        found = list(_taken(runs, Filter(env, kind)))
+        cut: list[Path] = []
+        asked = Filter(env, kind)
+        found = [one for one in logged(runs, cut) if asked.concerns(one)]
         rows = [one.row() for one in found if one.end is not None]
         calls: dict[str, int] = {}
         for one in found:
             for name, count in (one.end.tool_calls if one.end else {}).items():
                 calls[name] = calls.get(name, 0) + count
-        unfinished = len(found) - len(rows)
+        unfinished = len(found) - len(rows) + len(cut)
         if as_json:
             emit(totals(rows) | {"unfinished": unfinished, "kinds": by_kind(rows), "tool_calls": calls})
             return
@@ -157,7 +163,10 @@ def _replayed(logs: Sequence[Path], workers: int) -> Iterator[Replayed]:
         yield from map(_replay, logs)
         return
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(_replay, logs, chunksize=16)
+        try:
+            yield from pool.map(_replay, logs, chunksize=16)
+        except BrokenProcessPool as error:
+            raise LogError("a process that replays was killed, perhaps for memory: try fewer --workers") from error
 
 
 @app.command("filter")

@@ -3,13 +3,11 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
-from agent.errors import LogError
 from agent.events import End, Event, Start
+from agent.files import whole
 from agent.log import read_events
 from memory import InvalidItemError
 from training.datasets import Row, row_of
@@ -67,28 +65,6 @@ def rows(logs: Iterable[Path], counts: Counts, unsolved: bool = False) -> Iterat
         counts.rows += 1
         row["provenance"] |= {"log": str(log), "sha256": hashlib.sha256(log.read_bytes()).hexdigest()}
         yield log, row, events
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[IO[str]]:
-    """A file to write that is there whole or, after an error, as it was.
-
-    Raises:
-        LogError: It can't be written.
-    """
-    half = path.with_name(f"{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with half.open("w") as file:
-            yield file
-        half.replace(path)
-    except OSError as error:
-        if isinstance(error, LogError):
-            raise
-        raise LogError(f"can't write {path}: {error.strerror}; choose another file") from error
-    finally:
-        with suppress(OSError):
-            half.unlink(missing_ok=True)
 
 
 def export(

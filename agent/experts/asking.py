@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 from agent.chat import Chat
+from agent.errors import ModelError
 from agent.models.base import Turn
 from tools import ToolCall
 
@@ -85,7 +86,10 @@ class Play:
         self.turn = turn
         if turn.chat not in self._plays:
             self._plays[turn.chat] = self.play(turn.chat)
-        return next(self._plays[turn.chat])
+        call = next(self._plays[turn.chat], None)
+        if call is None:
+            raise ModelError("the expert has done all that it knows, and the episode goes on")
+        return call
 
     def forget(self, chat: Chat) -> None:
         """Let go of an episode that has ended."""

@@ -63,8 +63,9 @@ class CourierExpert(Play):
             yield from self._reach(chat, mission.slots["item"])
         if mission.kind not in ("moved", "place"):
             yield from self._take(chat, (yield from self._chosen(chat, mission)))
-        yield from self._find(chat, mission.slots["who"])
-        yield ToolCall(name="give")
+        if "who" in mission.slots:
+            yield from self._find(chat, mission.slots["who"])
+            yield ToolCall(name="give")
 
     # what is heard
 

@@ -25,7 +25,7 @@ from agent.log import read_events
 from agent.manifest import Row, by_kind, totals
 from agent.replay import replay
 from envs import known_ids, make
-from envs.splits import first_seed
+from envs.splits import seeds_of
 from eval.bench.report import tell
 from eval.statistics import bootstrap_ci
 
@@ -62,11 +62,11 @@ def play(env: str, worlds: int, without: str = "", split: str = "test", seed: in
         config = load_collect([f"env={env}", f"runs={runs}", f"split={split}", f"seed={seed}", "episodes=1"])
         tools = [tool for tool in config.memory.tools if tool not in STORES.get(without, ())]
         making = make_another if without == "map" else make
-        visits = Collection(config, first_seed(split), making).visits
+        visits = Collection(config, seeds_of(split), making).visits
         config = config.model_copy(
             update={"episodes": worlds * visits, "memory": config.memory.model_copy(update={"tools": tools})}
         )
-        made = Collection(config, first_seed(split), making)
+        made = Collection(config, seeds_of(split), making)
         made.run()
         return made.rows
 
@@ -147,7 +147,7 @@ def tokens(episodes: int) -> dict[str, Any]:
     found = {}
     for env in ENVS:
         with tempfile.TemporaryDirectory() as runs:
-            made = Collection(load_collect([f"env={env}", f"runs={runs}", "episodes=280"]), 0, make)
+            made = Collection(load_collect([f"env={env}", f"runs={runs}", "episodes=280"]), seeds_of("train"), make)
             made.run()
             logs = made.folder.rglob("events.jsonl")
             found[env] = _lengths([e.text for log in logs for e in read_events(log) if e.type == "observed"], count)
@@ -202,14 +202,18 @@ def collect(episodes: int, replays: int) -> dict[str, Any]:
     """Time of collecting expert episodes of the mixed level, and whether logs of every world play again."""
     with tempfile.TemporaryDirectory() as runs:
         began = time.perf_counter()
-        made = Collection(load_collect(["env=babyai_mixed", f"runs={runs}", f"episodes={episodes}"]), 0, make)
+        made = Collection(
+            load_collect(["env=babyai_mixed", f"runs={runs}", f"episodes={episodes}"]), seeds_of("train"), make
+        )
         made.run()
         seconds = time.perf_counter() - began
         figures = {"seconds": seconds, "episodes_per_s": episodes / seconds} | totals(made.rows)
         print(f"{episodes} episodes in {seconds:.0f} s, {figures['success']:.4f} solved", flush=True)
         folders = [made.folder]
         for env in ENVS[1:]:
-            other = Collection(load_collect([f"env={env}", f"runs={runs}", f"episodes={replays // 5}"]), 0, make)
+            other = Collection(
+                load_collect([f"env={env}", f"runs={runs}", f"episodes={replays // 5}"]), seeds_of("train"), make
+            )
             other.run()
             folders.append(other.folder)
         logs = [log for folder in folders for log in sorted(folder.rglob("events.jsonl"))[: replays // 5]]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from agent.collect import Collection
 from agent.config import load_collect
@@ -17,13 +18,14 @@ from agent.events import Decided, Start, untimed
 from agent.log import read_events
 from agent.manifest import append, read, totals
 from agent.replay import replay
-from envs import make
+from envs import make, seeds_of
 
 Cli = Callable[..., tuple[int, str, str]]
 
 
-def collect(runs: Path, *overrides: str, first: int = 0) -> Collection:
-    made = Collection(load_collect([f"runs={runs}", "workers=1", *overrides]), first, make)
+def collect(runs: Path, *overrides: str) -> Collection:
+    config = load_collect([f"runs={runs}", "workers=1", *overrides])
+    made = Collection(config, seeds_of(config.split), make)
     made.run()
     return made
 
@@ -46,7 +48,7 @@ def test_episodes_of_one_world_share_a_memory_and_worlds_do_not(tmp_path: Path) 
 
 
 def test_the_manifest_says_what_the_logs_say(tmp_path: Path) -> None:
-    done = collect(tmp_path, "env=courier", "episodes=7", "split=test", first=2_000_000)
+    done = collect(tmp_path, "env=courier", "episodes=7", "split=test")
     rows = read(done.folder / "episodes.jsonl")
     assert [row["episode"] for row in rows] == list(range(7))
     for row in rows:
@@ -88,6 +90,47 @@ def test_a_killed_collection_goes_on_as_if_nothing_had_been(tmp_path: Path) -> N
     assert 0 < before < 24
     assert logs(done.folder) == logs(whole.folder)
     assert sorted(row["episode"] for row in read(cut / "episodes.jsonl")) == list(range(24))
+
+
+def test_processes_end_with_the_one_that_was_killed(tmp_path: Path) -> None:
+    words = ["import sys; from agent.cli import app; app(sys.argv[1:])", "collect", "env=courier", "episodes=700",
+             "workers=2", "name=cut", f"runs={tmp_path}"]  # fmt: skip
+    player = subprocess.Popen([sys.executable, "-c", *words], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("*/cut/*/events.jsonl")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(player.pid, signal.SIGKILL)
+    player.wait()
+    time.sleep(1.0)
+    before = {log: log.stat().st_size for log in tmp_path.rglob("events.jsonl")}
+    time.sleep(0.7)
+    assert before
+    assert before == {log: log.stat().st_size for log in tmp_path.rglob("events.jsonl")}
+
+
+def test_two_may_not_collect_into_one_folder(tmp_path: Path) -> None:
+    done = collect(tmp_path, "env=episodic_qa", "episodes=6", "name=a")
+    with FileLock(done.folder / ".lock"), pytest.raises(ConfigError, match="another process is collecting"):
+        collect(tmp_path, "env=episodic_qa", "episodes=12", "name=a")
+
+
+def test_a_split_is_not_left(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="go beyond the split train, which has 1,000,000 seeds"):
+        collect(tmp_path, "env=episodic_qa", "episodes=60", "seed=999960")
+
+
+def test_going_on_leaves_run_json_alone(tmp_path: Path) -> None:
+    done = collect(tmp_path, "env=episodic_qa", "episodes=6", "name=a")
+    before = (done.folder / "run.json").read_bytes()
+    collect(tmp_path, "env=episodic_qa", "episodes=6", "name=a")
+    assert (done.folder / "run.json").read_bytes() == before
+    assert not list(done.folder.glob("*.part"))
+
+
+def test_what_is_wrong_in_a_process_is_told(cli: Cli, tmp_path: Path) -> None:
+    code, _, err = cli("collect", "env=water_maze", "workers=2", "plugins=[nope.py]", f"runs={tmp_path}", "episodes=8")
+    assert code == 2
+    assert "no file nope.py" in " ".join(err.split())
 
 
 def test_more_episodes_can_be_asked_for_later(tmp_path: Path) -> None:
@@ -185,6 +228,9 @@ def test_the_command_ends_with_one_object(cli: Cli, tmp_path: Path) -> None:
         (("workers=0",), "workers: "),
         (("env=gym:nowhere.py:World-v0",), "no file nowhere.py"),
         (("env=gym:nowhere:World-v0",), "no module 'nowhere'"),
+        (("env=courier", "env.kwargs.rooms=4.5"), "rooms must be 4 to 6, got 4.5"),
+        (("env=courier", "env.kwargs.max_steps=-5"), "max_steps must be at least 1"),
+        (("env=babyai_mixed", "env.kwargs.skills=fly"), "got fly"),
     ],
 )
 def test_bad_input_is_one_line(cli: Cli, tmp_path: Path, words: tuple[str, ...], message: str) -> None:

@@ -136,7 +136,7 @@ def test_every_sentence_is_understood() -> None:
         ({"level": "hot"}, "unknown level"),
         ({"rooms": 3}, "rooms must be 4 to 6, got 3"),
         ({"room_size": 4}, "room_size must be 5 to 9"),
-        ({"slack": -1}, "slack must not be negative"),
+        ({"slack": -1}, "slack must be at least 0"),
     ],
 )
 def test_impossible_settings_are_refused(settings: dict[str, Any], message: str) -> None:

@@ -8,7 +8,7 @@ from envs import EnvConfigError, courier_story, episodic_qa, multi_hop_qa
 from envs.babyai_mixed import MISSIONS
 from envs.language import Grammar, Meaning, fill
 from envs.names import CITIES, COMPANIES, PEOPLE, SPOTS, THINGS
-from envs.splits import SEEDS, SPLITS, first_seed, layout_split, part, split_of
+from envs.splits import SEEDS, SPLITS, layout_split, part, seeds_of, split_of
 
 GRAMMARS = {
     "mixed": MISSIONS, "told": courier_story.TELLING, "errands": courier_story.ASKING, "events": episodic_qa.WORDS,
@@ -29,9 +29,9 @@ def test_a_seed_says_its_split() -> None:
     assert [split_of(seed) for seed in (0, SEEDS - 1, SEEDS, 2 * SEEDS, 9 * SEEDS)] == [
         "train", "train", "validation", "test", "test",
     ]  # fmt: skip
-    assert [split_of(first_seed(split)) for split in SPLITS] == list(SPLITS)
+    assert [split_of(seeds_of(split).start) for split in SPLITS] == list(SPLITS)
     with pytest.raises(EnvConfigError, match="unknown split 'dev': expected train, validation, test"):
-        first_seed("dev")
+        seeds_of("dev")
 
 
 @pytest.mark.parametrize("names", [PEOPLE, CITIES, COMPANIES, THINGS, SPOTS])
@@ -78,7 +78,7 @@ def test_layouts_belong_to_one_split(name: str) -> None:
     visits = env.get_wrapper_attr("visits")
     layouts: dict[str, set[bytes]] = {}
     for split in SPLITS:
-        start = -(-first_seed(split) // visits) * visits
+        start = -(-seeds_of(split).start // visits) * visits
         found = layouts.setdefault(split, set())
         for world in range(60):
             env.reset(seed=start + world * visits)
@@ -92,7 +92,7 @@ def test_layouts_belong_to_one_split(name: str) -> None:
 def test_layouts_are_drawn_until_they_are_the_splits() -> None:
     env = envs.make("hippo/BabyAIMixed-v0").unwrapped
     for split in SPLITS:
-        for seed in range(first_seed(split), first_seed(split) + 30):
+        for seed in seeds_of(split)[:30]:
             env.reset(seed=seed)
             pose = bytes((*map(int, env.agent_pos), int(env.agent_dir)))  # type: ignore[attr-defined]
             assert layout_split(env.grid.encode().tobytes() + pose) == split  # type: ignore[attr-defined]

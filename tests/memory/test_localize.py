@@ -44,7 +44,7 @@ def test_other_visits_of_other_mazes_are_not_believed() -> None:
         env = WaterMaze(size=11, landmarks=5, maze_seed=1)
         visit(memory, env, 0)
         other = WaterMaze(size=11, landmarks=5, maze_seed=2)
-        other._world = env._world  # type: ignore[method-assign]
+        other.world = env.world  # type: ignore[method-assign]
         assert visit(memory, other, 1).solved
 
 

@@ -10,6 +10,7 @@ from agent.config import load_collect
 from agent.errors import LogError
 from agent.log import read_events
 from envs import make
+from memory import Memory
 from training.rows import Counts, rows, whole
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -18,7 +19,7 @@ Cli = Callable[..., tuple[int, str, str]]
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = tmp_path_factory.mktemp("runs")
-    made = Collection(load_collect(["env=courier", "episodes=14", "workers=1", f"runs={runs}"]), 0, make)
+    made = Collection(load_collect(["env=courier", "episodes=14", "workers=1", f"runs={runs}"]), range(10**6), make)
     made.run()
     return made.folder
 
@@ -26,7 +27,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def failed(tmp_path: Path) -> Path:
     made = Collection(load_collect(["env=babyai_mixed", "policy=random", "episodes=4", "workers=1", "agent.max_calls=5",
-                                    f"runs={tmp_path}"]), 0, make)  # fmt: skip
+                                    f"runs={tmp_path}"]), range(10**6), make)  # fmt: skip
     made.run()
     return made.folder
 
@@ -86,7 +87,9 @@ def test_filter_makes_a_run_of_its_own(cli: Cli, run: Path, failed: Path, tmp_pa
     out = tmp_path / "few"
     assert told(cli, "filter", run, failed, "--solved", "--kind", "errand", "--out", out)["episodes"] == 2
     assert told(cli, "stats", out)["episodes"] == 2
-    assert [row["episode"] for row in map(json.loads, (out / "episodes.jsonl").read_text().splitlines())] == [0, 1]
+    assert [row["log"] for row in map(json.loads, (out / "episodes.jsonl").read_text().splitlines())] == [
+        "000000/events.jsonl", "000001/events.jsonl",
+    ]  # fmt: skip
     assert json.loads((out / "filter.json").read_text())["filter"]["kind"] == "errand"
     code, _, err = cli("episodes", "filter", run, "--out", out)
     assert (code, "not an empty folder" in err) == (1, True)
@@ -98,7 +101,7 @@ def test_filter_makes_a_run_of_its_own(cli: Cli, run: Path, failed: Path, tmp_pa
 def test_export_writes_rows_of_solved_episodes_once(cli: Cli, run: Path, failed: Path, tmp_path: Path) -> None:
     out = tmp_path / "rows.jsonl"
     result = told(cli, "export", run, run, failed, "--out", out)
-    assert (result["episodes"], result["rows"], result["doubles"], result["unsolved"]) == (32, 14, 14, 4)
+    assert (result["episodes"], result["rows"], result["doubles"], result["unsolved"]) == (18, 14, 0, 4)
     found = [json.loads(line) for line in out.read_text().splitlines()]
     assert len(found) == 14
     for row in found:
@@ -123,7 +126,7 @@ def test_damage_is_told_and_nothing_is_written(cli: Cli, run: Path, tmp_path: Pa
         ([*text[:4], "{}", *text[5:]], "export", "line 5 is no event"),
         ([*text[:4], "{}", *text[5:]], "replay", "line 5 is no event"),
         (text[1:], "list", "does not begin with an episode's start"),
-        ([], "list", "does not begin with an episode's start"),
+        ([], "show", "is empty: the episode was broken off"),
     ):
         bad.write_text("".join(f"{line}\n" for line in lines))
         out = ["--out", str(tmp_path / "rows.jsonl")] if command == "export" else []
@@ -157,3 +160,57 @@ def test_a_file_is_there_whole_or_as_it_was(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(LogError, match="can't write"), whole(path / "below"):
         pass
+
+
+def test_empty_logs_and_long_lines_stop_nothing(cli: Cli, run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    lines = (run / "000002" / "events.jsonl").read_bytes().splitlines()
+    end = json.loads(lines[-1])
+    end["reason"] = "x" * 200_000
+    for name, data in (
+        ("empty", b""), ("torn", b'{"type": "st'), ("long", b"\n".join([*lines[:-1], json.dumps(end).encode(), b""])),
+        ("longtorn", b"\n".join([*lines, b"x" * 200_000])),
+    ):  # fmt: skip
+        (folder / name).mkdir(parents=True)
+        (folder / name / "events.jsonl").write_bytes(data)
+    found = told(cli, "stats", folder)
+    assert (found["episodes"], found["unfinished"]) == (2, 2)
+    assert len(told(cli, "list", folder)) == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "what"),
+    [
+        ('"success":true', '"success":false', "at the end success was False"),
+        ('"kind":"', '"kind":"x', "kind was"),
+        ('"world":"', '"world":"x', "world was"),
+        ('"optimal_steps":', '"optimal_steps":9', "optimal_steps was"),
+        ('"total_reward":', '"total_reward":1', "at the end total_reward was"),
+    ],
+)
+def test_replay_compares_beginning_and_end(
+    cli: Cli, run: Path, tmp_path: Path, before: str, after: str, what: str
+) -> None:
+    log = tmp_path / "x" / "events.jsonl"
+    log.parent.mkdir()
+    log.write_text((run / "000002" / "events.jsonl").read_text().replace(before, after, 1))
+    code, out, _ = cli("episodes", "replay", log, "--workers", 1)
+    assert (code, what in out) == (1, True)
+
+
+def test_replay_notices_a_missing_line(cli: Cli, run: Path, tmp_path: Path) -> None:
+    log = tmp_path / "x" / "events.jsonl"
+    log.parent.mkdir()
+    lines = (run / "000002" / "events.jsonl").read_text().splitlines()
+    gone = next(i for i, line in enumerate(lines) if '"type":"observed"' in line and '"step":3,' in line)
+    log.write_text("".join(f"{line}\n" for line in lines[:gone] + lines[gone + 1 :]))
+    code, out, _ = cli("episodes", "replay", log, "--workers", 1)
+    assert code == 1, out
+
+
+def test_macros_are_not_changed_when_rows_can_not_be_written(cli: Cli, run: Path, tmp_path: Path) -> None:
+    (tmp_path / "rows").mkdir()
+    code, _, err = cli("distill", "clone", tmp_path / "memory", run, "--rows", tmp_path / "rows")
+    assert (code, "can't write" in err) == (1, True)
+    with Memory.open(tmp_path / "memory") as memory:
+        assert len(memory.macros) == 0
