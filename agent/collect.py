@@ -61,7 +61,7 @@ class Player:
         self._embedder: Embedder | None = by_name(config.memory.embedder) if config.memory.enabled else None
         self._all = [make_env(config.env.id, **config.env.kwargs) for _ in range(self.size)]
         self._envs = deque(self._all)
-        self._memories: list[Memory] = []
+        self._memories: dict[int, Memory] = {}
         self.visits = visits_of(self._envs[0])
         self.model = model or self._policy(self._envs[0])
 
@@ -79,13 +79,13 @@ class Player:
         try:
             with closing(play(self.model, seats, self.size, timeout)) as playing:
                 for seat in playing:
+                    world = seat.numbers[0] // self.visits
                     self._envs.append(seat.env)
-                    if seat.agent.memory:
-                        seat.agent.memory.close()
-                        self._memories.remove(seat.agent.memory)
-                    yield rows.pop(seat.numbers[0] // self.visits)
+                    if world in self._memories:
+                        self._memories.pop(world).close()
+                    yield rows.pop(world)
         finally:  # a world may have been broken off
-            for memory in self._memories:
+            for memory in self._memories.values():
                 memory.close()
             self._memories.clear()
             self._envs = deque(self._all)
@@ -110,7 +110,7 @@ class Player:
                 routing=config.memory.routing, spatial=config.memory.spatial,
                 tuple_conf_min=config.memory.tuple_conf_min,
             )  # fmt: skip
-            self._memories.append(memory)
+            self._memories[world] = memory
         guard = {"max_repeats": 0} if config.policy == "expert" else {}
         agent = Agent(
             self.model, memory, config.memory.tools if memory else None, self._plugins, config.memory.gate,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import gymnasium as gym
 
@@ -18,10 +18,19 @@ from memory.spatial import View
 from tools import ToolResult
 from tools.toolbox import run_for
 
-if TYPE_CHECKING:
-    from agent.loop import Agent
-
 Env = gym.Env[Any, Any]
+
+
+class Beginner(Protocol):
+    """Begins episodes: :class:`agent.loop.Agent` does."""
+
+    model: Model
+
+    def begin(
+        self, env: Env, seed: int | None, number: int | None, emit: Callable[[Event], None] | None, label: str | None
+    ) -> Episode:
+        """Reset an environment and make its episode."""
+        ...
 
 
 @dataclass
@@ -38,7 +47,7 @@ class Seat:
         keep: Told of every event with the index of its episode.
     """
 
-    agent: "Agent"
+    agent: Beginner
     env: Env
     seeds: Sequence[int]
     numbers: Sequence[int] = ()
