@@ -110,7 +110,8 @@ def collect(
         config = load_collect(overrides or [])
         made = Collection(config, seeds_of(config.split), make)
         console = Console(stderr=True)
-        console.print(f"[dim]log: {made.folder}, {len(made.rows)} episodes are there[/dim]", highlight=False)
+        there = f"{len(made.rows)} episodes are there" if made.rows else "a new run"
+        console.print(f"[dim]log: {made.folder}, {there}[/dim]", highlight=False)
         try:
             with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
                 task = bar.add_task("episodes", total=config.episodes, completed=len(made.rows))

@@ -92,7 +92,10 @@ def read_events(path: Path) -> list[Event]:
             events.append(PARSER.validate_json(line))
         except ValidationError as error:
             problem = error.errors()[0]
-            raise LogError(f"{path} line {number} is no event: {problem['loc']} {problem['msg']}") from error
+            place = " ".join(map(str, problem["loc"]))
+            raise LogError(
+                f"{path} line {number} is no event: {place} {problem['msg']}".replace(":  ", ": ")
+            ) from error
     return events
 
 

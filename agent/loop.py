@@ -339,16 +339,19 @@ def actions_of(env: Env) -> list[Tool]:
     """The environment's actions as tools.
 
     ``env.named_actions`` (name to value and description) if it has that, and where the action is text
-    ``answer(text)``, or as ``env.text_action`` (name, description) calls it; else ``action_0``,
-    ``action_1`` ... of a discrete space.
+    ``answer(text)``, or as ``env.text_action`` (name, description) calls it, unless that is
+    ``None``; else ``action_0``, ``action_1`` ... of a discrete space.
 
     Raises:
         ConfigError: Another action space.
     """
     named = action_tools(_optional(env, "named_actions") or {})
     if isinstance(env.action_space, spaces.Text):
-        name, description = _optional(env, "text_action") or ("answer", "give your answer and end the turn")
-        return [*named, answer_action(description, min(env.action_space.max_length, 200), name)]
+        said = ("answer", "give your answer and end the turn")
+        said = env.get_wrapper_attr("text_action") if env.has_wrapper_attr("text_action") else said
+        if said is None and named:
+            return named
+        return [*named, answer_action(said[1], min(env.action_space.max_length, 200), said[0])]
     if named:
         return named
     if isinstance(env.action_space, spaces.Discrete):

@@ -17,7 +17,6 @@ from envs.text_grid import text_space
 from envs.visits import Visited
 
 LISTEN = "listen, and keep in mind what you are told"
-ASKED = "Answer in a few words. Say unknown if you were never told."
 UNKNOWN = "unknown"
 DISPUTED = "disputed"
 _ARTICLES = re.compile(r"\b(the|a|an)\b")
@@ -63,6 +62,7 @@ class ListenAndAnswer(Visited, gym.Env[str, str]):
 
     Attributes:
         named_actions: ``next`` hears on while something is told; an answer is any text.
+        waiting: What is observed while an answer is waited for.
         listening: How many of them are for listening.
         expert: Name of the policy that does it through the agent's tools.
         render_mode: ``None``, ``"ansi"`` or ``"rgb_array"``.
@@ -71,6 +71,7 @@ class ListenAndAnswer(Visited, gym.Env[str, str]):
     named_actions = {"next": ("", "hear on")}  # noqa: RUF012
     metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 1}  # noqa: RUF012
     name = "asking"
+    waiting = "Answer in a few words. Say unknown if you were never told."
     expert = ""
 
     def __init__(self, listening: int, questions: int, render_mode: str | None = None) -> None:
@@ -96,7 +97,7 @@ class ListenAndAnswer(Visited, gym.Env[str, str]):
         self.seed_played = int(self.np_random.integers(SEEDS)) if seed is None else seed
         self.session = self.write_session(self.world_seed, self.split, seeding.np_random(self.world_seed)[0])
         self._heard = 0
-        self._text = ASKED if self.asked else self.session.told[self.visit][0]
+        self._text = self.waiting if self.asked else self.session.told[self.visit][0]
         self.mission = f"answer: {self.asked.text}" if self.asked else LISTEN
         return self._text, self._info()
 

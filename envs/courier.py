@@ -240,6 +240,8 @@ class Courier(Speaking):
         told = []
         if not self._heard:
             told.append(f"It is day {self.day}.")
+            if self.errand and self.errand.tight:
+                told.append(f"The bell rings after {self.max_steps} steps.")
             self._heard.add(HALL)
             told += self._said("")
         room = self.room_at(*map(int, self.agent_pos))
@@ -295,6 +297,8 @@ class Courier(Speaking):
         walked = set(self.centres) <= self._heard
         observation, reward, terminated, truncated, info = super().step(action)
         outcome, said = (True, "The round is done.") if walked and not self.errand else self._outcome(action)
+        if action == GIVE and outcome is not None:
+            observation, info = self.gen_obs(), info | self._info()  # the hands are empty now
         if outcome is not None:
             reward, terminated, truncated = (self._reward() if outcome else 0.0), True, False
         return " ".join(filter(None, (said, observation))), reward, terminated, truncated, info

@@ -46,12 +46,12 @@ TELLING = Grammar(
         "moved": {
             "train": ["{who} moves to the {room} room tonight", "tonight {who} will move to the {room} room"],
             "validation": ["{who} will move to the {room} room tonight"],
-            "test": ["tonight {who} moves to the {room} room", "to the {room} room {who} moves tonight"],
+            "test": ["tonight {who} moves to the {room} room", "{who} is moving to the {room} room tonight"],
         },
         "held": {
             "train": ["{who} is holding a {item}", "{who} has a {item} in hand"],
             "validation": ["{who} is seen with a {item} in hand"],
-            "test": ["{who} holds a {item}", "in hand {who} has a {item}"],
+            "test": ["{who} holds a {item}", "a {item} is in {who}'s hands"],
         },
         "lay": {
             "train": ["on the table lies a {item}", "there is a {item} on the table"],
@@ -66,14 +66,14 @@ BELL = " before the bell rings"
 ASKING = Grammar(
     {
         "round": {
-            "train": ["walk the round and look into every room", "visit every room"],
-            "validation": ["visit every room on your round"],
-            "test": ["look into every room on your round", "walk round and visit every room"],
+            "train": ["visit every room and note what you hear", "walk the round and keep in mind what you are told"],
+            "validation": ["visit every room and keep in mind what you hear"],
+            "test": ["look into every room and note what you are told", "walk the round and note what you hear"],
         },
         "owner": {
             "train": ["bring {who} what belongs to {who}[{bell}]", "bring {who} the thing that {who} owns[{bell}]"],
             "validation": ["bring {who} what {who} owns[{bell}]"],
-            "test": ["bring {who} the thing that belongs to {who}[{bell}]", "bring what {who} owns to {who}[{bell}]"],
+            "test": ["bring {who} the thing that belongs to {who}[{bell}]", "take {who} what {who} owns[{bell}]"],
         },
         "lent": {
             "train": [
@@ -83,7 +83,7 @@ ASKING = Grammar(
             "validation": ["bring {who} what {whom} borrowed from {who}[{bell}]"],
             "test": [
                 "bring {who} the thing that {who} lent to {whom}[{bell}]",
-                "bring what {who} lent to {whom} to {who}[{bell}]",
+                "take {who} what {who} lent to {whom}[{bell}]",
             ],
         },
         "opens": {
@@ -91,7 +91,7 @@ ASKING = Grammar(
             "validation": ["bring {who} the thing that opens {who}'s box[{bell}]"],
             "test": [
                 "bring {who} the key that opens {who}'s box[{bell}]",
-                "bring what opens {who}'s box to {who}[{bell}]",
+                "take {who} what opens {who}'s box[{bell}]",
             ],
         },
         "held": {
@@ -102,7 +102,7 @@ ASKING = Grammar(
             "validation": ["bring {who} what {whom} was holding on day {day}"],
             "test": [
                 "bring {who} the thing that {whom} held on day {day}",
-                "bring what {whom} held on day {day} to {who}",
+                "take {who} what {whom} held on day {day}",
             ],
         },
         "lay": {
@@ -113,7 +113,7 @@ ASKING = Grammar(
             "validation": ["bring {who} what was on the table in the {room} room on day {day}"],
             "test": [
                 "bring {who} the thing that lay on the table in the {room} room on day {day}",
-                "bring what lay on the table in the {room} room on day {day} to {who}",
+                "take {who} what lay on the table in the {room} room on day {day}",
             ],
         },
         "moved": {

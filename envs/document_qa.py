@@ -72,7 +72,8 @@ class DocumentQA(ListenAndAnswer):
     ) -> None:
         if path is None:
             raise EnvConfigError(
-                "DocumentQA needs a data set: give path=FOLDER and format=hotpotqa (see envs/corpora.py)"
+                "DocumentQA needs a data set: give env.kwargs.path=FOLDER and env.kwargs.format=hotpotqa "
+                "(see envs/corpora.py)"
             )
         check_range("passages", passages, 1, 200)
         self.path = str(path)

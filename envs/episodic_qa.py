@@ -27,12 +27,12 @@ WORDS = Grammar(
                 "in the {where} {who} left the {what} on {when}",
             ],
             "validation": ["on {when} {who} put the {what} in the {where}"],
-            "test": ["in the {where} {who} put the {what} on {when}", "on {when} in the {where} {who} left the {what}"],
+            "test": ["in the {where} {who} put the {what} on {when}", "{who} left the {what} on {when} in the {where}"],
         },
         "who": {
             "train": [
                 "who left the {what}[ in the {where}][ on {when}]",
-                "who put the {what}[ in the {where}][ on {when}]",
+                "who left the {what} lying[ in the {where}][ on {when}]",
             ],
             "validation": ["who has left the {what}[ in the {where}][ on {when}]"],
             "test": ["who was it that left the {what}[ in the {where}][ on {when}]"],
@@ -40,7 +40,7 @@ WORDS = Grammar(
         "what": {
             "train": [
                 "what did {who} leave[ in the {where}][ on {when}]",
-                "what did {who} put down[ in the {where}][ on {when}]",
+                "what did {who} leave behind[ in the {where}][ on {when}]",
             ],
             "validation": ["what has {who} left[ in the {where}][ on {when}]"],
             "test": ["what was it that {who} left[ in the {where}][ on {when}]"],
@@ -48,7 +48,7 @@ WORDS = Grammar(
         "where": {
             "train": [
                 "where was the {what} left[ by {who}][ on {when}]",
-                "where was the {what} put[ by {who}][ on {when}]",
+                "where was the {what} left behind[ by {who}][ on {when}]",
             ],
             "validation": ["in which place was the {what} left[ by {who}][ on {when}]"],
             "test": ["where was it that the {what} was left[ by {who}][ on {when}]"],
@@ -56,7 +56,7 @@ WORDS = Grammar(
         "when": {
             "train": [
                 "when was the {what} left[ by {who}][ in the {where}]",
-                "when was the {what} put[ by {who}][ in the {where}]",
+                "when was the {what} left behind[ by {who}][ in the {where}]",
             ],
             "validation": ["at what time was the {what} left[ by {who}][ in the {where}]"],
             "test": ["when was it that the {what} was left[ by {who}][ in the {where}]"],

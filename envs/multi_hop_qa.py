@@ -20,15 +20,15 @@ TELLING = Grammar(
         "tie": {
             "train": ["{who}'s {tie} is {whom}", "{whom} is the {tie} of {who}", "{who} has {whom} as {tie}"],
             "validation": ["{whom} is {who}'s {tie}"],
-            "test": ["the {tie} of {who} is {whom}", "as {tie} {who} has {whom}"],
+            "test": ["the {tie} of {who} is {whom}", "{who}'s {tie} is called {whom}"],
         },
         "lives in": {
-            "train": ["{who} lives in {city}", "in {city} lives {who}", "the home of {who} is in {city}"],
+            "train": ["{who} lives in {city}", "{who} has a flat in {city}", "the home of {who} is in {city}"],
             "validation": ["{who}'s home is in {city}"],
             "test": ["{city} is where {who} lives", "it is in {city} that {who} lives"],
         },
         "works at": {
-            "train": ["{who} works at {firm}", "{who} has a job at {firm}", "at {firm} works {who}"],
+            "train": ["{who} works at {firm}", "{who} has a job at {firm}", "{firm} employs {who}"],
             "validation": ["{who}'s job is at {firm}"],
             "test": ["{firm} is where {who} works", "it is at {firm} that {who} works"],
         },
@@ -36,20 +36,24 @@ TELLING = Grammar(
             "train": [
                 "{firm} is located in {city}",
                 "{firm} has its office in {city}",
-                "in {city} is the office of {firm}",
+                "{firm} is based in {city}",
             ],
             "validation": ["{firm}'s office is in {city}"],
             "test": ["the office of {firm} is in {city}", "{city} is where {firm} is located"],
         },
         "born in": {
-            "train": ["{who} was born in {city}", "in {city} {who} was born", "{city} is the birthplace of {who}"],
+            "train": [
+                "{who} was born in {city}",
+                "{who} was born and raised in {city}",
+                "{city} is the birthplace of {who}",
+            ],
             "validation": ["{who}'s birthplace is {city}"],
             "test": ["{city} is where {who} was born", "the birthplace of {who} is {city}"],
         },
         "now lives in": {
             "train": ["{who} lives in {city} now", "{who} has moved to {city}"],
             "validation": ["now {who} lives in {city}"],
-            "test": ["{city} is where {who} lives now", "to {city} {who} has moved"],
+            "test": ["{city} is where {who} lives now", "{who} is at home in {city} now"],
         },
         "now works at": {
             "train": ["{who} works at {firm} now", "{who} has a new job at {firm}"],
@@ -132,6 +136,7 @@ class MultiHopQA(ListenAndAnswer):
     """
 
     name = "multi_hop_qa"
+    waiting = "Answer in a few words. Say unknown if you were never told, disputed if you were told different things."
     expert = "facts"
 
     def __init__(self, level: str = "medium", people: int | None = None, render_mode: str | None = None) -> None:
@@ -175,14 +180,15 @@ class MultiHopQA(ListenAndAnswer):
         for words in bare(text):
             if fact := TELLING.understand(words):
                 slots = dict(fact.slots)
-                relation = slots.pop("tie", fact.kind.removeprefix("now "))
+                relation = f"has {slots.pop('tie')}" if "tie" in slots else fact.kind.removeprefix("now ")
                 subject = slots.pop("who", None) or slots.pop("firm")
                 return [
                     Meaning("fact", {"subject": subject, "relation": relation, "value": next(iter(slots.values()))})
                 ]
             if asked := ASKING.understand(words):
                 subject, *ties = _read_person(asked.slots["person"])
-                chain = [*ties, "works at", "located in"] if asked.kind == "located in" else [*ties, asked.kind]
+                chain = [f"has {tie}" for tie in ties]
+                chain += ["works at", "located in"] if asked.kind == "located in" else [asked.kind]
                 return [Meaning("question", {"subject": subject, "chain": " > ".join(chain)})]
         return []
 

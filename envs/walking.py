@@ -1,7 +1,8 @@
 """Fewest actions between poses of a grid world, with its full state: reference for experts, never shown to agents."""
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from minigrid.core.grid import Grid
 
@@ -50,3 +51,42 @@ def facing(found: Mapping[Pose, int], cell: tuple[int, int]) -> dict[Pose, int]:
     x, y = cell
     poses = (((x - dx), (y - dy), heading) for heading, (dx, dy) in enumerate(DIRECTIONS))
     return {pose: found[pose] for pose in poses if pose in found}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One thing to be done: stand before one of some cells, and act.
+
+    Attributes:
+        cells: Any of them will do.
+        actions: How many actions it takes there.
+        emptied: A cell that is free from then on.
+    """
+
+    cells: Collection[tuple[int, int]]
+    actions: int = 0
+    emptied: tuple[int, int] | None = None
+
+
+def fewest(grid: Grid, start: Pose, stages: Sequence[Stage]) -> int | None:
+    """Fewest actions that do some stages in turn; a door that was opened stays open. ``None`` if there is no way."""
+    queue: list[tuple[int, int, Pose, frozenset[tuple[int, int]]]] = [(0, 0, start, frozenset())]
+    done: set[tuple[int, Pose, frozenset[tuple[int, int]]]] = set()
+    while queue:
+        cost, stage, pose, opened = heapq.heappop(queue)
+        if stage == len(stages):
+            return cost
+        if (stage, pose, opened) in done:
+            continue
+        done.add((stage, pose, opened))
+        x, y, heading = pose
+        ahead = (x + DIRECTIONS[heading][0], y + DIRECTIONS[heading][1])
+        if ahead in stages[stage].cells:
+            heapq.heappush(queue, (cost + stages[stage].actions, stage + 1, pose, opened))
+        for turn in (1, 3):
+            heapq.heappush(queue, (cost + 1, stage, (x, y, (heading + turn) % 4), opened))
+        free = ahead in opened or any(one.emptied == ahead for one in stages[:stage])
+        steps = 1 if free else _steps_onto(grid, *ahead)
+        if steps:
+            heapq.heappush(queue, (cost + steps, stage, (*ahead, heading), opened | {ahead} if steps == 2 else opened))
+    return None

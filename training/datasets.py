@@ -47,8 +47,8 @@ def row_of(events: Sequence[Event]) -> Row:
             said = event.text if event.status == "ok" else f"{event.status}: {event.text}"
             messages.append({"role": "tool", "content": said})
     provenance = {
-        "env": start.env, "seed": start.seed, "episode": start.episode, "world": start.world, "success": end.success,
-        "steps": end.steps, "optimal_steps": start.optimal_steps,
+        "env": start.env, "kind": start.kind, "seed": start.seed, "episode": start.episode, "world": start.world,
+        "success": end.success, "steps": end.steps, "optimal_steps": start.optimal_steps,
     }  # fmt: skip
     return Row(messages=messages, tools=json.dumps(start.tools), provenance=provenance)
 

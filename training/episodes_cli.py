@@ -125,7 +125,10 @@ def _replay(path: Path) -> Replayed:
     def make_as_named(name: str, **settings: Any) -> Any:
         return make(named_in(path, name), **settings)
 
-    return played(path, make_as_named)
+    try:
+        return played(path, make_as_named)
+    except LogError as error:
+        return Replayed(path, 0, str(error))
 
 
 @app.command()

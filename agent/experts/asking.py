@@ -112,7 +112,9 @@ class EventReader(Play):
         cues = (" ".join(question.slots.values()), chat.mission.removeprefix("answer: "))
         for cue in cues if "recall" in offered(self.turn) else ():
             yield recall(cue)
-            found = found or self._matching(chat.messages[-1].content, question)
+            found = self._matching(chat.messages[-1].content, question)
+            if found:
+                break
         yield answer(found or UNKNOWN)
 
     def _matching(self, recalled: str, question: Meaning) -> str:

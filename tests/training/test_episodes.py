@@ -131,9 +131,9 @@ def test_damage_is_told_and_nothing_is_written(cli: Cli, run: Path, tmp_path: Pa
         bad.write_text("".join(f"{line}\n" for line in lines))
         out = ["--out", str(tmp_path / "rows.jsonl")] if command == "export" else []
         workers = ["--workers", "1"] if command == "replay" else []
-        code, _, err = cli("episodes", command, bad, *out, *workers)
+        code, said, err = cli("episodes", command, bad, *out, *workers)
         assert code == 1, command
-        assert message in err
+        assert message in err + said
     assert not (tmp_path / "rows.jsonl").exists()
     code, _, err = cli("episodes", "list", tmp_path / "nowhere")
     assert (code, "no events.jsonl in" in err) == (1, True)
