@@ -131,7 +131,7 @@ def test_changed_facts_were_told_otherwise_before() -> None:
         (EpisodicQA, {"events": 3}, "events must be 4 to 60"),
         (EpisodicQA, {"level": "x"}, "unknown level"),
         (MultiHopQA, {"people": 9}, "people must be 3 to 8"),
-        (DocumentQA, {}, "needs a data set: give env\.kwargs\.path=FOLDER"),
+        (DocumentQA, {}, r"needs a data set: give env\.kwargs\.path=FOLDER"),
         (DocumentQA, {"path": "here", "passages": 0}, "passages must be 1 to 200"),
     ],
 )
