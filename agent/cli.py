@@ -92,6 +92,9 @@ def collect(
 ) -> None:
     """Play many episodes and log them, each world with a memory of its own; the same name= again goes on with it.
 
+    workers= says how many processes play, batch= how many worlds a model plays in lock-step, split= and seed= which
+    worlds, env.kwargs.level= how hard they are.
+
     Examples:
     hippo collect env=babyai_mixed episodes=1000 name=expert
 
@@ -127,7 +130,7 @@ def collect(
 
 @app.command()
 def envs(pattern: Annotated[str, typer.Argument(help="Part of a name.")] = "") -> None:
-    """List the environments that `hippo run env=...` takes."""
+    """List the environments that `env=...` takes."""
     from agent.config import choices
     from envs import known_ids
 

@@ -51,6 +51,17 @@ def _taken(runs: list[Path], chosen: Filter, most: int | None = None) -> Iterato
                 return
 
 
+def _none_like_that(runs: list[Path]) -> str:
+    """Say so, and what there is."""
+    kinds: set[str] = set()
+    endings: set[str] = set()
+    for one in logged(runs):
+        kinds.add(one.start.kind or "(none)")
+        endings.add(one.end.ending if one.end else "unfinished")
+    there = f"the kinds {', '.join(sorted(kinds))} and the endings {', '.join(sorted(endings))}"
+    return f"no episode is like that: there are {there}"
+
+
 @app.command("list")
 def list_episodes(
     runs: Runs, env: Env = None, kind: Kind = None, solved: Solved = None, ending: Ending = None,
@@ -59,6 +70,8 @@ def list_episodes(
     """List episodes: what was asked for, and what came of it."""
     with plain_errors():
         rows = [one.row() for one in _taken(runs, Filter(env, kind, solved, ending, most_over, most_steps), most)]
+        if not rows:
+            raise LogError(_none_like_that(runs))
         if as_json:
             emit(rows)
             return
@@ -78,6 +91,9 @@ def show(
     """Show one episode: every observation, call, result and write."""
     with plain_errors():
         path = log / "events.jsonl" if log.is_dir() else log
+        inside = sorted(log.glob("*/events.jsonl")) if not path.is_file() and log.is_dir() else []
+        if inside:
+            raise LogError(f"{log} is a run of {len(inside)} episodes: show one of them, such as {inside[0].parent}")
         events = read_events(path)
         if as_json:
             emit([event.model_dump() for event in events])
@@ -183,7 +199,7 @@ def filter_episodes(
         chosen = Filter(env, kind, solved, ending, most_over, most_steps)
         taken = list(_taken(runs, chosen, most))
         if not taken:
-            raise LogError("no episode is like that: ask for less")
+            raise LogError(_none_like_that(runs))
         link(taken, out, {"filter": asdict(chosen), "runs": list(map(str, runs))})
         if as_json:
             emit({"episodes": len(taken), "folder": str(out)})

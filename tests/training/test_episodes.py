@@ -46,6 +46,11 @@ def test_list_takes_what_is_asked_for(cli: Cli, run: Path, failed: Path) -> None
     assert all(row["steps"] <= 20 for row in told(cli, "list", run, "--most-steps", 20))
     assert all(row["steps"] == row["optimal_steps"] for row in told(cli, "list", run, "--most-over", 1))
     assert told(cli, "list", run, failed, "--env", "babyai", "--ending", "out_of_steps")
+    code, _, err = cli("episodes", "list", run, "--kind", "errnd")
+    assert code == 1
+    assert "no episode is like that: there are the kinds errand, " in " ".join(err.split())
+    code, _, err = cli("episodes", "show", run)
+    assert (code, "is a run of 14 episodes: show one of them" in " ".join(err.split())) == (1, True)
     code, out, _ = cli("episodes", "list", run)
     assert code == 0
     assert out.count("events.jsonl") == 14
