@@ -179,6 +179,8 @@ class CourierExpert(Play):
             looks += 1
             if looks <= MAX_LOOKS or any(fits(thing, name) for name in self._things()):
                 yield from self._act(chat, self._walker.pursue(self.turn, [Goal("go to", thing)]))
+                if chat.messages[-1].content.endswith(": you are there"):  # in a doorway
+                    return
             else:
                 yield from self._next_room(chat)
 
