@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 DOOR_STATES = ("open", "closed", "locked")
 PORTABLE = frozenset({"key", "ball", "box"})
 UNSEEN = OBJECT_TO_IDX["unseen"]
+MAX_TOLD = 16
+"""Most things that an observation tells of, the nearest; a view has all of them."""
 
 ACTIONS = {
     "forward": (2, "move one step ahead"),
@@ -118,7 +120,9 @@ class Perception:
         seen = [f"a wall {cell.where()}" for cell in self._walls()]
         things = [cell for cell in self.cells if cell.is_thing]
         things.sort(key=lambda c: (c.forward + abs(c.right), c.forward, c.right))
-        seen += [f"{_article(cell)}{cell.content} {cell.where()}" for cell in things]
+        seen += [f"{_article(cell)}{cell.content} {cell.where()}" for cell in things[:MAX_TOLD]]
+        if len(things) > MAX_TOLD:
+            seen.append("and more beyond")
         sight = f"You see {', '.join(seen)}." if seen else "You see nothing but floor."
         return f"{sight} You carry a {self.carrying}." if self.carrying else sight
 
@@ -176,8 +180,8 @@ class Perception:
 
 
 def _article(cell: SeenCell) -> str:
-    """A or an; nothing before a person's name."""
-    return "" if cell.kind[0].isupper() else "an " if cell.content[0] in "aeiou" else "a "
+    """A or an; nothing before a person's name or lava."""
+    return "" if cell.kind[0].isupper() or cell.kind == "lava" else "an " if cell.content[0] in "aeiou" else "a "
 
 
 def _steps(count: int, direction: str) -> str:

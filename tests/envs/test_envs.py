@@ -13,6 +13,7 @@ from gymnasium.utils.env_checker import check_env
 
 import envs
 from envs import EnvConfigError, UnknownEnvError
+from envs.perception import MAX_TOLD, Perception, SeenCell
 from envs.registry import IDS
 from envs.text_grid import TextGrid
 
@@ -182,3 +183,11 @@ def test_a_door_says_what_opens_it() -> None:
     doors = [cell for cell in info["view"]["cells"] if "door" in cell[2]]
     assert doors
     assert {cell[4] for cell in doors} == {"toggle"}
+
+
+def test_only_the_nearest_of_many_things_are_told() -> None:
+    cells = tuple(SeenCell.of(forward, right, "lava", "red", "") for forward in range(1, 7) for right in range(-3, 4))
+    text = Perception(cells, "").text()
+    assert text.startswith("You see lava 1 step forward, ")
+    assert text.count("lava") == MAX_TOLD
+    assert text.endswith("and more beyond.")
