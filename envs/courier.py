@@ -18,7 +18,7 @@ from envs.perception import ACTIONS, Perception, SeenCell
 from envs.settings import check_range, settings_of
 from envs.speaking import Speaking
 from envs.splits import layout_split
-from envs.walking import DIRECTIONS, Pose, distances, facing
+from envs.walking import DIRECTIONS, Pose, Stage, distances, fewest
 
 Position = tuple[int, int]
 
@@ -328,18 +328,17 @@ class Courier(Speaking):
         errand = self.errand
         if errand is None:
             return self._round_steps(start)
-        found = distances(self.grid, {start: 0})
         if errand.kind == "place":
-            return min(facing(found, self.corners[self._room_of(errand.target)][1]).values())
-        person = self.corners[self.story.home(errand.person, self.day)][0]
-        if errand.kind == "moved":
-            return min(facing(found, person).values())
-        carried = self.carrying is not None and f"{self.carrying.color} {self.carrying.type}" == errand.target
-        if not carried:
-            at = self._cell_of(errand.target)
-            poses = {pose: cost + 1 for pose, cost in facing(found, at).items()}
-            found = distances(self.grid, poses, without=(at,))
-        return min(facing(found, person).values()) + 1
+            stages = [Stage([self.corners[self._room_of(errand.target)][1]])]
+        else:
+            person = self.corners[self.story.home(errand.person, self.day)][0]
+            stages = [Stage([person], 0 if errand.kind == "moved" else 1)]
+            if errand.kind != "moved" and not _is(self.carrying, errand.target):
+                at = self._cell_of(errand.target)
+                stages.insert(0, Stage([at], 1, at))
+        steps = fewest(self.grid, start, stages)
+        assert steps is not None  # things stand in corners and bar no way
+        return steps
 
     def _room_of(self, thing: str) -> str:
         return next(color for color, fixture in self.story.fixtures.items() if fixture == thing)
@@ -358,7 +357,7 @@ class Courier(Speaking):
             closed += isinstance(door, Door) and not door.is_open
             world.set(*self.doors[color], None)
         entries: dict[str, Pose] = {color: self._entry(color) for color in missing}
-        legs = {pose: distances(world, {pose: 0}) for pose in (start, *entries.values())}
+        legs = {pose: distances(world, pose) for pose in (start, *entries.values())}
         best = {(frozenset[str](), start): 0}
         for _ in missing:
             following: dict[tuple[frozenset[str], Pose], int] = {}

@@ -1,7 +1,7 @@
 """Fewest actions between poses of a grid world, with its full state: reference for experts, never shown to agents."""
 
 import heapq
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from minigrid.core.grid import Grid
@@ -12,17 +12,9 @@ Pose = tuple[int, int, int]
 DIRECTIONS = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
 
-def distances(grid: Grid, starts: Mapping[Pose, int], without: Iterable[tuple[int, int]] = ()) -> dict[Pose, int]:
-    """Fewest actions to every pose that can be reached; opening a closed door is one action.
-
-    Args:
-        grid: The world. Locked doors are walls.
-        starts: Where one may start, and at what cost.
-        without: Cells to treat as empty.
-    """
-    empty = set(without)
-    queue = [(cost, pose) for pose, cost in starts.items()]
-    heapq.heapify(queue)
+def distances(grid: Grid, start: Pose) -> dict[Pose, int]:
+    """Fewest actions to every pose that can be reached; opening a closed door is one action, a locked one is a wall."""
+    queue = [(0, start)]
     found: dict[Pose, int] = {}
     while queue:
         cost, pose = heapq.heappop(queue)
@@ -33,7 +25,7 @@ def distances(grid: Grid, starts: Mapping[Pose, int], without: Iterable[tuple[in
         for turn in (1, 3):
             heapq.heappush(queue, (cost + 1, (x, y, (heading + turn) % 4)))
         ahead = (x + DIRECTIONS[heading][0], y + DIRECTIONS[heading][1])
-        steps = 1 if ahead in empty else _steps_onto(grid, *ahead)
+        steps = _steps_onto(grid, *ahead)
         if steps:
             heapq.heappush(queue, (cost + steps, (*ahead, heading)))
     return found
@@ -44,13 +36,6 @@ def _steps_onto(grid: Grid, x: int, y: int) -> int:
     if cell is None or cell.can_overlap():
         return 1
     return 2 if cell.type == "door" and not getattr(cell, "is_locked", True) else 0
-
-
-def facing(found: Mapping[Pose, int], cell: tuple[int, int]) -> dict[Pose, int]:
-    """Of these poses, the ones that have a cell straight ahead."""
-    x, y = cell
-    poses = (((x - dx), (y - dy), heading) for heading, (dx, dy) in enumerate(DIRECTIONS))
-    return {pose: found[pose] for pose in poses if pose in found}
 
 
 @dataclass(frozen=True)

@@ -189,5 +189,5 @@ class WaterMaze(Speaking):
 
     def optimal_steps(self) -> int:
         """Fewest actions from here to the platform."""
-        found = distances(self.grid, {(int(self.agent_pos[0]), int(self.agent_pos[1]), int(self.agent_dir)): 0})
+        found = distances(self.grid, (int(self.agent_pos[0]), int(self.agent_pos[1]), int(self.agent_dir)))
         return min(found[(*self.platform, heading)] for heading in range(4))
