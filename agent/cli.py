@@ -231,7 +231,11 @@ def models_verify(
 def _plug_in() -> None:
     """Add the commands of the packages above this one, and of others that name the group ``hippo.commands``."""
     for entry in entry_points(group="hippo.commands"):
-        app.add_typer(entry.load(), name=entry.name)
+        found = entry.load()
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=entry.name)
+        else:
+            app.command(entry.name)(found)
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from agent import catalog
 from agent.config import CollectConfig
 from agent.errors import ConfigError, LogError
 from agent.events import End, Event, Start
@@ -28,8 +29,11 @@ from agent.log import write_run
 from agent.loop import Agent
 from agent.manifest import MANIFEST, Row, append, by_kind, read, totals, write
 from agent.models.base import Model
+from agent.models.local import LocalModelConfig
 from agent.models.script import RandomCaller
-from agent.models.scripted import ScriptedModel
+from agent.models.scripted import Policy, ScriptedModel
+from agent.models.tokens import ChatTokens
+from agent.models.window import Window, Windowed
 from agent.runner import MakeEnv, make_model, short_name, summary
 from memory import Embedder, Memory
 from memory.embedding import by_name
@@ -69,7 +73,12 @@ class Player:
         if self.config.policy == "random":
             return ScriptedModel(RandomCaller(), name="random")
         env.reset(seed=self.first)
-        return ScriptedModel(expert_for(env), name="expert")
+        expert: Policy = expert_for(env)
+        if self.config.window:
+            if not isinstance(self.config.model, LocalModelConfig):
+                raise ConfigError("window=true needs the name of a local model, such as model=smollm2-135m")
+            expert = windowed(expert, self.config.model)
+        return ScriptedModel(expert, name="expert")
 
     def play(self, worlds: Iterable[int]) -> Generator[list[Row], None, None]:
         """The rows of each world when it is through."""
@@ -126,6 +135,18 @@ class Player:
             env.close()
 
 
+def windowed(script: Policy, model: LocalModelConfig) -> Windowed:
+    """A script that sees what a model would.
+
+    Raises:
+        CatalogError: There is no such model.
+    """
+    from transformers import AutoTokenizer
+
+    tokens = ChatTokens(AutoTokenizer.from_pretrained(catalog.resolve(model.name)))
+    return Windowed(script, tokens, Window(model.seq_len, model.max_call_tokens))
+
+
 def visits_of(env: Env) -> int:
     """Episodes of one world, which share a memory."""
     return int(env.get_wrapper_attr("visits")) if env.has_wrapper_attr("visits") else 1
@@ -143,14 +164,18 @@ class Collection:
         config: Settings.
         seeds: Those of the split.
         make_env: Makes the environment; must be importable by other processes.
+        model: Decides, for ``policy=model``; the one of the settings by default.
 
     Raises:
         ConfigError: The folder holds another run, or what was asked for can't be.
     """
 
-    def __init__(self, config: CollectConfig, seeds: range, make_env: MakeEnv) -> None:
+    def __init__(
+        self, config: CollectConfig, seeds: range, make_env: MakeEnv, model: Model | None = None
+    ) -> None:
         self.config = config
         self.make_env = make_env
+        self.model = model
         with closing(make_env(config.env.id, **config.env.kwargs)) as env:
             self.visits = visits_of(env)
             self.first = -(-(seeds.start + config.seed) // self.visits) * self.visits
@@ -239,7 +264,7 @@ class Collection:
 
     def _started(self) -> Model | None:
         """Write ``run.json``; the model, if one plays."""
-        model = make_model(self.config) if self.config.policy == "model" else None
+        model = (self.model or make_model(self.config)) if self.config.policy == "model" else None
         described = model.describe() if model else {"name": self.config.policy, "kind": "policy"}
         seeds = [self.first, self.first + self.config.episodes - 1]
         run = self.folder / "run.json"

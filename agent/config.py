@@ -22,7 +22,7 @@ from memory.episodic import RecallConfig, Retention, WriteGate
 from memory.relational import Routing
 from memory.spatial import SpatialConfig
 
-GROUPS = ("model", "memory", "env", "experiment")
+GROUPS = ("model", "memory", "env", "experiment", "lora", "train", "data")
 
 
 class _Settings(BaseModel):
@@ -105,14 +105,15 @@ class CollectConfig(RunConfig):
     split: Literal["train", "validation", "test"]
     workers: int | None = Field(ge=1, description="Processes; one for each core by default.")
     batch: int = Field(ge=1, description="Worlds that the model plays in lock-step.")
+    window: bool = Field(description="Experts see no more of a conversation than the model of model= would.")
 
 
-Config = TypeVar("Config", bound=RunConfig)
+Config = TypeVar("Config", bound=BaseModel)
 
 
 def load_collect(overrides: Sequence[str] = ()) -> CollectConfig:
     """The same for ``hippo collect``."""
-    return _load(overrides, "collect", CollectConfig)
+    return compose_as(overrides, "collect", CollectConfig)
 
 
 def load(overrides: Sequence[str] = ()) -> RunConfig:
@@ -123,10 +124,20 @@ def load(overrides: Sequence[str] = ()) -> RunConfig:
     Raises:
         ConfigError: An unknown key or choice, or a value out of range; one line, nearest names.
     """
-    return _load(overrides, "config", RunConfig)
+    return compose_as(overrides, "config", RunConfig)
 
 
-def _load(overrides: Sequence[str], root: str, schema: type[Config]) -> Config:
+def compose_as(overrides: Sequence[str], root: str, schema: type[Config]) -> Config:
+    """Compose one of ``configs/``'s roots with ``key=value`` overrides, and check it.
+
+    Args:
+        overrides: Settings.
+        root: Name of the file without its ending.
+        schema: What it is checked by.
+
+    Raises:
+        ConfigError: An unknown key or choice, or a value out of range; one line, nearest names.
+    """
     folder = Path(str(files("configs")))
     expanded = [part for override in overrides for part in _expand(override, folder)]
     GlobalHydra.instance().clear()

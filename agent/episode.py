@@ -142,7 +142,7 @@ class Episode:
         if self._rememberer:
             self._rememberer.enter(setting.world)
         self._perceive(observation, info, None, 0.0, False, False)
-        chat.add(Message("user", turn_text(observation), observed=True))
+        chat.add(Message("user", self._observation, observed=True))
 
     def turn(self) -> Turn:
         """What the model is to decide now."""
@@ -245,7 +245,7 @@ class Episode:
         self._macro = None
         done = macro.close()
         if macro.actions:
-            done = replace(done, text=f"{done.text}. {turn_text(self._observation)}")
+            done = replace(done, text=f"{done.text}. {self._observation}")
         self._return(call, done)
         return done
 
@@ -292,7 +292,7 @@ class Episode:
         self._perceive(observation, info, action, reward, terminated, truncated)
         success = terminated and bool(info.get("success", reward > 0))
         if not self.running:
-            self.chat.add(Message("tool", turn_text(observation), observed=True))
+            self.chat.add(Message("tool", self._observation, observed=True))
         elif terminated or truncated:
             self._end_macro(success, fair=True)
         if terminated:
@@ -318,7 +318,11 @@ class Episode:
         truncated: bool,
     ) -> None:
         self._info = info
-        self._observation = text
+        wrote = []
+        if self._rememberer:
+            wrote = self._rememberer.perceive(text, info.get("view"), action, reward, self.steps)
+        note = self._rememberer.note if self._rememberer else ""
+        self._observation = turn_text(text, note)
         self._unscored = (text, reward)
         if self._memory_tools:
             self._memory_tools.view = info.get("view")
@@ -330,12 +334,12 @@ class Episode:
                 reward=reward,
                 terminated=terminated,
                 truncated=truncated,
+                note=note,
                 view=info.get("view"),
             )
         )
-        if self._rememberer:
-            for event in self._rememberer.perceive(text, info.get("view"), action, reward, self.steps):
-                self._write(event)
+        for event in wrote:
+            self._write(event)
 
     def _consider(self, text: str, surprise: float | None, reward: float) -> None:
         assert self._rememberer is not None

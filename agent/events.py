@@ -52,6 +52,7 @@ class Observed(_Event):
     reward: float
     terminated: bool
     truncated: bool
+    note: str = Field("", description="What the agent's memory says to that; the model reads it before the text.")
     view: dict[str, Any] | None = None
 
 

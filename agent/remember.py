@@ -10,6 +10,10 @@ from memory.relational import Tuple
 from memory.spatial import Sighting, View, place_name
 
 GOAL = "goal"
+KNOWN = "You know this place."
+STRANGE = "You do not know this place after all."
+LIKELY = 0.5
+"""Probability from which on a map of an earlier visit is planned over."""
 
 
 class Rememberer:
@@ -31,10 +35,13 @@ class Rememberer:
         self.gate = gate
         self.source = source
         self.episode = episode
+        self.note = ""
+        self._strange = self._been = False
 
     def enter(self, world: str) -> None:
         """Begin an episode in ``world``; nothing is remembered of places that went stale."""
         with self.memory.transaction():
+            self._strange = self._been = bool(self.memory.spatial.maps(world))
             for place in self.memory.spatial.enter(world):
                 self.memory.relational.retire_place(place_name(place), Provenance(self.source, self.episode))
 
@@ -54,6 +61,7 @@ class Rememberer:
             facts = self._facts(sighting, origin)
             if sighting.renamed:
                 self.memory.episodic.move({place_name(a): place_name(b) for a, b in sighting.renamed.items()})
+        self.note = self._recognised(sighting)
         events = []
         if sighting.place != before or sighting.relocalized or reward > 0:
             note = "recognised the map; " if sighting.relocalized else "lost; a new map; " if sighting.lost else ""
@@ -64,6 +72,14 @@ class Rememberer:
             ids, words = facts
             events.append(self._wrote("relational", ids, words, step))
         return events
+
+    def _recognised(self, sighting: Sighting) -> str:
+        """What there is to tell when an earlier visit's map is recognised, or turns out to be another's."""
+        if sighting.pose is None:  # places are texts: each says by itself which it is
+            return ""
+        strange = self._been and sighting.confidence < LIKELY
+        changed, self._strange = strange != self._strange, strange
+        return "" if not changed else STRANGE if strange else KNOWN
 
     def _facts(self, sighting: Sighting, origin: Provenance) -> tuple[list[int], str] | None:
         graph = self.memory.relational

@@ -31,6 +31,7 @@ GIVE = 6
 HALL = "hall"
 _SPEAKER = re.compile(r"(?:[A-Z][a-z]+ says|A sign reads): ")
 _DAY = re.compile(r"It is day (\d+)\.")
+_LEFT = re.compile(r"Rooms to visit: ([a-z, ]+)\.")
 _ROOM = re.compile(r"You enter the (\w+) room\.")
 
 
@@ -250,7 +251,11 @@ class Courier(Speaking):
             told.append(f"You enter the {room} room." if room != HALL else "You enter the hall.")
             if room not in self._heard:
                 self._heard.add(room)
+                told += [f"It is day {self.day}."] * (self.errand is None)
                 told += self._said(room)
+        left = [color for color in self.centres if color not in self._heard]
+        if left and self.errand is None:
+            told.append(f"Rooms to visit: {', '.join(left)}.")
         return " ".join([*told, perceived.text()])
 
     def _said(self, room: str) -> list[str]:
@@ -268,13 +273,14 @@ class Courier(Speaking):
         return said
 
     def understand(self, text: str) -> list[Meaning]:
-        """What an observation or a mission says, without what is seen of things: day, room, and what was told."""
+        """What an observation or a mission says, but for things seen: day, room, rooms to visit, what was told."""
         mission = ASKING.understand(text)
         if mission:
             return [mission]
         found = [Meaning("day", {"day": day}) for day in _DAY.findall(text)]
         found += [Meaning("room", {"room": room}) for room in _ROOM.findall(text)]
-        for sentence in re.split(r"(?<=\.) ", text):
+        found += [Meaning("left", {"left": rooms}) for rooms in _LEFT.findall(text)]
+        for sentence in re.split(r"(?<=\.)\s", text):
             words = _SPEAKER.sub("", sentence).removesuffix(".")
             meaning = TELLING.understand(words) or TELLING.understand(words[:1].lower() + words[1:])
             if meaning:

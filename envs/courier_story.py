@@ -20,12 +20,30 @@ MISSIONS = 5
 TELLING = Grammar(
     {
         "owner": {
-            "train": ["the {item} belongs to {who}", "{who} owns the {item}", "the {item} is owned by {who}"],
+            "train": [
+                "the {item} belongs to {who}",
+                "{who} owns the {item}",
+                "the {item} is owned by {who}",
+                "the {item} is {who}'s",
+                "the {item} is the property of {who}",
+                "{who} has owned the {item} for years",
+                "the one who owns the {item} is {who}",
+                "for the {item} one has to ask {who}, who owns it",
+            ],
             "validation": ["the owner of the {item} is {who}"],
             "test": ["{who} is the owner of the {item}", "it is {who} who owns the {item}"],
         },
         "sold": {
-            "train": ["the {item} belongs to {who} now", "now {who} owns the {item}"],
+            "train": [
+                "the {item} belongs to {who} now",
+                "now {who} owns the {item}",
+                "{who} bought the {item}",
+                "the {item} was sold to {who}",
+                "the {item} has gone to {who}",
+                "as of today {who} owns the {item}",
+                "{who} is now the owner of the {item}",
+                "from now on the {item} is {who}'s",
+            ],
             "validation": ["the {item} is owned by {who} now"],
             "test": ["now the {item} belongs to {who}", "the new owner of the {item} is {who}"],
         },
@@ -34,27 +52,67 @@ TELLING = Grammar(
                 "{who} lent the {item} to {whom}",
                 "{whom} borrowed the {item} from {who}",
                 "the {item} was lent to {whom} by {who}",
+                "{who} has lent the {item} to {whom}",
+                "{whom} has the {item} on loan from {who}",
+                "{who} gave the {item} to {whom} on loan",
+                "the {item} is on loan from {who} to {whom}",
+                "{who} let {whom} have the {item} for a while",
+                "the {item} was borrowed from {who} by {whom}",
+                "{who} lets {whom} use the {item}",
             ],
             "validation": ["it was {who} who lent the {item} to {whom}"],
             "test": ["{who} lent {whom} the {item}", "the {item} was borrowed by {whom} from {who}"],
         },
         "opens": {
-            "train": ["the {item} opens {who}'s box", "{who}'s box opens with the {item}"],
+            "train": [
+                "the {item} opens {who}'s box",
+                "{who}'s box opens with the {item}",
+                "with the {item} one gets into {who}'s box",
+                "{who}'s box needs the {item}",
+                "the {item} fits {who}'s box",
+                "to open {who}'s box take the {item}",
+                "the key to {who}'s box is the {item}",
+                "{who}'s box is opened by the {item}",
+            ],
             "validation": ["one can open {who}'s box with the {item}"],
             "test": ["{who}'s box can be opened with the {item}", "it is the {item} that opens {who}'s box"],
         },
         "moved": {
-            "train": ["{who} moves to the {room} room tonight", "tonight {who} will move to the {room} room"],
+            "train": [
+                "{who} moves to the {room} room tonight",
+                "tonight {who} will move to the {room} room",
+                "{who} is off to the {room} room tonight",
+                "from tonight on {who} lives in the {room} room",
+                "the {room} room is where {who} goes tonight",
+                "{who} changes to the {room} room tonight",
+                "tonight {who} goes to live in the {room} room",
+            ],
             "validation": ["{who} will move to the {room} room tonight"],
             "test": ["tonight {who} moves to the {room} room", "{who} is moving to the {room} room tonight"],
         },
         "held": {
-            "train": ["{who} is holding a {item}", "{who} has a {item} in hand"],
+            "train": [
+                "{who} is holding a {item}",
+                "{who} has a {item} in hand",
+                "{who} carries a {item}",
+                "{who} is carrying a {item}",
+                "{who} has picked up a {item}",
+                "a {item} is being held by {who}",
+                "in one hand {who} keeps a {item}",
+            ],
             "validation": ["{who} is seen with a {item} in hand"],
             "test": ["{who} holds a {item}", "a {item} is in {who}'s hands"],
         },
         "lay": {
-            "train": ["on the table lies a {item}", "there is a {item} on the table"],
+            "train": [
+                "on the table lies a {item}",
+                "there is a {item} on the table",
+                "a {item} rests on the table",
+                "the table has a {item} on it",
+                "someone put a {item} on the table",
+                "on the table one sees a {item}",
+                "a {item} was left on the table",
+            ],
             "validation": ["a {item} is lying on the table"],
             "test": ["a {item} lies on the table", "on the table there is a {item}"],
         },
@@ -66,12 +124,20 @@ BELL = " before the bell rings"
 ASKING = Grammar(
     {
         "round": {
-            "train": ["visit every room and note what you hear", "walk the round and keep in mind what you are told"],
+            "train": [
+                "visit every room and note what you hear", "walk the round and keep in mind what you are told",
+                "go through all rooms and note what you hear", "look in at every room and write down what you hear",
+                "visit all the rooms and remember what is said",
+            ],
             "validation": ["visit every room and keep in mind what you hear"],
             "test": ["look into every room and note what you are told", "walk the round and note what you hear"],
         },
         "owner": {
-            "train": ["bring {who} what belongs to {who}[{bell}]", "bring {who} the thing that {who} owns[{bell}]"],
+            "train": [
+                "bring {who} what belongs to {who}[{bell}]", "bring {who} the thing that {who} owns[{bell}]",
+                "hand {who} what belongs to {who}[{bell}]", "let {who} have what {who} owns[{bell}]",
+                "give {who} what is {who}'s own[{bell}]", "fetch {who} the thing that is {who}'s[{bell}]",
+            ],
             "validation": ["bring {who} what {who} owns[{bell}]"],
             "test": ["bring {who} the thing that belongs to {who}[{bell}]", "take {who} what {who} owns[{bell}]"],
         },
@@ -79,6 +145,10 @@ ASKING = Grammar(
             "train": [
                 "bring {who} what {who} lent to {whom}[{bell}]",
                 "bring {who} the thing that {whom} borrowed from {who}[{bell}]",
+                "return to {who} what {who} lent to {whom}[{bell}]",
+                "hand {who} what {whom} got on loan from {who}[{bell}]",
+                "give {who} the thing that was lent to {whom} by {who}[{bell}]",
+                "fetch {who} what {whom} was lent by {who}[{bell}]",
             ],
             "validation": ["bring {who} what {whom} borrowed from {who}[{bell}]"],
             "test": [
@@ -87,7 +157,11 @@ ASKING = Grammar(
             ],
         },
         "opens": {
-            "train": ["bring {who} what opens {who}'s box[{bell}]", "bring {who} the key to {who}'s box[{bell}]"],
+            "train": [
+                "bring {who} what opens {who}'s box[{bell}]", "bring {who} the key to {who}'s box[{bell}]",
+                "hand {who} the key that fits {who}'s box[{bell}]", "give {who} what {who}'s box opens with[{bell}]",
+                "fetch {who} the key for {who}'s box[{bell}]",
+            ],
             "validation": ["bring {who} the thing that opens {who}'s box[{bell}]"],
             "test": [
                 "bring {who} the key that opens {who}'s box[{bell}]",
@@ -98,6 +172,8 @@ ASKING = Grammar(
             "train": [
                 "bring {who} what {whom} held on day {day}",
                 "bring {who} the thing that {whom} was holding on day {day}",
+                "give {who} what was in {whom}'s hands on day {day}", "fetch {who} what {whom} carried on day {day}",
+                "hand {who} the thing {whom} had in hand on day {day}",
             ],
             "validation": ["bring {who} what {whom} was holding on day {day}"],
             "test": [
@@ -109,6 +185,9 @@ ASKING = Grammar(
             "train": [
                 "bring {who} what lay on the table in the {room} room on day {day}",
                 "bring {who} the thing that was on the table in the {room} room on day {day}",
+                "give {who} what one saw on the table in the {room} room on day {day}",
+                "fetch {who} what the table in the {room} room held on day {day}",
+                "hand {who} what lay on day {day} on the table in the {room} room",
             ],
             "validation": ["bring {who} what was on the table in the {room} room on day {day}"],
             "test": [
@@ -117,12 +196,18 @@ ASKING = Grammar(
             ],
         },
         "moved": {
-            "train": ["go to {who}{bell}", "find {who}{bell}"],
+            "train": [
+                "go to {who}{bell}", "find {who}{bell}", "visit {who}{bell}", "look for {who}{bell}",
+                "see {who}{bell}", "meet {who}{bell}", "go over to {who}{bell}",
+            ],
             "validation": ["go and find {who}{bell}"],
             "test": ["go and see {who}{bell}", "walk to {who}{bell}"],
         },
         "place": {
-            "train": ["go to the {item}{bell}", "find the {item}{bell}"],
+            "train": [
+                "go to the {item}{bell}", "find the {item}{bell}", "look for the {item}{bell}",
+                "stand in front of the {item}{bell}", "go up to the {item}{bell}", "head for the {item}{bell}",
+            ],
             "validation": ["go and find the {item}{bell}"],
             "test": ["walk to the {item}{bell}", "find the {item} and go to it{bell}"],
         },

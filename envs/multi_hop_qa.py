@@ -18,17 +18,29 @@ TIES = ("boss", "teacher")
 TELLING = Grammar(
     {
         "tie": {
-            "train": ["{who}'s {tie} is {whom}", "{whom} is the {tie} of {who}", "{who} has {whom} as {tie}"],
+            "train": [
+                "{who}'s {tie} is {whom}", "{whom} is the {tie} of {who}", "{who} has {whom} as {tie}",
+                "the {tie} that {who} has is {whom}", "{whom} acts as {tie} of {who}", "as {tie} {who} has {whom}",
+                "{whom} is {tie} to {who}",
+            ],
             "validation": ["{whom} is {who}'s {tie}"],
             "test": ["the {tie} of {who} is {whom}", "{who}'s {tie} is called {whom}"],
         },
         "lives in": {
-            "train": ["{who} lives in {city}", "{who} has a flat in {city}", "the home of {who} is in {city}"],
+            "train": [
+                "{who} lives in {city}", "{who} has a flat in {city}", "the home of {who} is in {city}",
+                "{who} is at home in {city}", "{who} has settled in {city}", "{who}'s house stands in {city}",
+                "in {city} one finds the home of {who}", "one finds {who} living in {city}",
+            ],
             "validation": ["{who}'s home is in {city}"],
             "test": ["{city} is where {who} lives", "it is in {city} that {who} lives"],
         },
         "works at": {
-            "train": ["{who} works at {firm}", "{who} has a job at {firm}", "{firm} employs {who}"],
+            "train": [
+                "{who} works at {firm}", "{who} has a job at {firm}", "{firm} employs {who}",
+                "{who} is employed at {firm}", "{who} is on the staff of {firm}", "{firm} pays {who} a salary",
+                "{who} earns a living at {firm}", "{who}'s employer is {firm}",
+            ],
             "validation": ["{who}'s job is at {firm}"],
             "test": ["{firm} is where {who} works", "it is at {firm} that {who} works"],
         },
@@ -36,7 +48,8 @@ TELLING = Grammar(
             "train": [
                 "{firm} is located in {city}",
                 "{firm} has its office in {city}",
-                "{firm} is based in {city}",
+                "{firm} is based in {city}", "{firm} sits in {city}", "{firm} can be found in {city}",
+                "{city} is home to {firm}", "the seat of {firm} is {city}", "in {city} stands the office of {firm}",
             ],
             "validation": ["{firm}'s office is in {city}"],
             "test": ["the office of {firm} is in {city}", "{city} is where {firm} is located"],
@@ -45,18 +58,28 @@ TELLING = Grammar(
             "train": [
                 "{who} was born in {city}",
                 "{who} was born and raised in {city}",
-                "{city} is the birthplace of {who}",
+                "{city} is the birthplace of {who}", "{who} came into the world in {city}",
+                "{who} is a native of {city}", "{who} comes from {city} by birth", "{city} saw the birth of {who}",
+                "in {city} {who} was born",
             ],
             "validation": ["{who}'s birthplace is {city}"],
             "test": ["{city} is where {who} was born", "the birthplace of {who} is {city}"],
         },
         "now lives in": {
-            "train": ["{who} lives in {city} now", "{who} has moved to {city}"],
+            "train": [
+                "{who} lives in {city} now", "{who} has moved to {city}", "{who} has gone to live in {city}",
+                "since today {who} lives in {city}", "{who} left for a new home in {city}",
+                "by now {who} lives in {city}", "{who}'s new home is in {city}",
+            ],
             "validation": ["now {who} lives in {city}"],
             "test": ["{city} is where {who} lives now", "{who} is at home in {city} now"],
         },
         "now works at": {
-            "train": ["{who} works at {firm} now", "{who} has a new job at {firm}"],
+            "train": [
+                "{who} works at {firm} now", "{who} has a new job at {firm}", "{who} has changed to {firm}",
+                "since today {who} works at {firm}", "{firm} has hired {who}", "by now {who} works at {firm}",
+                "{who} has left for a job at {firm}",
+            ],
             "validation": ["now {who} works at {firm}"],
             "test": ["{firm} is where {who} works now", "{who}'s new job is at {firm}"],
         },
@@ -67,22 +90,49 @@ TELLING = Grammar(
 ASKING = Grammar(
     {
         "lives in": {
-            "train": ["where does {person} live", "in which city does {person} live"],
+            "train": [
+                "where does {person} live",
+                "in which city does {person} live",
+                "in what city is the home of {person}",
+                "where is the home of {person}",
+                "what city does {person} live in",
+                "name the city where {person} lives",
+            ],
             "validation": ["which city does {person} live in"],
             "test": ["what is the city in which {person} lives"],
         },
         "works at": {
-            "train": ["where does {person} work", "at which company does {person} work"],
+            "train": [
+                "where does {person} work",
+                "at which company does {person} work",
+                "who employs {person}",
+                "what company employs {person}",
+                "where does {person} have a job",
+                "name the company where {person} works",
+            ],
             "validation": ["which company does {person} work at"],
             "test": ["what is the company at which {person} works"],
         },
         "born in": {
-            "train": ["where was {person} born", "in which city was {person} born"],
+            "train": [
+                "where was {person} born",
+                "in which city was {person} born",
+                "where did {person} come into the world",
+                "what city was {person} born in",
+                "what is the birthplace of {person}",
+                "name the city where {person} was born",
+            ],
             "validation": ["which city was {person} born in"],
             "test": ["what is the city in which {person} was born"],
         },
         "located in": {
-            "train": ["where is the company of {person} located", "in which city is the company of {person}"],
+            "train": [
+                "where is the company of {person} located",
+                "in which city is the company of {person}",
+                "where is the office of the company of {person}",
+                "what city is the company of {person} located in",
+                "name the city where the company of {person} sits",
+            ],
             "validation": ["which city is the company of {person} in"],
             "test": ["what is the city in which the company of {person} is located"],
         },

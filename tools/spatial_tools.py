@@ -14,6 +14,8 @@ from tools.types import ToolResult
 Goal = Annotated[str, Field(min_length=1, max_length=60)]
 MacroCall = Annotated[str, Field(min_length=1, max_length=80)]
 SUGGESTED = 8
+FOUND = 6
+"""Actions that ``find`` tells at once: a model sees them all until they are done, and asks again."""
 
 
 class SpatialTools:
@@ -61,6 +63,19 @@ class SpatialTools:
         except UnknownItemError as error:
             return ToolResult.failed(str(error))
 
+    @tool(when=_observed)
+    def find(self, thing: Goal) -> ToolResult:
+        """Actions that lead to a thing, or to where it may be."""
+        spatial = self.memory.spatial
+        try:
+            return _told(spatial.plan(thing), FOUND)
+        except UnknownItemError:
+            pass
+        try:
+            return _told(spatial.explore(), FOUND)
+        except UnknownItemError as error:
+            return ToolResult.failed(str(error))
+
     @tool(choices={"thing": _goals})
     def where_is(self, thing: Goal) -> ToolResult:
         """Where a thing was last seen."""
@@ -105,8 +120,9 @@ class SpatialTools:
         return ToolResult("ok", "", program=MacroRun(macro, values, macros, senses))
 
 
-def _told(route: Route) -> ToolResult:
-    return ToolResult.ok(route.hint, {"actions": list(route.actions), "cost": route.cost, "after": list(route.after)})
+def _told(route: Route, most: int | None = None) -> ToolResult:
+    told = {"actions": list(route.actions[:most]), "cost": route.cost, "after": list(route.after[:most])}
+    return ToolResult.ok(route.hinted(most), told)
 
 
 def _place(place: int, cost: float | None) -> str:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
-from agent.chat import Message, turn_text
+from agent.chat import Message, Role, turn_text
 from agent.errors import LogError
 from agent.events import Decided, End, Event, Observed, Returned, Start, conversation
 from tools import ToolCall
@@ -36,16 +36,7 @@ def row_of(events: Sequence[Event]) -> Row:
     end = next((e for e in events if isinstance(e, End)), None)
     if start is None or end is None:
         raise LogError("an episode needs a start and an end to become a training row; this log has not both")
-    messages: list[dict[str, Any]] = [{"role": "system", "content": start.system}]
-    for event in conversation(events):
-        if isinstance(event, Observed):
-            role = "user" if event.turn == 0 else "tool"
-            messages.append({"role": role, "content": turn_text(event.text)})
-        elif isinstance(event, Decided):
-            messages.append(_assistant(event))
-        elif isinstance(event, Returned):
-            said = event.text if event.status == "ok" else f"{event.status}: {event.text}"
-            messages.append({"role": "tool", "content": said})
+    messages = [{"role": "system", "content": start.system}, *map(_rendered, transcript(events))]
     provenance = {
         "env": start.env, "kind": start.kind, "seed": start.seed, "episode": start.episode, "world": start.world,
         "success": end.success, "steps": end.steps, "optimal_steps": start.optimal_steps,
@@ -53,11 +44,30 @@ def row_of(events: Sequence[Event]) -> Row:
     return Row(messages=messages, tools=json.dumps(start.tools), provenance=provenance)
 
 
-def _assistant(event: Decided) -> dict[str, Any]:
-    if event.name is None:
-        return Message("assistant", event.text).render()
-    rendered = Message("assistant", event.text, ToolCall(name=event.name, arguments=event.arguments or {})).render()
-    for call in rendered["tool_calls"]:
+def transcript(events: Sequence[Event], max_result: int = 800) -> list[Message]:
+    """The messages after the system message, as the model met them.
+
+    Args:
+        events: One episode's.
+        max_result: Longest result of a tool in characters, as the agent's settings had it.
+    """
+    messages = []
+    for event in conversation(events):
+        if isinstance(event, Observed):
+            role: Role = "user" if event.turn == 0 and not messages else "tool"
+            messages.append(Message(role, turn_text(event.text, event.note), observed=True))
+        elif isinstance(event, Decided):
+            call = ToolCall(name=event.name, arguments=event.arguments or {}) if event.name is not None else None
+            messages.append(Message("assistant", event.text, call))
+        elif isinstance(event, Returned):
+            said = event.text if event.status == "ok" else f"{event.status}: {event.text}"
+            messages.append(Message("tool", said if len(said) <= max_result else f"{said[:max_result]}…"))
+    return messages
+
+
+def _rendered(message: Message) -> dict[str, Any]:
+    rendered = message.render()
+    for call in rendered.get("tool_calls", ()):
         call["function"]["arguments"] = json.dumps(call["function"]["arguments"], separators=(",", ":"))
     return rendered
 

@@ -34,8 +34,8 @@ def offered(turn: Turn) -> set[str]:
 
 
 def observations(chat: Chat) -> list[str]:
-    """What the world has said so far."""
-    return [message.content for message in chat.messages if message.observed]
+    """What the world has said so far, as far as it can still be read."""
+    return [message.content for message in chat.visible() if message.observed]
 
 
 def can_ask(turn: Turn, tool: str, argument: str, value: str) -> bool:

@@ -3,6 +3,7 @@
 import random
 import re
 from collections.abc import Iterator, Sequence
+from weakref import WeakKeyDictionary
 
 from agent.chat import Chat
 from agent.experts.asking import (
@@ -52,6 +53,7 @@ class CourierExpert(Play):
     def __init__(self, understand: Understand) -> None:
         super().__init__(understand)
         self._walker = MissionFollower()
+        self._grounds: WeakKeyDictionary[Chat, tuple[int, ToolCall]] = WeakKeyDictionary()
 
     def play(self, chat: Chat) -> Iterator[ToolCall]:
         """One day."""
@@ -92,10 +94,19 @@ class CourierExpert(Play):
         return (self._all(chat, kind) or [""])[-1]
 
     def _act(self, chat: Chat, call: ToolCall) -> Calls[None]:
-        """One call, and what is heard after it is written down."""
+        """One call, and what is heard after it is written down; what it rests on is asked again if it was dropped."""
+        since, asked = self._grounds.get(chat, (chat.start, call))
+        if since < chat.start:
+            yield from self._ask(chat, asked)
         count = len(chat.messages)
         yield call
         yield from self._write(chat, count + 1)
+
+    def _ask(self, chat: Chat, call: ToolCall) -> Calls[str]:
+        """Ask a memory for what is to be acted upon; its answer."""
+        yield call
+        self._grounds[chat] = (len(chat.messages) - 1, call)
+        return chat.messages[-1].content
 
     # what is meant
 
@@ -136,15 +147,13 @@ class CourierExpert(Play):
     def _facts(self, chat: Chat, entity: str, relation: str) -> Calls[list[tuple[str, str]]]:
         if not can_ask(self.turn, "ask_graph", "entity", entity):
             return []
-        yield ask_graph(entity)
-        return facts_in(chat.messages[-1].content, relation)
+        return facts_in((yield from self._ask(chat, ask_graph(entity))), relation)
 
     def _noted(self, chat: Chat, day: str, about: str) -> Calls[str]:
         """What the notes say of a person or a room on a day."""
         if "recall" not in offered(self.turn):
             return ""
-        yield recall(f"day {day} {about}")
-        notes = NOTE.findall(chat.messages[-1].content)
+        notes = NOTE.findall((yield from self._ask(chat, recall(f"day {day} {about}"))))
         return next((item for when, who, room, item in notes if when == day and about in (who, room)), "")
 
     # where to go
@@ -156,9 +165,10 @@ class CourierExpert(Play):
 
     def _next_room(self, chat: Chat) -> Calls[None]:
         """Enter the nearest room that was not entered today."""
+        doors = dict.fromkeys(name.split()[-2] for name in self._things() if name.endswith(" door"))
+        missing = self._last(chat, "left")
         been = {*self._all(chat, "room"), "open", "closed"}
-        doors = (name.split()[-2] for name in self._things() if name.endswith(" door"))
-        left = [color for color in dict.fromkeys(doors) if color not in been]
+        left = [color for color in doors if (color in missing.split(", ") if missing else color not in been)]
         if not left:  # all is done with the next action, or there is a room whose door was not seen
             yield from self._act(chat, ToolCall(name="left"))
             yield from self._act(chat, self._walker.pursue(self.turn, [Goal("go to", "another room")]))
@@ -198,6 +208,7 @@ class CourierExpert(Play):
         yield from self._look_round(chat, CHOICES, thing)
         while carried_in(observations(chat)[-1]) != thing:
             yield from self._act(chat, self._walker.pursue(self.turn, [Goal("pick up", thing)]))
+        self._grounds.pop(chat, None)
 
     def _find(self, chat: Chat, who: str) -> Calls[None]:
         """Stand before somebody: where they are seen, where they live now, or where they once were."""
@@ -206,6 +217,7 @@ class CourierExpert(Play):
                      if head == who.lower()]  # fmt: skip
             if homes:
                 yield from self._enter(chat, homes[0].removesuffix(" room"))
+        self._grounds.pop(chat, None)
         yield from self._reach(chat, who)
 
     def _seen(self, chat: Chat, who: str) -> bool:

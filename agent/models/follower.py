@@ -10,7 +10,7 @@ from agent.chat import Chat
 from agent.errors import ModelError
 from agent.models.base import Turn
 from agent.models.missions import Goal, goals_of
-from memory.spatial import UNKNOWN, UNVISITED, place_number
+from memory.spatial import CUT, UNKNOWN, UNVISITED, place_number
 from memory.spatial.program import fits
 from tools import ToolCall, ToolSpec
 
@@ -28,6 +28,8 @@ class _State:
 
     goals: deque[Goal]
     route: deque[str] = field(default_factory=deque)
+    told: int = 0
+    cut: bool = False
     target: str = ""
     asked: str = ""
     arrived: str = ""
@@ -84,11 +86,13 @@ class _Move:
         self.state = state
         self.macros = macros
         self.offer = {spec.name: spec for spec in turn.offer}
+        self.chat = turn.chat
         self.last = turn.chat.messages[-1].content
         seen = next((m.content for m in reversed(turn.chat.messages) if _is_observation(m.content)), "")
         self.ahead = ahead_in(seen)
         self.carrying = carried_in(seen)
         self.known = choices(self.offer, "plan_route", "goal")
+        self.sought = state.goals[0].thing or UNKNOWN if state.goals else UNKNOWN
 
     def choose(self) -> ToolCall:
         """The next call."""
@@ -114,7 +118,12 @@ class _Move:
             state.failures[state.macro] = state.failures.get(state.macro, 0) + 1
         if state.asked:
             actions = actions_of(self.last)
+            elsewhere = "find" in self.offer and self.last.startswith((f"{UNKNOWN}: ", f"{UNVISITED}: "))
+            if elsewhere and state.asked != EXPLORE:
+                state.barred.add(state.asked)
+                state.asked = EXPLORE
             state.target, state.route = state.asked, deque(actions or ())
+            state.told, state.cut = len(self.chat.messages) - 1, CUT in self.last
             if actions is None or self.last.startswith(f"{UNVISITED}: "):  # all that can be seen was seen
                 state.barred.add(state.asked)
                 state.route.clear()
@@ -179,6 +188,7 @@ class _Move:
     def _reach(self, target: str, then: str = "", mark: str = "") -> ToolCall:
         """Go where a thing is, and do something with it; look for it while it is not known."""
         state = self.state
+        self.sought = target
         thing = target.removeprefix("beside ")
         place = place_number(target) is not None
         there = state.arrived == target if place or thing != target else fits(thing, self.ahead)
@@ -205,17 +215,20 @@ class _Move:
         state = self.state
         if state.target != target or not state.route:
             return None
-        if state.route[0] not in self.offer:
+        if state.route[0] not in self.offer or state.told < self.chat.start:  # or it fell out of the window
             state.route.clear()
             return None
         action = state.route.popleft()
-        state.arrived = target if not state.route else ""
+        state.arrived = target if not state.route and not state.cut else ""
         return ToolCall(name=action)
 
-    def _ask(self, tool: str, target: str, **arguments: str) -> ToolCall:
+    def _ask(self, tool: str, target: str, plainly: bool = False, **arguments: str) -> ToolCall:
+        """Ask the map; with the tool that plans or explores as it can, unless ``plainly`` that one is meant."""
         state = self.state
         state.asked, state.arrived = target, ""
         state.route.clear()
+        if "find" in self.offer and not plainly:
+            return ToolCall(name="find", arguments={"thing": self.sought if target == EXPLORE else target})
         return ToolCall(name=tool, arguments=arguments)
 
     def _unblock(self, thing: str) -> ToolCall:
@@ -226,7 +239,7 @@ class _Move:
         if not named and state.puzzled != (puzzle := (thing, len(state.barred))):
             state.puzzled = puzzle
             known = any(fits(thing, name) for name in self.known)
-            return self._ask("plan_route", thing if known else UNKNOWN, goal=thing if known else UNKNOWN)
+            return self._ask("plan_route", thing if known else UNKNOWN, True, goal=thing if known else UNKNOWN)
         state.barred.clear()
         state.puzzled = ("", 0)
         if named.startswith("locked "):
@@ -285,6 +298,6 @@ def actions_of(hint: str) -> list[str] | None:
 
 
 def _spelled(words: str) -> Iterator[str]:
-    for part in words.split(", "):
+    for part in words.removesuffix(CUT).split(", "):
         name, _, count = part.partition(" ")
         yield from [name] * (int(count) if count.isdigit() else 1)

@@ -12,14 +12,15 @@ import torch
 from llguidance import LLMatcher
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent import catalog
+from agent import adapters, catalog
 from agent.chat import Chat, Message
-from agent.errors import CatalogError, ModelError, ObservationTooLongError
+from agent.errors import ModelError, ObservationTooLongError
 from agent.models.base import Decision, Turn, Usage
 from agent.models.decode import BatchDecoder, Job
 from agent.models.grammar import Grammar
 from agent.models.kv import BatchCache
 from agent.models.tokens import ChatTokens
+from agent.models.window import Window
 
 
 class LocalModelConfig(BaseModel):
@@ -31,7 +32,8 @@ class LocalModelConfig(BaseModel):
     device: str = Field("auto", description="auto (CUDA if there), cpu, cuda, cuda:1 ...")
     dtype: Literal["bfloat16", "float16", "float32"] = Field("bfloat16", description="Precision of weights.")
     load_in_4bit: bool = Field(False, description="Quantise the weights to NF4 (bitsandbytes).")
-    adapter: str | None = Field(None, description="Folder of a PEFT adapter.")
+    adapter: str | None = Field(None, description="Folder of a PEFT adapter, or the name of one that ships.")
+    merge: bool = Field(True, description="Add the adapter to the weights, which is faster; not in 4 bit.")
     seq_len: int = Field(1024, ge=128, description="Window in tokens.")
     max_call_tokens: int = Field(96, ge=16, description="Longest call in tokens.")
     temperature: float = Field(0.0, ge=0, description="0 is greedy; above, sampling with the episode's seed.")
@@ -56,21 +58,21 @@ class LocalModel:
 
     Args:
         config: Settings.
+        loaded: A model and its tokenizer that are in memory already, such as one in training.
 
     Raises:
         CatalogError: The model or adapter is not there.
     """
 
-    def __init__(self, config: LocalModelConfig | None = None) -> None:
+    def __init__(self, config: LocalModelConfig | None = None, loaded: tuple[Any, Any] | None = None) -> None:
         self.config = config or LocalModelConfig()
         self.name = self.config.name
+        self.window = Window(self.config.seq_len, self.config.max_call_tokens)
         self.path = catalog.resolve(self.config.name)
-        adapter = self.config.adapter
-        if adapter and not (Path(adapter) / "adapter_config.json").is_file():
-            raise CatalogError(f"{adapter} is no PEFT adapter: there is no adapter_config.json in such a folder")
-        self.device = torch.device(self._device())
-        self._model, self.tokenizer = self._load(self.path)
-        base = self._model.get_base_model() if self.config.adapter else self._model
+        self.adapter = adapters.resolve(self.config.adapter) if self.config.adapter else None
+        self.device = loaded[0].device if loaded else torch.device(self._device())
+        self._model, self.tokenizer = loaded or self._load(self.path)
+        base = self._model.get_base_model() if hasattr(self._model, "get_base_model") else self._model
         self.tokens = ChatTokens(self.tokenizer)
         self.grammar = Grammar(self.tokenizer, int(base.config.vocab_size))
         self._decoder = BatchDecoder(base.get_decoder(), base.get_output_embeddings(), self.grammar, self.device)
@@ -101,10 +103,13 @@ class LocalModel:
         model = AutoModelForCausalLM.from_pretrained(path, **options)
         if not self.config.load_in_4bit:
             model = model.to(self.device)
-        if self.config.adapter:
+        if self.adapter:
             from peft import PeftModel
 
-            model = PeftModel.from_pretrained(model, self.config.adapter)
+            adapters.check(self.adapter, path)
+            model = PeftModel.from_pretrained(model, str(self.adapter))
+            if self.config.merge and not self.config.load_in_4bit:
+                model = model.merge_and_unload()
         return model.eval(), tokenizer
 
     def describe(self) -> dict[str, object]:
@@ -114,6 +119,7 @@ class LocalModel:
             "kind": "local",
             **self.config.model_dump(),
             "device": str(self.device),
+            "adapter_sha256": adapters.digest(self.adapter) if self.adapter else None,
             "source": found["source"],
             "sha256": {n: h for n, h in found["files"].items() if n.endswith(".safetensors")},
         }
@@ -178,11 +184,10 @@ class LocalModel:
         else:
             self._append(row, chat.messages[row.seen :])
         row.seen, row.answer = len(chat.messages), None
-        room = self.config.seq_len - self.config.max_call_tokens
         index = self._chats.index(chat)
         dropped = 0
-        if self._decoder.cache.lengths[index] + len(row.pending) > room:
-            dropped = self._turn_over(chat, row, room)
+        if self._decoder.cache.lengths[index] + len(row.pending) > self.window.room:
+            dropped = self._turn_over(chat, row)
         row.pending += self.tokens.generation_prompt
         return dropped
 
@@ -211,25 +216,20 @@ class LocalModel:
         if not chat.messages[-1].observed:
             row.surprise_span = range(0)
 
-    def _turn_over(self, chat: Chat, row: _Row, room: int) -> int:
+    def _turn_over(self, chat: Chat, row: _Row) -> int:
         """Drop the oldest steps until what is left fills at most half of the window."""
         fixed = len(self.tokens.system(chat))
-        goal = min(self.config.seq_len // 2, room)
-        start, total = len(chat.messages), fixed
-        for index in range(len(chat.messages) - 1, chat.start - 1, -1):
-            total += len(self.tokens.message(chat.messages[index])[0])
-            if total > goal and start < len(chat.messages):
-                break
-            if chat.messages[index].role != "assistant":
-                start = index
-        newest = fixed + sum(len(self.tokens.message(m)[0]) for m in chat.messages[start:])
-        if newest > room:
+        visible = chat.visible()
+        sizes = [len(self.tokens.message(message)[0]) for message in visible]
+        first = self.window.first(fixed, sizes, visible)
+        newest = sum(sizes[first:])
+        if fixed + newest > self.window.room:
             raise ObservationTooLongError(
-                f"the system message ({fixed} tokens) and the newest message ({newest - fixed} tokens) do not fit "
+                f"the system message ({fixed} tokens) and the newest message ({newest} tokens) do not fit "
                 f"into the window ({self.config.seq_len} tokens less {self.config.max_call_tokens} for the "
                 "call): raise model.seq_len, or make the observation shorter"
             )
-        dropped = chat.drop_to(start)
+        dropped = chat.drop_to(chat.start + first)
         self._restart(chat, row)
         return dropped
 

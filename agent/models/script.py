@@ -54,7 +54,7 @@ class RouteFollower:
     """
 
     def __init__(self) -> None:
-        self._plans: WeakKeyDictionary[Chat, tuple[str, deque[str]]] = WeakKeyDictionary()
+        self._plans: WeakKeyDictionary[Chat, tuple[str, deque[str], int]] = WeakKeyDictionary()
 
     def __call__(self, turn: Turn) -> ToolCall:
         """Answer one turn.
@@ -64,14 +64,17 @@ class RouteFollower:
         """
         offer = {spec.name: spec for spec in turn.offer}
         wanted = GOAL if GOAL in _goals(offer) else "explore" if "explore" in offer else UNVISITED
-        target, steps = self._plans.get(turn.chat, ("", deque()))
+        target, steps, told = self._plans.get(turn.chat, ("", deque(), 0))
         if target == wanted and not steps:
+            told = len(turn.chat.messages) - 1
             steps = deque(actions_of(turn.chat.messages[-1].content) or ())
-            self._plans[turn.chat] = (target, steps)
-        if target == wanted and steps and steps[0] in offer:
+            self._plans[turn.chat] = (target, steps, told)
+        if target == wanted and steps and steps[0] in offer and told >= turn.chat.start:
             return ToolCall(name=steps.popleft())
         if wanted == "explore" or wanted in _goals(offer):
-            self._plans[turn.chat] = (wanted, deque())
+            self._plans[turn.chat] = (wanted, deque(), 0)
+            if "find" in offer:
+                return ToolCall(name="find", arguments={"thing": GOAL})
             return ToolCall(name="explore") if wanted == "explore" else _plan(wanted)
         if "left" not in offer:
             raise ModelError("the script needs plan_route, or at least left: enable the memory's tools")

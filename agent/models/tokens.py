@@ -81,6 +81,16 @@ class ChatTokens:
             raise ModelError(f"the chat template does not show these tools: {', '.join(missing)}")
         return self.ids(text)
 
+    def learnt(self, message: Message) -> tuple[list[int], list[int]]:
+        """Tokens of one message, and 1 for each that a model learns to say: the assistant's own, by generation marks."""
+        encoded = self.tokenizer.apply_chat_template(
+            [self._rendered(message)],
+            chat_template=self.template,
+            return_assistant_tokens_mask=True,
+            return_dict=True,
+        )
+        return list(encoded["input_ids"]), list(encoded["assistant_masks"])
+
     def message(self, message: Message) -> tuple[list[int], range]:
         """Tokens of one message, and which of them are its content."""
         key = (message.role, message.content)

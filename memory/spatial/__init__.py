@@ -9,13 +9,13 @@ from memory.spatial.macros import MacroLib
 from memory.spatial.metric import Sighting
 from memory.spatial.names import place_name, place_number
 from memory.spatial.places import PlaceGraph
-from memory.spatial.planner import Route, astar, plan_poses, to_networkx
+from memory.spatial.planner import CUT, Route, astar, plan_poses, to_networkx
 from memory.spatial.program import Call, Moment, Step, Trajectory
 from memory.spatial.search import SearchGraph
 from memory.spatial.view import FORWARD, HEADINGS, LEFT, RIGHT, Cell, Pose, Position, View
 
 __all__ = [
-    "FORWARD", "HEADINGS", "LEFT", "RIGHT", "UNKNOWN", "UNVISITED", "Belief", "Call", "Cell", "Edge", "Frame",
+    "CUT", "FORWARD", "HEADINGS", "LEFT", "RIGHT", "UNKNOWN", "UNVISITED", "Belief", "Call", "Cell", "Edge", "Frame",
     "Located", "Macro", "MacroLib", "Moment", "Place", "PlaceGraph", "Pose", "Position", "Route", "SearchGraph",
     "Sighting", "SpatialConfig", "Step", "Suggestion", "Terrain", "Trajectory", "Transform", "View", "astar",
     "place_name", "place_number", "plan_poses", "to_networkx",

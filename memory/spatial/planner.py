@@ -19,6 +19,10 @@ MOVING_COST = 10.0
 """What taking a thing out of the way is reckoned to cost, in steps, when looking for what bars a way."""
 
 
+CUT = " …"
+"""Ends the words of a route that goes on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """A way to a goal.
@@ -40,10 +44,15 @@ class Route:
     @property
     def hint(self) -> str:
         """The route in words, for example ``goal: forward 3, left, forward (5 steps)``."""
+        return self.hinted()
+
+    def hinted(self, most: int | None = None) -> str:
+        """The same, cut after ``most`` actions: ``goal: forward 3 … (9 steps)``."""
         if not self.actions:
             return f"{self.goal}: you are there"
-        runs = ((name, len(list(same))) for name, same in groupby(self.actions))
+        runs = ((name, len(list(same))) for name, same in groupby(self.actions[:most]))
         words = ", ".join(name if count == 1 else f"{name} {count}" for name, count in runs)
+        words += CUT if most is not None and most < len(self.actions) else ""
         steps = "1 step" if len(self.actions) == 1 else f"{len(self.actions)} steps"
         return f"{self.goal}: {words} ({steps})"
 

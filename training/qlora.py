@@ -1,0 +1,349 @@
+"""Logged episodes into LoRA weights: TRL's trainer over PEFT, in NF4 where asked (QLoRA, arXiv:2305.14314).
+
+    hippo collect env=babyai_mixed window=true episodes=2000 name=skills
+    hippo train name=mine 'data.runs=[runs/2026-11-22/skills]'
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+
+from agent import adapters, catalog
+from agent.files import whole
+from agent.models.tokens import ChatTokens
+from agent.models.window import Window
+from training.attention import attention_for
+from training.card import write_card
+from training.config import TrainConfig, plain
+from training.errors import TrainConfigError
+from training.monitor import LOSSES, METRICS, Monitor, draw_losses
+from training.tokenized import Prepared, Source, check_runs, prepare
+from training.validation import Validator
+
+CHECKPOINTS = "checkpoints"
+CONFIG = "train.json"
+DRY_STEPS = 2
+LARGE = 1_000_000_000
+"""Parameters above which a processor is no place to train."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a training came to.
+
+    Attributes:
+        folder: The adapter's.
+        steps: Optimiser steps, those before an interruption included.
+        loss: Of the last logged step, nats a token.
+        seconds: Wall-clock time of this run.
+        tokens_per_second: Of this run.
+        peak_memory: Greatest memory allocated on the GPU in bytes; 0 without one.
+        stopped: Why it ended before its time, if it did.
+        validation: Success in validation worlds when it was last played, by environment.
+    """
+
+    folder: Path
+    steps: int
+    loss: float
+    seconds: float
+    tokens_per_second: float
+    peak_memory: int
+    stopped: str
+    validation: dict[str, float]
+
+
+def train(config: TrainConfig, say: Callable[[str], None] = print) -> Trained:
+    """Train an adapter, or go on where a training of that name was stopped.
+
+    Args:
+        config: Settings.
+        say: Takes the progress line.
+
+    Raises:
+        TrainConfigError: What was asked for can't be; nothing was changed.
+        LogError: There are no logs, or damaged ones.
+        CatalogError: There is no such model or adapter.
+    """
+    device = _device(config)
+    with PartialState(cpu=device.type == "cpu").main_process_first():
+        folder = _claim(config)
+    tokenizer = _tokenizer(config)
+    window = Window(config.model.seq_len, config.model.max_call_tokens)
+    path = catalog.resolve(config.model.name)
+    with PartialState(cpu=device.type == "cpu").main_process_first():
+        prepared = prepare(Source(str(path), window, config.data), folder / "data", config.seed)
+    model = load(config, device)
+    settings = _arguments(config, prepared, device)
+    validator = Validator(config, tokenizer) if config.train.validate_every and not config.dry_run else None
+    monitor = Monitor(folder, settings.max_steps, say, validator, config.train)
+    trainer = _trainer(model, tokenizer, settings, prepared, monitor)
+    probe(trainer, config)
+    began = time.perf_counter()
+    checkpoint = _checkpoint(folder)
+    if checkpoint is not None and _step(checkpoint) >= settings.max_steps:
+        _take(trainer, checkpoint)  # it was killed between its last step and its end
+    else:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    seconds = time.perf_counter() - began
+    best = monitor.best
+    result = Trained(
+        folder, trainer.state.global_step, monitor.loss, seconds, monitor.tokens / max(seconds, 1e-9),
+        torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0, monitor.stopped, monitor.success,
+    )  # fmt: skip
+    if not trainer.is_world_process_zero():
+        return result
+    _save(trainer.model, best, folder, config)
+    draw_losses(folder / METRICS, folder / LOSSES)
+    write_card(folder, config, prepared.card, result, device)
+    return result
+
+
+def _device(config: TrainConfig) -> torch.device:
+    wanted = config.model.device
+    if config.dry_run:
+        wanted = "cpu"
+    elif wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(wanted)
+    if device == torch.device("cuda"):
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise TrainConfigError(f"model.device={wanted}, and torch finds no GPU: leave it away, or use model.device=cpu")
+    size = sum(file.stat().st_size for file in catalog.resolve(config.model.name).glob("*.safetensors"))
+    if device.type == "cpu" and size > 2 * LARGE and not config.dry_run:
+        raise TrainConfigError(
+            f"{config.model.name} ({size / 1e9:.1f} GB) needs a GPU to be trained, and torch finds none: use a smaller "
+            "model, or dry_run=true for two steps"
+        )
+    return device
+
+
+def _claim(config: TrainConfig) -> Path:
+    """The adapter's folder, new or of a training with the same settings.
+
+    Raises:
+        TrainConfigError: It holds another training.
+    """
+    check_runs(config.data.runs)
+    folder = config.folder
+    settings = plain(config)
+    free = {"out", "dry_run"}
+    if (folder / CONFIG).is_file():
+        before = json.loads((folder / CONFIG).read_text())
+        other = [key for key in settings if key not in free and before.get(key) != settings[key]]
+        if other:
+            raise TrainConfigError(
+                f"{folder} is a training with another {', '.join(other)}: choose another name=, or the same settings "
+                "to go on with it"
+            )
+    elif any(folder.glob("*")) if folder.is_dir() else False:
+        raise TrainConfigError(f"{folder} holds something else: choose another name=")
+    folder.mkdir(parents=True, exist_ok=True)
+    with whole(folder / CONFIG) as file:
+        json.dump(settings, file, indent=1)
+    return folder
+
+
+def _tokenizer(config: TrainConfig) -> Any:
+    """The model's tokenizer, checked: one of our chat templates fits it, and it is as wide as the model.
+
+    Raises:
+        TrainConfigError: It is another model's.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    path = catalog.resolve(config.model.name)
+    tokenizer = AutoTokenizer.from_pretrained(path)
+    width = int(AutoConfig.from_pretrained(path).vocab_size)
+    if len(tokenizer) > width:
+        raise TrainConfigError(
+            f"the tokenizer in {path} has {len(tokenizer)} tokens and the model {width}: it is another model's; fetch "
+            "it again"
+        )
+    ChatTokens(tokenizer)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load(config: TrainConfig, device: torch.device) -> Any:
+    """The base model with the adapter that is to be trained."""
+    from peft import LoraConfig, PeftModel, get_peft_model
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    torch.manual_seed(config.seed)
+    dtype = getattr(torch, config.model.dtype)
+    options: dict[str, Any] = {"dtype": dtype, "attn_implementation": attention_for(device), "use_safetensors": True}
+    if config.model.load_in_4bit:
+        options["device_map"] = {"": device}
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype,
+        )  # fmt: skip
+    model = AutoModelForCausalLM.from_pretrained(catalog.resolve(config.model.name), **options)
+    if not config.model.load_in_4bit:
+        model = model.to(device)
+    if config.train.fused_kernels and device.type == "cuda":
+        fuse(model)
+    model.config.use_cache = False
+    if config.adapter:
+        folder = adapters.resolve(config.adapter)
+        adapters.check(folder, catalog.resolve(config.model.name))
+        model = PeftModel.from_pretrained(model, str(folder), is_trainable=True)
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.data = parameter.data.float()
+        return model
+    lora = LoraConfig(
+        r=config.lora.r, lora_alpha=config.lora.alpha, lora_dropout=config.lora.dropout,
+        target_modules=config.lora.modules, task_type="CAUSAL_LM",
+    )  # fmt: skip
+    return get_peft_model(model, lora)
+
+
+def fuse(model: Any) -> None:
+    """Put Liger's kernels for norms, rotations and SwiGLU into a model (Hsu et al. 2024, arXiv:2410.10989).
+
+    Raises:
+        TrainConfigError: The package is not there, or has none for this model.
+    """
+    try:
+        from liger_kernel.transformers.monkey_patch import MODEL_TYPE_TO_APPLY_LIGER_FN as KERNELS
+    except ImportError as error:
+        raise TrainConfigError("train.fused_kernels needs liger-kernel: pip install 'hippo-llm-memory[gpu]'") from error
+    kind = model.config.model_type
+    if kind not in KERNELS:
+        raise TrainConfigError(f"there are no fused kernels for models of type {kind}: use train.fused_kernels=false")
+    KERNELS[kind](model=model, fused_linear_cross_entropy=False, cross_entropy=False)
+
+
+def _arguments(config: TrainConfig, prepared: Prepared, device: torch.device) -> Any:
+    from trl import SFTConfig
+
+    schedule = config.train
+    batch = 1 if config.dry_run else schedule.batch
+    processes = PartialState().num_processes
+    accumulation = max(1, round(schedule.tokens_per_step / (batch * config.model.seq_len * processes)))
+    accumulation = 1 if config.dry_run else accumulation
+    each = max(1, len(prepared.rows) // (batch * accumulation * processes))
+    steps = DRY_STEPS if config.dry_run else schedule.steps or max(1, round(schedule.epochs * each))
+    return SFTConfig(
+        output_dir=str(config.folder / CHECKPOINTS),
+        max_steps=steps,
+        per_device_train_batch_size=batch,
+        gradient_accumulation_steps=accumulation,
+        learning_rate=schedule.learning_rate,
+        lr_scheduler_type=schedule.scheduler,
+        warmup_steps=round(schedule.warmup * steps),
+        weight_decay=schedule.weight_decay,
+        max_grad_norm=schedule.max_grad_norm,
+        gradient_checkpointing=schedule.checkpointing,
+        max_length=config.model.seq_len,
+        packing=True,
+        packing_strategy="bfd",
+        dataset_kwargs={"skip_prepare_dataset": True},
+        bf16=config.model.dtype == "bfloat16",
+        optim="adamw_torch_fused" if device.type == "cuda" else "adamw_torch",
+        use_cpu=device.type == "cpu",
+        seed=config.seed,
+        data_seed=config.seed,
+        logging_steps=1 if config.dry_run else schedule.log_every,
+        save_strategy="no" if config.dry_run else "steps",
+        save_steps=schedule.save_every,
+        save_total_limit=2,
+        dataloader_num_workers=schedule.workers,
+        dataloader_drop_last=True,
+        remove_unused_columns=False,
+        ddp_find_unused_parameters=False,
+        report_to="none",
+        disable_tqdm=True,
+        log_level="error",
+    )
+
+
+def _trainer(model: Any, tokenizer: Any, settings: Any, prepared: Prepared, monitor: Monitor) -> Any:
+    from trl import SFTTrainer
+
+    trainer = SFTTrainer(
+        model=model, args=settings, train_dataset=prepared.rows, processing_class=tokenizer, callbacks=[monitor]
+    )
+    from transformers import PrinterCallback
+
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def probe(trainer: Any, config: TrainConfig) -> None:
+    """One batch forwards and backwards, before the first step: what can't work shows here.
+
+    Raises:
+        TrainConfigError: The loss is taken over no token, or the memory does not suffice.
+    """
+    batch = next(iter(trainer.get_train_dataloader()))
+    if not (batch["labels"] != -100).any():
+        raise TrainConfigError("the loss mask of the first batch is empty: are there calls in the episodes?")
+    if trainer.accelerator.device.type != "cuda":
+        return
+    state = torch.get_rng_state(), torch.cuda.get_rng_state()
+    try:
+        trainer.model.train()
+        with trainer.compute_loss_context_manager():
+            loss = trainer.compute_loss(trainer.model, {**batch})
+        loss.backward()
+    except torch.OutOfMemoryError as error:
+        total = torch.cuda.get_device_properties(0).total_memory / 2**30
+        raise TrainConfigError(
+            f"{total:.0f} GiB do not suffice for {config.train.batch} rows of {config.model.seq_len} tokens: try a "
+            "smaller train.batch, train.checkpointing=true, model.load_in_4bit=true or a smaller model.seq_len"
+        ) from error
+    finally:
+        trainer.model.zero_grad(set_to_none=True)
+        trainer._metrics["train"].clear()
+        torch.set_rng_state(state[0])
+        torch.cuda.set_rng_state(state[1])
+        torch.cuda.empty_cache()
+
+
+def _checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint."""
+    found = (path.parent for path in (folder / CHECKPOINTS).glob("checkpoint-*/trainer_state.json"))
+    return max(found, key=_step, default=None)
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def _take(trainer: Any, checkpoint: Path) -> None:
+    """The weights of a checkpoint, after which there is nothing left to do."""
+    from peft import set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    set_peft_model_state_dict(trainer.model, load_file(checkpoint / adapters.WEIGHTS))
+    trainer.state.global_step = _step(checkpoint)
+
+
+def _save(model: Any, best: dict[str, torch.Tensor] | None, folder: Path, config: TrainConfig) -> None:
+    """Write the adapter in half precision, whole or not at all."""
+    from peft import get_peft_model_state_dict
+    from safetensors.torch import save_file
+
+    weights = best or get_peft_model_state_dict(model)
+    half = {name: tensor.detach().to(torch.bfloat16).cpu().contiguous() for name, tensor in weights.items()}
+    part = folder / f"{adapters.WEIGHTS}.part"
+    save_file(half, part, {"format": "pt"})
+    os.replace(part, folder / adapters.WEIGHTS)
+    lora = model.peft_config["default"].to_dict() | {"base_model_name_or_path": config.model.name, "revision": None}
+    settings = {key: sorted(value) if isinstance(value, set) else value for key, value in lora.items()}
+    settings["inference_mode"] = True
+    with whole(folder / adapters.SETTINGS) as file:
+        json.dump(settings, file, indent=1, default=str)
+

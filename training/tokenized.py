@@ -1,0 +1,256 @@
+"""Logs as a packed data set of tokens, on disk: memory does not grow with the logs."""
+
+import hashlib
+import json
+import multiprocessing
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agent.episodes import peek
+from agent.errors import LogError
+from agent.files import whole
+from agent.log import read_events
+from agent.models.tokens import ChatTokens
+from agent.models.window import Window
+from agent.trajectory import logs_in
+from envs.splits import split_of
+from training.config import DataSettings, plain
+from training.datasets import transcript
+from training.errors import TrainConfigError
+from training.windows import IGNORED, Encoder
+
+CARD = "data.json"
+ROW = "row"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A packed data set.
+
+    Attributes:
+        rows: Hugging Face data set with ``input_ids``, ``labels`` and ``seq_lengths``, packed rows.
+        card: What is in it and what was left out.
+    """
+
+    rows: Any
+    card: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What windows are made with; it travels to other processes.
+
+    Attributes:
+        tokenizer: Folder of the tokenizer.
+        window: The model's window.
+        data: Which episodes are taken.
+    """
+
+    tokenizer: str
+    window: Window
+    data: DataSettings
+
+
+def prepare(source: Source, folder: Path, seed: int) -> Prepared:
+    """Make the data set, or take the one that is there for the same logs and settings.
+
+    Args:
+        source: What it is made with.
+        folder: Where it is kept.
+        seed: Of the order of the rows.
+
+    Raises:
+        LogError: There is no log, or a damaged one.
+        TrainConfigError: No episode is left to learn from.
+        RowTooLongError: A message does not fit into the window.
+    """
+    from datasets import load_from_disk
+
+    logs = logs_in(source.data.runs)
+    mark = _mark(source, logs, seed)
+    card_file = folder / CARD
+    if card_file.is_file():
+        card = json.loads(card_file.read_text())
+        if card.get("mark") == mark:
+            return Prepared(load_from_disk(str(folder / "rows")), card)
+    shutil.rmtree(folder, ignore_errors=True)
+    rows, card = _build(source, logs, folder / "work", seed)
+    card["mark"] = mark
+    rows.save_to_disk(str(folder / "rows"))
+    shutil.rmtree(folder / "work", ignore_errors=True)
+    with whole(card_file) as file:
+        json.dump(card, file, indent=1)
+    return Prepared(load_from_disk(str(folder / "rows")), card)
+
+
+def _mark(source: Source, logs: Sequence[Path], seed: int) -> str:
+    """Of everything that the data set depends on."""
+    words = [plain(source.data), source.tokenizer, source.window.seq_len, source.window.max_call_tokens, seed]
+    stats = [(str(log), log.stat().st_size, log.stat().st_mtime_ns) for log in logs]
+    return hashlib.sha256(json.dumps([words, stats], default=str).encode()).hexdigest()
+
+
+def _build(source: Source, logs: Sequence[Path], work: Path, seed: int) -> tuple[Any, dict[str, Any]]:
+    from datasets import Dataset, concatenate_datasets, disable_progress_bars
+    from trl import pack_dataset
+
+    disable_progress_bars()
+    work.mkdir(parents=True, exist_ok=True)
+    workers = min(source.data.workers, len(logs))
+    every = concatenate_datasets([Dataset.from_file(path) for path in _written(source, logs, work, workers)])
+    picked, card = _pick(every, source.data)
+    if not picked:
+        left = ", ".join(f"{count} {why}" for why, count in card["left_out"].items())
+        raise TrainConfigError(
+            f"none of {card['episodes']} episodes can be learnt from ({left}): collect with policy=expert, or change "
+            "data.split or data.solved"
+        )
+    rows = every.select(picked, indices_cache_file_name=str(work / "picked.arrow"))
+    rows = rows.select_columns(["input_ids", "labels"]).shuffle(
+        seed=seed, indices_cache_file_name=str(work / "shuffled.arrow")
+    )
+    options = {"cache_file_name": str(work / "packed.arrow"), "load_from_cache_file": False}
+    packed = pack_dataset(rows.flatten_indices(cache_file_name=str(work / "flat.arrow")), source.window.seq_len,
+                          "bfd", options)  # fmt: skip
+    packed = packed.shuffle(seed=seed, indices_cache_file_name=str(work / "order.arrow"))
+    filled = sum(card["tokens"].values()) / (len(packed) * source.window.seq_len)
+    return packed, card | {"packed_rows": len(packed), "seq_len": source.window.seq_len, "filled": round(filled, 4)}
+
+
+def _written(source: Source, logs: Sequence[Path], work: Path, workers: int) -> list[str]:
+    """Arrow files with the windows of all logs, one of each process."""
+    names = list(map(str, logs))
+    shards = [names[index::workers] for index in range(workers)]
+    files = [str(work / f"windows-{index}.arrow") for index in range(workers)]
+    if workers == 1:
+        _write(source, shards[0], files[0])
+        return files
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        try:
+            list(pool.map(_write, [source] * workers, shards, files))
+        except BrokenProcessPool as error:
+            raise TrainConfigError("a process that reads logs was killed: try data.workers=1") from error
+    return files
+
+
+def _write(source: Source, logs: Sequence[str], path: str) -> None:
+    from datasets import Features, List, Value
+    from datasets.arrow_writer import ArrowWriter
+
+    words = dict.fromkeys(("log", "env", "kind", "status", "digest"), Value("string"))
+    numbers = dict.fromkeys(("length", "learnt"), Value("int32"))
+    features = Features({**words, **numbers, "input_ids": List(Value("int32")), "labels": List(Value("int32"))})
+    with ArrowWriter(path=path, features=features, writer_batch_size=256) as writer:
+        for example in _examples(source, logs):
+            writer.write(example)
+        writer.finalize()
+
+
+def _examples(source: Source, logs: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The windows of logs; a log that is left out gives one without tokens that says why."""
+    from transformers import AutoTokenizer
+
+    encoder = Encoder(ChatTokens(AutoTokenizer.from_pretrained(source.tokenizer)), source.window, source.data.without)
+    for name in logs:
+        log = Path(name)
+        one = peek(log)
+        if one is None or one.end is None:
+            yield _nothing(name, "unfinished")
+            continue
+        about = {"log": name, "env": one.start.env, "kind": one.start.kind}
+        if split_of(one.start.seed or 0) != source.data.split:
+            yield _nothing(name, "of another split")
+        elif source.data.solved and not one.end.success:
+            yield _nothing(name, "unsolved")
+        elif source.data.most_over and (one.over_optimal or 1.0) > source.data.most_over:
+            yield _nothing(name, "too long a way")
+        else:
+            events = read_events(log)
+            said = json.dumps([one.start.mission, [m.content for m in transcript(events)]])
+            digest = hashlib.sha256(said.encode()).hexdigest()
+            for example in encoder.windows(events):
+                yield about | {
+                    "status": ROW, "digest": digest, "input_ids": example.input_ids, "labels": example.labels,
+                    "length": len(example.input_ids), "learnt": sum(label != IGNORED for label in example.labels),
+                }  # fmt: skip
+
+
+def _nothing(log: str, status: str) -> dict[str, Any]:
+    return {
+        "log": log, "env": "", "kind": "", "status": status, "digest": "", "input_ids": [], "labels": [], "length": 0,
+        "learnt": 0,
+    }  # fmt: skip
+
+
+def _pick(every: Any, data: DataSettings) -> tuple[list[int], dict[str, Any]]:
+    """Rows to take, each episode once or as often as its weight says, and the card of the data."""
+    owners: dict[str, str] = {}
+    left: Counter[str] = Counter()
+    episodes: Counter[str] = Counter()
+    tokens: Counter[str] = Counter()
+    learnt: Counter[str] = Counter()
+    logs: dict[str, None] = {}
+    doubles: set[str] = set()
+    picked: list[int] = []
+    columns = every.select_columns(["log", "env", "kind", "status", "digest", "length", "learnt"])
+    for index, row in enumerate(columns):
+        if row["status"] != ROW:
+            left[row["status"]] += 1
+            continue
+        owner = owners.setdefault(row["digest"], row["log"])
+        if owner != row["log"]:
+            left["doubles"] += row["log"] not in doubles
+            doubles.add(row["log"])
+            continue
+        times = _times(row["digest"], data.weight(row["env"]))
+        if not times:
+            left["by weight"] += row["log"] not in logs
+            logs[row["log"]] = None
+            continue
+        key = f"{row['env']} {row['kind']}".strip()
+        episodes[key] += row["log"] not in logs
+        logs[row["log"]] = None
+        tokens[row["env"]] += times * row["length"]
+        learnt[row["env"]] += times * row["learnt"]
+        picked += [index] * times
+    card = {
+        "split": data.split,
+        "episodes": sum(episodes.values()) + sum(left.values()),
+        "taken": dict(sorted(episodes.items())),
+        "left_out": dict(left),
+        "tokens": dict(tokens),
+        "learnt_tokens": dict(learnt),
+        "weights": data.weights,
+        "without": data.without,
+        "sources": sorted({f"env:{row['env']}" for row in columns.select(picked)}) if picked else [],
+        "runs": sorted({str(Path(log).parent.parent) for log in logs}),
+        "sha256": hashlib.sha256("".join(sorted(owners)).encode()).hexdigest(),
+    }
+    return picked, card
+
+
+def _times(digest: str, weight: float) -> int:
+    """How often an episode is taken: a share is drawn by its content, the same in every training."""
+    rest = weight % 1
+    return int(weight) + (int(np.frombuffer(bytes.fromhex(digest[:16]), np.uint64)[0]) < rest * 2.0**64)
+
+
+def check_runs(runs: Sequence[Path]) -> None:
+    """See that there is something to read.
+
+    Raises:
+        LogError: No runs are named, or one is not there.
+    """
+    if not runs:
+        raise LogError("name what to learn from: data.runs=[runs/2026-11-22/skills]; `hippo collect` makes some")
+    for run in runs:
+        if not run.exists():
+            raise LogError(f"there is no run at {run}: see `hippo episodes list`")

@@ -1,0 +1,146 @@
+"""Logged episodes as token sequences, cut into the windows that the model will see when it plays."""
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from agent.chat import Chat, Message
+from agent.events import Event, Start
+from agent.models.tokens import ChatTokens
+from agent.models.window import Window
+from agent.remember import KNOWN, STRANGE
+from tools import ToolSpec
+from training.datasets import EmptyMaskError, transcript
+from training.errors import RowTooLongError
+
+IGNORED = -100
+"""Label of a token that the loss is not taken over."""
+
+Encoded = tuple[list[int], list[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One window of an episode.
+
+    Attributes:
+        input_ids: Tokens, at most as many as the model's window has.
+        labels: The same where the model is to say them, else ``IGNORED``; each decision of an episode has a label
+            in one window only, the one in which it was taken.
+    """
+
+    input_ids: list[int]
+    labels: list[int]
+
+
+class Encoder:
+    """Makes windows of episodes, with one tokenizer and one window.
+
+    Args:
+        tokens: The tokenizer's chat template.
+        window: The window that the model plays with.
+        without: Names of tools that are taken out, with what they said and what the memory noted: rows for a model
+            that has to do without them.
+    """
+
+    def __init__(self, tokens: ChatTokens, window: Window, without: Collection[str] = ()) -> None:
+        self.tokens = tokens
+        self.window = window
+        self.without = set(without)
+        self._cache: dict[Message, Encoded] = {}
+
+    def windows(self, events: Sequence[Event]) -> Iterator[Example]:
+        """The windows of one episode, in order.
+
+        Raises:
+            RowTooLongError: One observation alone does not fit.
+            EmptyMaskError: There is nothing to learn in the episode.
+        """
+        start = next(event for event in events if isinstance(event, Start))
+        system = self._system(start)
+        messages = self._without(transcript(events)) if self.without else transcript(events)
+        encoded = [self._encoded(message) for message in messages]
+        sizes = [len(ids) for ids, _ in encoded]
+        first, learnt, count = 0, 0, 0
+        held = len(system)
+        for index, message in enumerate(messages):
+            if message.role == "assistant":
+                if held > self.window.room:
+                    if learnt < index:
+                        yield self._example(system, encoded, first, learnt, _last_call(messages, index))
+                    first += self.window.first(len(system), sizes[first:index], messages[first:index])
+                    held, learnt = len(system) + sum(sizes[first:index]), index
+                    if held > self.window.room:
+                        raise RowTooLongError(
+                            f"episode {start.episode} of {start.env}: the system message ({len(system)} tokens) and the "
+                            f"newest message ({held - len(system)}) do not fit into {self.window.room} tokens: raise "
+                            "model.seq_len, or offer fewer tools"
+                        )
+                count += 1
+            held += sizes[index]
+        if not count:
+            raise EmptyMaskError(f"episode {start.episode} of {start.env} has no call that could be learnt")
+        if learnt < len(messages):
+            yield self._example(system, encoded, first, learnt, _last_call(messages, len(messages)))
+
+    def _example(self, system: list[int], encoded: Sequence[Encoded], first: int, learnt: int, stop: int) -> Example:
+        """The window from message ``first`` to before ``stop``; what was said before ``learnt`` has no label."""
+        ids, labels = list(system), [IGNORED] * len(system)
+        for index in range(first, stop):
+            tokens, mask = encoded[index]
+            ids += tokens
+            known = index < learnt
+            labels += [IGNORED if known or not on else token for token, on in zip(tokens, mask, strict=True)]
+        if all(label == IGNORED for label in labels):
+            raise EmptyMaskError(
+                "the loss mask is empty: use a chat template with {% generation %} marks and an episode with calls"
+            )
+        return Example(ids, labels)
+
+    def _system(self, start: Start) -> list[int]:
+        specs = [_spec(tool) for tool in start.tools if tool["function"]["name"] not in self.without]
+        return self.tokens.system(Chat(start.mission, specs))
+
+    def _encoded(self, message: Message) -> Encoded:
+        found = self._cache.get(key := replace(message, call=None))
+        if found is None:
+            if message.role == "assistant":
+                found = self.tokens.learnt(message)
+            else:
+                ids = self.tokens.message(message)[0]
+                found = ids, [0] * len(ids)
+            if len(self._cache) > 1 << 14:
+                self._cache.clear()
+            self._cache[key] = found
+        return found
+
+    def _without(self, messages: Sequence[Message]) -> list[Message]:
+        """The conversation as it would have been without some tools."""
+        kept: list[Message] = []
+        dropping = False
+        for message in messages:
+            if message.role == "assistant":
+                dropping = message.call is not None and message.call.name in self.without
+            if message.role != "assistant" and message.observed:
+                dropping = False
+                kept.append(replace(message, content=_bare(message.content)))
+            elif not dropping:
+                kept.append(message)
+        return kept
+
+
+def _last_call(messages: Sequence[Message], stop: int) -> int:
+    """The end of the last answer before ``stop``."""
+    return max((index + 1 for index in range(stop) if messages[index].role == "assistant"), default=0)
+
+
+def _bare(text: str) -> str:
+    for note in (KNOWN, STRANGE):
+        text = text.removeprefix(f"{note}\n")
+    return text
+
+
+def _spec(tool: dict[str, Any]) -> ToolSpec:
+    function = tool["function"]
+    return ToolSpec(function["name"], function["description"], json.loads(json.dumps(function["parameters"])))
