@@ -34,7 +34,7 @@ from agent.models.script import RandomCaller
 from agent.models.scripted import Policy, ScriptedModel
 from agent.models.tokens import ChatTokens
 from agent.models.window import Window, Windowed
-from agent.runner import MakeEnv, make_model, short_name, summary
+from agent.runner import MakeEnv, library_of, make_model, short_name, summary
 from memory import Embedder, Memory
 from memory.embedding import by_name
 from tools.plugins import load as load_plugin
@@ -63,6 +63,7 @@ class Player:
         self.size = config.batch if config.policy == "model" else 1
         self._plugins = [tool for path in config.plugins for tool in load_plugin(path)]
         self._embedder: Embedder | None = by_name(config.memory.embedder) if config.memory.enabled else None
+        self._macros = library_of(config)
         self._all = [make_env(config.env.id, **config.env.kwargs) for _ in range(self.size)]
         self._envs = deque(self._all)
         self._memories: dict[int, Memory] = {}
@@ -119,6 +120,8 @@ class Player:
                 routing=config.memory.routing, spatial=config.memory.spatial,
                 tuple_conf_min=config.memory.tuple_conf_min,
             )  # fmt: skip
+            if self._macros is not None:
+                memory.macros.copy_from(self._macros.macros)
             self._memories[world] = memory
         guard = {"max_repeats": 0} if config.policy == "expert" else {}
         agent = Agent(
@@ -133,6 +136,8 @@ class Player:
         """Close the environments."""
         for env in self._all:
             env.close()
+        if self._macros is not None:
+            self._macros.close()
 
 
 def windowed(script: Policy, model: LocalModelConfig) -> Windowed:

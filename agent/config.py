@@ -67,6 +67,7 @@ class MemoryChoice(_Settings):
     path: Path | None
     embedder: Literal["minilm", "hashing"]
     tools: list[str]
+    macros: Path | None = Field(None, description="Memory whose macros a new one begins with.")
     gate: WriteGate
     recall: RecallConfig
     retention: Retention

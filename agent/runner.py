@@ -43,6 +43,20 @@ def make_model(config: RunConfig) -> Model:
     return LocalModel(choice)
 
 
+def library_of(config: RunConfig) -> Memory | None:
+    """The memory whose macros a new one begins with, if one is named.
+
+    Raises:
+        ConfigError: There is none in that folder.
+    """
+    folder = config.memory.macros if config.memory.enabled else None
+    if folder is None:
+        return None
+    if not (folder / "memory.db").is_file():
+        raise ConfigError(f"memory.macros={folder} holds no memory: `hippo macros mine` makes one")
+    return Memory.open(folder)
+
+
 class Run:
     """One run: a folder of logs, a memory, an agent, its episodes.
 
@@ -100,6 +114,10 @@ class Run:
                 tuple_conf_min=config.memory.tuple_conf_min,
             )
             self.memory = self._stack.enter_context(opened)
+            library = library_of(config)
+            if library is not None:
+                with library:
+                    self.memory.macros.copy_from(library.macros)
             MemoryTools(self.memory).select(config.memory.tools)
         if config.model.kind == "expert":
             self.env.reset(seed=config.seed)

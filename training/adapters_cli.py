@@ -9,7 +9,7 @@ from rich.table import Table
 
 from agent import adapters
 from agent.console import Json, emit, plain_errors
-from training.errors import TrainingError
+from training.errors import AdapterError, TrainingError
 
 app = typer.Typer(no_args_is_help=True, help="Adapters: list, show.")
 
@@ -61,3 +61,26 @@ def row(folder: Path) -> dict[str, Any]:
         "episodes": sum(card["data"]["taken"].values()) if card else None,
         "mib": round((folder / adapters.WEIGHTS).stat().st_size / 2**20, 1), "sources": card.get("sources", []),
     }  # fmt: skip
+
+
+def export(
+    adapter: Annotated[str, typer.Argument(help="Name or folder of an adapter.")],
+    out: Annotated[Path, typer.Argument(help="New folder for safetensors, new file for GGUF.")],
+    form: Annotated[str, typer.Option("--form", help="safetensors or gguf.")] = "safetensors",
+    as_json: Json = False,
+) -> None:
+    """Add an adapter to its base model's weights, check that it answers the same, and write it."""
+    with plain_errors(TrainingError):
+        from training.export import export as exported
+        from training.export import figures
+
+        if form not in ("safetensors", "gguf"):
+            raise AdapterError(f"unknown form {form!r}: expected safetensors or gguf")
+        done = exported(adapter, out, form)  # type: ignore[arg-type]
+        if as_json:
+            emit(figures(done))
+            return
+        print(  # noqa: T201
+            f"{done.path}: merged differs by {done.merged:.1e}, unmerged by {done.unmerged:.1e}, as written by "
+            f"{done.written:.1e} (logits spread by {done.scale:.1f}); the same next token after {done.agree:.1%}"
+        )

@@ -56,6 +56,8 @@ class DataSettings(_Settings):
     """Which episodes are learnt from."""
 
     runs: list[Path] = Field(default_factory=list)
+    prepared: Path | None = Field(None, description="Data set of `hippo train prepare_only=true`, instead of runs.")
+    exclude: list[str] = Field(default_factory=list, description="Sources that are left out: env:ID, or a run.")
     split: Split = "train"
     solved: bool = True
     most_over: float | None = Field(None, ge=1)
@@ -81,6 +83,7 @@ class TrainConfig(_Settings):
     adapter: str | None
     seed: int = Field(ge=0)
     dry_run: bool
+    prepare_only: bool
 
     @property
     def folder(self) -> Path:

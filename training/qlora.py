@@ -5,6 +5,7 @@
 """
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable
@@ -79,6 +80,13 @@ def train(config: TrainConfig, say: Callable[[str], None] = print) -> Trained:
     path = catalog.resolve(config.model.name)
     with PartialState(cpu=device.type == "cpu").main_process_first():
         prepared = prepare(Source(str(path), window, config.data), folder / "data", config.seed)
+    if config.prepare_only:
+        return Trained(folder / "data", 0, math.nan, 0.0, 0.0, 0, "", {})
+    if prepared.card["seq_len"] != config.model.seq_len:
+        raise TrainConfigError(
+            f"the data set was made for windows of {prepared.card['seq_len']} tokens, and model.seq_len is "
+            f"{config.model.seq_len}: set the same"
+        )
     model = load(config, device)
     settings = _arguments(config, prepared, device)
     validator = Validator(config, tokenizer) if config.train.validate_every and not config.dry_run else None
@@ -131,10 +139,11 @@ def _claim(config: TrainConfig) -> Path:
     Raises:
         TrainConfigError: It holds another training.
     """
-    check_runs(config.data.runs)
+    if config.data.prepared is None:
+        check_runs(config.data.runs)
     folder = config.folder
     settings = plain(config)
-    free = {"out", "dry_run"}
+    free = {"out", "dry_run", "prepare_only"}
     if (folder / CONFIG).is_file():
         before = json.loads((folder / CONFIG).read_text())
         other = [key for key in settings if key not in free and before.get(key) != settings[key]]

@@ -74,6 +74,8 @@ def prepare(source: Source, folder: Path, seed: int) -> Prepared:
     """
     from datasets import load_from_disk
 
+    if source.data.prepared is not None:
+        return taken(source.data.prepared)
     logs = logs_in(source.data.runs)
     mark = _mark(source, logs, seed)
     card_file = folder / CARD
@@ -91,9 +93,22 @@ def prepare(source: Source, folder: Path, seed: int) -> Prepared:
     return Prepared(load_from_disk(str(folder / "rows")), card)
 
 
+def taken(folder: Path) -> Prepared:
+    """A data set that was made before.
+
+    Raises:
+        TrainConfigError: There is none.
+    """
+    from datasets import load_from_disk
+
+    if not (folder / CARD).is_file():
+        raise TrainConfigError(f"{folder} holds no data set: make one with `hippo train ... prepare_only=true`")
+    return Prepared(load_from_disk(str(folder / "rows")), json.loads((folder / CARD).read_text()))
+
+
 def _mark(source: Source, logs: Sequence[Path], seed: int) -> str:
     """Of everything that the data set depends on."""
-    words = [plain(source.data), source.tokenizer, source.window.seq_len, source.window.max_call_tokens, seed]
+    words = [plain(source.data) | {"workers": 1}, source.tokenizer, source.window.seq_len, source.window.max_call_tokens, seed]
     stats = [(str(log), log.stat().st_size, log.stat().st_mtime_ns) for log in logs]
     return hashlib.sha256(json.dumps([words, stats], default=str).encode()).hexdigest()
 
@@ -166,7 +181,9 @@ def _examples(source: Source, logs: Sequence[str]) -> Iterator[dict[str, Any]]:
             yield _nothing(name, "unfinished")
             continue
         about = {"log": name, "env": one.start.env, "kind": one.start.kind}
-        if split_of(one.start.seed or 0) != source.data.split:
+        if {f"env:{one.start.env}", str(log.parent.parent)} & {*source.data.exclude}:
+            yield _nothing(name, "excluded")
+        elif split_of(one.start.seed or 0) != source.data.split:
             yield _nothing(name, "of another split")
         elif source.data.solved and not one.end.success:
             yield _nothing(name, "unsolved")

@@ -33,6 +33,9 @@ def train(
         from training.qlora import train as trained
 
         done = trained(config, say)
+        if config.prepare_only:
+            print(f"{done.folder}: train with data.prepared={done.folder}")  # noqa: T201
+            return
         if as_json:
             emit({**asdict(done), "folder": str(done.folder)})
             return
