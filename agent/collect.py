@@ -175,9 +175,7 @@ class Collection:
         ConfigError: The folder holds another run, or what was asked for can't be.
     """
 
-    def __init__(
-        self, config: CollectConfig, seeds: range, make_env: MakeEnv, model: Model | None = None
-    ) -> None:
+    def __init__(self, config: CollectConfig, seeds: range, make_env: MakeEnv, model: Model | None = None) -> None:
         self.config = config
         self.make_env = make_env
         self.model = model

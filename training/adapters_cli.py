@@ -37,9 +37,7 @@ def list_adapters(home: Home = Path("runs/adapters"), as_json: Json = False) -> 
 
 
 @app.command()
-def show(
-    adapter: Annotated[str, typer.Argument(help="Name or folder of an adapter.")], as_json: Json = False
-) -> None:
+def show(adapter: Annotated[str, typer.Argument(help="Name or folder of an adapter.")], as_json: Json = False) -> None:
     """Show an adapter's card: base model, data, command, metrics, lineage."""
     with plain_errors(TrainingError):
         folder = adapters.resolve(adapter)

@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -56,7 +57,8 @@ for name, parts in index["files"].items():
         sys.exit(f"{name} was damaged on the way: carry its parts again")
 shutil.rmtree(inbox)
 site = home / "site"
-pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile", "--target", str(site)]
+options = ["--quiet", "--no-index", "--no-deps", "--no-compile", "--target", str(site)]
+pip = [sys.executable, "-m", "pip", "install", *options]
 found = [str(w) for w in wheels.glob("*.whl") if not w.name.startswith(tuple(index["models"]))]
 if found:
     subprocess.run([*pip, *found], check=True)
@@ -95,15 +97,13 @@ def fetch(packages: Sequence[str], folder: Path, python: str, platform: Sequence
     """
     folder.mkdir(parents=True, exist_ok=True)
     pip = [sys.executable, "-m", "pip"]
+    run = partial(subprocess.run, capture_output=True, text=True, check=False)
     target = ["--no-deps", "--only-binary=:all:", "--python-version", python, "--implementation", "cp"]
     target += [word for name in platform for word in ("--platform", name)]
     for package in packages:
-        quiet = {"capture_output": True, "text": True}
-        done = subprocess.run([*pip, "download", "-q", *target, "-d", str(folder), package], **quiet)  # type: ignore[call-overload]
-        if done.returncode:
-            built = subprocess.run([*pip, "wheel", "-q", "--no-deps", "-w", str(folder), package], **quiet)  # type: ignore[call-overload]
-            if built.returncode:
-                raise TrainingError(f"no wheel of {package} for Python {python}: {done.stderr.strip()[-200:]}")
+        done = run([*pip, "download", "-q", *target, "-d", str(folder), package])
+        if done.returncode and run([*pip, "wheel", "-q", "--no-deps", "-w", str(folder), package]).returncode:
+            raise TrainingError(f"no wheel of {package} for Python {python}: {done.stderr.strip()[-200:]}")
 
 
 def split(files: Sequence[Path], limit: int) -> Iterator[tuple[str, list[tuple[str, bytes]]]]:

@@ -85,11 +85,13 @@ def words(card: dict[str, Any]) -> str:
     left = ", ".join(f"{count:,} {why}" for why, count in data["left_out"].items()) or "none"
     parent = f", trained on from {card['parent']['name']}" if card["parent"] else ""
     solved = "".join(f"- {name}: {share:.1%}\n" for name, share in card["validation"].items())
-    lora = card["settings"]["lora"]
-    return f"""# {card["name"]}
+    lora, minutes = card["settings"]["lora"], card["seconds"] / 60
+    learnt, tokens = sum(data["learnt_tokens"].values()), sum(data["tokens"].values())
+    return (
+        f"""# {card["name"]}
 
 A LoRA adapter for {card["base"]["name"]}{parent}: rank {lora["r"]}, alpha {lora["alpha"]}, {lora["targets"]}.
-{card["steps"]:,} steps, last loss {card["loss"]:.4f} nats a token, {card["seconds"] / 60:.1f} minutes on {card["device"]}.
+{card["steps"]:,} steps, last loss {card["loss"]:.4f} nats a token, {minutes:.1f} minutes on {card["device"]}.
 
 ```
 {card["command"]}
@@ -97,7 +99,7 @@ A LoRA adapter for {card["base"]["name"]}{parent}: rank {lora["r"]}, alpha {lora
 
 ## Data
 
-{sum(data["learnt_tokens"].values()):,} tokens learnt of {sum(data["tokens"].values()):,}, split {data["split"]}; left out: {left}.
+{learnt:,} tokens learnt of {tokens:,}, split {data["split"]}; left out: {left}.
 
 | episodes of | taken |
 | --- | ---: |
@@ -105,4 +107,6 @@ A LoRA adapter for {card["base"]["name"]}{parent}: rank {lora["r"]}, alpha {lora
 
 {"## Success in validation worlds" if solved else ""}
 
-{solved}""".rstrip() + "\n"
+{solved}""".rstrip()
+        + "\n"
+    )

@@ -66,7 +66,8 @@ def export(adapter: str, out: Path, form: Form = "safetensors", tolerance: float
 
     folder = adapters.resolve(adapter)
     card = adapters.card(folder)
-    name = card.get("base", {}).get("name") or json.loads((folder / adapters.SETTINGS).read_text())["base_model_name_or_path"]
+    settings = json.loads((folder / adapters.SETTINGS).read_text(encoding="utf-8"))
+    name = card.get("base", {}).get("name") or settings["base_model_name_or_path"]
     path = catalog.resolve(name)
     adapters.check(folder, path)
     if out.exists():
@@ -83,8 +84,8 @@ def export(adapter: str, out: Path, form: Form = "safetensors", tolerance: float
         unmerged = _apart(before, _logits(model, tokenizer))
     if max(merged, unmerged) > tolerance:
         raise AdapterError(
-            f"merging changes logits by {merged:.2e} and taking it out again by {unmerged:.2e}, more than {tolerance:.0e}: "
-            "the adapter is damaged, or was trained on other weights"
+            f"merging changes logits by {merged:.2e} and taking it out again by {unmerged:.2e}, more than "
+            f"{tolerance:.0e}: the adapter is damaged, or was trained on other weights"
         )
     whole_model = model.merge_and_unload()
     part = out.with_name(f"{out.name}.part")
@@ -106,9 +107,7 @@ def export(adapter: str, out: Path, form: Form = "safetensors", tolerance: float
     return Exported(out, form, merged, unmerged, _apart(wanted, found), float(same.mean()), scale)
 
 
-def _written(
-    model: Any, tokenizer: Any, base: Path, folder: Path, card: dict[str, Any], part: Path, form: Form
-) -> Any:
+def _written(model: Any, tokenizer: Any, base: Path, folder: Path, card: dict[str, Any], part: Path, form: Form) -> Any:
     """Write the model, and read it again as others will."""
     from transformers import AutoModelForCausalLM
 

@@ -112,7 +112,7 @@ class Monitor(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, _args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
         """Play validation worlds now and then."""
         every = self.schedule.validate_every
-        if self.validate is None or state.global_step % every and state.global_step != self.steps:
+        if self.validate is None or (state.global_step % every and state.global_step != self.steps):
             return
         found = self._shared(self.validate(model) if state.is_world_process_zero else {})
         if not state.is_world_process_zero:

@@ -1,7 +1,7 @@
 """Logged episodes into LoRA weights: TRL's trainer over PEFT, in NF4 where asked (QLoRA, arXiv:2305.14314).
 
-    hippo collect env=babyai_mixed window=true episodes=2000 name=skills
-    hippo train name=mine 'data.runs=[runs/2026-11-22/skills]'
+hippo collect env=babyai_mixed window=true episodes=2000 name=skills
+hippo train name=mine 'data.runs=[runs/2026-11-22/skills]'
 """
 
 import json
@@ -355,4 +355,3 @@ def _save(model: Any, best: dict[str, torch.Tensor] | None, folder: Path, config
     settings["inference_mode"] = True
     with whole(folder / adapters.SETTINGS) as file:
         json.dump(settings, file, indent=1, default=str)
-

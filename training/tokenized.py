@@ -108,7 +108,13 @@ def taken(folder: Path) -> Prepared:
 
 def _mark(source: Source, logs: Sequence[Path], seed: int) -> str:
     """Of everything that the data set depends on."""
-    words = [plain(source.data) | {"workers": 1}, source.tokenizer, source.window.seq_len, source.window.max_call_tokens, seed]
+    words = [
+        plain(source.data) | {"workers": 1},
+        source.tokenizer,
+        source.window.seq_len,
+        source.window.max_call_tokens,
+        seed,
+    ]
     stats = [(str(log), log.stat().st_size, log.stat().st_mtime_ns) for log in logs]
     return hashlib.sha256(json.dumps([words, stats], default=str).encode()).hexdigest()
 
@@ -133,8 +139,8 @@ def _build(source: Source, logs: Sequence[Path], work: Path, seed: int) -> tuple
         seed=seed, indices_cache_file_name=str(work / "shuffled.arrow")
     )
     options = {"cache_file_name": str(work / "packed.arrow"), "load_from_cache_file": False}
-    packed = pack_dataset(rows.flatten_indices(cache_file_name=str(work / "flat.arrow")), source.window.seq_len,
-                          "bfd", options)  # fmt: skip
+    rows = rows.flatten_indices(cache_file_name=str(work / "flat.arrow"))
+    packed = pack_dataset(rows, source.window.seq_len, "bfd", options)
     packed = packed.shuffle(seed=seed, indices_cache_file_name=str(work / "order.arrow"))
     filled = sum(card["tokens"].values()) / (len(packed) * source.window.seq_len)
     return packed, card | {"packed_rows": len(packed), "seq_len": source.window.seq_len, "filled": round(filled, 4)}

@@ -41,7 +41,8 @@ def train(
             return
         stopped = f"; stopped: {done.stopped}" if done.stopped else ""
         print(  # noqa: T201
-            f"{done.folder}: {done.steps} steps, loss {done.loss:.4f}, {done.tokens_per_second:,.0f} tokens/s{stopped}\n"
+            f"{done.folder}: {done.steps} steps, loss {done.loss:.4f}, {done.tokens_per_second:,.0f} tokens/s"
+            f"{stopped}\n"
             f"play with it: hippo run model={config.model.name} model.adapter={done.folder}"
         )
 

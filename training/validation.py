@@ -16,7 +16,6 @@ from envs.splits import seeds_of
 from training.config import TrainConfig
 from training.errors import TrainConfigError
 
-
 MAX_CALLS = 200
 """Decisions in one validation episode."""
 

@@ -73,9 +73,9 @@ class Encoder:
                     held, learnt = len(system) + sum(sizes[first:index]), index
                     if held > self.window.room:
                         raise RowTooLongError(
-                            f"episode {start.episode} of {start.env}: the system message ({len(system)} tokens) and the "
-                            f"newest message ({held - len(system)}) do not fit into {self.window.room} tokens: raise "
-                            "model.seq_len, or offer fewer tools"
+                            f"episode {start.episode} of {start.env}: the system message ({len(system)} tokens) and "
+                            f"the newest message ({held - len(system)}) do not fit into {self.window.room} tokens: "
+                            "raise model.seq_len, or offer fewer tools"
                         )
                 count += 1
             held += sizes[index]

@@ -82,7 +82,7 @@ class ChatTokens:
         return self.ids(text)
 
     def learnt(self, message: Message) -> tuple[list[int], list[int]]:
-        """Tokens of one message, and 1 for each that a model learns to say: the assistant's own, by generation marks."""
+        """Tokens of one message, and 1 for each that a model learns to say: by generation marks."""
         encoded = self.tokenizer.apply_chat_template(
             [self._rendered(message)],
             chat_template=self.template,

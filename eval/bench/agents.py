@@ -1,7 +1,7 @@
 """How well arms do in the worlds: an adapter, the same model untrained, without memory, chance, the script, the expert.
 
-    python -m eval.bench.agents --adapter hippo-135m --worlds 200                  # every arm that needs no other adapter
-    python -m eval.bench.agents --adapter hippo-135m --arms adapter random --envs courier --worlds 50 --split validation
+    python -m eval.bench.agents --adapter hippo-135m --episodes 210
+    python -m eval.bench.agents --arms adapter random --envs courier --episodes 70 --split validation
 
 Every arm plays the same seeds with the same budget of decisions. With GPUs, processes are dealt out to them.
 """
@@ -58,9 +58,10 @@ def jobs(asked: argparse.Namespace) -> Iterator[Job]:
     """The worlds of every arm and environment, in shards."""
     for env in sorted(asked.envs, key=lambda env: -VISITS[env] * BUDGETS[env]):
         for arm in asked.arms:
-            size = max(1, -(-asked.worlds // asked.shards))
+            worlds = -(-asked.episodes // VISITS[env])
+            size = max(1, -(-worlds // asked.shards))
             for shard in range(asked.shards):
-                count = min(size, asked.worlds - shard * size)
+                count = min(size, worlds - shard * size)
                 if count > 0:
                     yield Job(arm, env, shard, asked.first + shard * size * VISITS[env], count)
 
@@ -126,7 +127,7 @@ def main() -> None:
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--arms", nargs="*", choices=list(ARMS), default=["adapter", "untrained", "random", "script"])
     parser.add_argument("--envs", nargs="*", choices=list(VISITS), default=list(VISITS))
-    parser.add_argument("--worlds", type=int, default=200)
+    parser.add_argument("--episodes", type=int, default=210, help="seeds of each environment, at least")
     parser.add_argument("--split", choices=["train", "validation", "test"], default="test")
     parser.add_argument("--first", type=int, default=FIRST)
     parser.add_argument("--shards", type=int, default=1, help="processes for each arm and environment")
@@ -144,7 +145,7 @@ def main() -> None:
                 kinds = sorted({row["kind"] for row in rows})
                 by_kind = {kind: figures([row for row in rows if row["kind"] == kind]) for kind in kinds}
                 result.setdefault(arm, {})[env] = {**figures(rows), "kinds": by_kind}
-    print(json.dumps({"split": asked.split, "first": asked.first, "worlds": asked.worlds, "arms": result}))
+    print(json.dumps({"split": asked.split, "first": asked.first, "episodes": asked.episodes, "arms": result}))
 
 
 if __name__ == "__main__":

@@ -52,16 +52,16 @@ def config_of(asked: argparse.Namespace, out: str) -> Any:
     from training.config import load_train
 
     where = ["train=gpu12gb"] if asked.large else []
-    config = load_train(
+    return load_train(
         [
             "name=bench", f"out={out}", f"model={asked.model}", "model.load_in_4bit=true", *where,
             f"data.runs={json.dumps(list(map(str, asked.runs)))}", f"data.split={asked.split}",
+            *([f"data.prepared={asked.prepared}"] if asked.prepared else []),
             f"train.steps={asked.steps}", f"train.batch={asked.batch}", "train.log_every=1", "train.save_every=100000",
             f"train.tokens_per_step={asked.rows * 1024}", "train.warmup=0", "train.scheduler=constant",
             "train.learning_rate=2e-4", *asked.set,
         ]
     )  # fmt: skip
-    return config
 
 
 def ours(asked: argparse.Namespace) -> dict[str, Any]:
@@ -180,6 +180,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("shape"))
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--runs", nargs="*", type=Path, default=[])
+    parser.add_argument("--prepared", type=Path, help="a data set of prepare_only=true instead of runs")
     parser.add_argument("--split", default="train")
     parser.add_argument("--recipe", choices=["plain", "ours"], default="ours")
     parser.add_argument("--batch", type=int, default=1, help="packed rows at once")
