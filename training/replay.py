@@ -1,0 +1,257 @@
+"""Replay distillation ("Phase B"): the agent's own successes become weights, without forgetting the old ones.
+
+Every task (an environment) has a replay queue: a memory with one trace for each solved episode, drawn from by
+:class:`~memory.episodic.ReplayQueue`, so that batches are prioritized, varied, and half of what was replayed before.
+Tasks keep their share of a batch whatever was collected last. A round is: collect with the adapter, keep the
+successes, draw, train on, and play the old tasks before and after. What lowers one of them is not taken.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from agent import adapters
+from agent.collect import Collection, visits_of
+from agent.config import CollectConfig, load_collect
+from agent.episodes import Logged, logged
+from agent.events import Observed
+from agent.log import read_events
+from agent.manifest import Row, totals
+from agent.statistics import wilson_ci
+from envs import make
+from envs.splits import seeds_of
+from memory import HashingEmbedder, Memory, Provenance
+from memory.episodic.replay import ReplayConfig
+from training.config import TrainConfig
+from training.errors import TrainConfigError
+
+ROUNDS = "rounds.jsonl"
+MAX_CALLS = 300
+
+
+class Train(Protocol):
+    """Trains an adapter; :func:`training.qlora.train` does."""
+
+    def __call__(self, config: TrainConfig) -> Any:
+        """Train; the adapter is in ``config.folder`` then."""
+        ...
+
+
+class EpisodeQueue:
+    """Solved episodes of every task, and which of them are replayed next.
+
+    Args:
+        folder: Where the queues are kept; one that is there is gone on with.
+        config: How batches are drawn.
+    """
+
+    def __init__(self, folder: Path, config: ReplayConfig | None = None) -> None:
+        self.folder = folder
+        self.config = config or ReplayConfig()
+
+    def _open(self, task: str) -> Memory:
+        return Memory.open(self.folder / task.replace("/", "_"), HashingEmbedder())
+
+    def tasks(self) -> list[str]:
+        """Environments that there are episodes of."""
+        return sorted(path.name for path in self.folder.glob("*") if (path / "memory.db").is_file())
+
+    def add(self, runs: Sequence[Path]) -> dict[str, int]:
+        """Put the solved episodes of runs into the queues; returns how many are new, by task.
+
+        An episode weighs the more the shorter its way was; one that only listens weighs as much as the shortest.
+        """
+        by_task: dict[str, list[Logged]] = {}
+        for one in logged(runs):
+            if one.end is not None and one.end.success:
+                by_task.setdefault(one.start.env, []).append(one)
+        added = {}
+        for task, episodes in sorted(by_task.items()):
+            with self._open(task) as memory:
+                before = len(memory.episodic)
+                for one in episodes:
+                    memory.episodic.write(
+                        _key(one),
+                        {"who": "agent", "what": one.start.mission, "when": str(one.path)},
+                        origin=Provenance(f"env:{task}", f"{one.path.parent.parent.name} episode {one.start.episode}"),
+                        span_ref=str(one.path),
+                        salience=1.0 / (one.over_optimal or 1.0),
+                    )
+                added[task] = len(memory.episodic) - before
+        return added
+
+    def draw(self, size: int, shares: Mapping[str, float] | None = None) -> list[Path]:
+        """Logs of the episodes that are replayed next.
+
+        Args:
+            size: How many in all.
+            shares: Weight of each task, by the name of its queue; the same for all by default.
+
+        Raises:
+            TrainConfigError: There is nothing to draw from.
+        """
+        tasks = self.tasks()
+        if not tasks:
+            raise TrainConfigError("the replay queues are empty: no episode was solved yet")
+        weights = {task: (shares or {}).get(task, 1.0) for task in tasks}
+        total = sum(weights.values())
+        drawn: list[Path] = []
+        for task in tasks:
+            with Memory.open(self.folder / task, HashingEmbedder()) as memory:
+                count = max(1, round(size * weights[task] / total))
+                items = memory.episodic.replay.draw(count, self.config)
+                drawn += [Path(memory.episodic.get(item.key_id).span_ref) for item in items]
+        return drawn
+
+
+def _key(one: Logged) -> str:
+    """What tells an episode from others of its task: the mission, and what was seen first."""
+    first = next((e.text for e in read_events(one.path) if isinstance(e, Observed)), "")
+    return f"{one.start.mission}. {first}"
+
+
+@dataclass(frozen=True, slots=True)
+class Interference:
+    """Success on one task before and after a round, on the same seeds.
+
+    Attributes:
+        n: Episodes.
+        before: Share that was solved.
+        after: The same.
+        lost: Episodes that were solved before only.
+        won: Episodes that are solved after only.
+    """
+
+    n: int
+    before: float
+    after: float
+    lost: int
+    won: int
+
+
+def compare(before: Sequence[Row], after: Sequence[Row]) -> Interference:
+    """What changed, episode by episode."""
+    first = {row["seed"]: bool(row["success"]) for row in before}
+    second = {row["seed"]: bool(row["success"]) for row in after}
+    seeds = sorted(first.keys() & second.keys())
+    count = max(len(seeds), 1)
+    return Interference(
+        n=len(seeds),
+        before=sum(first[seed] for seed in seeds) / count,
+        after=sum(second[seed] for seed in seeds) / count,
+        lost=sum(first[seed] and not second[seed] for seed in seeds),
+        won=sum(second[seed] and not first[seed] for seed in seeds),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Settings of self-improvement.
+
+    Attributes:
+        envs: Tasks: choices of ``env=``.
+        worlds: Of each task that are collected in a round.
+        validate: Validation episodes of each task, at least, that are played before and after.
+        replayed: Episodes that a round trains on.
+        batch: Worlds that are played in lock-step.
+        tolerance: Greatest loss of success on a task, as a share, that a round may bring.
+        seed: First world of the train split, counted from its beginning.
+    """
+
+    envs: Sequence[str]
+    worlds: int = 32
+    validate: int = 64
+    replayed: int = 256
+    batch: int = 16
+    tolerance: float = 0.02
+    seed: int = 500_000
+
+
+class Improver:
+    """Collect, keep, train, repeat.
+
+    Args:
+        config: Settings of the trainings; ``config.adapter`` is what is begun with, rounds are ``NAME-1``, ``NAME-2``.
+        loop: How the rounds go.
+        train: Trains an adapter.
+        say: Takes a line of progress.
+    """
+
+    def __init__(self, config: TrainConfig, loop: Loop, train: Train, say: Callable[[str], None]) -> None:
+        if not config.adapter:
+            raise TrainConfigError("name the adapter to go on from: adapter=hippo-135m")
+        self.config = config
+        self.loop = loop
+        self.train = train
+        self.say = say
+        self.folder = config.out / f"{config.name}-rounds"
+        self.queue = EpisodeQueue(self.folder / "queue", ReplayConfig(max_similarity=1.0))
+
+    def run(self, rounds: int) -> list[dict[str, Any]]:
+        """Play so many rounds; each is recorded when it is through, and a killed one begins again.
+
+        Raises:
+            TrainConfigError: A round has no success to learn from.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        done = [json.loads(line) for line in self._file.read_text().splitlines()] if self._file.is_file() else []
+        if self.config.data.runs:
+            self.queue.add(self.config.data.runs)
+        for number in range(len(done) + 1, rounds + 1):
+            taken = [str(one["adapter"]) for one in done if one["taken"]]
+            done.append(self.round(number, taken[-1] if taken else str(self.config.adapter)))
+            with self._file.open("a", encoding="utf-8") as file:
+                file.write(f"{json.dumps(done[-1])}\n")
+        return done
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / ROUNDS
+
+    def round(self, number: int, adapter: str) -> dict[str, Any]:
+        """One round that begins with an adapter."""
+        name = Path(adapter).name
+        before = {env: self._play(env, adapter, "validation", f"before-{name}") for env in self.loop.envs}
+        collected = {env: self._play(env, adapter, "train", f"round-{number}") for env in self.loop.envs}
+        added = self.queue.add([folder for _, folder in collected.values()])
+        logs = self.queue.draw(self.loop.replayed)
+        settings = {"name": f"{self.config.name}-{number}", "adapter": adapter,
+                    "data": self.config.data.model_copy(update={"runs": logs})}  # fmt: skip
+        config = self.config.model_copy(update=settings)
+        self.train(config)
+        made = str(config.folder)
+        after = {env: self._play(env, made, "validation", f"before-{config.name}") for env in self.loop.envs}
+        changes = {env: compare(before[env][0], after[env][0]) for env in self.loop.envs}
+        worse = [env for env, change in changes.items() if change.before - change.after > self.loop.tolerance]
+        for env, change in changes.items():
+            low, high = wilson_ci(round(change.after * change.n), change.n)
+            self.say(f"round {number}, {env}: {change.before:.3f} before, {change.after:.3f} after "
+                     f"({low:.3f} to {high:.3f}, n {change.n})")  # fmt: skip
+        return {
+            "round": number, "began_with": adapter, "adapter": made, "taken": not worse, "worse": worse,
+            "collected": {env: totals(rows) for env, (rows, _) in collected.items()}, "new_episodes": added,
+            "replayed": len(logs), "tasks": {env: asdict(change) for env, change in changes.items()},
+            "sha256": adapters.digest(config.folder),
+        }  # fmt: skip
+
+    def _play(self, env: str, adapter: str, split: str, name: str) -> tuple[list[Row], Path]:
+        """Play a task; the same name is not played twice."""
+        asked = load_collect([f"env={env}", "policy=model", f"split={split}", f"agent.max_calls={MAX_CALLS}"])
+        with closing(make(asked.env.id, **asked.env.kwargs)) as world:
+            visits = visits_of(world)
+        first = self.loop.seed if split == "train" else 0
+        worlds = self.loop.worlds if split == "train" else -(-self.loop.validate // visits)
+        number = int(name.rpartition("-")[2]) - 1 if split == "train" else 0
+        config: CollectConfig = asked.model_copy(
+            update={
+                "model": self.config.model.model_copy(update={"adapter": adapter}), "batch": self.loop.batch,
+                "episodes": worlds * visits, "seed": first + number * worlds * visits, "runs": self.folder / "runs",
+                "name": f"{name}-{env}",
+            }
+        )  # fmt: skip
+        collection = Collection(config, seeds_of(split), make)
+        collection.run()
+        return collection.rows, collection.folder
