@@ -121,7 +121,8 @@ def write_parts(files: Sequence[Path], models: Sequence[str], out: Path, limit: 
     """Lay pieces into folders of at most ``limit`` bytes each; returns how many."""
     every = [(name, pieces, hashlib.sha256(b"".join(d for _, d in pieces)).hexdigest())
              for name, pieces in split(files, limit)]  # fmt: skip
-    files = {name: {"pieces": [p for p, _ in pieces], "sha256": mark} for name, pieces, mark in every}
+    listed = {name: {"pieces": [p for p, _ in pieces], "sha256": mark} for name, pieces, mark in every}
+    index = {"models": list(models), "files": listed}
     bins: list[list[tuple[str, bytes]]] = []
     for piece in sorted((p for _, pieces, _ in every for p in pieces), key=lambda p: -len(p[1])):
         fits = next((b for b in bins if sum(len(d) for _, d in b) + len(piece[1]) <= limit), None)

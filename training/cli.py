@@ -66,8 +66,8 @@ def macros(
         print(f"{len(done.accepted)} accepted: {', '.join(done.accepted) or 'none'}")  # noqa: T201
         if done.runs and done.collected:
             print(  # noqa: T201
-                f"{done.collected['episodes']} episodes in {done.runs}, {done.collected['success']:.0%} solved, a macro "
-                f"called in {done.called:.0%}"
+                f"{done.collected['episodes']} episodes in {done.runs}, {done.collected['success']:.0%} solved, "
+                f"a macro called in {done.called:.0%}"
             )
 
 

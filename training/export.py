@@ -1,7 +1,6 @@
 """An adapter added to its base model's weights: checked, and written as safetensors or GGUF."""
 
 import json
-import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -95,11 +94,11 @@ def export(adapter: str, out: Path, form: Form = "safetensors", tolerance: float
         read = _written(whole_model, tokenizer, path, folder, card, part, form)
         found = _logits(read, tokenizer)
         if form == "gguf":
-            os.replace(part / "model.gguf", out)
+            (part / "model.gguf").replace(out)
             with whole(out.with_suffix(".card.json")) as file:
                 json.dump(_lineage(folder, card), file, indent=1)
         else:
-            os.replace(part, out)
+            part.replace(out)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     same = torch.cat([(a.argmax(-1) == b.argmax(-1)).float() for a, b in zip(wanted, found, strict=True)])

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -72,7 +71,7 @@ class Monitor(TrainerCallback):  # type: ignore[misc]
         kept = [line for line in _lines(self.path) if line["step"] <= state.global_step]
         part = self.path.with_suffix(".part")
         part.write_text("".join(f"{json.dumps(line)}\n" for line in kept))
-        os.replace(part, self.path)
+        part.replace(self.path)
         for line in kept:
             self._judge({key[6:]: value for key, value in line.items() if key.startswith("valid/")}, None)
         if state.global_step:

@@ -349,7 +349,7 @@ def _save(model: Any, best: dict[str, torch.Tensor] | None, folder: Path, config
     half = {name: tensor.detach().to(torch.bfloat16).cpu().contiguous() for name, tensor in weights.items()}
     part = folder / f"{adapters.WEIGHTS}.part"
     save_file(half, part, {"format": "pt"})
-    os.replace(part, folder / adapters.WEIGHTS)
+    part.replace(folder / adapters.WEIGHTS)
     lora = model.peft_config["default"].to_dict() | {"base_model_name_or_path": config.model.name, "revision": None}
     settings = {key: sorted(value) if isinstance(value, set) else value for key, value in lora.items()}
     settings["inference_mode"] = True
