@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from envs.language import Grammar, Meaning
-from envs.names import PEOPLE
-from envs.splits import Split, part
+from envs.names import pool, some
+from envs.splits import Split
 
 COLORS = ("red", "green", "blue", "purple", "yellow", "grey")
 KINDS = ("ball", "box", "key")
@@ -288,8 +288,7 @@ def write_story(rooms: tuple[str, ...], split: Split, rng: np.random.Generator) 
         split: Whose names are used.
         rng: Chooses.
     """
-    pool = part(PEOPLE, split)
-    people = tuple(pool[int(i)] for i in rng.permutation(len(pool))[: len(rooms)])
+    people = tuple(some(pool("people", split), len(rooms), rng))
     homes = dict(zip(people, (rooms[int(i)] for i in rng.permutation(len(rooms))), strict=True))
     family = ("owner", "lent", "opens")[int(rng.integers(3))]
     everything = [f"{color} {kind}" for color in COLORS for kind in KINDS]

@@ -8,9 +8,9 @@ import numpy as np
 from envs.asking import UNKNOWN, Asked, ListenAndAnswer, Session, bare, question, sentence
 from envs.errors import EnvConfigError
 from envs.language import Grammar, Meaning
-from envs.names import DAYS, PEOPLE, SPOTS, THINGS, TIMES, some
+from envs.names import DAYS, TIMES, pool, some
 from envs.settings import check_range, settings_of
-from envs.splits import Split, part
+from envs.splits import Split
 
 SLOTS = ("who", "what", "where", "when")
 LEVELS = {"easy": {"events": 6}, "medium": {"events": 12}, "hard": {"events": 24}}
@@ -135,14 +135,14 @@ class EpisodicQA(ListenAndAnswer):
         """Events that share their slots, and questions about them."""
         each = max(3, round(self.events**0.5) + 1)
         pools = {
-            "who": some(part(PEOPLE, split), each, rng),
-            "what": some(part(THINGS, split), each + 2, rng),
-            "where": some(part(SPOTS, split), each, rng),
+            "who": some(pool("people", split), each, rng),
+            "what": some(pool("things", split), each + 2, rng),
+            "where": some(pool("spots", split), each, rng),
             "when": some([f"{day} {time}" for day in DAYS for time in TIMES], each + 1, rng),
         }
         combinations = list(product(*pools.values()))
-        unheard = {"who": some([n for n in part(PEOPLE, split) if n not in pools["who"]], 2, rng),
-                   "what": some([n for n in part(THINGS, split) if n not in pools["what"]], 2, rng)}  # fmt: skip
+        unheard = {"who": some([n for n in pool("people", split) if n not in pools["who"]], 2, rng),
+                   "what": some([n for n in pool("things", split) if n not in pools["what"]], 2, rng)}  # fmt: skip
         chosen = rng.choice(len(combinations), self.events, replace=False)
         events = [dict(zip(SLOTS, combinations[int(i)], strict=True)) for i in chosen]
         told = [sentence(WORDS.say("event", split, rng, **event)) for event in events]

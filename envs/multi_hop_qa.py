@@ -7,9 +7,9 @@ import numpy as np
 
 from envs.asking import DISPUTED, Asked, ListenAndAnswer, Session, bare, question, sentence
 from envs.language import Grammar, Meaning
-from envs.names import CITIES, COMPANIES, PEOPLE, some
+from envs.names import pool, some
 from envs.settings import check_range, settings_of
-from envs.splits import Split, part
+from envs.splits import Split
 
 LEVELS = {"easy": {"people": 3}, "medium": {"people": 4}, "hard": {"people": 6}}
 KINDS = ("2 hops", "3 hops", "4 hops", "changed", "contradiction")
@@ -22,6 +22,14 @@ TELLING = Grammar(
                 "{who}'s {tie} is {whom}", "{whom} is the {tie} of {who}", "{who} has {whom} as {tie}",
                 "the {tie} that {who} has is {whom}", "{whom} acts as {tie} of {who}", "as {tie} {who} has {whom}",
                 "{whom} is {tie} to {who}",
+                "{whom} has been {who}'s {tie} for years",
+                "{whom} serves as {who}'s {tie}",
+                "{whom} became {who}'s {tie} last spring",
+                "{who} took {whom} as {tie}",
+                "{who}'s {tie} goes by the name of {whom}",
+                "{who} learnt that {whom} would be {tie} from now on",
+                "for {who}, {whom} is the {tie}",
+                "{whom} has {who} to look after, as {tie}",
             ],
             "validation": ["{whom} is {who}'s {tie}"],
             "test": ["the {tie} of {who} is {whom}", "{who}'s {tie} is called {whom}"],
@@ -198,8 +206,8 @@ class MultiHopQA(ListenAndAnswer):
 
     def write_session(self, world_seed: int, split: Split, rng: np.random.Generator) -> Session:  # noqa: ARG002
         """Facts, changes, a contradiction, and a question of each kind."""
-        people, firms = some(part(PEOPLE, split), self.people, rng), some(part(COMPANIES, split), 3, rng)
-        cities = some(part(CITIES, split), 6, rng)
+        people, firms = some(pool("people", split), self.people, rng), some(pool("companies", split), 3, rng)
+        cities = some(pool("cities", split), 6, rng)
         facts: Facts = {}
         for relation in TIES:
             others = np.roll(rng.permutation(len(people)), 1)

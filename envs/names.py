@@ -1,6 +1,15 @@
-"""Names of people, places and things."""
+"""Names of people, places and things; who trains meets many more than are ever asked for again.
+
+With thirty names one learns the names; with hundreds one learns to repeat what was said.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import product
 
 import numpy as np
+
+from envs.splits import Split, part
 
 PEOPLE = (
     "Ada", "Bo", "Cleo", "Dina", "Emil", "Fay", "Gus", "Hana", "Ivo", "Jana", "Kai", "Lena", "Milo", "Nora", "Otto",
@@ -37,6 +46,54 @@ SPOTS = (
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 TIMES = ("morning", "noon", "evening")
+
+
+_ONSETS = ("b br c ch d dr f fl g gr h j k kl l m n p pr q r s sh st t tr v w y z").split()
+_VOWELS = ["a", "e", "i", "o", "u", "ai", "ea", "ie"]
+_ENDS = {
+    "people": ["n", "la", "ra", "s", "ko", "mi", "lin", "dra", "vo", "nel", "ta", "rik", "sa"],
+    "cities": ["ville", "burg", "ford", "mouth", "stad", "grad", "ona", "holm", "wick", "minster"],
+    "companies": ["ex", "tron", "ix", "corp", "lab", "dyne", "ware", "soft", "mex", "gen"],
+}
+_LOOKS = (
+    "dusty purple rough plain folded carved ancient tiny huge crooked striped spotted wet dry polished faded "
+    "sharp soft round square hollow thin thick bent borrowed lost new odd grey pink orange brown velvet linen "
+    "cotton steel tin plastic paper stone"
+).split()
+_SORTS = (
+    "drum hammer pillow bucket spoon ladder wheel bottle ribbon button coin stamp pencil brush hat coat shoe "
+    "belt chain nail feather doll puzzle radio camera teapot plate bowl fork lantern anchor compass globe whip "
+    "saddle harp violin trumpet easel stool"
+).split()
+_PLACES = (
+    "arcade bank bridge cabin canteen castle cave chamber church clinic club corridor dairy den depot dock "
+    "factory farm ferry field forge fountain garage gate hangar hospital hotel hut inn lobby lodge loft lounge "
+    "mosque nursery observatory palace park pavilion pier plaza porch prison quarry restaurant sauna shed shop "
+    "square stadium store temple terrace tent vault veranda village vineyard wharf yard zoo"
+).split()
+
+
+@cache
+def invented(kind: str) -> tuple[str, ...]:
+    """Made-up names, 200 or more of each kind: ``people``, ``cities`` or ``companies``."""
+    real = {*PEOPLE, *CITIES, *COMPANIES}
+    heads = [f"{onset}{vowel}".capitalize() for onset, vowel in product(_ONSETS, _VOWELS)]
+    ends = _ENDS[kind]
+    made = [f"{head}{ends[index % len(ends)]}" for index, head in enumerate(heads)]
+    return tuple(dict.fromkeys(name for name in made if name not in real))
+
+
+def pool(kind: str, split: Split) -> list[str]:
+    """Names of ``people``, ``cities``, ``companies``, ``things`` or ``spots`` of a split; none is in two."""
+    lists: dict[str, Sequence[str]] = {
+        "people": PEOPLE, "cities": CITIES, "companies": COMPANIES, "things": THINGS, "spots": SPOTS,
+    }  # fmt: skip
+    found = part(lists[kind], split)
+    if split != "train":
+        return found
+    if kind == "things":
+        return [*found, *(f"{look} {sort}" for look, sort in product(_LOOKS, _SORTS))]
+    return [*found, *(_PLACES if kind == "spots" else invented(kind))]
 
 
 def some(pool: list[str], count: int, rng: np.random.Generator) -> list[str]:
