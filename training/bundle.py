@@ -4,7 +4,8 @@
     # carry the folders bundle/part-00, part-01, ... one by one; on the host, for each:
     python3 part-00/unpack.py ~/hippo
     # and when all are there, in any order:
-    source ~/hippo/activate && python3 -m agent train name=mine ...
+    source ~/hippo/activate && python3 -m agent models fetch smollm2-135m
+    python3 -m training.train_cli name=mine ...
 
 ``have.txt`` lists what the host has, one name a line (``pip list --format=freeze`` will do): those packages are not
 carried. Nothing is built there; wheels are fetched here for its Python and platform.

@@ -3,9 +3,10 @@
 import json
 import shlex
 import sys
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -17,9 +18,22 @@ README = "README.md"
 PACKAGES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "hippo-llm-memory")
 
 
-class Outcome(Protocol):
-    """What a training came to."""
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a training came to.
 
+    Attributes:
+        folder: The adapter's.
+        steps: Optimiser steps, those before an interruption included.
+        loss: Of the last logged step, nats a token.
+        seconds: Wall-clock time of this run.
+        tokens_per_second: Of this run.
+        peak_memory: Greatest memory allocated on the GPU in bytes; 0 without one.
+        stopped: Why it ended before its time, if it did.
+        validation: Success in validation worlds when it was last played, by environment.
+    """
+
+    folder: Path
     steps: int
     loss: float
     seconds: float
@@ -30,7 +44,7 @@ class Outcome(Protocol):
 
 
 def write_card(
-    folder: Path, config: TrainConfig, data: dict[str, Any], outcome: Outcome, device: torch.device
+    folder: Path, config: TrainConfig, data: dict[str, Any], outcome: Trained, device: torch.device
 ) -> dict[str, Any]:
     """Write ``card.json`` and, for people, ``README.md``.
 
@@ -53,7 +67,7 @@ def write_card(
         "sources": sorted({*data["sources"], *(adapters.card(parent).get("sources", []) if parent else ())}),
         "data": {key: value for key, value in data.items() if key != "mark"},
         "settings": {key: plain(config)[key] for key in ("lora", "train", "seed")},
-        "command": " ".join(["hippo", *map(shlex.quote, sys.argv[1:])]),
+        "command": " ".join(["hippo", *map(shlex.quote, _words(sys.argv))]),
         "steps": outcome.steps,
         "loss": outcome.loss,
         "seconds": round(outcome.seconds, 1),
@@ -69,6 +83,11 @@ def write_card(
     with whole(folder / README) as file:
         file.write(words(card))
     return card
+
+
+def _words(argv: list[str]) -> list[str]:
+    """The command's words; what was begun as a module is named as it is under ``hippo``."""
+    return argv[1:] if "train" in argv[1:2] else ["train", *argv[1:]]
 
 
 def _version(package: str) -> str | None:

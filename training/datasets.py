@@ -36,7 +36,8 @@ def row_of(events: Sequence[Event]) -> Row:
     end = next((e for e in events if isinstance(e, End)), None)
     if start is None or end is None:
         raise LogError("an episode needs a start and an end to become a training row; this log has not both")
-    messages = [{"role": "system", "content": start.system}, *map(_rendered, transcript(events))]
+    system: dict[str, Any] = {"role": "system", "content": start.system}
+    messages = [system, *map(_rendered, transcript(events))]
     provenance = {
         "env": start.env, "kind": start.kind, "seed": start.seed, "episode": start.episode, "world": start.world,
         "success": end.success, "steps": end.steps, "optimal_steps": start.optimal_steps,

@@ -28,7 +28,7 @@ class Validates(Protocol):
         ...
 
 
-class Monitor(TrainerCallback):  # type: ignore[misc]
+class Monitor(TrainerCallback):
     """Logs, validates, keeps the best weights and stops early.
 
     Args:

@@ -9,7 +9,6 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from agent.files import whole
 from agent.models.tokens import ChatTokens
 from agent.models.window import Window
 from training.attention import attention_for
-from training.card import write_card
+from training.card import Trained, write_card
 from training.config import TrainConfig, plain
 from training.errors import TrainConfigError
 from training.monitor import LOSSES, METRICS, Monitor, draw_losses
@@ -33,31 +32,6 @@ CONFIG = "train.json"
 DRY_STEPS = 2
 LARGE = 1_000_000_000
 """Parameters above which a processor is no place to train."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """What a training came to.
-
-    Attributes:
-        folder: The adapter's.
-        steps: Optimiser steps, those before an interruption included.
-        loss: Of the last logged step, nats a token.
-        seconds: Wall-clock time of this run.
-        tokens_per_second: Of this run.
-        peak_memory: Greatest memory allocated on the GPU in bytes; 0 without one.
-        stopped: Why it ended before its time, if it did.
-        validation: Success in validation worlds when it was last played, by environment.
-    """
-
-    folder: Path
-    steps: int
-    loss: float
-    seconds: float
-    tokens_per_second: float
-    peak_memory: int
-    stopped: str
-    validation: dict[str, float]
 
 
 def train(config: TrainConfig, say: Callable[[str], None] = print) -> Trained:

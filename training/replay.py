@@ -103,7 +103,7 @@ class EpisodeQueue:
             with Memory.open(self.folder / task, HashingEmbedder()) as memory:
                 count = max(1, round(size * weights[task] / total))
                 items = memory.episodic.replay.draw(count, self.config)
-                drawn += [Path(memory.episodic.get(item.key_id).span_ref) for item in items]
+                drawn += [Path(memory.episodic.get(item.key_id).tokens_span_ref) for item in items]
         return drawn
 
 
