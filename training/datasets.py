@@ -52,7 +52,7 @@ def transcript(events: Sequence[Event], max_result: int = 800) -> list[Message]:
         events: One episode's.
         max_result: Longest result of a tool in characters, as the agent's settings had it.
     """
-    messages = []
+    messages: list[Message] = []
     for event in conversation(events):
         if isinstance(event, Observed):
             role: Role = "user" if event.turn == 0 and not messages else "tool"

@@ -228,7 +228,7 @@ def _arguments(config: TrainConfig, prepared: Prepared, device: torch.device) ->
         warmup_steps=round(schedule.warmup * steps),
         weight_decay=schedule.weight_decay,
         max_grad_norm=schedule.max_grad_norm,
-        gradient_checkpointing=schedule.checkpointing,
+        activation_checkpointing=schedule.checkpointing,
         max_length=config.model.seq_len,
         packing=True,
         packing_strategy="bfd",

@@ -67,8 +67,8 @@ class Encoder:
         for index, message in enumerate(messages):
             if message.role == "assistant":
                 if held > self.window.room:
-                    if learnt < index:
-                        yield self._example(system, encoded, first, learnt, _last_call(messages, index))
+                    if (said := _last_call(messages, index)) > learnt:
+                        yield self._example(system, encoded, first, learnt, said)
                     first += self.window.first(len(system), sizes[first:index], messages[first:index])
                     held, learnt = len(system) + sum(sizes[first:index]), index
                     if held > self.window.room:
@@ -81,8 +81,8 @@ class Encoder:
             held += sizes[index]
         if not count:
             raise EmptyMaskError(f"episode {start.episode} of {start.env} has no call that could be learnt")
-        if learnt < len(messages):
-            yield self._example(system, encoded, first, learnt, _last_call(messages, len(messages)))
+        if (said := _last_call(messages, len(messages))) > learnt:
+            yield self._example(system, encoded, first, learnt, said)
 
     def _example(self, system: list[int], encoded: Sequence[Encoded], first: int, learnt: int, stop: int) -> Example:
         """The window from message ``first`` to before ``stop``; what was said before ``learnt`` has no label."""

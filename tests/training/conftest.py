@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+
+from agent.collect import Collection
+from agent.config import load_collect
+from envs import make
+from envs.splits import seeds_of
+from eval.bench.training import shape
+
+TINY = {
+    "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 8, "vocab_size": 49152, "max_position_embeddings": 2048,
+    "tie_word_embeddings": True, "bos_token_id": 1, "eos_token_id": 2,
+}  # fmt: skip
+
+
+def collect(folder: Path, *asked: str, split: str = "train") -> Path:
+    """Log some episodes; the run's folder."""
+    config = load_collect([*asked, f"split={split}", f"runs={folder}", "workers=1"])
+    collection = Collection(config, seeds_of(split), make)
+    collection.run()
+    return collection.folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of two small layers with random weights and SmolLM2's tokenizer."""
+    folder = tmp_path_factory.mktemp("tiny") / "tiny-llama"
+    shape(folder, TINY)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Logged episodes of three worlds, played by experts under the model's window."""
+    folder = tmp_path_factory.mktemp("runs")
+    collect(folder, "env=multi_hop_qa", "episodes=14", "window=true", "name=hops")
+    collect(folder, "env=babyai_mixed", "episodes=6", "window=true", "name=skills")
+    collect(folder, "env=water_maze", "episodes=4", "window=true", "name=maze")
+    return folder

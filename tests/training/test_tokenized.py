@@ -1,0 +1,91 @@
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from agent.errors import LogError
+from agent.models.window import Window
+from training.config import DataSettings
+from training.errors import TrainConfigError
+from training.tokenized import Source, check_runs, prepare
+from training.windows import IGNORED
+
+pytestmark = pytest.mark.model
+
+
+def source(tiny: Path, runs: Path, **asked: object) -> Source:
+    return Source(str(tiny), Window(), DataSettings.model_validate({"runs": [runs], **asked}))
+
+
+def test_every_token_is_in_some_row_and_rows_are_full(tiny: Path, runs: Path, tmp_path: Path) -> None:
+    made = prepare(source(tiny, runs), tmp_path / "data", 0)
+    assert sum(len(row["input_ids"]) for row in made.rows) == sum(made.card["tokens"].values())
+    assert sum(made.card["taken"].values()) == 24
+    assert made.card["filled"] > 0.7
+    for row in made.rows:
+        assert sum(row["seq_lengths"]) == len(row["input_ids"]) == len(row["labels"]) <= 1024
+        assert any(label != IGNORED for label in row["labels"])
+    assert set(made.card["sources"]) == {"env:hippo/MultiHopQA-v0", "env:hippo/BabyAIMixed-v0", "env:hippo/WaterMaze-v0"}
+
+
+def test_the_same_logs_are_not_read_twice(tiny: Path, runs: Path, tmp_path: Path) -> None:
+    first = prepare(source(tiny, runs), tmp_path / "data", 0)
+    stamp = (tmp_path / "data" / "data.json").stat().st_mtime_ns
+    assert prepare(source(tiny, runs), tmp_path / "data", 0).card == first.card
+    assert (tmp_path / "data" / "data.json").stat().st_mtime_ns == stamp
+    assert prepare(source(tiny, runs, solved=False), tmp_path / "data", 0).card["mark"] != first.card["mark"]
+
+
+def test_several_processes_make_the_same_rows(tiny: Path, runs: Path, tmp_path: Path) -> None:
+    one = prepare(source(tiny, runs), tmp_path / "one", 0).rows
+    two = prepare(source(tiny, runs, workers=2), tmp_path / "two", 0).rows
+    tokens = [Counter(token for row in rows for token in row["input_ids"]) for rows in (one, two)]
+    assert tokens[0] == tokens[1]
+
+
+def test_doubles_splits_and_weights(tiny: Path, runs: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    shutil.copytree(next(runs.rglob("skills")), again / "skills")
+    both = DataSettings(runs=[runs, again])
+    made = prepare(Source(str(tiny), Window(), both), tmp_path / "doubles", 0)
+    assert made.card["left_out"] == {"doubles": 6}
+    twice = prepare(source(tiny, runs, weights={"Mixed": 2.0, "Maze": 0.0}), tmp_path / "weights", 0).card
+    plain = prepare(source(tiny, runs), tmp_path / "plain", 0).card
+    assert twice["tokens"]["hippo/BabyAIMixed-v0"] == 2 * plain["tokens"]["hippo/BabyAIMixed-v0"]
+    assert "hippo/WaterMaze-v0" not in twice["tokens"]
+    with pytest.raises(TrainConfigError, match="24 of another split"):
+        prepare(source(tiny, runs, split="test"), tmp_path / "test", 0)
+
+
+def test_a_source_can_be_left_out(tiny: Path, runs: Path, tmp_path: Path) -> None:
+    card = prepare(source(tiny, runs, exclude=["env:hippo/WaterMaze-v0"]), tmp_path / "data", 0).card
+    assert card["left_out"] == {"excluded": 4}
+    assert "env:hippo/WaterMaze-v0" not in card["sources"]
+
+
+def test_logs_without_success_are_told(tiny: Path, tmp_path: Path) -> None:
+    from tests.training.conftest import collect
+
+    failed = collect(tmp_path, "env=babyai_mixed", "policy=random", "episodes=2", "agent.max_calls=3", "name=lost")
+    with pytest.raises(TrainConfigError, match="none of 2 episodes can be learnt from .2 unsolved."):
+        prepare(source(tiny, failed), tmp_path / "data", 0)
+
+
+def test_no_runs_are_told(tmp_path: Path) -> None:
+    with pytest.raises(LogError, match=r"data\.runs"):
+        check_runs([])
+    with pytest.raises(LogError, match="there is no run at"):
+        check_runs([tmp_path / "none"])
+
+
+def test_a_prepared_set_can_be_used_elsewhere(tiny: Path, runs: Path, tmp_path: Path) -> None:
+    made = prepare(source(tiny, runs), tmp_path / "data", 0)
+    moved = tmp_path / "moved"
+    shutil.copytree(tmp_path / "data", moved)
+    taken = prepare(Source(str(tiny), Window(), DataSettings(prepared=moved)), tmp_path / "other", 0)
+    assert json.dumps(taken.card) == json.dumps(made.card)
+    assert len(taken.rows) == len(made.rows)
+    with pytest.raises(TrainConfigError, match="prepare_only"):
+        prepare(Source(str(tiny), Window(), DataSettings(prepared=tmp_path)), tmp_path / "x", 0)

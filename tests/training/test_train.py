@@ -1,0 +1,220 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from agent import adapters
+from agent.errors import CatalogError, ConfigError
+from agent.models.local import LocalModel, LocalModelConfig
+from training.config import TrainConfig, load_train
+from training.errors import TrainConfigError, TrainingError
+from training.monitor import METRICS, Monitor, draw_losses
+from training.qlora import train
+
+pytestmark = pytest.mark.model
+
+
+def settings(tiny: Path, runs: Path, out: Path, *asked: str) -> TrainConfig:
+    return load_train(
+        [
+            f"model={tiny}", f"data.runs=[{runs}]", f"out={out}", "train.batch=1", "train.tokens_per_step=1024",
+            "train.log_every=1", "model.device=cpu", "name=made", *asked,
+        ]
+    )  # fmt: skip
+
+
+def silent(_words: str) -> None:
+    pass
+
+
+def metrics(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
+
+
+@pytest.fixture(scope="session")
+def made(tiny: Path, runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An adapter of eight steps."""
+    out = tmp_path_factory.mktemp("adapters")
+    return train(settings(tiny, runs, out, "train.steps=8", "train.save_every=3", "lora=all_linear"), silent).folder
+
+
+def test_training_makes_an_adapter_with_a_card(made: Path, tiny: Path) -> None:
+    losses = [line["loss"] for line in metrics(made)]
+    assert len(losses) == 8
+    assert losses[-1] < losses[0]
+    card = adapters.card(made)
+    assert card["base"] == {"name": str(tiny), "weights_sha256": adapters.weights_digest(tiny)}
+    assert card["sha256"] == adapters.digest(made)
+    assert card["steps"] == 8
+    assert sum(card["data"]["taken"].values()) == 24
+    assert card["settings"]["lora"]["targets"] == "all_linear"
+    assert (made / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert "episodes of" in (made / "README.md").read_text()
+    assert "/tmp" not in (made / adapters.SETTINGS).read_text().replace(str(tiny), "")
+
+
+def test_the_model_plays_with_it_merged_or_not(made: Path, tiny: Path) -> None:
+    from agent.chat import Chat, Message
+    from agent.models.base import Turn
+    from envs.perception import ACTIONS
+    from tools.actions import action_tools
+
+    tools = [tool.spec() for tool in action_tools(ACTIONS)]
+
+    def surprise(config: LocalModelConfig) -> float | None:
+        chat = Chat("go to the red ball", tools)
+        chat.add(Message("user", "You see a red ball 2 steps forward.", observed=True))
+        return LocalModel(config).decide([Turn(chat, tools)])[0].surprise
+
+    base = LocalModelConfig(name=str(tiny), device="cpu", dtype="float32")
+    plain, merged, apart = (
+        surprise(base.model_copy(update=update))
+        for update in ({}, {"adapter": str(made)}, {"adapter": str(made), "merge": False})
+    )
+    assert merged == pytest.approx(apart, abs=1e-5)
+    assert merged != pytest.approx(plain, abs=1e-7)
+
+
+class KilledError(Exception):
+    pass
+
+
+def test_a_killed_training_goes_on_to_the_same_losses(
+    made: Path, tiny: Path, runs: Path, tmp_path: Path
+) -> None:
+    config = settings(tiny, runs, tmp_path, "train.steps=8", "train.save_every=3", "lora=all_linear")
+
+    def kill(words: str) -> None:
+        if words.startswith("step 5 "):
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(config, kill)
+    assert not (config.folder / adapters.WEIGHTS).exists()
+    said: list[str] = []
+    done = train(config, said.append)
+    assert said[0] == "going on from step 3 of 8"
+    assert done.steps == 8
+    exact = ("step", "loss", "grad_norm", "learning_rate")
+    assert [[line[k] for k in exact] for line in metrics(done.folder)] == [
+        [line[k] for k in exact] for line in metrics(made)
+    ]
+    assert adapters.digest(done.folder) == adapters.digest(made)
+    again = train(config, silent)  # all was done: nothing is trained again
+    assert again.steps == 8
+    assert adapters.digest(again.folder) == adapters.digest(made)
+
+
+def test_training_goes_on_from_an_adapter(made: Path, tiny: Path, runs: Path, tmp_path: Path) -> None:
+    config = settings(tiny, runs, tmp_path, "train.steps=2", f"adapter={made}", "name=more")
+    card = adapters.card(train(config, silent).folder)
+    assert card["parent"] == {"name": "made", "sha256": adapters.digest(made)}
+    assert len(card["lineage"]) == 2
+
+
+def test_two_dry_steps_of_the_real_model_in_nf4(runs: Path, tmp_path: Path) -> None:
+    config = load_train(
+        [
+            "name=dry", f"out={tmp_path}", f"data.runs=[{runs}/*]".replace("/*", ""), "dry_run=true",
+            "model.load_in_4bit=true", "model.seq_len=512", "model.max_call_tokens=64",
+        ]
+    )  # fmt: skip
+    done = train(config, silent)
+    assert done.steps == 2
+    assert done.loss < 3
+    card = adapters.card(done.folder)
+    assert card["base"]["name"] == "smollm2-135m"
+    assert (done.folder / adapters.WEIGHTS).stat().st_size < 4 << 20
+
+
+def test_another_training_of_that_name_is_refused(made: Path, tiny: Path, runs: Path) -> None:
+    with pytest.raises(TrainConfigError, match="another train: choose another name="):
+        train(settings(tiny, runs, made.parent, "train.steps=9", "train.save_every=3", "lora=all_linear"), silent)
+    (made.parent / "taken").mkdir()
+    (made.parent / "taken" / "letter.txt").write_text("mine")
+    with pytest.raises(TrainConfigError, match="holds something else"):
+        train(settings(tiny, runs, made.parent, "name=taken"), silent)
+
+
+def test_no_gpu_is_told(tiny: Path, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    config = settings(tiny, runs, tmp_path)
+    cuda = config.model_copy(update={"model": config.model.model_copy(update={"device": "cuda"})})
+    with pytest.raises(TrainConfigError, match="torch finds no GPU"):
+        train(cuda, silent)
+    assert not config.folder.exists()
+
+
+def test_a_tokenizer_of_another_model_is_told(tiny: Path, runs: Path, tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    other = tmp_path / "other"
+    other.mkdir()
+    for path in tiny.iterdir():
+        (other / path.name).write_bytes(path.read_bytes())
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    tokenizer.add_tokens([f"<extra{i}>" for i in range(60)])
+    tokenizer.save_pretrained(other)
+    with pytest.raises(TrainConfigError, match="tokens and the model 49152"):
+        train(settings(other, runs, tmp_path), silent)
+
+
+def test_an_adapter_of_another_model_is_told(made: Path) -> None:
+    with pytest.raises(CatalogError, match="was trained on"):
+        LocalModel(LocalModelConfig(adapter=str(made), device="cpu"))
+    with pytest.raises(CatalogError, match="no PEFT adapter"):
+        adapters.resolve("nothing-like-it")
+
+
+def test_a_loss_that_is_no_number_stops(tmp_path: Path, tiny: Path, runs: Path) -> None:
+    from transformers import TrainerControl, TrainerState
+
+    monitor = Monitor(tmp_path, 10, silent, None, settings(tiny, runs, tmp_path).train)
+    with pytest.raises(TrainingError, match=r"lower train\.learning_rate"):
+        monitor.on_log(None, TrainerState(global_step=3), TrainerControl(), {"loss": float("nan")})
+
+
+def test_it_stops_when_validation_gets_no_better(tmp_path: Path, tiny: Path, runs: Path) -> None:
+    from transformers import TrainerControl, TrainerState
+
+    schedule = settings(tiny, runs, tmp_path, "train.validate_every=1", "train.patience=2").train
+    shares = iter([0.2, 0.6, 0.5, 0.6])
+    monitor = Monitor(tmp_path, 99, silent, lambda _model: {"maze": next(shares)}, schedule)
+    model = LocalModelWeights()
+    control = TrainerControl()
+    for step in range(1, 5):
+        model.step = step
+        monitor.on_step_end(None, TrainerState(global_step=step), control, model=model)
+    assert control.should_training_stop
+    assert "no better validation for 2 times" in monitor.stopped
+    assert monitor.best is not None
+    assert float(next(iter(monitor.best.values()))) == 2.0
+    draw_losses(tmp_path / METRICS, tmp_path / "loss.png")
+
+
+class LocalModelWeights(torch.nn.Module):
+    """Looks like a PEFT model with one weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from peft import LoraConfig, get_peft_model
+
+        self.inner = get_peft_model(torch.nn.Sequential(torch.nn.Linear(2, 2)), LoraConfig(target_modules=["0"], r=1))
+        self.peft_config = self.inner.peft_config
+        self.active_adapter = "default"
+
+    step = 0
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return {"base_model.model.0.lora_A.default.weight": torch.full((1,), float(self.step))}
+
+
+def test_settings_are_checked() -> None:
+    with pytest.raises(ConfigError, match="name must be set|name"):
+        load_train([])
+    with pytest.raises(ConfigError, match=r"did you mean train\.steps"):
+        load_train(["name=a", "train.stepss=3"])
+    with pytest.raises(ConfigError, match="greater than"):
+        load_train(["name=a", "train.learning_rate=0"])

@@ -1,0 +1,113 @@
+from pathlib import Path
+
+import pytest
+
+import envs
+from agent import Agent, AgentConfig, ScriptedModel
+from agent.events import Decided, End, Observed, Returned
+from agent.experts import expert_for
+from agent.log import read_events
+from agent.models.local import LocalModel, LocalModelConfig
+from agent.models.window import Window, Windowed
+from agent.remember import KNOWN
+from memory import HashingEmbedder, Memory
+from training.errors import RowTooLongError
+from training.windows import IGNORED, Encoder
+
+pytestmark = pytest.mark.model
+
+
+def learnt(encoder: Encoder, path: Path) -> list[str]:
+    """The words that have labels, call by call."""
+    said = ""
+    for example in encoder.windows(read_events(path)):
+        assert len(example.input_ids) == len(example.labels) <= encoder.window.seq_len
+        said += encoder.tokens.tokenizer.decode([label for label in example.labels if label != IGNORED])
+    return said.split("<|im_end|>")[:-1]
+
+
+def test_every_call_is_learnt_once_and_nothing_else(model: LocalModel, runs: Path) -> None:
+    encoder = Encoder(model.tokens, Window())
+    for log in sorted(runs.rglob("events.jsonl")):
+        calls = [e.text for e in read_events(log) if isinstance(e, Decided)]
+        assert learnt(encoder, log) == calls
+
+
+def test_a_long_episode_takes_several_windows(model: LocalModel, runs: Path) -> None:
+    log = max(runs.rglob("events.jsonl"), key=lambda path: path.stat().st_size)
+    assert len(list(Encoder(model.tokens, Window()).windows(read_events(log)))) > 1
+
+
+def test_windows_are_what_the_model_sees_when_it_plays(model: LocalModel) -> None:
+    """The same calls by the real model's bookkeeping and by the encoder give the same prompts."""
+    config = LocalModelConfig(seq_len=512)
+    player = LocalModel(config, (model._model, model.tokenizer))
+    prompts: list[list[int]] = []
+    env = envs.make("hippo/WaterMaze-v0", size=8)
+    env.reset(seed=0)
+    expert = expert_for(env)
+
+    def answer(turn):  # type: ignore[no-untyped-def]
+        player._prepare(turn.chat)
+        row = player._rows[turn.chat]
+        index = player._chats.index(turn.chat)
+        if player._decoder.cache.lengths[index] == 0:
+            seen[:] = []
+        seen.extend(row.pending)
+        prompts.append(list(seen))
+        call = expert(turn)
+        said = call.text()
+        row.pending, row.answer = player.tokens.ids(said) + player.tokens.closing, said
+        player._decoder.cache.lengths[index] = len(seen)
+        return call
+
+    seen: list[int] = []
+    with Memory.open(None, HashingEmbedder()) as memory:
+        agent = Agent(ScriptedModel(answer), memory, ["find", "plan_route", "explore"], config=AgentConfig(max_calls=60))
+        events = list(agent.run(env, seed=0))
+    encoder = Encoder(model.tokens, Window(512))
+    starts = []
+    for example in encoder.windows(events):
+        marked = [i for i, label in enumerate(example.labels) if label != IGNORED]
+        starts += [example.input_ids[:i] for i in marked if i - 1 not in marked]
+    assert len(starts) == len(prompts) > 20
+    assert starts == prompts
+
+
+def test_rows_without_the_memory_have_no_trace_of_it(model: LocalModel, runs: Path) -> None:
+    tools = ["find", "plan_route", "explore", "where_is", "suggest_macro", "run_macro"]
+    encoder = Encoder(model.tokens, Window(), tools)
+    noted = 0
+    for log in sorted((runs).rglob("maze/*/events.jsonl")):
+        events = read_events(log)
+        noted += any(isinstance(e, Observed) and e.note for e in events)
+        words = "".join(model.tokenizer.decode(example.input_ids) for example in encoder.windows(events))
+        assert not any(f"{name}(" in words or f'"{name}"' in words for name in tools)
+        assert KNOWN not in words
+        assert any(isinstance(e, Returned) and e.name == "find" for e in events)
+    assert noted
+
+
+def test_a_message_beyond_the_window_is_refused(model: LocalModel, runs: Path) -> None:
+    log = next(runs.rglob("skills/*/events.jsonl"))
+    with pytest.raises(RowTooLongError, match=r"raise model\.seq_len"):
+        list(Encoder(model.tokens, Window(200, 96)).windows(read_events(log)))
+
+
+def test_a_script_under_a_window_sees_what_is_left(model: LocalModel) -> None:
+    env = envs.make("hippo/WaterMaze-v0", size=10)
+    env.reset(seed=2)
+    lengths = []
+
+    def watch(turn):  # type: ignore[no-untyped-def]
+        lengths.append(len(model.tokens.ids(model.tokens.text(turn.chat))))
+        return expert(turn)
+
+    expert = expert_for(env)
+    with Memory.open(None, HashingEmbedder()) as memory:
+        script = ScriptedModel(Windowed(watch, model.tokens, Window()))
+        events = list(Agent(script, memory, ["find", "plan_route", "explore"],
+                            config=AgentConfig(max_calls=400, max_repeats=0)).run(env, seed=2))  # fmt: skip
+    assert isinstance(events[-1], End)
+    assert events[-1].success
+    assert max(lengths) <= Window().room + len(model.tokens.generation_prompt)
