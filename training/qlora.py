@@ -238,7 +238,7 @@ def _arguments(config: TrainConfig, prepared: Prepared, device: torch.device) ->
         use_cpu=device.type == "cpu",
         seed=config.seed,
         data_seed=config.seed,
-        logging_steps=1 if config.dry_run else schedule.log_every,
+        logging_steps=1 if config.dry_run else min(schedule.log_every, steps),
         save_strategy="no" if config.dry_run else "steps",
         save_steps=schedule.save_every,
         save_total_limit=2,
@@ -276,6 +276,8 @@ def probe(trainer: Any, config: TrainConfig) -> None:
     if trainer.accelerator.device.type != "cuda":
         return
     state = torch.get_rng_state(), torch.cuda.get_rng_state()
+    if config.train.checkpointing:
+        trainer.model.activation_checkpointing_enable()  # as the trainer will
     try:
         trainer.model.train()
         with trainer.compute_loss_context_manager():
@@ -293,6 +295,7 @@ def probe(trainer: Any, config: TrainConfig) -> None:
         torch.set_rng_state(state[0])
         torch.cuda.set_rng_state(state[1])
         torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
 
 
 def _checkpoint(folder: Path) -> Path | None:

@@ -29,7 +29,6 @@ from training.config import TrainConfig
 from training.errors import TrainConfigError
 
 ROUNDS = "rounds.jsonl"
-MAX_CALLS = 300
 
 
 class Train(Protocol):
@@ -158,6 +157,7 @@ class Loop:
         replayed: Episodes that a round trains on.
         batch: Worlds that are played in lock-step.
         tolerance: Greatest loss of success on a task, as a share, that a round may bring.
+        max_calls: Decisions in one episode.
         seed: First world of the train split, counted from its beginning.
     """
 
@@ -167,6 +167,7 @@ class Loop:
     replayed: int = 256
     batch: int = 16
     tolerance: float = 0.02
+    max_calls: int = 300
     seed: int = 500_000
 
 
@@ -202,9 +203,10 @@ class Improver:
             self.queue.add(self.config.data.runs)
         for number in range(len(done) + 1, rounds + 1):
             taken = [str(one["adapter"]) for one in done if one["taken"]]
-            done.append(self.round(number, taken[-1] if taken else str(self.config.adapter)))
+            line = json.dumps(self.round(number, taken[-1] if taken else str(self.config.adapter)))
             with self._file.open("a", encoding="utf-8") as file:
-                file.write(f"{json.dumps(done[-1])}\n")
+                file.write(f"{line}\n")
+            done.append(json.loads(line))
         return done
 
     @property
@@ -239,7 +241,7 @@ class Improver:
 
     def _play(self, env: str, adapter: str, split: str, name: str) -> tuple[list[Row], Path]:
         """Play a task; the same name is not played twice."""
-        asked = load_collect([f"env={env}", "policy=model", f"split={split}", f"agent.max_calls={MAX_CALLS}"])
+        asked = load_collect([f"env={env}", "policy=model", f"split={split}", f"agent.max_calls={self.loop.max_calls}"])
         with closing(make(asked.env.id, **asked.env.kwargs)) as world:
             visits = visits_of(world)
         first = self.loop.seed if split == "train" else 0

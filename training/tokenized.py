@@ -254,7 +254,7 @@ def _pick(every: Any, data: DataSettings) -> tuple[list[int], dict[str, Any]]:
         "weights": data.weights,
         "without": data.without,
         "sources": sorted({f"env:{row['env']}" for row in columns.select(picked)}) if picked else [],
-        "runs": sorted({str(Path(log).parent.parent) for log in logs}),
+        "runs": sorted({Path(log).parent.parent.name for log in logs}),
         "sha256": hashlib.sha256("".join(sorted(owners)).encode()).hexdigest(),
     }
     return picked, card

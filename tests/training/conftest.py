@@ -7,6 +7,7 @@ from agent.config import load_collect
 from envs import make
 from envs.splits import seeds_of
 from eval.bench.training import shape
+from training.config import TrainConfig, load_train
 
 TINY = {
     "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -39,3 +40,25 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     collect(folder, "env=babyai_mixed", "episodes=6", "window=true", "name=skills")
     collect(folder, "env=water_maze", "episodes=4", "window=true", "name=maze")
     return folder
+
+
+def settings(tiny: Path, runs: Path, out: Path, *asked: str) -> TrainConfig:
+    return load_train(
+        [
+            f"model={tiny}", f"data.runs=[{runs}]", f"out={out}", "train.batch=1", "train.tokens_per_step=1024",
+            "train.log_every=1", "model.device=cpu", "name=made", *asked,
+        ]
+    )  # fmt: skip
+
+
+def silent(_words: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="session")
+def made(tiny: Path, runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An adapter of eight steps."""
+    from training.qlora import train
+
+    out = tmp_path_factory.mktemp("adapters")
+    return train(settings(tiny, runs, out, "train.steps=8", "train.save_every=3", "lora=all_linear"), silent).folder

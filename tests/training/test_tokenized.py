@@ -27,7 +27,8 @@ def test_every_token_is_in_some_row_and_rows_are_full(tiny: Path, runs: Path, tm
     for row in made.rows:
         assert sum(row["seq_lengths"]) == len(row["input_ids"]) == len(row["labels"]) <= 1024
         assert any(label != IGNORED for label in row["labels"])
-    assert set(made.card["sources"]) == {"env:hippo/MultiHopQA-v0", "env:hippo/BabyAIMixed-v0", "env:hippo/WaterMaze-v0"}
+    envs = {"hippo/MultiHopQA-v0", "hippo/BabyAIMixed-v0", "hippo/WaterMaze-v0"}
+    assert set(made.card["sources"]) == {f"env:{env}" for env in envs}
 
 
 def test_the_same_logs_are_not_read_twice(tiny: Path, runs: Path, tmp_path: Path) -> None:
@@ -69,7 +70,7 @@ def test_logs_without_success_are_told(tiny: Path, tmp_path: Path) -> None:
     from tests.training.conftest import collect
 
     failed = collect(tmp_path, "env=babyai_mixed", "policy=random", "episodes=2", "agent.max_calls=3", "name=lost")
-    with pytest.raises(TrainConfigError, match="none of 2 episodes can be learnt from .2 unsolved."):
+    with pytest.raises(TrainConfigError, match=r"none of 2 episodes can be learnt from \(2 unsolved\)"):
         prepare(source(tiny, failed), tmp_path / "data", 0)
 
 

@@ -8,36 +8,17 @@ import torch
 from agent import adapters
 from agent.errors import CatalogError, ConfigError
 from agent.models.local import LocalModel, LocalModelConfig
-from training.config import TrainConfig, load_train
+from tests.training.conftest import settings, silent
+from training.config import load_train
 from training.errors import TrainConfigError, TrainingError
 from training.monitor import METRICS, Monitor, draw_losses
-from training.qlora import train
+from training.qlora import load, train
 
 pytestmark = pytest.mark.model
 
 
-def settings(tiny: Path, runs: Path, out: Path, *asked: str) -> TrainConfig:
-    return load_train(
-        [
-            f"model={tiny}", f"data.runs=[{runs}]", f"out={out}", "train.batch=1", "train.tokens_per_step=1024",
-            "train.log_every=1", "model.device=cpu", "name=made", *asked,
-        ]
-    )  # fmt: skip
-
-
-def silent(_words: str) -> None:
-    pass
-
-
 def metrics(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
-
-
-@pytest.fixture(scope="session")
-def made(tiny: Path, runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An adapter of eight steps."""
-    out = tmp_path_factory.mktemp("adapters")
-    return train(settings(tiny, runs, out, "train.steps=8", "train.save_every=3", "lora=all_linear"), silent).folder
 
 
 def test_training_makes_an_adapter_with_a_card(made: Path, tiny: Path) -> None:
@@ -81,9 +62,7 @@ class KilledError(Exception):
     pass
 
 
-def test_a_killed_training_goes_on_to_the_same_losses(
-    made: Path, tiny: Path, runs: Path, tmp_path: Path
-) -> None:
+def test_a_killed_training_goes_on_to_the_same_losses(made: Path, tiny: Path, runs: Path, tmp_path: Path) -> None:
     config = settings(tiny, runs, tmp_path, "train.steps=8", "train.save_every=3", "lora=all_linear")
 
     def kill(words: str) -> None:
@@ -115,10 +94,11 @@ def test_training_goes_on_from_an_adapter(made: Path, tiny: Path, runs: Path, tm
 
 
 def test_two_dry_steps_of_the_real_model_in_nf4(runs: Path, tmp_path: Path) -> None:
+    hops = next(runs.rglob("hops"))
     config = load_train(
         [
-            "name=dry", f"out={tmp_path}", f"data.runs=[{runs}/*]".replace("/*", ""), "dry_run=true",
-            "model.load_in_4bit=true", "model.seq_len=512", "model.max_call_tokens=64",
+            "name=dry", f"out={tmp_path}", f"data.runs=[{hops}]", "dry_run=true",
+            "model.load_in_4bit=true", "model.seq_len=256", "model.max_call_tokens=48",
         ]
     )  # fmt: skip
     done = train(config, silent)
@@ -182,37 +162,23 @@ def test_it_stops_when_validation_gets_no_better(tmp_path: Path, tiny: Path, run
     schedule = settings(tiny, runs, tmp_path, "train.validate_every=1", "train.patience=2").train
     shares = iter([0.2, 0.6, 0.5, 0.6])
     monitor = Monitor(tmp_path, 99, silent, lambda _model: {"maze": next(shares)}, schedule)
-    model = LocalModelWeights()
+    model = load(settings(tiny, runs, tmp_path), torch.device("cpu"))
     control = TrainerControl()
     for step in range(1, 5):
-        model.step = step
+        for name, weight in model.named_parameters():
+            if "lora_A" in name:
+                weight.data.fill_(step)
         monitor.on_step_end(None, TrainerState(global_step=step), control, model=model)
     assert control.should_training_stop
     assert "no better validation for 2 times" in monitor.stopped
     assert monitor.best is not None
-    assert float(next(iter(monitor.best.values()))) == 2.0
+    assert {float(w.mean()) for name, w in monitor.best.items() if "lora_A" in name} == {2.0}
     draw_losses(tmp_path / METRICS, tmp_path / "loss.png")
-
-
-class LocalModelWeights(torch.nn.Module):
-    """Looks like a PEFT model with one weight."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        from peft import LoraConfig, get_peft_model
-
-        self.inner = get_peft_model(torch.nn.Sequential(torch.nn.Linear(2, 2)), LoraConfig(target_modules=["0"], r=1))
-        self.peft_config = self.inner.peft_config
-        self.active_adapter = "default"
-
-    step = 0
-
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        return {"base_model.model.0.lora_A.default.weight": torch.full((1,), float(self.step))}
+    assert (tmp_path / "loss.png").stat().st_size > 1000
 
 
 def test_settings_are_checked() -> None:
-    with pytest.raises(ConfigError, match="name must be set|name"):
+    with pytest.raises(ConfigError, match="name"):
         load_train([])
     with pytest.raises(ConfigError, match=r"did you mean train\.steps"):
         load_train(["name=a", "train.stepss=3"])

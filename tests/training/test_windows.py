@@ -63,7 +63,9 @@ def test_windows_are_what_the_model_sees_when_it_plays(model: LocalModel) -> Non
 
     seen: list[int] = []
     with Memory.open(None, HashingEmbedder()) as memory:
-        agent = Agent(ScriptedModel(answer), memory, ["find", "plan_route", "explore"], config=AgentConfig(max_calls=60))
+        agent = Agent(
+            ScriptedModel(answer), memory, ["find", "plan_route", "explore"], config=AgentConfig(max_calls=60)
+        )
         events = list(agent.run(env, seed=0))
     encoder = Encoder(model.tokens, Window(512))
     starts = []

@@ -1,0 +1,73 @@
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from training.config import load_train
+from training.errors import TrainConfigError
+from training.qlora import train
+from training.replay import EpisodeQueue, Improver, Loop, compare
+
+pytestmark = pytest.mark.model
+
+
+def test_every_task_keeps_its_share(runs: Path, tmp_path: Path) -> None:
+    queue = EpisodeQueue(tmp_path)
+    added = queue.add([runs])
+    assert added == {"hippo/BabyAIMixed-v0": 6, "hippo/MultiHopQA-v0": 14, "hippo/WaterMaze-v0": 4}
+    assert queue.add([runs]) == dict.fromkeys(added, 0)  # an episode again is not a new one
+    drawn = Counter(path.parent.parent.name for path in queue.draw(9))
+    assert drawn == {"hops": 3, "skills": 3, "maze": 3}
+    skewed = Counter(path.parent.parent.name for path in queue.draw(8, {"hippo_MultiHopQA-v0": 6.0}))
+    assert skewed == {"hops": 6, "skills": 1, "maze": 1}
+
+
+def test_half_of_a_batch_was_replayed_before(runs: Path, tmp_path: Path) -> None:
+    queue = EpisodeQueue(tmp_path)
+    queue.add([runs])
+    first = set(EpisodeQueue(tmp_path).draw(12))
+    second = EpisodeQueue(tmp_path).draw(12)
+    shared = sum(path in first for path in second)
+    assert 0 < shared < 12
+    assert all(path.is_file() for path in second)
+
+
+def test_an_empty_queue_is_told(tmp_path: Path) -> None:
+    with pytest.raises(TrainConfigError, match="no episode was solved yet"):
+        EpisodeQueue(tmp_path).draw(4)
+
+
+def test_interference_is_counted_episode_by_episode() -> None:
+    before = [{"seed": seed, "success": seed < 6} for seed in range(8)]
+    after = [{"seed": seed, "success": seed != 0} for seed in range(8)]
+    found = compare(before, after)
+    assert (found.n, found.before, found.after, found.lost, found.won) == (8, 0.75, 0.875, 1, 2)
+
+
+def test_a_round_collects_trains_and_compares(made: Path, tiny: Path, runs: Path, tmp_path: Path) -> None:
+    """The whole of it with a tiny model: it solves nothing, and the old episodes are replayed."""
+    config = load_train(
+        [
+            "name=better", f"model={tiny}", f"adapter={made}", f"out={tmp_path}", f"data.runs=[{runs}]",
+            "train.steps=2", "train.batch=1", "train.tokens_per_step=1024", "train.log_every=1", "model.device=cpu",
+            "model.max_call_tokens=32",
+        ]
+    )  # fmt: skip
+    loop = Loop(["babyai_mixed"], worlds=2, validate=2, replayed=6, batch=2, max_calls=4)
+    said: list[str] = []
+    improver = Improver(config, loop, lambda one: train(one, said.append), said.append)
+    done = improver.run(1)
+    assert done[0]["tasks"]["babyai_mixed"] == {"n": 2, "before": 0.0, "after": 0.0, "lost": 0, "won": 0}
+    assert done[0]["taken"] is True
+    assert done[0]["collected"]["babyai_mixed"]["episodes"] == 2
+    assert done[0]["replayed"] >= 6
+    assert (tmp_path / "better-1" / "adapter_model.safetensors").is_file()
+    assert json.loads((tmp_path / "better-rounds" / "rounds.jsonl").read_text()) == done[0]
+    assert Improver(config, loop, lambda _one: pytest.fail("was done"), said.append).run(1) == done
+
+
+def test_it_needs_an_adapter_to_begin_with(tiny: Path, tmp_path: Path) -> None:
+    config = load_train(["name=a", f"model={tiny}", f"out={tmp_path}"])
+    with pytest.raises(TrainConfigError, match="adapter=hippo-135m"):
+        Improver(config, Loop(["courier"]), lambda _one: None, print)
