@@ -11,7 +11,7 @@ ALLOWED = {
     "envs": set(),
     "tools": {"memory"},
     "agent": {"tools", "memory"},
-    "training": {"agent", "tools", "memory"},
+    "training": {"agent", "tools", "envs", "memory"},
     "eval": {"training", "agent", "tools", "envs", "memory"},
 }
 COMMAND_LINE = (Path("agent/cli.py"), Path("agent/macros_cli.py"), Path("training/episodes_cli.py"))

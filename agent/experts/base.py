@@ -35,8 +35,8 @@ def expert_for(env: gym.Env[Any, Any]) -> Expert:
         "events": lambda: EventReader(world.understand),
         "facts": lambda: FactReader(world.understand),
         "documents": lambda: DocumentReader(lambda: world.asked.answers if world.asked else ()),
-        "babyai": lambda: MissionFollower(understand=world.understand),
-        "routes": RouteFollower,
+        "babyai": lambda: MissionFollower(understand=world.understand, find=True),
+        "routes": lambda: RouteFollower(find=True),
     }
     if name:
         return makers[name]()
@@ -64,7 +64,7 @@ class GridExpert:
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         self._env = env
-        self._follower = MissionFollower()
+        self._follower = MissionFollower(find=True)
         self._bots: WeakKeyDictionary[Chat, Iterator[int]] = WeakKeyDictionary()
         self._names = {value: name for name, (value, _) in env.get_wrapper_attr("named_actions").items()}
 

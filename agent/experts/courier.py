@@ -52,7 +52,7 @@ class CourierExpert(Play):
 
     def __init__(self, understand: Understand) -> None:
         super().__init__(understand)
-        self._walker = MissionFollower()
+        self._walker = MissionFollower(find=True)
         self._grounds: WeakKeyDictionary[Chat, tuple[int, ToolCall]] = WeakKeyDictionary()
 
     def play(self, chat: Chat) -> Iterator[ToolCall]:

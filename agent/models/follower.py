@@ -50,10 +50,12 @@ class MissionFollower:
     Args:
         macros: Whether it runs a macro where one is offered for the goal at hand.
         understand: Puts a mission into BabyAI's words, for worlds that ask in others.
+        find: Whether it asks with ``find`` where that is offered, instead of ``plan_route`` and ``explore``.
     """
 
-    def __init__(self, macros: bool = False, understand: Callable[[str], str] = str) -> None:
+    def __init__(self, macros: bool = False, understand: Callable[[str], str] = str, find: bool = False) -> None:
         self.macros = macros
+        self.find = find
         self.understand = understand
         self._states: WeakKeyDictionary[Chat, _State] = WeakKeyDictionary()
 
@@ -69,23 +71,24 @@ class MissionFollower:
             if not goals:
                 raise ModelError(f"the script does not understand the mission {turn.chat.mission!r}")
             state = self._states[turn.chat] = _State(deque(goals))
-        return _Move(turn, state, self.macros).choose()
+        return _Move(turn, state, self.macros, self.find).choose()
 
     def pursue(self, turn: Turn, goals: Sequence[Goal]) -> ToolCall:
         """The next call towards goals that are not the mission's own words; they may change from turn to turn."""
         state = self._states.get(turn.chat)
         if state is None or state.given != tuple(goals):
             state = self._states[turn.chat] = _State(deque(goals), given=tuple(goals))
-        return _Move(turn, state, self.macros).choose()
+        return _Move(turn, state, self.macros, self.find).choose()
 
 
 class _Move:
     """One decision of the script."""
 
-    def __init__(self, turn: Turn, state: _State, macros: bool) -> None:
+    def __init__(self, turn: Turn, state: _State, macros: bool, find: bool) -> None:
         self.state = state
         self.macros = macros
         self.offer = {spec.name: spec for spec in turn.offer}
+        self.find = find and "find" in self.offer
         self.chat = turn.chat
         self.last = turn.chat.messages[-1].content
         seen = next((m.content for m in reversed(turn.chat.messages) if _is_observation(m.content)), "")
@@ -118,7 +121,7 @@ class _Move:
             state.failures[state.macro] = state.failures.get(state.macro, 0) + 1
         if state.asked:
             actions = actions_of(self.last)
-            elsewhere = "find" in self.offer and self.last.startswith((f"{UNKNOWN}: ", f"{UNVISITED}: "))
+            elsewhere = self.find and self.last.startswith((f"{UNKNOWN}: ", f"{UNVISITED}: "))
             if elsewhere and state.asked != EXPLORE:
                 state.barred.add(state.asked)
                 state.asked = EXPLORE
@@ -227,7 +230,7 @@ class _Move:
         state = self.state
         state.asked, state.arrived = target, ""
         state.route.clear()
-        if "find" in self.offer and not plainly:
+        if self.find and not plainly:
             return ToolCall(name="find", arguments={"thing": self.sought if target == EXPLORE else target})
         return ToolCall(name=tool, arguments=arguments)
 

@@ -51,9 +51,13 @@ class RouteFollower:
     """What the tools alone can do: asks the map for a route, follows it, explores where there is none.
 
     Goes to the ``goal`` if the map has it, else where ``explore`` leads.
+
+    Args:
+        find: Whether it asks with ``find`` where that is offered.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, find: bool = False) -> None:
+        self.find = find
         self._plans: WeakKeyDictionary[Chat, tuple[str, deque[str], int]] = WeakKeyDictionary()
 
     def __call__(self, turn: Turn) -> ToolCall:
@@ -73,7 +77,7 @@ class RouteFollower:
             return ToolCall(name=steps.popleft())
         if wanted == "explore" or wanted in _goals(offer):
             self._plans[turn.chat] = (wanted, deque(), 0)
-            if "find" in offer:
+            if self.find and "find" in offer:
                 return ToolCall(name="find", arguments={"thing": GOAL})
             return ToolCall(name="explore") if wanted == "explore" else _plan(wanted)
         if "left" not in offer:

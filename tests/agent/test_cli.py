@@ -33,7 +33,7 @@ def test_a_run_plays_logs_and_sums_up(tmp_path: Path) -> None:
     assert [set(episode) for episode in result["episodes"]] == [FIGURES] * 2
     assert [episode["seed"] for episode in result["episodes"]] == [0, 1]
     assert "what it remembers" in err
-    assert "calls  find(thing=" in err
+    assert "calls  explore()" in err
     folder = Path(result["run_dir"])
     assert json.loads((folder / "run.json").read_text())["config"]["env"]["kwargs"]["size"] == 8
     ends = [read_events(folder / f"{n:04}" / "events.jsonl")[-1] for n in range(2)]

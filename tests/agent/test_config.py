@@ -5,13 +5,15 @@ import pytest
 from agent import ConfigError
 from agent.config import GROUPS, choices, load
 from memory.episodic import RecallConfig, Retention, WriteGate
+from training.config import load_train
 
 
 def test_defaults() -> None:
     config = load()
     assert (config.model.kind, config.env.id, config.episodes) == ("local", "hippo/WaterMaze-v0", 2)
-    assert config.memory.tools[:5] == ["recall", "remember", "ask_graph", "tell", "plan_route"]
-    assert config.memory.tools[5:] == ["explore", "where_is", "suggest_macro", "run_macro"]
+    assert config.memory.tools == ["find", "plan_route", "explore", "where_is", "suggest_macro", "run_macro"]
+    every = load(["env=BabyAI-GoToLocal-v0"]).memory.tools
+    assert every == ["recall", "remember", "ask_graph", "tell", *config.memory.tools]
 
 
 def test_the_files_say_what_the_classes_say() -> None:
@@ -41,11 +43,15 @@ def test_ids_and_folders_are_choices_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize("group", [g for g in GROUPS if g != "env"])
 def test_every_choice_composes(group: str) -> None:
     for name in choices(group):
-        assert load([f"{group}={name}"])
+        if group in ("lora", "train", "data"):
+            assert load_train([f"{group}={name}", "name=a"])
+        else:
+            assert load([f"{group}={name}"])
 
 
 def test_experiments_choose_one_memory() -> None:
-    assert load(["experiment=smpd"]).memory.tools == ["plan_route", "explore", "where_is", "suggest_macro", "run_macro"]
+    spatial = ["find", "plan_route", "explore", "where_is", "suggest_macro", "run_macro"]
+    assert load(["experiment=smpd"]).memory.tools == spatial
     assert load(["experiment=hei_nw"]).memory.tools == ["recall", "remember"]
 
 
