@@ -13,8 +13,8 @@ help: ## list the targets
 
 setup: $(VENV)/.runtime ## create .venv and install the pinned dependencies
 
-demo: $(VENV)/.models ## the main job: a 135 M model plays two visits to a water maze, then a script does
-	$(BIN)/hippo run episodes=2 agent.max_calls=40
+demo: $(VENV)/.models ## the main job: the trained 135 M model plays two visits to a water maze, then a script does
+	$(BIN)/hippo run model=hippo-135m episodes=2 agent.max_calls=300
 	$(BIN)/hippo run model=script episodes=2 agent.max_calls=400
 
 test: lint types unit ## lint, types and tests

@@ -92,3 +92,21 @@ def weights_digest(model: Path) -> str:
             while block := file.read(1 << 22):
                 seen.update(block)
     return seen.hexdigest()
+
+
+def trained_on(source: str, folder: Path | None = None) -> list[dict[str, str]]:
+    """The adapters whose data, or whose parents' data, came from a source, and the command that makes each without it.
+
+    Args:
+        source: As provenance has it: ``env:hippo/Courier-v0``, or the name of a run.
+        folder: Of your own adapters, beside those that ship.
+    """
+    using = []
+    for path in found(folder):
+        about = card(path)
+        if source in (*about.get("sources", ()), *about.get("data", {}).get("runs", ())):
+            name = about["name"]
+            command = f"{about['command']} ".replace(f"name={name} ", f"name={name}-without ").strip()
+            command += "" if f"name={name}-without" in command else f" name={name}-without"
+            using.append({"name": name, "folder": str(path), "rebuild": f"{command} 'data.exclude=[{source}]'"})
+    return using

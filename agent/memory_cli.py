@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from agent import adapters
 from agent.console import Json, emit, plain_errors
 from memory import DamagedError, Embedder, InvalidItemError, Memory, NotAMemoryError, UnknownItemError
 from memory.embedding import recorded
@@ -159,10 +160,15 @@ def forget(
     since: Annotated[str | None, typer.Option(help="From this time on: seconds or ISO 8601.")] = None,
     until: Annotated[str | None, typer.Option(help="Before this time.")] = None,
     row: Annotated[list[str] | None, typer.Option(help="A row, as traces:12; may be repeated.")] = None,
+    trained: Annotated[Path, typer.Option("--adapters", help="Folder of your adapters.")] = Path("runs/adapters"),
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Remove what came from somewhere and all that was derived from it; `undo` brings it back."""
+    """Remove what came from somewhere and all that was derived from it; `undo` brings it back.
+
+    Weights can't forget: the adapters that were trained on a source are named, with the command that makes them again
+    without it.
+    """
     with opened(folder) as memory:
         rows = [_row(text) for text in row or ()]
         done = memory.forget(
@@ -171,7 +177,8 @@ def forget(
         said = asdict(done)
         if dry_run:
             del said["operation"], said["snapshot"]
-        say({"dry_run": dry_run, **said}, as_json)
+        using = adapters.trained_on(source, trained) if source else []
+        say({"dry_run": dry_run, **said, **({"adapters": using} if using else {})}, as_json)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from agent import catalog
@@ -14,12 +15,19 @@ from memory import HashingEmbedder, Memory, Provenance
 def cli() -> Callable[..., tuple[int, str, str]]:
     """Run ``hippo`` with these arguments; gives exit code, stdout and stderr."""
     from agent.cli import app
+    from training.adapters_cli import app as adapters
+    from training.adapters_cli import export
     from training.cli import app as distill
     from training.episodes_cli import app as episodes
+    from training.train_cli import train
 
     def run(*arguments: object) -> tuple[int, str, str]:
         words = list(map(str, arguments))
-        added = {"distill": distill, "episodes": episodes}.get(words[0])
+        added = {"adapters": adapters, "distill": distill, "episodes": episodes}.get(words[0])
+        for name, command in (("export", export), ("train", train)):
+            if words[0] == name:
+                added = typer.Typer()
+                added.command()(command)
         result = CliRunner().invoke(added, words[1:]) if added else CliRunner().invoke(app, words)
         return result.exit_code, result.stdout, result.stderr
 

@@ -187,7 +187,7 @@ def _examples(source: Source, logs: Sequence[str]) -> Iterator[dict[str, Any]]:
             yield _nothing(name, "unfinished")
             continue
         about = {"log": name, "env": one.start.env, "kind": one.start.kind}
-        if {f"env:{one.start.env}", str(log.parent.parent)} & {*source.data.exclude}:
+        if {f"env:{one.start.env}", log.parent.parent.name, str(log.parent.parent)} & {*source.data.exclude}:
             yield _nothing(name, "excluded")
         elif split_of(one.start.seed or 0) != source.data.split:
             yield _nothing(name, "of another split")
