@@ -18,6 +18,7 @@ from agent.collect import Collection, visits_of
 from agent.config import CollectConfig, load_collect
 from agent.episodes import Logged, logged
 from agent.events import Observed
+from agent.files import whole
 from agent.log import read_events
 from agent.manifest import Row, totals
 from agent.statistics import wilson_ci
@@ -219,7 +220,7 @@ class Improver:
         before = {env: self._play(env, adapter, "validation", f"before-{name}") for env in self.loop.envs}
         collected = {env: self._play(env, adapter, "train", f"round-{number}") for env in self.loop.envs}
         added = self.queue.add([folder for _, folder in collected.values()])
-        logs = self.queue.draw(self.loop.replayed)
+        logs = self._drawn(number)
         settings = {"name": f"{self.config.name}-{number}", "adapter": adapter,
                     "data": self.config.data.model_copy(update={"runs": logs})}  # fmt: skip
         config = self.config.model_copy(update=settings)
@@ -238,6 +239,15 @@ class Improver:
             "replayed": len(logs), "tasks": {env: asdict(change) for env, change in changes.items()},
             "sha256": adapters.digest(config.folder),
         }  # fmt: skip
+
+    def _drawn(self, number: int) -> list[Path]:
+        """What a round trains on: a killed one goes on with what it drew."""
+        file = self.folder / f"drawn-{number}.json"
+        if not file.is_file():
+            logs = list(map(str, self.queue.draw(self.loop.replayed)))
+            with whole(file) as out:
+                json.dump(logs, out)
+        return [Path(log) for log in json.loads(file.read_text(encoding="utf-8"))]
 
     def _play(self, env: str, adapter: str, split: str, name: str) -> tuple[list[Row], Path]:
         """Play a task; the same name is not played twice."""

@@ -67,6 +67,18 @@ def test_a_round_collects_trains_and_compares(made: Path, tiny: Path, runs: Path
     assert Improver(config, loop, lambda _one: pytest.fail("was done"), said.append).run(1) == done
 
 
+def test_a_killed_round_trains_on_what_it_drew(made: Path, tiny: Path, runs: Path, tmp_path: Path) -> None:
+    config = load_train(["name=a", f"model={tiny}", f"adapter={made}", f"out={tmp_path}", f"data.runs=[{runs}]"])
+    drawn = []
+    for _ in range(2):
+        improver = Improver(config, Loop(["babyai_mixed"], replayed=6), lambda _one: None, print)
+        improver.folder.mkdir(exist_ok=True)
+        improver.queue.add([runs])
+        drawn.append(improver._drawn(1))
+    assert drawn[0] == drawn[1]
+    assert improver._drawn(2) != drawn[0]
+
+
 def test_it_needs_an_adapter_to_begin_with(tiny: Path, tmp_path: Path) -> None:
     config = load_train(["name=a", f"model={tiny}", f"out={tmp_path}"])
     with pytest.raises(TrainConfigError, match="adapter=hippo-135m"):
