@@ -63,6 +63,9 @@ def train(config: TrainConfig, say: Callable[[str], None] = print) -> Trained:
         )
     model = load(config, device)
     settings = _arguments(config, prepared, device)
+    done = _done(folder, settings.max_steps)
+    if done is not None:
+        return done
     validator = Validator(config, tokenizer) if config.train.validate_every and not config.dry_run else None
     monitor = Monitor(folder, settings.max_steps, say, validator, config.train)
     trainer = _trainer(model, tokenizer, settings, prepared, monitor)
@@ -296,6 +299,17 @@ def probe(trainer: Any, config: TrainConfig) -> None:
         torch.cuda.set_rng_state(state[1])
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
+
+
+def _done(folder: Path, steps: int) -> Trained | None:
+    """What a training came to that has ended; its adapter and card stay as they are."""
+    card = adapters.card(folder) if (folder / adapters.WEIGHTS).is_file() else {}
+    if not card or (card["steps"] < steps and not card["stopped"]):
+        return None
+    return Trained(
+        folder, card["steps"], card["loss"], card["seconds"], card["tokens_per_second"], card["peak_memory"],
+        card["stopped"], card["validation"],
+    )  # fmt: skip
 
 
 def _checkpoint(folder: Path) -> Path | None:

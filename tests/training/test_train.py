@@ -81,8 +81,10 @@ def test_a_killed_training_goes_on_to_the_same_losses(made: Path, tiny: Path, ru
         [line[k] for k in exact] for line in metrics(made)
     ]
     assert adapters.digest(done.folder) == adapters.digest(made)
-    again = train(config, silent)  # all was done: nothing is trained again
-    assert again.steps == 8
+    card = adapters.card(done.folder)
+    again = train(config, silent)  # all was done: nothing is trained again, and its figures stay
+    assert (again.steps, again.tokens_per_second) == (8, card["tokens_per_second"])
+    assert adapters.card(done.folder) == card
     assert adapters.digest(again.folder) == adapters.digest(made)
 
 
