@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 
 from training.config import Schedule
@@ -15,6 +16,8 @@ from training.errors import TrainingError
 
 METRICS = "metrics.jsonl"
 LOSSES = "loss.png"
+BEST = "best.safetensors"
+"""Weights of the best validation so far; a killed training goes on with them."""
 
 Success = dict[str, float]
 """Share of validation episodes that were solved, by environment."""
@@ -51,12 +54,18 @@ class Monitor(TrainerCallback):
         self.tokens = 0.0
         self.stopped = ""
         self.success: Success = {}
-        self.best: dict[str, torch.Tensor] | None = None
+        self._best = folder / BEST
         self._best_mean = -1.0
         self._worse = 0
         self._began = time.perf_counter()
         self._from = 0
         self._recall()
+
+    @property
+    def best(self) -> dict[str, torch.Tensor] | None:
+        """The weights that did best in validation worlds, if any were played."""
+        found: dict[str, torch.Tensor] | None = load_file(self._best) if self._best.is_file() else None
+        return found
 
     def _recall(self) -> None:
         """What the metrics of a training that is gone on with say."""
@@ -68,6 +77,8 @@ class Monitor(TrainerCallback):
         self._began, self._from = time.perf_counter(), state.global_step
         if not state.is_world_process_zero:
             return
+        if not state.global_step:
+            self._best.unlink(missing_ok=True)
         kept = [line for line in _lines(self.path) if line["step"] <= state.global_step]
         part = self.path.with_suffix(".part")
         part.write_text("".join(f"{json.dumps(line)}\n" for line in kept))
@@ -150,7 +161,9 @@ class Monitor(TrainerCallback):
             from peft import get_peft_model_state_dict
 
             weights = get_peft_model_state_dict(model)
-            self.best = {name: tensor.detach().clone() for name, tensor in weights.items()}
+            part = self._best.with_suffix(".part")
+            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, part)
+            part.replace(self._best)
 
     def _write(self, line: Mapping[str, Any]) -> None:
         with self.path.open("a", encoding="utf-8") as file:

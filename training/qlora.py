@@ -77,14 +77,13 @@ def train(config: TrainConfig, say: Callable[[str], None] = print) -> Trained:
     else:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     seconds = time.perf_counter() - began
-    best = monitor.best
     result = Trained(
         folder, trainer.state.global_step, monitor.loss, seconds, monitor.tokens / max(seconds, 1e-9),
         torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0, monitor.stopped, monitor.success,
     )  # fmt: skip
     if not trainer.is_world_process_zero():
         return result
-    _save(trainer.model, best, folder, config)
+    _save(trainer.model, monitor.best, folder, config)
     draw_losses(folder / METRICS, folder / LOSSES)
     write_card(folder, config, prepared.card, result, device)
     return result

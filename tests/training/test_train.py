@@ -179,6 +179,15 @@ def test_it_stops_when_validation_gets_no_better(tmp_path: Path, tiny: Path, run
     assert (tmp_path / "loss.png").stat().st_size > 1000
 
 
+def test_validation_plays_with_the_model_in_training(tiny: Path, runs: Path, tmp_path: Path) -> None:
+    asked = ("train.steps=2", "train.validate_every=1", "train.validate_worlds=1", "data.validate=[babyai_mixed]")
+    done = train(settings(tiny, runs, tmp_path, *asked, "model.max_call_tokens=16"), silent)
+    played = [line for line in metrics(done.folder) if "valid/babyai_mixed" in line]
+    assert [line["step"] for line in played] == [1, 2]
+    assert done.validation == {"babyai_mixed": played[-1]["valid/babyai_mixed"]}
+    assert (done.folder / "best.safetensors").is_file()
+
+
 def test_settings_are_checked() -> None:
     with pytest.raises(ConfigError, match="name"):
         load_train([])
