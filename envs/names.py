@@ -1,6 +1,6 @@
 """Names of people, places and things; who trains meets many more than are ever asked for again.
 
-With thirty names one learns the names; with hundreds one learns to repeat what was said.
+With thirty names one learns the names; with thousands one learns to repeat what was said.
 """
 
 from collections.abc import Sequence
@@ -51,9 +51,31 @@ TIMES = ("morning", "noon", "evening")
 _ONSETS = ("b br c ch d dr f fl g gr h j k kl l m n p pr q r s sh st t tr v w y z").split()
 _VOWELS = ["a", "e", "i", "o", "u", "ai", "ea", "ie"]
 _ENDS = {
-    "people": ["n", "la", "ra", "s", "ko", "mi", "lin", "dra", "vo", "nel", "ta", "rik", "sa"],
-    "cities": ["ville", "burg", "ford", "mouth", "stad", "grad", "ona", "holm", "wick", "minster"],
-    "companies": ["ex", "tron", "ix", "corp", "lab", "dyne", "ware", "soft", "mex", "gen"],
+    "people": "n la ra s ko mi lin dra vo nel ta rik sa b d ma than bert na x go".split(),
+    "cities": "ville burg ford mouth stad grad ona holm wick minster n na rt den lis tova".split(),
+    "companies": "ex tron ix corp lab dyne ware soft mex gen rlo lto rva nta bo gra".split(),
+}
+_MORE = {
+    "people": (
+        "Adam Agnes Albert Alice Andrea Anna Anton Astrid August Beata Bella Bruno Celia Clara Conrad Daisy Daniel "
+        "David Edgar Edith Elena Ella Emma Eric Ernest Esther Eva Felix Flora Frank Frida Georg Gloria Harald Heidi "
+        "Helga Henry Ida Igor Ingrid Ivan Jakob Jasper Joan Julia Karl Kate Klaus Laura Linus Lisa Louis Lucia Lukas "
+        "Magnus Marta Max Miriam Moritz Naomi Nelly Nina Oscar Pablo Pavel Peter Petra Ralf Robin Ruth Samuel Sara "
+        "Sofia Stella Tamara Theo Thomas Tina Tom Victor Viola Walter Zora"
+    ),
+    "cities": (
+        "Aachen Antwerp Athens Avignon Bath Belfast Berlin Bilbao Bonn Bordeaux Boston Bremen Brest Bristol Calais "
+        "Cardiff Chester Cologne Cordoba Derby Dover Dresden Dublin Essen Exeter Florence Geneva Granada Grenoble "
+        "Hamburg Hull Innsbruck Kiel Leipzig Lille Limerick London Lucerne Lund Madrid Mainz Marseille Metz Milan "
+        "Munich Naples Odense Oxford Padua Palermo Paris Parma Perth Pisa Poznan Prague Ravenna Rennes Rome Rouen "
+        "Salzburg Siena Sofia Toledo Toulouse Trieste Trondheim Utrecht Valencia Venice Verona Vienna Warsaw Zurich"
+    ),
+    "companies": (
+        "Acorn Alto Apex Atlas Aurora Beacon Bolt Borealis Brightline Cedar Citadel Cobalt Crest Delta Echo Ember "
+        "Falcon Forum Granite Harbor Helix Horizon Ivy Keystone Lark Lotus Magnet Maple Meridian Mosaic Nimbus Nova "
+        "Onyx Opal Pinnacle Polar Prism Quartz Raven Ridge Saffron Scout Signal Summit Talon Tempo Titan Unity Vertex "
+        "Vista Willow Zenith"
+    ),
 }
 _LOOKS = (
     "dusty purple rough plain folded carved ancient tiny huge crooked striped spotted wet dry polished faded "
@@ -75,12 +97,10 @@ _PLACES = (
 
 @cache
 def invented(kind: str) -> tuple[str, ...]:
-    """Made-up names, 200 or more of each kind: ``people``, ``cities`` or ``companies``."""
-    real = {*PEOPLE, *CITIES, *COMPANIES}
-    heads = [f"{onset}{vowel}".capitalize() for onset, vowel in product(_ONSETS, _VOWELS)]
-    ends = _ENDS[kind]
-    made = [f"{head}{ends[index % len(ends)]}" for index, head in enumerate(heads)]
-    return tuple(dict.fromkeys(name for name in made if name not in real))
+    """Some 1,500 made-up names of a kind: ``people``, ``cities`` or ``companies``."""
+    heads = [*_ONSETS, *(vowel + onset for vowel in "aeiou" for onset in "bdklmnrtvz"), ""]
+    made = ["".join(parts).capitalize() for parts in product(heads, _VOWELS, _ENDS[kind])]
+    return tuple(dict.fromkeys(name for name in made[:: len(made) // 1500] if len(name) > 2))
 
 
 def pool(kind: str, split: Split) -> list[str]:
@@ -93,7 +113,10 @@ def pool(kind: str, split: Split) -> list[str]:
         return found
     if kind == "things":
         return [*found, *(f"{look} {sort}" for look, sort in product(_LOOKS, _SORTS))]
-    return [*found, *(_PLACES if kind == "spots" else invented(kind))]
+    if kind == "spots":
+        return [*found, *_PLACES]
+    taken = set(lists[kind])
+    return [*found, *dict.fromkeys(name for name in (*_MORE[kind].split(), *invented(kind)) if name not in taken)]
 
 
 def some(pool: list[str], count: int, rng: np.random.Generator) -> list[str]:
