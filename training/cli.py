@@ -80,6 +80,7 @@ def improve(
     validate: Annotated[int, typer.Option(min=1, help="Episodes of each task before and after.")] = 64,
     replayed: Annotated[int, typer.Option(min=1, help="Episodes that a round trains on.")] = 256,
     batch: Annotated[int, typer.Option(min=1, help="Worlds in lock-step.")] = 16,
+    processes: Annotated[int, typer.Option(min=1, help="Tasks played at the same time, each with its model.")] = 1,
     tolerance: Annotated[float, typer.Option(min=0, help="Loss on a task from which a round is not taken.")] = 0.02,
     as_json: Json = False,
 ) -> None:
@@ -100,7 +101,7 @@ def improve(
         from training.train_cli import say
 
         config = load_train(overrides)
-        loop = Loop(env, worlds, validate, replayed, batch, tolerance)
+        loop = Loop(env, worlds, validate, replayed, batch, tolerance, processes=processes)
         done = Improver(config, loop, lambda one: train(one, say), say).run(rounds)
         if as_json:
             emit(done)

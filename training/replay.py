@@ -8,8 +8,10 @@ successes, draw, train on, and play the old tasks before and after. What lowers 
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -159,6 +161,7 @@ class Loop:
         batch: Worlds that are played in lock-step.
         tolerance: Greatest loss of success on a task, as a share, that a round may bring.
         max_calls: Decisions in one episode.
+        processes: Tasks that are played at the same time, each with a model of its own.
         seed: First world of the train split, counted from its beginning.
     """
 
@@ -169,7 +172,19 @@ class Loop:
     batch: int = 16
     tolerance: float = 0.02
     max_calls: int = 300
+    processes: int = 1
     seed: int = 500_000
+
+
+Played = tuple[list[Row], Path]
+"""Episodes of a task, and the folder with their logs."""
+
+
+def _played(config: CollectConfig) -> Played:
+    """Play a task; what was played before is not played again."""
+    collection = Collection(config, seeds_of(config.split), make)
+    collection.run()
+    return collection.rows, collection.folder
 
 
 class Improver:
@@ -217,8 +232,8 @@ class Improver:
     def round(self, number: int, adapter: str) -> dict[str, Any]:
         """One round that begins with an adapter."""
         name = Path(adapter).name
-        before = {env: self._play(env, adapter, "validation", f"before-{name}") for env in self.loop.envs}
-        collected = {env: self._play(env, adapter, "train", f"round-{number}") for env in self.loop.envs}
+        before = self._play(adapter, "validation", f"before-{name}")
+        collected = self._play(adapter, "train", f"round-{number}")
         added = self.queue.add([folder for _, folder in collected.values()])
         logs = self._drawn(number)
         settings = {"name": f"{self.config.name}-{number}", "adapter": adapter,
@@ -226,7 +241,7 @@ class Improver:
         config = self.config.model_copy(update=settings)
         self.train(config)
         made = str(config.folder)
-        after = {env: self._play(env, made, "validation", f"before-{config.name}") for env in self.loop.envs}
+        after = self._play(made, "validation", f"before-{config.name}")
         changes = {env: compare(before[env][0], after[env][0]) for env in self.loop.envs}
         worse = [env for env, change in changes.items() if change.before - change.after > self.loop.tolerance]
         for env, change in changes.items():
@@ -249,21 +264,25 @@ class Improver:
                 json.dump(logs, out)
         return [Path(log) for log in json.loads(file.read_text(encoding="utf-8"))]
 
-    def _play(self, env: str, adapter: str, split: str, name: str) -> tuple[list[Row], Path]:
-        """Play a task; the same name is not played twice."""
+    def _play(self, adapter: str, split: str, name: str) -> dict[str, Played]:
+        """Play every task; the same name is not played twice."""
+        configs = [self._settings(env, adapter, split, name) for env in self.loop.envs]
+        if self.loop.processes == 1:
+            return dict(zip(self.loop.envs, map(_played, configs), strict=True))
+        with ProcessPoolExecutor(self.loop.processes, get_context("spawn")) as pool:
+            return dict(zip(self.loop.envs, pool.map(_played, configs), strict=True))
+
+    def _settings(self, env: str, adapter: str, split: str, name: str) -> CollectConfig:
         asked = load_collect([f"env={env}", "policy=model", f"split={split}", f"agent.max_calls={self.loop.max_calls}"])
         with closing(make(asked.env.id, **asked.env.kwargs)) as world:
             visits = visits_of(world)
         first = self.loop.seed if split == "train" else 0
         worlds = self.loop.worlds if split == "train" else -(-self.loop.validate // visits)
         number = int(name.rpartition("-")[2]) - 1 if split == "train" else 0
-        config: CollectConfig = asked.model_copy(
+        return asked.model_copy(
             update={
                 "model": self.config.model.model_copy(update={"adapter": adapter}), "batch": self.loop.batch,
                 "episodes": worlds * visits, "seed": first + number * worlds * visits, "runs": self.folder / "runs",
                 "name": f"{name}-{env}",
             }
         )  # fmt: skip
-        collection = Collection(config, seeds_of(split), make)
-        collection.run()
-        return collection.rows, collection.folder

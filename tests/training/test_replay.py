@@ -67,6 +67,16 @@ def test_a_round_collects_trains_and_compares(made: Path, tiny: Path, runs: Path
     assert Improver(config, loop, lambda _one: pytest.fail("was done"), said.append).run(1) == done
 
 
+def test_tasks_are_played_at_the_same_time(made: Path, tiny: Path, tmp_path: Path) -> None:
+    where = ["name=a", f"model={tiny}", f"adapter={made}", f"out={tmp_path}"]
+    config = load_train([*where, "model.device=cpu", "model.max_call_tokens=32"])
+    loop = Loop(["babyai_mixed", "water_maze"], validate=2, batch=2, max_calls=3, processes=2)
+    improver = Improver(config, loop, lambda _one: None, print)
+    played = improver._play(str(made), "validation", "before-a")
+    assert {env: len(rows) for env, (rows, _) in played.items()} == {"babyai_mixed": 2, "water_maze": 2}
+    assert all((folder / "episodes.jsonl").is_file() for _, folder in played.values())
+
+
 def test_a_killed_round_trains_on_what_it_drew(made: Path, tiny: Path, runs: Path, tmp_path: Path) -> None:
     config = load_train(["name=a", f"model={tiny}", f"adapter={made}", f"out={tmp_path}", f"data.runs=[{runs}]"])
     drawn = []
