@@ -20,11 +20,25 @@ from tools.types import ToolResult
 Cue = Annotated[str, Field(min_length=1, max_length=60)]
 SEEN_AT = "seen_at"
 MAX_FACTS = 8
+EMPTY_WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        "a an and are at by did do does for from has have in is it of on or that the this to was were what when where "
+        "which who with",
+    )
+)
 Name = Annotated[str, Field(min_length=1, max_length=24)]
 
 
 def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.lower())
+
+
+def _without(cue: str, text: str) -> str:
+    """Words of a cue that a text does not hold, in brackets; small models compare badly, and read well."""
+    held = {*_words(text)} | EMPTY_WORDS
+    missing = dict.fromkeys(word for word in re.findall(r"\w+", cue) if word.lower() not in held)
+    return f" (without: {' '.join(missing)})" if missing else ""
 
 
 class MemoryTools(SpatialTools):
@@ -82,9 +96,10 @@ class MemoryTools(SpatialTools):
         for hit in hits:
             slots = hit.trace.entity_slots
             where = f" at {slots['where']}" if slots["where"] else ""
-            lines.append(f"[{slots['when']}{where}] {hit.trace.key}")
+            line = f"[{slots['when']}{where}] {hit.trace.key}"
+            lines.append(line + _without(cue, hit.trace.key))
             self._epoch = self.memory.store.epoch
-            self._recalled[hit.trace.id] = _words(lines[-1])
+            self._recalled[hit.trace.id] = _words(line)
         return ToolResult.ok("\n".join(lines), [[hit.trace.id, round(hit.score, 4)] for hit in hits])
 
     @tool
@@ -116,7 +131,8 @@ class MemoryTools(SpatialTools):
         found = self.memory.relational.ask(entity, 2 * MAX_FACTS)
         if not found:
             return ToolResult.ok(f"nothing known about {entity}", [])
-        facts = sorted(found, key=lambda fact: fact.relation == SEEN_AT)[:MAX_FACTS]  # where_is tells those better
+        name = normalise(entity)
+        facts = sorted(found, key=lambda fact: (fact.relation == SEEN_AT, fact.head != name))[:MAX_FACTS]
         return ToolResult.ok("; ".join(map(str, facts)), [fact.id for fact in facts])
 
     @tool

@@ -119,7 +119,7 @@ class EventReader(Play):
 
     def _matching(self, recalled: str, question: Meaning) -> str:
         for line in recalled.split("\n"):
-            for event in self.understand(re.sub(r"^\[[^\]]*\] ", "", line)):
+            for event in self.understand(re.sub(r"^\[[^\]]*\] | \(without: [^)]*\)$", "", line)):
                 if question.slots.items() <= event.slots.items():
                     return str(event.slots.get(question.kind, ""))
         return ""

@@ -18,7 +18,7 @@ from agent.experts.asking import (
     offered,
     recall,
 )
-from agent.models.follower import MissionFollower, ahead_in, carried_in, choices
+from agent.models.follower import MissionFollower, ahead_in, asks_twice, carried_in, choices
 from agent.models.missions import Goal
 from memory.spatial.program import fits
 from tools import ToolCall
@@ -193,6 +193,8 @@ class CourierExpert(Play):
                     return
             else:
                 yield from self._next_room(chat)
+        if "find" in offered(self.turn) and asks_twice(chat):
+            yield from self._act(chat, ToolCall(name="find", arguments={"thing": thing}))
 
     def _enter(self, chat: Chat, color: str) -> Calls[None]:
         """Go through a door."""

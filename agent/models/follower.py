@@ -1,5 +1,6 @@
 """A script that does missions through the agent's tools: it looks at the text and asks the map, nothing else."""
 
+import random
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ _IN_THE_WAY = re.compile(r"in the way: ([\w ]+) \((place \d+)\)")
 _CARRIED = re.compile(r"You carry an? ([\w ]+)\.")
 MAX_MACRO_FAILURES = 2
 MAX_TURNS = 5
+TWICE = 0.1
 EXPLORE = "(explore)"
 
 
@@ -195,6 +197,8 @@ class _Move:
         thing = target.removeprefix("beside ")
         place = place_number(target) is not None
         there = state.arrived == target if place or thing != target else fits(thing, self.ahead)
+        if there and self.find and not place and asks_twice(self.chat):
+            return self._ask("find", target)
         if there and then == "pickup" and self.carrying:
             return self._put_down()
         if there and then in self.offer:
@@ -263,6 +267,12 @@ class _Move:
             state.barred.clear()
             return self._do(state.goals[0])
         return self._reach(state.in_the_way, then="pickup")
+
+
+def asks_twice(chat: Chat) -> bool:
+    """Whether to ask the way to what is ahead: now and then, for who learns from it to know that answer too."""
+    asked = chat.messages[-1].content.endswith(": you are there")
+    return not asked and random.Random(f"{chat.seed} {len(chat.messages)}").random() < TWICE  # noqa: S311
 
 
 def _is_observation(text: str) -> bool:
