@@ -62,7 +62,7 @@ def write_card(
         "name": config.name,
         "sha256": adapters.digest(folder),
         "base": {"name": config.model.name, "weights_sha256": adapters.weights_digest(path)},
-        "parent": {"name": parent.name, "sha256": adapters.digest(parent)} if parent else None,
+        "parent": _parent(parent) if parent else None,
         "lineage": [*(adapters.card(parent).get("lineage", []) if parent else ()), data["sha256"]],
         "sources": sorted({*data["sources"], *(adapters.card(parent).get("sources", []) if parent else ())}),
         "data": {key: value for key, value in data.items() if key != "mark"},
@@ -83,6 +83,11 @@ def write_card(
     with whole(folder / README) as file:
         file.write(words(card))
     return card
+
+
+def _parent(folder: Path) -> dict[str, Any]:
+    """What an adapter was trained on from, and how that was made."""
+    return {"name": folder.name, "sha256": adapters.digest(folder), "command": adapters.card(folder).get("command")}
 
 
 def _words(argv: list[str]) -> list[str]:

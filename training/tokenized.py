@@ -199,7 +199,10 @@ def _examples(source: Source, logs: Sequence[str]) -> Iterator[dict[str, Any]]:
             events = read_events(log)
             said = json.dumps([one.start.mission, [m.content for m in transcript(events)]])
             digest = hashlib.sha256(said.encode()).hexdigest()
-            for example in encoder.windows(events):
+            examples = list(encoder.windows(events)) if encoder.learns(events) else []
+            if not examples:
+                yield _nothing(name, "nothing to learn")
+            for example in examples:
                 yield about | {
                     "status": ROW, "digest": digest, "input_ids": example.input_ids, "labels": example.labels,
                     "length": len(example.input_ids), "learnt": sum(label != IGNORED for label in example.labels),

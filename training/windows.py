@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agent.chat import Chat, Message
-from agent.events import Event, Start
+from agent.events import Decided, Event, Start
 from agent.models.tokens import ChatTokens
 from agent.models.window import Window
 from agent.remember import KNOWN, STRANGE
@@ -83,6 +83,10 @@ class Encoder:
             raise EmptyMaskError(f"episode {start.episode} of {start.env} has no call that could be learnt")
         if (said := _last_call(messages, len(messages))) > learnt:
             yield self._example(system, encoded, first, learnt, said)
+
+    def learns(self, events: Sequence[Event]) -> bool:
+        """Whether an episode has a call that is not one of those taken out."""
+        return any(isinstance(event, Decided) and event.name not in self.without for event in events)
 
     def _example(self, system: list[int], encoded: Sequence[Encoded], first: int, learnt: int, stop: int) -> Example:
         """The window from message ``first`` to before ``stop``; what was said before ``learnt`` has no label."""

@@ -90,3 +90,12 @@ def test_a_prepared_set_can_be_used_elsewhere(tiny: Path, runs: Path, tmp_path: 
     assert len(taken.rows) == len(made.rows)
     with pytest.raises(TrainConfigError, match="prepare_only"):
         prepare(Source(str(tiny), Window(), DataSettings(prepared=tmp_path)), tmp_path / "x", 0)
+
+
+def test_episodes_of_nothing_but_tools_that_are_taken_out_are_left_out(tiny: Path, runs: Path, tmp_path: Path) -> None:
+    """Mazes are played with ``find``, ``left``, ``right`` and ``forward`` alone."""
+    gone = ["find", "where_is", "explore", "plan_route", "left", "right", "forward"]
+    card = prepare(source(tiny, runs, without=gone), tmp_path / "data", 0).card
+    assert card["left_out"]["nothing to learn"] >= 4
+    assert "hippo/WaterMaze-v0" not in card["tokens"]
+    assert "hippo/MultiHopQA-v0" in card["tokens"]
