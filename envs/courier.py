@@ -12,7 +12,8 @@ from minigrid.core.world_object import Ball, Box, Door, Key, WorldObj
 from minigrid.utils.rendering import fill_coords, point_in_circle, point_in_triangle
 from numpy.typing import NDArray
 
-from envs.courier_story import ASKING, COLORS, MISSIONS, NEEDS, ROUNDS, TELLING, Errand, Story, write_story
+from envs.courier_story import COLORS, MISSIONS, NEEDS, ROUNDS, Errand, Story, write_story
+from envs.courier_words import ASKING, TELLING
 from envs.language import Meaning, spoken
 from envs.perception import ACTIONS, Perception, SeenCell
 from envs.settings import check_range, settings_of

@@ -17,6 +17,16 @@ from envs.splits import SPLITS, Split
 Forms = Mapping[Split, Sequence[str]]
 """Templates of one meaning; those of validation and test are used nowhere else."""
 
+FRAMED = 0.25
+"""How many sentences to train on stand in a frame."""
+
+FRAMES = (
+    "they say that {}", "as everyone knows, {}", "it is true that {}", "you should know that {}", "by the way, {}",
+    "I heard that {}", "keep in mind that {}", "{}, they say", "{}, as everyone knows", "{}, by the way",
+    "{}, or so I heard", "it may be of use to you that {}",
+)  # fmt: skip
+"""Frames of what is told."""
+
 _OPTIONAL = re.compile(r"\[([^\]]*)\]")
 _SLOT = re.compile(r"\{(\w+)\}")
 
@@ -40,11 +50,15 @@ class Grammar:
     Args:
         forms: Templates of each meaning.
         patterns: Regular expressions of slots; by default words without punctuation.
+        frames: What a sentence of the train split stands in, now and then: ``they say that {}``.
     """
 
-    def __init__(self, forms: Mapping[str, Forms], patterns: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, forms: Mapping[str, Forms], patterns: Mapping[str, str] | None = None, frames: Sequence[str] = ()
+    ) -> None:
         self.forms = forms
         self.patterns = patterns or {}
+        self.frames = frames
         self._readers: list[tuple[str, Split, re.Pattern[str]]] = [
             (kind, split, re.compile(self._regex(template)))
             for kind, by_split in forms.items()
@@ -55,7 +69,10 @@ class Grammar:
     def say(self, kind: str, split: Split, rng: np.random.Generator, **slots: str) -> str:
         """One of the ways of a split to say something."""
         templates = self.forms[kind][split]
-        return fill(templates[int(rng.integers(len(templates)))], slots)
+        said = fill(templates[int(rng.integers(len(templates)))], slots)
+        if split == "train" and self.frames and rng.random() < FRAMED:
+            said = self.frames[int(rng.integers(len(self.frames)))].format(said)
+        return said
 
     def understand(self, text: str, split: Split | None = None) -> Meaning | None:
         """What a sentence means, ``None`` if it is not of this grammar.
@@ -67,6 +84,9 @@ class Grammar:
         for kind, of, pattern in self._readers:
             if (split is None or of == split) and (match := pattern.fullmatch(text)):
                 return Meaning(kind, {name: value for name, value in match.groupdict().items() if value is not None})
+        for before, after in (frame.split("{}") for frame in self.frames) if split in (None, "train") else ():
+            if text.startswith(before) and text.endswith(after):
+                return self.understand(text[len(before) : len(text) - len(after)], split)
         return None
 
     def _regex(self, template: str) -> str:

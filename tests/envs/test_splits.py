@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 import envs
-from envs import EnvConfigError, courier_story, episodic_qa, multi_hop_qa
+from envs import EnvConfigError, courier_words, episodic_qa, multi_hop_words
 from envs.babyai_mixed import MISSIONS
 from envs.language import Grammar, Meaning, fill
 from envs.names import CITIES, COMPANIES, PEOPLE, SPOTS, THINGS
 from envs.splits import SEEDS, SPLITS, layout_split, part, seeds_of, split_of
 
 GRAMMARS = {
-    "mixed": MISSIONS, "told": courier_story.TELLING, "errands": courier_story.ASKING, "events": episodic_qa.WORDS,
-    "facts": multi_hop_qa.TELLING, "questions": multi_hop_qa.ASKING,
+    "mixed": MISSIONS, "told": courier_words.TELLING, "errands": courier_words.ASKING, "events": episodic_qa.WORDS,
+    "facts": multi_hop_words.TELLING, "questions": multi_hop_words.ASKING,
 }  # fmt: skip
 VALUES = {
     "thing": "the red ball", "other": "a blue key", "item": "green box", "room": "grey", "day": "2", "who": "Ada",
@@ -61,6 +61,18 @@ def test_what_is_said_is_understood(grammar: Grammar) -> None:
         for template in itertools.chain(*forms.values()):
             given = slots_of(template)
             assert grammar.understand(fill(template, given)) == Meaning(kind, given)
+
+
+def test_frames_are_for_training_alone_and_understood() -> None:
+    said = {"x": {"train": ["{who} left"], "validation": ["{who} went"], "test": ["off went {who}"]}}
+    grammar = Grammar(said, {"who": "[A-Z][a-z]+"}, ["they say that {}", "{}, by the way"])
+    rng = np.random.default_rng(0)
+    found = {split: {grammar.say("x", split, rng, who="Ada") for _ in range(60)} for split in SPLITS}
+    assert found["train"] == {"Ada left", "they say that Ada left", "Ada left, by the way"}
+    assert found["validation"] == {"Ada went"}
+    assert found["test"] == {"off went Ada"}
+    assert all(grammar.understand(words, "train") == Meaning("x", {"who": "Ada"}) for words in found["train"])
+    assert grammar.understand("they say that Ada left", "test") is None
 
 
 def test_optional_parts_are_left_out() -> None:
