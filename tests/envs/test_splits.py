@@ -16,7 +16,7 @@ GRAMMARS = {
 }  # fmt: skip
 VALUES = {
     "thing": "the red ball", "other": "a blue key", "item": "green box", "room": "grey", "day": "2", "who": "Ada",
-    "whom": "Bo", "bell": courier_story.BELL, "what": "silver lamp", "where": "attic", "when": "Monday noon",
+    "whom": "Bo", "bell": courier_words.BELL, "what": "silver lamp", "where": "attic", "when": "Monday noon",
     "city": "Oslo", "firm": "Arco", "tie": "boss", "person": "the teacher of Ada's boss",
 }  # fmt: skip
 
