@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +14,7 @@ from agent.errors import CatalogError
 WEIGHTS = "adapter_model.safetensors"
 SETTINGS = "adapter_config.json"
 CARD = "card.json"
+OWN = Path("runs/adapters")
 
 
 def shipped() -> Path:
@@ -24,21 +26,21 @@ def found(folder: Path | None = None) -> Iterator[Path]:
     """The adapters that ship, and those in a folder."""
     for home in (shipped(), folder):
         if home is not None and home.is_dir():
-            yield from sorted(path.parent for path in home.glob(f"*/{SETTINGS}"))
+            yield from sorted(path.parent for path in home.glob(f"*/{SETTINGS}") if (path.parent / WEIGHTS).is_file())
 
 
 def resolve(name: str) -> Path:
-    """The folder of an adapter, given that or the name of one that ships.
+    """The folder of an adapter, given that, or the name of one that ships or was trained here (``runs/adapters``).
 
     Raises:
         CatalogError: There is none.
     """
-    for folder in (Path(name), shipped() / name):
+    for folder in (Path(name), shipped() / name, OWN / name):
         if (folder / SETTINGS).is_file() and (folder / WEIGHTS).is_file():
             return folder
-    known = [path.name for path in found()]
+    known = [path.name for path in found(OWN)]
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.4) or known
-    hint = f"; there ships {', '.join(near)}" if near else ""
+    hint = f"; there is {', '.join(near)}" if near else ""
     raise CatalogError(f"{name} is no PEFT adapter: there is no {SETTINGS} with {WEIGHTS} in such a folder{hint}")
 
 
@@ -53,9 +55,22 @@ def card(folder: Path) -> dict[str, Any]:
         return {}
     try:
         read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return dict(read)
+        return dict(read) if {"v", "base", "data"} <= {*read} else {}  # a file of somebody else's
     except (ValueError, TypeError) as error:
         raise CatalogError(f"{path} is no card: {error}") from error
+
+
+def settings(folder: Path) -> dict[str, Any]:
+    """PEFT's settings of an adapter.
+
+    Raises:
+        CatalogError: They can't be read.
+    """
+    try:
+        read: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CatalogError(f"{folder / SETTINGS} can't be read: {error}") from error
+    return read
 
 
 def digest(folder: Path) -> str:
@@ -104,9 +119,26 @@ def trained_on(source: str, folder: Path | None = None) -> list[dict[str, str]]:
     using = []
     for path in found(folder):
         about = card(path)
-        if source in (*about.get("sources", ()), *about.get("data", {}).get("runs", ())):
-            name = about["name"]
-            command = f"{about['command']} ".replace(f"name={name} ", f"name={name}-without ").strip()
-            command += "" if f"name={name}-without" in command else f" name={name}-without"
-            using.append({"name": name, "folder": str(path), "rebuild": f"{command} 'data.exclude=[{source}]'"})
+        if about and source in _learnt_from(about):
+            using.append({"name": about["name"], "folder": str(path), "rebuild": _rebuild(about, source, folder)})
     return using
+
+
+def _learnt_from(about: dict[str, Any]) -> set[str]:
+    """Every source of an adapter and of those that it was trained on from."""
+    return {*about.get("sources", ()), *about.get("runs", ()), *about.get("data", {}).get("runs", ())}
+
+
+def _rebuild(about: dict[str, Any], source: str, folder: Path | None) -> str:
+    """The commands that make an adapter without a source: its parents first, as far as they learnt from it."""
+    name, command, before = about["name"], f"{about['command']} ", ""
+    parent = (about.get("parent") or {}).get("name")
+    made = next((path for path in found(folder) if path.name == parent), None)
+    if made is not None and source in _learnt_from(card(made)):
+        before = f"{_rebuild(card(made), source, folder)} && "
+        command = re.sub(r"\badapter=\S+ ", f"adapter={parent}-without ", command)
+    if "name=" in command:
+        command = re.sub(rf"\bname={re.escape(name)} ", f"name={name}-without ", command)
+    else:  # a recipe
+        command = f"NAME={name}-without {command}"
+    return f"{before}{command.strip()} 'data.exclude=[{source}]'"

@@ -27,6 +27,7 @@ EMPTY_WORDS = frozenset(
         "which who with",
     )
 )
+_NOTE = re.compile(r" \(without: [^)]*\)$", re.MULTILINE)
 Name = Annotated[str, Field(min_length=1, max_length=24)]
 
 
@@ -37,7 +38,8 @@ def _words(text: str) -> list[str]:
 def _without(cue: str, text: str) -> str:
     """Words of a cue that a text does not hold, in brackets; small models compare badly, and read well."""
     held = {*_words(text)} | EMPTY_WORDS
-    missing = dict.fromkeys(word for word in re.findall(r"\w+", cue) if word.lower() not in held)
+    said = (word.removesuffix("'s") for word in re.findall(r"\w+(?:'\w+)?", cue))
+    missing = dict.fromkeys(word for word in said if not {*_words(word)} <= held)
     return f" (without: {' '.join(missing)})" if missing else ""
 
 
@@ -97,7 +99,8 @@ class MemoryTools(SpatialTools):
             slots = hit.trace.entity_slots
             where = f" at {slots['where']}" if slots["where"] else ""
             line = f"[{slots['when']}{where}] {hit.trace.key}"
-            lines.append(line + _without(cue, hit.trace.key))
+            about = " ".join(filter(str.isalpha, re.findall(r"\w+", f"{slots['when']} {slots['where']}")))
+            lines.append(line + _without(cue, f"{about} {hit.trace.key}"))  # numbers of steps are not what is asked for
             self._epoch = self.memory.store.epoch
             self._recalled[hit.trace.id] = _words(line)
         return ToolResult.ok("\n".join(lines), [[hit.trace.id, round(hit.score, 4)] for hit in hits])
@@ -105,6 +108,7 @@ class MemoryTools(SpatialTools):
     @tool
     def remember(self, text: Annotated[str, Field(min_length=1, max_length=80)]) -> ToolResult:
         """Write down something for later."""
+        text = _NOTE.sub("", text)
         if not text.strip():
             return ToolResult.invalid("remember(text: string) expected; text: it is blank")
         # What was recalled is never written again, or memory would feed on itself.
@@ -128,7 +132,7 @@ class MemoryTools(SpatialTools):
     @tool(choices={"entity": _entities})
     def ask_graph(self, entity: Cue) -> ToolResult:
         """Facts known about a thing or person."""
-        found = self.memory.relational.ask(entity, 2 * MAX_FACTS)
+        found = self.memory.relational.ask(entity, 8 * MAX_FACTS)
         if not found:
             return ToolResult.ok(f"nothing known about {entity}", [])
         name = normalise(entity)

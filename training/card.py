@@ -65,8 +65,9 @@ def write_card(
         "parent": _parent(parent) if parent else None,
         "lineage": [*(adapters.card(parent).get("lineage", []) if parent else ()), data["sha256"]],
         "sources": sorted({*data["sources"], *(adapters.card(parent).get("sources", []) if parent else ())}),
+        "runs": sorted({*data["runs"], *(_runs(adapters.card(parent)) if parent else ())}),
         "data": {key: value for key, value in data.items() if key != "mark"},
-        "settings": {key: plain(config)[key] for key in ("lora", "train", "seed")},
+        "settings": {key: plain(config)[key] for key in ("train", "seed")} | {"lora": _lora(config, parent)},
         "command": " ".join(["hippo", *map(shlex.quote, _words(sys.argv))]),
         "steps": outcome.steps,
         "loss": outcome.loss,
@@ -74,6 +75,7 @@ def write_card(
         "tokens_per_second": round(outcome.tokens_per_second, 1),
         "peak_memory": outcome.peak_memory,
         "stopped": outcome.stopped,
+        "dry_run": config.dry_run,
         "validation": outcome.validation,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "packages": {name: _version(name) for name in PACKAGES},
@@ -85,6 +87,21 @@ def write_card(
     return card
 
 
+def _lora(config: TrainConfig, parent: Path | None) -> dict[str, Any]:
+    """Shape of the adapter: its parent's, if it was trained on from one."""
+    if parent is None:
+        found: dict[str, Any] = plain(config)["lora"]
+        return found
+    made = adapters.settings(parent)
+    targets = adapters.card(parent).get("settings", {}).get("lora", {}).get("targets", "of its parent")
+    return {"r": made["r"], "alpha": made["lora_alpha"], "dropout": made["lora_dropout"], "targets": targets}
+
+
+def _runs(card: dict[str, Any]) -> list[str]:
+    """Runs that an adapter or its parents learnt from."""
+    return [*card.get("runs", ()), *card.get("data", {}).get("runs", ())]
+
+
 def _parent(folder: Path) -> dict[str, Any]:
     """What an adapter was trained on from, and how that was made."""
     return {"name": folder.name, "sha256": adapters.digest(folder), "command": adapters.card(folder).get("command")}
@@ -92,7 +109,7 @@ def _parent(folder: Path) -> dict[str, Any]:
 
 def _words(argv: list[str]) -> list[str]:
     """The command's words; what was begun as a module is named as it is under ``hippo``."""
-    return argv[1:] if "train" in argv[1:2] else ["train", *argv[1:]]
+    return argv[1:] if argv[1:2] in (["train"], ["distill"]) else ["train", *argv[1:]]
 
 
 def _version(package: str) -> str | None:

@@ -74,7 +74,10 @@ def macros(
 @app.command()
 def improve(
     overrides: Annotated[list[str], typer.Argument(help="key=value settings of `hippo train`; adapter= and name=.")],
-    env: Annotated[list[str], typer.Option(help="A task, as for `hippo run env=`; may be repeated.")],
+    env: Annotated[
+        list[str] | None,
+        typer.Option(help="A task, as for `hippo run env=`; may be repeated. Those it was trained on."),
+    ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="How many in all.")] = 2,
     worlds: Annotated[int, typer.Option(min=1, help="Worlds of each task that are collected in a round.")] = 32,
     validate: Annotated[int, typer.Option(min=1, help="Episodes of each task before and after.")] = 64,
@@ -86,10 +89,10 @@ def improve(
 ) -> None:
     """Rounds of self-improvement: play, keep the successes, replay them with old ones, train, compare.
 
-    A round that lowers a task by more than the tolerance is recorded and not taken. Old episodes, such as the expert's,
-    come from data.runs=[...].
+    A round after which a task is done worse than at the beginning, by more than the tolerance, is recorded and not
+    taken. Old episodes, such as the expert's, come from data.runs=[...].
 
-    hippo distill improve name=better adapter=hippo-135m train.steps=40 --env courier --env water_maze
+    hippo distill improve name=better adapter=hippo-135m train.steps=40
     """
     from envs import EnvError
     from training.errors import TrainingError
@@ -97,11 +100,12 @@ def improve(
     with plain_errors(TrainingError, EnvError):
         from training.config import load_train
         from training.qlora import train
-        from training.replay import Improver, Loop
+        from training.replay import Improver, Loop, tasks_of
         from training.train_cli import say
 
         config = load_train(overrides)
-        loop = Loop(env, worlds, validate, replayed, batch, tolerance, processes=processes)
+        envs = env or (tasks_of(config.adapter) if config.adapter else [])
+        loop = Loop(envs, worlds, validate, replayed, batch, tolerance, processes=processes)
         done = Improver(config, loop, lambda one: train(one, say), say).run(rounds)
         if as_json:
             emit(done)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from agent.config import LocalChoice, compose_as
 
@@ -65,6 +65,13 @@ class DataSettings(_Settings):
     without: list[str] = Field(default_factory=list)
     workers: int = Field(1, ge=1)
     validate_in: list[str] = Field(default_factory=list, alias="validate")
+
+    @field_validator("weights")
+    @classmethod
+    def _not_negative(cls, weights: dict[str, float]) -> dict[str, float]:
+        if any(weight < 0 for weight in weights.values()):
+            raise ValueError("a weight is 0 or more")
+        return weights
 
     def weight(self, env: str) -> float:
         """How often an episode of an environment is seen in an epoch."""

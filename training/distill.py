@@ -12,11 +12,12 @@ from typing import Any
 
 from agent.collect import Collection
 from agent.config import load_collect
+from agent.episodes import peek
 from agent.macro_trial import judge
 from agent.manifest import totals
-from agent.trajectory import distinct, trajectories
+from agent.trajectory import distinct, logs_in, trajectories
 from envs import make
-from envs.splits import seeds_of
+from envs.splits import seeds_of, split_of
 from memory import InvalidItemError, Memory
 
 TRIES = 10
@@ -67,9 +68,15 @@ def distill(
         say: Takes a line of progress.
 
     Raises:
-        InvalidItemError: No episode was solved; or none of the macros was accepted, and episodes are asked for.
+        InvalidItemError: No episode of the train split was solved; or no macro accepted, and episodes asked for.
     """
-    found, _ = distinct(trajectories(runs))
+    logs = logs_in(runs)
+    ours = [log for log in logs if (one := peek(log)) is None or split_of(one.start.seed or 0) == "train"]
+    if not ours:
+        raise InvalidItemError(
+            f"all of {len(logs)} episodes are of another split than train: macros are not mined there"
+        )
+    found, _ = distinct(trajectories(ours))
     won = [episode for episode in found if episode.success]
     if not won:
         raise InvalidItemError(f"none of {len(found)} episodes was solved: macros are mined from success")

@@ -8,7 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -33,6 +33,7 @@ Solved = Annotated[bool | None, typer.Option("--solved/--unsolved", help="Only t
 Ending = Annotated[str | None, typer.Option(help="solved, failed, out_of_steps, looping, stopped or model_error.")]
 MostOver = Annotated[float | None, typer.Option(min=1, help="Most steps over the fewest possible.")]
 MostSteps = Annotated[int | None, typer.Option(min=0, help="Most steps.")]
+Part = Literal["train", "validation", "test", "any"]
 Most = Annotated[int | None, typer.Option(min=1, help="How many at most.")]
 
 
@@ -212,6 +213,7 @@ def export(
     runs: Runs,
     out: Annotated[Path, typer.Option(help="JSONL file to write.")] = Path("rows.jsonl"),
     unsolved: Annotated[bool, typer.Option("--unsolved", help="Take episodes that did not succeed too.")] = False,
+    split: Annotated[Part, typer.Option(help="Worlds that are taken; `any` for all.")] = "train",
     as_json: Json = False,
 ) -> None:
     """Write solved episodes as rows that TRL trains on: `messages`, `tools`, and where each comes from."""
@@ -221,10 +223,12 @@ def export(
         logs = logs_in(runs)
         with Progress(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("rows", total=len(logs))
-            counts = exported(logs, out, unsolved, partial(bar.advance, task))
+            counts = exported(logs, out, unsolved, partial(bar.advance, task), None if split == "any" else split)
         result: dict[str, Any] = {**asdict(counts), "file": str(out)}
         if as_json:
             emit(result)
         else:
-            left = ", ".join(f"{result[name]} {name}" for name in ("unsolved", "doubles", "unfinished") if result[name])
+            why = {"unsolved": "unsolved", "doubles": "doubles", "unfinished": "unfinished",
+                   "other_split": "of another split"}  # fmt: skip
+            left = ", ".join(f"{result[name]} {words}" for name, words in why.items() if result[name])
             print(f"{counts.rows} rows in {out}{f'; left out: {left}' if left else ''}")  # noqa: T201

@@ -15,6 +15,9 @@ from training.gguf_file import write_gguf
 
 Form = Literal["safetensors", "gguf"]
 
+AGREE = 0.8
+"""Least share of tokens after which what was written, in half precision, must say the same."""
+
 PROMPTS = (
     "<|im_start|>system\nYou act in a world, one tool call a turn.\nMission: pick up the red ball<|im_end|>\n"
     '<|im_start|>user\nYou see a red ball 2 steps forward.<|im_end|>\n<|im_start|>assistant\n{"name":"',
@@ -57,20 +60,36 @@ def export(adapter: str, out: Path, form: Form = "safetensors", tolerance: float
         tolerance: Greatest difference of logits that merging in float32 may make.
 
     Raises:
-        AdapterError: The logits differ by more, the base can't be restored, or ``out`` is there already.
+        AdapterError: The logits differ by more, the base can't be restored, what was written says something else, or
+            ``out`` is there already or can't be written.
         CatalogError: There is no such adapter, or its base model is not on this machine.
     """
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
     folder = adapters.resolve(adapter)
     card = adapters.card(folder)
-    settings = json.loads((folder / adapters.SETTINGS).read_text(encoding="utf-8"))
+    settings = adapters.settings(folder)
     name = card.get("base", {}).get("name") or settings["base_model_name_or_path"]
     path = catalog.resolve(name)
     adapters.check(folder, path)
     if out.exists():
         raise AdapterError(f"{out} is there already: choose another")
+    part = out.with_name(f"{out.name}.part")
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+    except OSError as error:
+        raise AdapterError(f"can't write {out}: {error.strerror}; name a folder that can be written to") from error
+    try:
+        return _export(folder, path, card, out, part, form, tolerance)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _export(
+    folder: Path, path: Path, card: dict[str, Any], out: Path, part: Path, form: Form, tolerance: float
+) -> Exported:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
     tokenizer = AutoTokenizer.from_pretrained(path)
     base = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, use_safetensors=True).eval()
     before = _logits(base, tokenizer)
@@ -87,23 +106,21 @@ def export(adapter: str, out: Path, form: Form = "safetensors", tolerance: float
             f"{tolerance:.0e}: the adapter is damaged, or was trained on other weights"
         )
     whole_model = model.merge_and_unload()
-    part = out.with_name(f"{out.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
-        read = _written(whole_model, tokenizer, path, folder, card, part, form)
-        found = _logits(read, tokenizer)
-        if form == "gguf":
-            (part / "model.gguf").replace(out)
-            with whole(out.with_suffix(".card.json")) as file:
-                json.dump(_lineage(folder, card), file, indent=1)
-        else:
-            part.replace(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    read = _written(whole_model, tokenizer, path, folder, card, part, form)
+    found = _logits(read, tokenizer)
     same = torch.cat([(a.argmax(-1) == b.argmax(-1)).float() for a, b in zip(wanted, found, strict=True)])
-    scale = float(torch.cat([a.flatten() for a in wanted]).std())
-    return Exported(out, form, merged, unmerged, _apart(wanted, found), float(same.mean()), scale)
+    agree, scale = float(same.mean()), float(torch.cat([a.flatten() for a in wanted]).std())
+    if agree < AGREE:
+        raise AdapterError(
+            f"the {form} file says the same as the merged model after {agree:.0%} of the tokens only: it was not kept"
+        )
+    if form == "gguf":
+        (part / "model.gguf").replace(out)
+        with whole(out.with_suffix(".card.json")) as file:
+            json.dump(_lineage(folder, card), file, indent=1)
+    else:
+        part.replace(out)
+    return Exported(out, form, merged, unmerged, _apart(wanted, found), agree, scale)
 
 
 def _written(model: Any, tokenizer: Any, base: Path, folder: Path, card: dict[str, Any], part: Path, form: Form) -> Any:

@@ -31,6 +31,11 @@ def write_gguf(model: Any, base: Path, path: Path) -> None:
     config = model.config
     if config.model_type != "llama":
         raise AdapterError(f"GGUF is written for Llama models, and this is {config.model_type}: export safetensors")
+    scaling = config.rope_parameters.get("rope_type", "default")
+    if scaling != "default":
+        raise AdapterError(
+            f"GGUF is written without scaled rotations, and this model's are {scaling}: export safetensors"
+        )
     writer = gguf.GGUFWriter(str(path), "llama")
     heads, pairs = config.num_attention_heads, config.num_key_value_heads
     size = getattr(config, "head_dim", None) or config.hidden_size // heads

@@ -75,16 +75,16 @@ class Monitor(TrainerCallback):
     def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
         """Cut off what a killed training wrote after its last checkpoint."""
         self._began, self._from = time.perf_counter(), state.global_step
+        kept = [line for line in _lines(self.path) if line["step"] <= state.global_step]
+        for line in kept:  # in every process, or one would stop early alone
+            self._judge({key[6:]: value for key, value in line.items() if key.startswith("valid/")}, None)
         if not state.is_world_process_zero:
             return
         if not state.global_step:
             self._best.unlink(missing_ok=True)
-        kept = [line for line in _lines(self.path) if line["step"] <= state.global_step]
         part = self.path.with_suffix(".part")
         part.write_text("".join(f"{json.dumps(line)}\n" for line in kept))
         part.replace(self.path)
-        for line in kept:
-            self._judge({key[6:]: value for key, value in line.items() if key.startswith("valid/")}, None)
         if state.global_step:
             self.say(f"going on from step {state.global_step} of {self.steps}")
 
@@ -151,12 +151,11 @@ class Monitor(TrainerCallback):
         """Keep the weights if no validation was better."""
         if not found:
             return
-        self.success = found
         mean = sum(found.values()) / len(found)
-        if mean <= self._best_mean and self._best_mean < 1.0:
+        if mean < self._best_mean or (mean == self._best_mean and mean < 1.0):  # all solved again, with a lower loss
             self._worse += 1
             return
-        self._best_mean, self._worse = mean, 0
+        self.success, self._best_mean, self._worse = found, mean, 0
         if model is not None:
             from peft import get_peft_model_state_dict
 

@@ -30,6 +30,12 @@ from training.validation import Validator
 CHECKPOINTS = "checkpoints"
 CONFIG = "train.json"
 DRY_STEPS = 2
+FREE = {
+    "out", "dry_run", "prepare_only", "data.workers", "train.workers", "train.save_every", "train.patience",
+    "model.device",
+}  # fmt: skip
+"""Settings that a training may be gone on with another of."""
+
 LARGE = 1_000_000_000
 """Parameters above which a processor is no place to train."""
 
@@ -53,7 +59,8 @@ def train(config: TrainConfig, say: Callable[[str], None] = print) -> Trained:
     window = Window(config.model.seq_len, config.model.max_call_tokens)
     path = catalog.resolve(config.model.name)
     with PartialState(cpu=device.type == "cpu").main_process_first():
-        prepared = prepare(Source(str(path), window, config.data), folder / "data", config.seed)
+        source = Source(str(path), window, config.data)
+        prepared = prepare(source, folder / "data", config.seed, began=_began(folder))
     if config.prepare_only:
         return Trained(folder / "data", 0, math.nan, 0.0, 0.0, 0, "", {})
     if prepared.card["seq_len"] != config.model.seq_len:
@@ -64,9 +71,12 @@ def train(config: TrainConfig, say: Callable[[str], None] = print) -> Trained:
     model = load(config, device)
     settings = _arguments(config, prepared, device)
     done = _done(folder, settings.max_steps)
-    if done is not None:
+    if done is not None and not config.dry_run:
         return done
-    validator = Validator(config, tokenizer) if config.train.validate_every and not config.dry_run else None
+    validator = None
+    if config.train.validate_every and not config.dry_run:
+        data = config.data.model_copy(update={"without": prepared.card["without"]})
+        validator = Validator(config.model_copy(update={"data": data}), tokenizer)
     monitor = Monitor(folder, settings.max_steps, say, validator, config.train)
     trainer = _trainer(model, tokenizer, settings, prepared, monitor)
     probe(trainer, config)
@@ -95,7 +105,12 @@ def _device(config: TrainConfig) -> torch.device:
         wanted = "cpu"
     elif wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(wanted)
+    try:
+        device = torch.device(wanted)
+    except RuntimeError as error:
+        raise TrainConfigError(f"model.device={wanted} is no device: use auto, cpu or cuda") from error
+    if config.model.adapter:
+        raise TrainConfigError(f"model.adapter={config.model.adapter} is to play with: train on from it with adapter=")
     if device == torch.device("cuda"):
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     if device.type == "cuda" and not torch.cuda.is_available():
@@ -118,12 +133,13 @@ def _claim(config: TrainConfig) -> Path:
     if config.data.prepared is None:
         check_runs(config.data.runs)
     folder = config.folder
+    if folder.parent.exists() and not folder.parent.is_dir():
+        raise TrainConfigError(f"out={folder.parent} is a file: name a folder")
     settings = plain(config)
-    free = {"out", "dry_run", "prepare_only"}
     if (folder / CONFIG).is_file():
-        before = json.loads((folder / CONFIG).read_text())
-        other = [key for key in settings if key not in free and before.get(key) != settings[key]]
-        if other:
+        before, now = _flat(json.loads((folder / CONFIG).read_text())), _flat(settings)
+        other = sorted(key for key in before.keys() | now.keys() if key not in FREE and before.get(key) != now.get(key))
+        if other and _began(folder):
             raise TrainConfigError(
                 f"{folder} is a training with another {', '.join(other)}: choose another name=, or the same settings "
                 "to go on with it"
@@ -134,6 +150,21 @@ def _claim(config: TrainConfig) -> Path:
     with whole(folder / CONFIG) as file:
         json.dump(settings, file, indent=1)
     return folder
+
+
+def _flat(settings: dict[str, Any], above: str = "") -> dict[str, Any]:
+    """Settings by their dotted names."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        inner = _flat(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
+        found |= inner
+    return found
+
+
+def _began(folder: Path) -> bool:
+    """Whether a training has left something behind that another must not take the place of."""
+    card = adapters.card(folder) if (folder / adapters.WEIGHTS).is_file() else {}
+    return _checkpoint(folder) is not None or (bool(card) and not card.get("dry_run"))
 
 
 def _tokenizer(config: TrainConfig) -> Any:
@@ -218,9 +249,14 @@ def _arguments(config: TrainConfig, prepared: Prepared, device: torch.device) ->
     processes = PartialState().num_processes
     accumulation = max(1, round(schedule.tokens_per_step / (batch * config.model.seq_len * processes)))
     accumulation = 1 if config.dry_run else accumulation
+    if len(prepared.rows) < batch * processes:
+        raise TrainConfigError(
+            f"{len(prepared.rows)} packed rows are less than one batch ({batch} in each of {processes} processes): "
+            "lower train.batch, or collect more episodes"
+        )
     each = max(1, len(prepared.rows) // (batch * accumulation * processes))
     steps = DRY_STEPS if config.dry_run else schedule.steps or max(1, round(schedule.epochs * each))
-    return SFTConfig(
+    made = SFTConfig(
         output_dir=str(config.folder / CHECKPOINTS),
         max_steps=steps,
         per_device_train_batch_size=batch,
@@ -252,6 +288,8 @@ def _arguments(config: TrainConfig, prepared: Prepared, device: torch.device) ->
         disable_tqdm=True,
         log_level="error",
     )
+    made._n_gpu = min(made.n_gpu, 1)  # several GPUs are for torchrun, which gives each its process
+    return made
 
 
 def _trainer(model: Any, tokenizer: Any, settings: Any, prepared: Prepared, monitor: Monitor) -> Any:
@@ -303,7 +341,7 @@ def probe(trainer: Any, config: TrainConfig) -> None:
 def _done(folder: Path, steps: int) -> Trained | None:
     """What a training came to that has ended; its adapter and card stay as they are."""
     card = adapters.card(folder) if (folder / adapters.WEIGHTS).is_file() else {}
-    if not card or (card["steps"] < steps and not card["stopped"]):
+    if not card or card.get("dry_run") or (card["steps"] < steps and not card["stopped"]):
         return None
     return Trained(
         folder, card["steps"], card["loss"], card["seconds"], card["tokens_per_second"], card["peak_memory"],

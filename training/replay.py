@@ -17,12 +17,12 @@ from typing import Any, Protocol
 
 from agent import adapters
 from agent.collect import Collection, visits_of
-from agent.config import CollectConfig, load_collect
+from agent.config import CollectConfig, choices, load_collect
 from agent.episodes import Logged, logged
 from agent.events import Observed
 from agent.files import whole
 from agent.log import read_events
-from agent.manifest import Row, totals
+from agent.manifest import LISTENING, Row, totals
 from agent.statistics import wilson_ci
 from envs import make
 from envs.splits import seeds_of
@@ -135,8 +135,9 @@ class Interference:
 
 
 def compare(before: Sequence[Row], after: Sequence[Row]) -> Interference:
-    """What changed, episode by episode."""
-    first = {row["seed"]: bool(row["success"]) for row in before}
+    """What changed, episode by episode; those in which one only listens do not count."""
+    counted = [row["seed"] for row in before if row["kind"] != LISTENING]
+    first = {row["seed"]: bool(row["success"]) for row in before if row["seed"] in counted or not counted}
     second = {row["seed"]: bool(row["success"]) for row in after}
     seeds = sorted(first.keys() & second.keys())
     count = max(len(seeds), 1)
@@ -159,7 +160,7 @@ class Loop:
         validate: Validation episodes of each task, at least, that are played before and after.
         replayed: Episodes that a round trains on.
         batch: Worlds that are played in lock-step.
-        tolerance: Greatest loss of success on a task, as a share, that a round may bring.
+        tolerance: Greatest loss of success on a task, as a share, against the adapter that was begun with.
         max_calls: Decisions in one episode.
         processes: Tasks that are played at the same time, each with a model of its own.
         seed: First world of the train split, counted from its beginning.
@@ -178,6 +179,13 @@ class Loop:
 
 Played = tuple[list[Row], Path]
 """Episodes of a task, and the folder with their logs."""
+
+
+def tasks_of(adapter: str) -> list[str]:
+    """The tasks, as choices of ``env=``, that an adapter was trained on."""
+    sources = adapters.card(adapters.resolve(adapter)).get("sources", [])
+    named = [name for name in choices("env") if name != "gym"]
+    return [name for name in named if f"env:{load_collect([f'env={name}']).env.id}" in sources]
 
 
 def _played(config: CollectConfig) -> Played:
@@ -200,10 +208,14 @@ class Improver:
     def __init__(self, config: TrainConfig, loop: Loop, train: Train, say: Callable[[str], None]) -> None:
         if not config.adapter:
             raise TrainConfigError("name the adapter to go on from: adapter=hippo-135m")
+        if not loop.envs:
+            raise TrainConfigError(f"{config.adapter} has no card that names its tasks: name them with --env")
         self.config = config
         self.loop = loop
         self.train = train
         self.say = say
+        if missing := sorted({*tasks_of(config.adapter)} - {*loop.envs}):
+            say(f"{', '.join(missing)}: not played, so nobody will know if it is forgotten; name it with --env")
         self.folder = config.out / f"{config.name}-rounds"
         self.queue = EpisodeQueue(self.folder / "queue", ReplayConfig(max_similarity=1.0))
 
@@ -243,7 +255,11 @@ class Improver:
         made = str(config.folder)
         after = self._play(made, "validation", f"before-{config.name}")
         changes = {env: compare(before[env][0], after[env][0]) for env in self.loop.envs}
-        worse = [env for env, change in changes.items() if change.before - change.after > self.loop.tolerance]
+        beginning = self._play(str(self.config.adapter), "validation", f"before-{Path(str(self.config.adapter)).name}")
+        since = {env: compare(beginning[env][0], after[env][0]) for env in self.loop.envs}
+        worse = [
+            env for env, change in since.items() if change.lost - change.won > self.loop.tolerance * change.n + 1e-9
+        ]
         for env, change in changes.items():
             low, high = wilson_ci(round(change.after * change.n), change.n)
             self.say(f"round {number}, {env}: {change.before:.3f} before, {change.after:.3f} after "
@@ -252,6 +268,7 @@ class Improver:
             "round": number, "began_with": adapter, "adapter": made, "taken": not worse, "worse": worse,
             "collected": {env: totals(rows) for env, (rows, _) in collected.items()}, "new_episodes": added,
             "replayed": len(logs), "tasks": {env: asdict(change) for env, change in changes.items()},
+            "since_the_beginning": {env: asdict(change) for env, change in since.items()},
             "sha256": adapters.digest(config.folder),
         }  # fmt: skip
 

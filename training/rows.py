@@ -9,6 +9,7 @@ from pathlib import Path
 from agent.events import End, Event, Start
 from agent.files import whole
 from agent.log import read_events
+from envs.splits import Split, split_of
 from memory import InvalidItemError
 from training.datasets import Row, row_of
 
@@ -23,6 +24,7 @@ class Counts:
         unsolved: Left out because they did not succeed.
         doubles: Left out because another row has the same conversation.
         unfinished: Left out for want of a start or an end.
+        other_split: Left out because their worlds are of another split.
     """
 
     episodes: int = 0
@@ -30,9 +32,12 @@ class Counts:
     unsolved: int = 0
     doubles: int = 0
     unfinished: int = 0
+    other_split: int = 0
 
 
-def rows(logs: Iterable[Path], counts: Counts, unsolved: bool = False) -> Iterator[tuple[Path, Row, list[Event]]]:
+def rows(
+    logs: Iterable[Path], counts: Counts, unsolved: bool = False, split: Split | None = "train"
+) -> Iterator[tuple[Path, Row, list[Event]]]:
     """Make a row of every log that is worth one.
 
     A row's ``provenance`` names its log, the log's SHA-256, environment, seed and steps. Two rows never have the same
@@ -42,6 +47,7 @@ def rows(logs: Iterable[Path], counts: Counts, unsolved: bool = False) -> Iterat
         logs: The logs.
         counts: Takes what became of them.
         unsolved: Whether episodes that did not succeed are taken too.
+        split: Of the worlds that are taken; ``None`` for all.
 
     Raises:
         LogError: A log is damaged.
@@ -50,8 +56,12 @@ def rows(logs: Iterable[Path], counts: Counts, unsolved: bool = False) -> Iterat
     for log in logs:
         counts.episodes += 1
         events = read_events(log)
-        if not any(isinstance(e, Start) for e in events) or not isinstance(end := events[-1], End):
+        start = next((event for event in events if isinstance(event, Start)), None)
+        if start is None or not isinstance(end := events[-1], End):
             counts.unfinished += 1
+            continue
+        if split is not None and split_of(start.seed or 0) != split:
+            counts.other_split += 1
             continue
         if not end.success and not unsolved:
             counts.unsolved += 1
@@ -68,8 +78,9 @@ def rows(logs: Iterable[Path], counts: Counts, unsolved: bool = False) -> Iterat
 
 
 def export(
-    logs: Iterable[Path], path: Path, unsolved: bool = False, advance: Callable[[], None] = lambda: None
-) -> Counts:
+    logs: Iterable[Path], path: Path, unsolved: bool = False, advance: Callable[[], None] = lambda: None,
+    split: Split | None = "train",
+) -> Counts:  # fmt: skip
     """Write a JSONL file of rows with the columns ``messages``, ``tools`` and ``provenance``, whole or not at all.
 
     Args:
@@ -77,6 +88,7 @@ def export(
         path: The file.
         unsolved: Whether episodes that did not succeed are taken too.
         advance: Called after each row.
+        split: Of the worlds that are taken; ``None`` for all.
 
     Raises:
         LogError: A log is damaged, or the file can't be written.
@@ -84,7 +96,7 @@ def export(
     """
     counts = Counts()
     with whole(path) as file:
-        for _, row, _ in rows(logs, counts, unsolved):
+        for _, row, _ in rows(logs, counts, unsolved, split):
             file.write(f"{json.dumps(row)}\n")
             advance()
         if not counts.rows:

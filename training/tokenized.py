@@ -9,11 +9,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from agent.episode import AgentConfig
 from agent.episodes import peek
 from agent.errors import LogError
 from agent.files import whole
@@ -29,6 +31,7 @@ from training.windows import IGNORED, Encoder
 
 CARD = "data.json"
 ROW = "row"
+FILTERS = ("exclude", "split", "solved", "most_over", "weights", "without")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +62,14 @@ class Source:
     data: DataSettings
 
 
-def prepare(source: Source, folder: Path, seed: int) -> Prepared:
+def prepare(source: Source, folder: Path, seed: int, began: bool = False) -> Prepared:
     """Make the data set, or take the one that is there for the same logs and settings.
 
     Args:
         source: What it is made with.
         folder: Where it is kept.
         seed: Of the order of the rows.
+        began: Whether a training has begun with the one that is there: no other is made then.
 
     Raises:
         LogError: There is no log, or a damaged one.
@@ -75,7 +79,7 @@ def prepare(source: Source, folder: Path, seed: int) -> Prepared:
     from datasets import load_from_disk
 
     if source.data.prepared is not None:
-        return taken(source.data.prepared)
+        return taken(source)
     logs = logs_in(source.data.runs)
     mark = _mark(source, logs, seed)
     card_file = folder / CARD
@@ -83,9 +87,14 @@ def prepare(source: Source, folder: Path, seed: int) -> Prepared:
         card = json.loads(card_file.read_text())
         if card.get("mark") == mark:
             return Prepared(load_from_disk(str(folder / "rows")), card)
+        if began:
+            raise TrainConfigError(
+                f"the logs have changed since {folder.parent} began to be trained: choose another name= to train on "
+                "what is there now"
+            )
     shutil.rmtree(folder, ignore_errors=True)
     rows, card = _build(source, logs, folder / "work", seed)
-    card["mark"] = mark
+    card |= {"mark": mark, "tokenizer": _tokenizer_digest(source)}
     rows.save_to_disk(str(folder / "rows"))
     shutil.rmtree(folder / "work", ignore_errors=True)
     with whole(card_file) as file:
@@ -93,17 +102,36 @@ def prepare(source: Source, folder: Path, seed: int) -> Prepared:
     return Prepared(load_from_disk(str(folder / "rows")), card)
 
 
-def taken(folder: Path) -> Prepared:
-    """A data set that was made before.
+def taken(source: Source) -> Prepared:
+    """The data set that was made before and is named in the settings.
 
     Raises:
-        TrainConfigError: There is none.
+        TrainConfigError: There is none, it was made with another tokenizer, or it was to be filtered.
     """
     from datasets import load_from_disk
 
+    folder = source.data.prepared
+    assert folder is not None
     if not (folder / CARD).is_file():
         raise TrainConfigError(f"{folder} holds no data set: make one with `hippo train ... prepare_only=true`")
-    return Prepared(load_from_disk(str(folder / "rows")), json.loads((folder / CARD).read_text()))
+    usual = DataSettings()
+    late = [key for key in FILTERS if getattr(source.data, key) != getattr(usual, key)]
+    if late:
+        names = ", ".join(f"data.{key}" for key in late)
+        raise TrainConfigError(f"{folder} is made already: give {names} where it is made, with prepare_only=true")
+    card = json.loads((folder / CARD).read_text())
+    if card.get("tokenizer", _tokenizer_digest(source)) != _tokenizer_digest(source):
+        raise TrainConfigError(f"{folder} was made with the tokenizer of another model: make it again with this model=")
+    return Prepared(load_from_disk(str(folder / "rows")), card)
+
+
+def _tokenizer_digest(source: Source) -> str:
+    """Of every token's number, and of the template that chats are written with."""
+    from transformers import AutoTokenizer
+
+    tokens = ChatTokens(tokenizer := AutoTokenizer.from_pretrained(source.tokenizer))
+    words = [sorted(tokenizer.get_vocab().items()), tokens.template]
+    return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
 def _mark(source: Source, logs: Sequence[Path], seed: int) -> str:
@@ -188,7 +216,7 @@ def _examples(source: Source, logs: Sequence[str]) -> Iterator[dict[str, Any]]:
             continue
         about = {"log": name, "env": one.start.env, "kind": one.start.kind}
         if {f"env:{one.start.env}", log.parent.parent.name, str(log.parent.parent)} & {*source.data.exclude}:
-            yield _nothing(name, "excluded")
+            yield _nothing(name, "excluded") | {"env": one.start.env}
         elif split_of(one.start.seed or 0) != source.data.split:
             yield _nothing(name, "of another split")
         elif source.data.solved and not one.end.success:
@@ -197,9 +225,10 @@ def _examples(source: Source, logs: Sequence[str]) -> Iterator[dict[str, Any]]:
             yield _nothing(name, "too long a way")
         else:
             events = read_events(log)
-            said = json.dumps([one.start.mission, [m.content for m in transcript(events)]])
+            longest = _longest(log.parent.parent)
+            said = json.dumps([one.start.mission, [m.content for m in transcript(events, longest)]])
             digest = hashlib.sha256(said.encode()).hexdigest()
-            examples = list(encoder.windows(events)) if encoder.learns(events) else []
+            examples = list(encoder.windows(events, longest)) if encoder.learns(events) else []
             if not examples:
                 yield _nothing(name, "nothing to learn")
             for example in examples:
@@ -207,6 +236,16 @@ def _examples(source: Source, logs: Sequence[str]) -> Iterator[dict[str, Any]]:
                     "status": ROW, "digest": digest, "input_ids": example.input_ids, "labels": example.labels,
                     "length": len(example.input_ids), "learnt": sum(label != IGNORED for label in example.labels),
                 }  # fmt: skip
+
+
+@cache
+def _longest(run: Path) -> int:
+    """Longest result of a tool that was shown in a run, in characters."""
+    try:
+        found: int = json.loads((run / "run.json").read_text(encoding="utf-8"))["config"]["agent"]["max_result"]
+    except (OSError, ValueError, KeyError):
+        return AgentConfig().max_result
+    return found
 
 
 def _nothing(log: str, status: str) -> dict[str, Any]:
@@ -226,8 +265,11 @@ def _pick(every: Any, data: DataSettings) -> tuple[list[int], dict[str, Any]]:
     logs: dict[str, None] = {}
     doubles: set[str] = set()
     picked: list[int] = []
+    met: set[str] = set()
     columns = every.select_columns(["log", "env", "kind", "status", "digest", "length", "learnt"])
     for index, row in enumerate(columns):
+        folder = Path(row["log"]).parent.parent
+        met |= {f"env:{row['env']}", folder.name, str(folder)}
         if row["status"] != ROW:
             left[row["status"]] += 1
             continue
@@ -247,6 +289,13 @@ def _pick(every: Any, data: DataSettings) -> tuple[list[int], dict[str, Any]]:
         tokens[row["env"]] += times * row["length"]
         learnt[row["env"]] += times * row["learnt"]
         picked += [index] * times
+    unmet = [name for name in data.exclude if name not in met]
+    unmet += [part for part in data.weights if not any(part.lower() in name.lower() for name in met)]
+    if unmet:
+        raise TrainConfigError(
+            f"data.exclude or data.weights names {', '.join(unmet)}, and no log is of that: there are "
+            f"{', '.join(sorted(name for name in met if name.startswith('env:') and name != 'env:'))}"
+        )
     card = {
         "split": data.split,
         "episodes": sum(episodes.values()) + sum(left.values()),

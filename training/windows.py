@@ -50,8 +50,12 @@ class Encoder:
         self.without = set(without)
         self._cache: dict[Message, Encoded] = {}
 
-    def windows(self, events: Sequence[Event]) -> Iterator[Example]:
+    def windows(self, events: Sequence[Event], max_result: int = 800) -> Iterator[Example]:
         """The windows of one episode, in order.
+
+        Args:
+            events: The episode's.
+            max_result: Longest result of a tool in characters, as the agent's settings had it.
 
         Raises:
             RowTooLongError: One observation alone does not fit.
@@ -59,7 +63,8 @@ class Encoder:
         """
         start = next(event for event in events if isinstance(event, Start))
         system = self._system(start)
-        messages = self._without(transcript(events)) if self.without else transcript(events)
+        messages = transcript(events, max_result)
+        messages = self._without(messages) if self.without else messages
         encoded = [self._encoded(message) for message in messages]
         sizes = [len(ids) for ids, _ in encoded]
         first, learnt, count = 0, 0, 0

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.manifest import MANIFEST, read, totals
+from agent import adapters
+from agent.manifest import LISTENING, MANIFEST, read, totals
 from eval.statistics import bootstrap_ci
 
 BUDGETS = {"babyai_mixed": 100, "water_maze": 300, "courier": 120, "episodic_qa": 40, "multi_hop_qa": 80}
@@ -49,18 +50,22 @@ class Job:
 
     arm: str
     env: str
-    shard: int
     first: int
     worlds: int
+    split: str
+    adapter: str
 
     @property
     def name(self) -> str:
-        """Of its run."""
-        return f"{self.arm}-{self.env}-{self.shard}"
+        """Of its run: another adapter, split or share of the worlds is another run."""
+        made = f"-{self.adapter}" if self.adapter else ""
+        return f"{self.split}-{self.arm}{made}-{self.env}-{self.first}-{self.worlds}"
 
 
 def jobs(asked: argparse.Namespace) -> Iterator[Job]:
     """The worlds of every arm and environment, in shards."""
+    used = {"adapter": asked.adapter, "no_memory": asked.without}
+    digests = {arm: adapters.digest(adapters.resolve(used[arm]))[:8] for arm in asked.arms if arm in used}
     for env in sorted(asked.envs, key=lambda env: -VISITS[env] * BUDGETS[env]):
         for arm in asked.arms:
             worlds = -(-asked.episodes // COUNTED[env])
@@ -68,7 +73,8 @@ def jobs(asked: argparse.Namespace) -> Iterator[Job]:
             for shard in range(asked.shards):
                 count = min(size, worlds - shard * size)
                 if count > 0:
-                    yield Job(arm, env, shard, asked.first + shard * size * VISITS[env], count)
+                    first = -(-asked.first // VISITS[env]) * VISITS[env] + shard * size * VISITS[env]
+                    yield Job(arm, env, first, count, asked.split, digests.get(arm, ""))
 
 
 def command(job: Job, asked: argparse.Namespace) -> list[str]:
@@ -78,17 +84,17 @@ def command(job: Job, asked: argparse.Namespace) -> list[str]:
         words.append(f"model.name={asked.model}")
     return [
         sys.executable, "-m", "agent", "collect", f"env={job.env}", *words, f"split={asked.split}",
-        f"seed={-(-job.first // VISITS[job.env]) * VISITS[job.env]}", f"episodes={job.worlds * VISITS[job.env]}",
+        f"seed={job.first}", f"episodes={job.worlds * VISITS[job.env]}",
         f"batch={job.worlds}", f"agent.max_calls={BUDGETS[job.env]}", f"runs={asked.runs}", f"name={job.name}",
         *(["workers=1"] if job.arm in ("random", "expert") else []), *asked.set,
     ]  # fmt: skip
 
 
-def play(asked: argparse.Namespace) -> None:
-    """Let processes play, so many at once."""
+def play(asked: argparse.Namespace) -> list[Job]:
+    """Let processes play, so many at once; those that failed."""
     asked.runs.mkdir(parents=True, exist_ok=True)
     waiting, running = deque(jobs(asked)), list[tuple[subprocess.Popen[bytes], Job]]()
-    started = 0
+    started, failed = 0, []
     while waiting or running:
         while waiting and len(running) < asked.processes:
             job = waiting.popleft()
@@ -96,30 +102,53 @@ def play(asked: argparse.Namespace) -> None:
             if asked.gpus:
                 around["CUDA_VISIBLE_DEVICES"] = str(started % asked.gpus)
             started += 1
-            log = (asked.runs / f"{job.name}.log").open("wb")
-            running.append((subprocess.Popen(command(job, asked), env=around, stdout=log, stderr=log), job))
+            with (asked.runs / f"{job.name}.log").open("wb") as log:
+                running.append((subprocess.Popen(command(job, asked), env=around, stdout=log, stderr=log), job))
         time.sleep(0.2)
         for process, job in [pair for pair in running if pair[0].poll() is not None]:
             running.remove((process, job))
             if process.returncode:
                 tail = (asked.runs / f"{job.name}.log").read_text()[-400:]
                 print(f"{job.name} failed ({process.returncode}): {tail}", file=sys.stderr)
+                failed.append(job)
+    return failed
 
 
 def rows_of(asked: argparse.Namespace, arm: str, env: str) -> list[dict[str, Any]]:
-    """What was played, episode by episode."""
-    found = [read(path) for path in sorted(asked.runs.glob(f"*/{arm}-{env}-*/{MANIFEST}"))]
-    return [row for rows in found for row in rows]
+    """What was played of the worlds that were asked for, episode by episode.
+
+    Raises:
+        SystemExit: Some are missing, so that arms would not have the same worlds.
+    """
+    mine = [job for job in jobs(asked) if (job.arm, job.env) == (arm, env)]
+    rows = []
+    for job in mine:
+        paths = sorted(asked.runs.glob(f"*/{job.name}/{MANIFEST}"))
+        rows += read(paths[-1]) if paths else []
+    wanted = sum(job.worlds * VISITS[job.env] for job in mine)
+    if len({row["seed"] for row in rows}) != wanted:
+        raise SystemExit(f"error: {arm} in {env} played {len(rows)} of {wanted} episodes: run the command again")
+    return rows
 
 
 def figures(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Success with its interval, steps over the fewest, cost."""
+    """Success with its interval over episodes and over worlds, steps over the fewest, cost.
+
+    Days and questions of one world share what was told there: the interval over worlds resamples them together.
+    """
     found = totals(rows)
+    counted = [row for row in rows if row["kind"] != LISTENING] or list(rows)
+    worlds: dict[str, list[float]] = {}
+    for row in counted:
+        worlds.setdefault(row["world"], []).append(float(row["success"]))
+    shares = [sum(world) / len(world) for world in worlds.values()]
     ratios = [row["steps"] / row["optimal_steps"] for row in rows if row["success"] and row["optimal_steps"]]
     interval = bootstrap_ci(ratios) if len(ratios) > 1 else None
     calls = sum(row["model_calls"] for row in rows)
     return {
-        **found, "steps_over_optimal_ci95": interval, "model_calls": calls,
+        **found, "counted": len(counted), "worlds": len(worlds),
+        "worlds_ci95": bootstrap_ci(shares) if len(shares) > 1 else None, "steps_over_optimal_ci95": interval,
+        "model_calls": calls,
         "invalid_calls": sum(row["invalid_calls"] for row in rows),
     }  # fmt: skip
 
@@ -141,7 +170,8 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/agents"))
     parser.add_argument("--set", nargs="*", default=[], help="more settings of hippo collect")
     asked = parser.parse_args()
-    play(asked)
+    if play(asked):
+        raise SystemExit("error: not all was played, see above; the same command goes on with what is missing")
     result: dict[str, Any] = {}
     for arm in asked.arms:
         for env in asked.envs:

@@ -1,6 +1,7 @@
 import pytest
 
 from memory import Memory, Provenance
+from memory.relational import Tuple
 from memory.spatial import Cell, View
 from tools import MemoryTools, Toolbox, ToolCall, UnknownToolError
 
@@ -19,6 +20,24 @@ def test_what_is_remembered_is_recalled_with_its_origin(memory: Memory) -> None:
     assert trace.pinned
     assert (trace.provenance[0].source, trace.provenance[0].doc_id) == ("agent", "episode 2")
     assert ask(memory, "recall", cue="which key opens") == "[step 5] the key opens the box"
+
+
+def test_recall_says_which_words_of_the_cue_are_missing(memory: Memory) -> None:
+    memory.episodic.write("Rita left the broken clock", {"when": "Friday noon", "where": "attic"}, origin="env")
+    told = "[Friday noon at attic] Rita left the broken clock"
+    assert ask(memory, "recall", cue="Rita broken clock Friday attic") == told
+    assert ask(memory, "recall", cue="What did Rita's sister leave in the attic?") == f"{told} (without: sister leave)"
+    assert ask(memory, "recall", cue="clock 12") == f"{told} (without: 12)"
+    tools = MemoryTools(memory)
+    box = Toolbox(tools.select())
+    seen = box.dispatch(ToolCall(name="recall", arguments={"cue": "clock 12"})).text
+    assert "remembered already" in box.dispatch(ToolCall(name="remember", arguments={"text": seen})).text
+
+
+def test_an_entitys_own_facts_come_first_and_are_not_crowded_out(memory: Memory) -> None:
+    memory.relational.upsert([Tuple("mara", "born in", "linz", Provenance("env"))])
+    memory.relational.upsert([Tuple(f"person {i}", "has boss", "mara", Provenance("env")) for i in range(20)])
+    assert ask(memory, "ask_graph", entity="mara").startswith("mara born in linz; ")
 
 
 def test_what_was_recalled_is_not_written_again(memory: Memory) -> None:

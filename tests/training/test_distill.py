@@ -34,3 +34,6 @@ def test_without_success_there_is_nothing_to_mine(tmp_path: Path) -> None:
     runs = collect(tmp_path, f"env={ENV}", "policy=random", "episodes=1", "agent.max_calls=2")
     with pytest.raises(InvalidItemError, match="macros are mined from success"):
         distill(tmp_path / "library", [runs], ENV)
+    test = collect(tmp_path / "test", f"env={ENV}", "policy=random", "episodes=1", "agent.max_calls=2", split="test")
+    with pytest.raises(InvalidItemError, match="all of 1 episodes are of another split"):
+        distill(tmp_path / "library", [test], ENV)

@@ -8,6 +8,7 @@ from agent import adapters
 from agent.errors import CatalogError
 from training.errors import AdapterError
 from training.export import export, figures
+from training.gguf_file import write_gguf
 
 pytestmark = pytest.mark.model
 
@@ -30,6 +31,21 @@ def test_a_merged_model_can_be_played_with(made: Path, tmp_path: Path) -> None:
     export(str(made), tmp_path / "merged")
     model = LocalModel(LocalModelConfig(name=str(tmp_path / "merged"), device="cpu"))
     assert model.describe()["adapter"] is None
+
+
+def test_scaled_rotations_are_not_written_as_gguf(tiny: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(tiny)
+    model.config.rope_parameters = {**model.config.rope_parameters, "rope_type": "llama3"}
+    with pytest.raises(AdapterError, match="this model's are llama3"):
+        write_gguf(model, tiny, tmp_path / "model.gguf")
+
+
+def test_where_nothing_can_be_written_is_told(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(AdapterError, match="name a folder that can be written to"):
+        export(str(made), tmp_path / "file" / "out")
 
 
 def test_nothing_is_overwritten(made: Path, tmp_path: Path) -> None:

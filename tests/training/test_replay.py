@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from agent.manifest import Row
 from training.config import load_train
 from training.errors import TrainConfigError
 from training.qlora import train
-from training.replay import EpisodeQueue, Improver, Loop, compare
+from training.replay import EpisodeQueue, Improver, Loop, Played, compare, tasks_of
 
 pytestmark = pytest.mark.model
 
@@ -39,8 +40,9 @@ def test_an_empty_queue_is_told(tmp_path: Path) -> None:
 
 
 def test_interference_is_counted_episode_by_episode() -> None:
-    before = [{"seed": seed, "success": seed < 6} for seed in range(8)]
-    after = [{"seed": seed, "success": seed != 0} for seed in range(8)]
+    before = [{"seed": seed, "success": seed < 6, "kind": "x"} for seed in range(8)]
+    before.append({"seed": 8, "success": True, "kind": "listening"})
+    after = [{"seed": seed, "success": seed != 0, "kind": "x"} for seed in range(9)]
     found = compare(before, after)
     assert (found.n, found.before, found.after, found.lost, found.won) == (8, 0.75, 0.875, 1, 2)
 
@@ -65,6 +67,36 @@ def test_a_round_collects_trains_and_compares(made: Path, tiny: Path, runs: Path
     assert (tmp_path / "better-1" / "adapter_model.safetensors").is_file()
     assert json.loads((tmp_path / "better-rounds" / "rounds.jsonl").read_text()) == done[0]
     assert Improver(config, loop, lambda _one: pytest.fail("was done"), said.append).run(1) == done
+
+
+def test_a_slow_loss_over_rounds_is_not_taken(
+    made: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two points are lost in each of three rounds: the second round has lost four since the beginning."""
+    solved = {"made": 90, "a-1": 88, "a-2": 86, "a-3": 88}
+    config = load_train(["name=a", f"model={tiny}", f"adapter={made}", f"out={tmp_path}"])
+    said: list[str] = []
+    improver = Improver(config, Loop(["babyai_mixed"], validate=100), lambda _one: None, said.append)
+
+    def play(adapter: str, split: str, _name: str) -> dict[str, Played]:
+        folder = tmp_path / adapter.replace("/", "_") / split
+        count = solved[Path(adapter).name]
+        return {"babyai_mixed": ([row(seed, seed < count) for seed in range(100)], folder)}
+
+    def row(seed: int, success: bool) -> Row:
+        return {"seed": seed, "success": success, "kind": "x", "steps": 1, "optimal_steps": 1}
+
+    monkeypatch.setattr(improver, "_play", play)
+    monkeypatch.setattr(improver.queue, "add", lambda _runs: {})
+    monkeypatch.setattr(improver, "_drawn", lambda _number: [])
+    monkeypatch.setattr("training.replay.adapters.digest", lambda _folder: "")
+    done = improver.run(3)
+    assert [one["taken"] for one in done] == [True, False, True]
+    assert [Path(one["began_with"]).name for one in done] == ["made", "a-1", "a-1"]
+    assert done[1]["since_the_beginning"]["babyai_mixed"]["lost"] == 4
+    assert done[1]["worse"] == ["babyai_mixed"]
+    assert said[0] == "multi_hop_qa, water_maze: not played, so nobody will know if it is forgotten; name it with --env"
+    assert tasks_of("hippo-135m") == ["babyai_mixed", "courier", "episodic_qa", "multi_hop_qa", "water_maze"]
 
 
 def test_tasks_are_played_at_the_same_time(made: Path, tiny: Path, tmp_path: Path) -> None:

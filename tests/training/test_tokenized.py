@@ -63,6 +63,10 @@ def test_doubles_splits_and_weights(tiny: Path, runs: Path, tmp_path: Path) -> N
 def test_a_source_can_be_left_out(tiny: Path, runs: Path, tmp_path: Path) -> None:
     card = prepare(source(tiny, runs, exclude=["env:hippo/WaterMaze-v0"]), tmp_path / "data", 0).card
     assert card["left_out"] == {"excluded": 4}
+    with pytest.raises(TrainConfigError, match=r"names env:hippo/WaterMase-v0, and no log is of that"):
+        prepare(source(tiny, runs, exclude=["env:hippo/WaterMase-v0"]), tmp_path / "typo", 0)
+    with pytest.raises(ValueError, match="a weight is 0 or more"):
+        source(tiny, runs, weights={"Maze": -0.5})
     assert "env:hippo/WaterMaze-v0" not in card["sources"]
 
 

@@ -33,6 +33,13 @@ def test_every_call_is_learnt_once_and_nothing_else(model: LocalModel, runs: Pat
         assert learnt(encoder, log) == calls
 
 
+def test_results_are_cut_where_the_agent_cut_them(model: LocalModel, runs: Path) -> None:
+    log = max(runs.rglob("events.jsonl"), key=lambda path: path.stat().st_size)
+    encoder = Encoder(model.tokens, Window())
+    whole, cut = ([len(one.input_ids) for one in encoder.windows(read_events(log), most)] for most in (800, 20))
+    assert sum(cut) < sum(whole)
+
+
 def test_a_long_episode_takes_several_windows(model: LocalModel, runs: Path) -> None:
     log = max(runs.rglob("events.jsonl"), key=lambda path: path.stat().st_size)
     assert len(list(Encoder(model.tokens, Window()).windows(read_events(log)))) > 1

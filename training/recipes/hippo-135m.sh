@@ -6,6 +6,7 @@
 # With PREPARE=1 only the data sets are made, to be carried to a GPU host: data.prepared=FOLDER trains there.
 set -e
 RUNS=${RUNS:-runs/hippo-135m} WORKERS=${WORKERS:-$(nproc)} GPUS=${GPUS:-1} PYTHON=${PYTHON:-python}
+NAME=${NAME:-hippo-135m}
 LIBRARY=$RUNS-library LEVEL=BabyAI-PutNextLocal-v0
 mkdir -p "$RUNS"
 collect() { # folder, first seed, environment, episodes
@@ -26,10 +27,10 @@ if [ ! -d "$LIBRARY" ]; then # macros: mined from a script's episodes, tested, t
     hippo run model=script env=$LEVEL episodes=40 runs="$RUNS-scripted" memory.tools='[plan_route,explore]' -q
     hippo distill macros "$LIBRARY" "$RUNS-scripted" --env $LEVEL --episodes 800 --out "$RUNS/macros"
 fi
-train name=hippo-135m-first "data.runs=[$RUNS/first,$RUNS/macros]" +data.weights.EpisodicQA=2 train.learning_rate=1.5e-3 "$@"
+train name=$NAME-first "data.runs=[$RUNS/first,$RUNS/macros]" +data.weights.EpisodicQA=2 train.learning_rate=1.5e-3 "$@"
 collect then 210000 courier 5600
 collect then 210000 multi_hop_qa 5600
 collect then 210000 episodic_qa 6000
 collect then 210000 babyai_mixed 1200
 collect then 210000 water_maze 200
-train name=hippo-135m adapter=runs/adapters/hippo-135m-first "data.runs=[$RUNS/then,$RUNS/macros]" train.learning_rate=1e-3 "$@"
+train name=$NAME adapter=$NAME-first "data.runs=[$RUNS/then,$RUNS/macros]" train.learning_rate=1e-3 "$@"
