@@ -32,6 +32,8 @@ from training.errors import TrainingError
 PROJECT = "hippo-llm-memory"
 SOURCES = ("agent", "configs", "envs", "eval", "memory", "tools", "training", "pyproject.toml", "README.md")
 MIB = 1 << 20
+INDEX = 1 << 16
+"""Bytes kept free in each part for what is not a piece: the index of some hundred files takes a tenth."""
 
 UNPACK = '''"""Takes one part of a bundle; puts all together when the last part is there."""
 
@@ -120,7 +122,7 @@ def split(files: Sequence[Path], limit: int) -> Iterator[tuple[str, list[tuple[s
 
 
 def write_parts(files: Sequence[Path], models: Sequence[str], out: Path, limit: int) -> int:
-    """Lay pieces into folders of at most ``limit`` bytes each; returns how many."""
+    """Lay pieces of at most ``limit`` bytes together into folders; returns how many. Each has an index beside them."""
     every = [(name, pieces, hashlib.sha256(b"".join(d for _, d in pieces)).hexdigest())
              for name, pieces in split(files, limit)]  # fmt: skip
     listed = {name: {"pieces": [p for p, _ in pieces], "sha256": mark} for name, pieces, mark in every}
@@ -176,7 +178,7 @@ def main() -> None:
             subprocess.run(["tar", "--exclude=__pycache__", "-cf", str(work / "project.tar"), *SOURCES], cwd=root,
                            check=True)  # fmt: skip
         names = [wheel.partition("==")[0].replace("-", "_") for wheel in wheels]
-        count = write_parts(sorted(work.iterdir()), names, asked.out, asked.limit * MIB)
+        count = write_parts(sorted(work.iterdir()), names, asked.out, asked.limit * MIB - INDEX)
     except (TrainingError, CatalogError) as error:
         shutil.rmtree(asked.out, ignore_errors=True)
         raise SystemExit(f"error: {error}") from error

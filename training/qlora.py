@@ -16,6 +16,7 @@ import torch
 from accelerate import PartialState
 
 from agent import adapters, catalog
+from agent.config import load_collect
 from agent.files import whole
 from agent.models.tokens import ChatTokens
 from agent.models.window import Window
@@ -53,6 +54,10 @@ def train(config: TrainConfig, say: Callable[[str], None] = print) -> Trained:
         CatalogError: There is no such model or adapter.
     """
     device = _device(config)
+    for env in config.data.validate_in:
+        load_collect([f"env={env}"])
+    if config.data.validate_in and not config.train.validate_every:
+        raise TrainConfigError("data.validate names worlds, and none is played: add train.validate_every=200")
     with PartialState(cpu=device.type == "cpu").main_process_first():
         folder = _claim(config)
     tokenizer = _tokenizer(config)

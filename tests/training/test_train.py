@@ -166,6 +166,10 @@ def test_a_data_set_of_another_tokenizer_or_to_be_filtered_is_told(tiny: Path, r
         train(settings(tiny, runs, tmp_path, *asked, "model.adapter=hippo-135m"), silent)
     with pytest.raises(TrainConfigError, match="is no device"):
         train(settings(tiny, runs, tmp_path, *asked, "model.device=gpu"), silent)
+    with pytest.raises(TrainConfigError, match=r"add train\.validate_every"):
+        train(settings(tiny, runs, tmp_path, *asked, "data.validate=[courier]"), silent)
+    with pytest.raises(ConfigError, match="nosuch"):
+        train(settings(tiny, runs, tmp_path, *asked, "data.validate=[nosuch]"), silent)
     assert train(settings(tiny, runs, tmp_path, *asked), silent).steps == 1
 
 
