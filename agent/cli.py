@@ -40,14 +40,14 @@ def run(
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show the table only.")] = False,
 ) -> None:
-    """Play episodes: the map, every step, every call and what is remembered, live.
+    r"""Play episodes: the map, every step, every call and what is remembered, live.
 
     Examples:
     hippo run env=water_maze episodes=2
 
     hippo run env=BabyAI-GoToLocal-v0 memory=none
 
-    hippo run plugins=[my_tools.py] model.temperature=0.7 seed=3
+    hippo run plugins=\[my_tools.py] model.temperature=0.7 seed=3
     """
     from envs import EnvError
 

@@ -53,8 +53,9 @@ def show(adapter: Annotated[str, typer.Argument(help="Name or folder of an adapt
 def row(folder: Path) -> dict[str, Any]:
     """An adapter in one object."""
     card = adapters.card(folder)
+    steps = f"{card['steps']} (dry run)" if card.get("dry_run") else card.get("steps")
     return {
-        "name": folder.name, "model": card.get("base", {}).get("name"), "steps": card.get("steps"),
+        "name": folder.name, "model": card.get("base", {}).get("name"), "steps": steps,
         "parent": (card.get("parent") or {}).get("name"), "folder": str(folder), "sha256": adapters.digest(folder),
         "episodes": sum(card["data"]["taken"].values()) if card else None,
         "mib": round((folder / adapters.WEIGHTS).stat().st_size / 2**20, 1), "sources": card.get("sources", []),
@@ -79,6 +80,7 @@ def export(
             emit(figures(done))
             return
         print(  # noqa: T201
-            f"{done.path}: merged differs by {done.merged:.1e}, unmerged by {done.unmerged:.1e}, as written by "
-            f"{done.written:.1e} (logits spread by {done.scale:.1f}); the same next token after {done.agree:.1%}"
+            f"{done.path}: written. Merging changes logits by {done.merged:.1e} at most, taking it out again by "
+            f"{done.unmerged:.1e};\nhalf precision, as written, by {done.written:.1e} (they spread by {done.scale:.1f});"
+            f" the same next token after {done.agree:.1%} of a few free texts"
         )

@@ -87,10 +87,10 @@ def improve(
     tolerance: Annotated[float, typer.Option(min=0, help="Loss on a task from which a round is not taken.")] = 0.02,
     as_json: Json = False,
 ) -> None:
-    """Rounds of self-improvement: play, keep the successes, replay them with old ones, train, compare.
+    r"""Rounds of self-improvement: play, keep the successes, replay them with old ones, train, compare.
 
     A round after which a task is done worse than at the beginning, by more than the tolerance, is recorded and not
-    taken. Old episodes, such as the expert's, come from data.runs=[...].
+    taken. Old episodes, such as the expert's, come from data.runs=\[...].
 
     hippo distill improve name=better adapter=hippo-135m train.steps=40
     """

@@ -1,6 +1,7 @@
 """Settings of a training: composed by Hydra from ``configs/``, checked by pydantic."""
 
 from collections.abc import Sequence
+from glob import glob
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,6 +66,12 @@ class DataSettings(_Settings):
     without: list[str] = Field(default_factory=list)
     workers: int = Field(1, ge=1)
     validate_in: list[str] = Field(default_factory=list, alias="validate")
+
+    @field_validator("runs")
+    @classmethod
+    def _every(cls, runs: list[Path]) -> list[Path]:
+        """Patterns such as ``runs/*/skills`` become what they match; one that matches nothing stays, to be told."""
+        return [Path(found) for run in runs for found in sorted(glob(str(run))) or [str(run)]]  # noqa: PTH207
 
     @field_validator("weights")
     @classmethod

@@ -25,7 +25,7 @@ from training.card import Trained, write_card
 from training.config import TrainConfig, plain
 from training.errors import TrainConfigError
 from training.monitor import LOSSES, METRICS, Monitor, draw_losses
-from training.tokenized import Prepared, Source, check_runs, prepare
+from training.tokenized import Prepared, Source, check_runs, prepare, told
 from training.validation import Validator
 
 CHECKPOINTS = "checkpoints"
@@ -85,6 +85,8 @@ def train(config: TrainConfig, say: Callable[[str], None] = print) -> Trained:
     monitor = Monitor(folder, settings.max_steps, say, validator, config.train)
     trainer = _trainer(model, tokenizer, settings, prepared, monitor)
     probe(trainer, config)
+    if trainer.is_world_process_zero() and _checkpoint(folder) is None:
+        say(told(prepared.card))
     began = time.perf_counter()
     checkpoint = _checkpoint(folder)
     if checkpoint is not None and _step(checkpoint) >= settings.max_steps:

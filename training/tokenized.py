@@ -134,6 +134,14 @@ def _tokenizer_digest(source: Source) -> str:
     return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
+def told(card: dict[str, Any]) -> str:
+    """What a data set holds, in a line."""
+    left = ", ".join(f"{count:,} {why}" for why, count in card["left_out"].items()) or "nothing"
+    taken, learnt, every = (sum(card[key].values()) for key in ("taken", "learnt_tokens", "tokens"))
+    runs = len(card["runs"])
+    return f"{taken:,} episodes of {runs} runs, {learnt:,} tokens to learn of {every:,}; left out: {left}"
+
+
 def _mark(source: Source, logs: Sequence[Path], seed: int) -> str:
     """Of everything that the data set depends on."""
     words = [
@@ -328,4 +336,4 @@ def check_runs(runs: Sequence[Path]) -> None:
         raise LogError("name what to learn from: data.runs=[runs/2026-11-22/skills]; `hippo collect` makes some")
     for run in runs:
         if not run.exists():
-            raise LogError(f"there is no run at {run}: see `hippo episodes list`")
+            raise LogError(f"there is no run at {run}: see `hippo episodes list runs/*/*`")

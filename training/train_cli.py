@@ -22,9 +22,9 @@ def train(
     """Train an adapter on logged episodes; the same command again goes on where it was stopped.
 
     \b
-    hippo train name=mine 'data.runs=[runs/2026-11-22/skills]'
-    hippo train name=mine 'data.runs=[runs/2026-11-22/skills]' dry_run=true
-    hippo train name=big model=llama32-3b train=gpu12gb lora=all_linear 'data.runs=[runs]'
+    hippo train name=mine 'data.runs=\\[runs/2026-11-22/skills]'
+    hippo train name=mine 'data.runs=\\[runs/2026-11-22/skills]' dry_run=true
+    hippo train name=big model=llama32-3b train=gpu12gb lora=all_linear 'data.runs=\\[runs]'
     """  # noqa: D301
     with plain_errors(*_errors()):
         from training.config import load_train
@@ -40,10 +40,11 @@ def train(
             emit({**asdict(done), "folder": str(done.folder)})
             return
         stopped = f"; stopped: {done.stopped}" if done.stopped else ""
+        play = f"hippo run model={config.model.name} model.adapter={done.folder} seed=1000000"
+        then = "a dry run: nothing to play with" if config.dry_run else f"play worlds that it never met: {play}"
         print(  # noqa: T201
-            f"{done.folder}: {done.steps} steps, loss {done.loss:.4f}, {done.tokens_per_second:,.0f} tokens/s"
-            f"{stopped}\n"
-            f"play with it: hippo run model={config.model.name} model.adapter={done.folder}"
+            f"{done.folder}: {done.steps} steps, loss {done.loss:.4f}, {done.tokens_per_second:,.0f} tokens/s{stopped}"
+            f"\n{then}"
         )
 
 

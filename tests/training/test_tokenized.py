@@ -60,6 +60,11 @@ def test_doubles_splits_and_weights(tiny: Path, runs: Path, tmp_path: Path) -> N
         prepare(source(tiny, runs, split="test"), tmp_path / "test", 0)
 
 
+def test_a_pattern_names_runs(runs: Path, tmp_path: Path) -> None:
+    found = DataSettings.model_validate({"runs": [runs / "*" / "m*", tmp_path / "no*"]}).runs
+    assert [path.name for path in found] == ["maze", "no*"]
+
+
 def test_a_source_can_be_left_out(tiny: Path, runs: Path, tmp_path: Path) -> None:
     card = prepare(source(tiny, runs, exclude=["env:hippo/WaterMaze-v0"]), tmp_path / "data", 0).card
     assert card["left_out"] == {"excluded": 4}

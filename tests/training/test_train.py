@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,7 @@ def test_a_killed_training_goes_on_to_the_same_losses(made: Path, tiny: Path, ru
     said: list[str] = []
     done = train(config, said.append)
     assert said[0] == "going on from step 3 of 8"
+    assert not any("tokens to learn" in words for words in said)
     assert done.steps == 8
     exact = ("step", "loss", "grad_norm", "learning_rate")
     assert [[line[k] for k in exact] for line in metrics(done.folder)] == [
@@ -130,7 +132,9 @@ def test_a_failed_attempt_does_not_take_the_name(made: Path, tiny: Path, runs: P
         train(settings(tiny, runs, tmp_path, "adapter=nothing-like-it", "train.steps=1"), silent)
     with pytest.raises(TrainConfigError, match="are less than one batch"):
         train(settings(tiny, runs, tmp_path, "train.batch=64", "train.tokens_per_step=65536"), silent)
-    dry = train(settings(tiny, runs, tmp_path, "dry_run=true", "train.steps=2"), silent)
+    said: list[str] = []
+    dry = train(settings(tiny, runs, tmp_path, "dry_run=true", "train.steps=2"), said.append)
+    assert re.match(r"24 episodes of 3 runs, [\d,]+ tokens to learn of [\d,]+; left out: nothing", said[0])
     assert adapters.card(dry.folder)["dry_run"] is True
     done = train(settings(tiny, runs, tmp_path, "train.steps=2", "train.learning_rate=1e-4"), silent)
     assert adapters.card(done.folder)["dry_run"] is False  # a dry run is not taken for the training

@@ -16,6 +16,8 @@ def test_train_and_export_from_the_command_line(cli: Cli, tiny: Path, runs: Path
     done = json.loads(out.splitlines()[-1])
     assert (done["folder"], done["steps"]) == (str(tmp_path / "mine"), 2)
     assert "step 2 of 2, loss" in err
+    assert cli("adapters", "list", "--in", str(tmp_path))[1].count("2 (dry run)") == 1
+    assert "data.runs=[runs/" in cli("train", "--help")[1]  # not eaten as markup
     code, out, _ = cli("export", str(tmp_path / "mine"), str(tmp_path / "merged"))
     assert code == 0
     assert "the same next token after" in out
