@@ -81,6 +81,6 @@ def export(
             return
         print(  # noqa: T201
             f"{done.path}: written. Merging changes logits by {done.merged:.1e} at most, taking it out again by "
-            f"{done.unmerged:.1e};\nhalf precision, as written, by {done.written:.1e} (they spread by {done.scale:.1f});"
-            f" the same next token after {done.agree:.1%} of a few free texts"
+            f"{done.unmerged:.1e};\nhalf precision, as written, by {done.written:.1e} (they spread by {done.scale:.1f})"
+            f"; the same next token after {done.agree:.1%} of a few free texts"
         )
