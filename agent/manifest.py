@@ -72,13 +72,18 @@ def _lines(rows: Sequence[Row]) -> str:
     return "".join(f"{json.dumps(row)}\n" for row in rows)
 
 
+def counted(rows: Sequence[Row]) -> Sequence[Row]:
+    """The episodes that say something: all but those in which one only listens, unless there are no others."""
+    return [row for row in rows if row["kind"] != LISTENING] or rows
+
+
 def totals(rows: Sequence[Row]) -> dict[str, Any]:
     """Count, success with its 95 % interval, and steps over optimal of those that were solved.
 
     Episodes in which one only listens succeed always: they are counted, but if there are others, success is of those.
     """
     count = len(rows)
-    rows = [row for row in rows if row["kind"] != LISTENING] or rows
+    rows = counted(rows)
     solved = [row for row in rows if row["success"]]
     ratios = [row["steps"] / row["optimal_steps"] for row in solved if row["optimal_steps"]]
     return {

@@ -22,7 +22,7 @@ from agent.episodes import Logged, logged
 from agent.events import Observed
 from agent.files import whole
 from agent.log import read_events
-from agent.manifest import LISTENING, Row, totals
+from agent.manifest import Row, counted, totals
 from agent.statistics import wilson_ci
 from envs import make
 from envs.splits import seeds_of
@@ -136,8 +136,7 @@ class Interference:
 
 def compare(before: Sequence[Row], after: Sequence[Row]) -> Interference:
     """What changed, episode by episode; those in which one only listens do not count."""
-    counted = [row["seed"] for row in before if row["kind"] != LISTENING]
-    first = {row["seed"]: bool(row["success"]) for row in before if row["seed"] in counted or not counted}
+    first = {row["seed"]: bool(row["success"]) for row in counted(before)}
     second = {row["seed"]: bool(row["success"]) for row in after}
     seeds = sorted(first.keys() & second.keys())
     count = max(len(seeds), 1)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from agent import adapters
-from agent.manifest import LISTENING, MANIFEST, read, totals
+from agent.manifest import MANIFEST, counted, read, totals
 from eval.statistics import bootstrap_ci
 
 BUDGETS = {"babyai_mixed": 100, "water_maze": 300, "courier": 120, "episodic_qa": 40, "multi_hop_qa": 80}
@@ -137,16 +137,16 @@ def figures(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     Days and questions of one world share what was told there: the interval over worlds resamples them together.
     """
     found = totals(rows)
-    counted = [row for row in rows if row["kind"] != LISTENING] or list(rows)
+    said = counted(rows)
     worlds: dict[str, list[float]] = {}
-    for row in counted:
+    for row in said:
         worlds.setdefault(row["world"], []).append(float(row["success"]))
     shares = [sum(world) / len(world) for world in worlds.values()]
     ratios = [row["steps"] / row["optimal_steps"] for row in rows if row["success"] and row["optimal_steps"]]
     interval = bootstrap_ci(ratios) if len(ratios) > 1 else None
     calls = sum(row["model_calls"] for row in rows)
     return {
-        **found, "counted": len(counted), "worlds": len(worlds),
+        **found, "counted": len(said), "worlds": len(worlds),
         "worlds_ci95": bootstrap_ci(shares) if len(shares) > 1 else None, "steps_over_optimal_ci95": interval,
         "model_calls": calls,
         "invalid_calls": sum(row["invalid_calls"] for row in rows),
