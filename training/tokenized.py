@@ -120,7 +120,7 @@ def taken(source: Source) -> Prepared:
         names = ", ".join(f"data.{key}" for key in late)
         raise TrainConfigError(f"{folder} is made already: give {names} where it is made, with prepare_only=true")
     card = json.loads((folder / CARD).read_text())
-    if card.get("tokenizer", _tokenizer_digest(source)) != _tokenizer_digest(source):
+    if card.get("tokenizer") not in (None, _tokenizer_digest(source)):
         raise TrainConfigError(f"{folder} was made with the tokenizer of another model: make it again with this model=")
     return Prepared(load_from_disk(str(folder / "rows")), card)
 

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ class Job:
 def jobs(asked: argparse.Namespace) -> Iterator[Job]:
     """The worlds of every arm and environment, in shards."""
     used = {"adapter": asked.adapter, "no_memory": asked.without}
-    digests = {arm: adapters.digest(adapters.resolve(used[arm]))[:8] for arm in asked.arms if arm in used}
+    digests = {arm: _digest(used[arm]) for arm in asked.arms if arm in used}
     for env in sorted(asked.envs, key=lambda env: -VISITS[env] * BUDGETS[env]):
         for arm in asked.arms:
             worlds = -(-asked.episodes // COUNTED[env])
@@ -129,6 +130,11 @@ def rows_of(asked: argparse.Namespace, arm: str, env: str) -> list[dict[str, Any
     if len({row["seed"] for row in rows}) != wanted:
         raise SystemExit(f"error: {arm} in {env} played {len(rows)} of {wanted} episodes: run the command again")
     return rows
+
+
+@cache
+def _digest(adapter: str) -> str:
+    return adapters.digest(adapters.resolve(adapter))[:8]
 
 
 def figures(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
