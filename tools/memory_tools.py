@@ -21,11 +21,8 @@ Cue = Annotated[str, Field(min_length=1, max_length=60)]
 SEEN_AT = "seen_at"
 MAX_FACTS = 8
 EMPTY_WORDS = frozenset(
-    re.findall(
-        r"\w+",
-        "a an and are at by did do does for from has have in is it of on or that the this to was were what when where "
-        "which who with",
-    )
+    "a an and are at by did do does for from has have in is it of on or that the this to was were what when where "
+    "which who with".split()  # noqa: SIM905
 )
 _NOTE = re.compile(r" \(without: [^)]*\)$", re.MULTILINE)
 Name = Annotated[str, Field(min_length=1, max_length=24)]
