@@ -20,10 +20,11 @@ from tools.types import ToolResult
 Cue = Annotated[str, Field(min_length=1, max_length=60)]
 SEEN_AT = "seen_at"
 MAX_FACTS = 8
-EMPTY_WORDS = frozenset(
+_SMALL = (
     "a an and are at by did do does for from has have in is it of on or that the this to was were what when where "
-    "which who with".split()  # noqa: SIM905
+    "which who with"
 )
+EMPTY_WORDS = frozenset(_SMALL.split())
 _NOTE = re.compile(r" \(without: [^)]*\)$", re.MULTILINE)
 Name = Annotated[str, Field(min_length=1, max_length=24)]
 
