@@ -17,13 +17,14 @@ from envs.splits import SPLITS, Split
 Forms = Mapping[Split, Sequence[str]]
 """Templates of one meaning; those of validation and test are used nowhere else."""
 
-FRAMED = 0.25
+FRAMED = 0.3
 """How many sentences to train on stand in a frame."""
 
 FRAMES = (
     "they say that {}", "as everyone knows, {}", "it is true that {}", "you should know that {}", "by the way, {}",
     "I heard that {}", "keep in mind that {}", "{}, they say", "{}, as everyone knows", "{}, by the way",
-    "{}, or so I heard", "it may be of use to you that {}",
+    "{}, or so I heard", "it may be of use to you that {}", "somebody told me that {}", "it is said that {}",
+    "note that {}", "{}, I am told", "{}, that much is certain", "word has it that {}", "{}, of course",
 )  # fmt: skip
 """Frames of what is told."""
 
