@@ -161,7 +161,7 @@ class Loop:
         batch: Worlds that are played in lock-step.
         tolerance: Greatest loss of success on a task, as a share, against the adapter that was begun with.
         max_calls: Decisions in one episode.
-        processes: Tasks that are played at the same time, each with a model of its own.
+        processes: Tasks (before a round: of two splits) played at the same time, each with a model of its own.
         seed: First world of the train split, counted from its beginning.
     """
 
@@ -243,8 +243,7 @@ class Improver:
     def round(self, number: int, adapter: str) -> dict[str, Any]:
         """One round that begins with an adapter."""
         name = Path(adapter).name
-        before = self._play(adapter, "validation", f"before-{name}")
-        collected = self._play(adapter, "train", f"round-{number}")
+        before, collected = self._play(adapter, ("validation", f"before-{name}"), ("train", f"round-{number}"))
         added = self.queue.add([folder for _, folder in collected.values()])
         logs = self._drawn(number)
         settings = {"name": f"{self.config.name}-{number}", "adapter": adapter,
@@ -252,9 +251,10 @@ class Improver:
         config = self.config.model_copy(update=settings)
         self.train(config)
         made = str(config.folder)
-        after = self._play(made, "validation", f"before-{config.name}")
+        (after,) = self._play(made, ("validation", f"before-{config.name}"))
         changes = {env: compare(before[env][0], after[env][0]) for env in self.loop.envs}
-        beginning = self._play(str(self.config.adapter), "validation", f"before-{Path(str(self.config.adapter)).name}")
+        begun_with = str(self.config.adapter)
+        (beginning,) = self._play(begun_with, ("validation", f"before-{Path(begun_with).name}"))
         since = {env: compare(beginning[env][0], after[env][0]) for env in self.loop.envs}
         worse = [
             env for env, change in since.items() if change.lost - change.won > self.loop.tolerance * change.n + 1e-9
@@ -280,13 +280,16 @@ class Improver:
                 json.dump(logs, out)
         return [Path(log) for log in json.loads(file.read_text(encoding="utf-8"))]
 
-    def _play(self, adapter: str, split: str, name: str) -> dict[str, Played]:
-        """Play every task; the same name is not played twice."""
-        configs = [self._settings(env, adapter, split, name) for env in self.loop.envs]
+    def _play(self, adapter: str, *runs: tuple[str, str]) -> list[dict[str, Played]]:
+        """Play every task in each split, under each name; the same name is not played twice."""
+        configs = [self._settings(env, adapter, split, name) for split, name in runs for env in self.loop.envs]
         if self.loop.processes == 1:
-            return dict(zip(self.loop.envs, map(_played, configs), strict=True))
-        with ProcessPoolExecutor(self.loop.processes, get_context("spawn")) as pool:
-            return dict(zip(self.loop.envs, pool.map(_played, configs), strict=True))
+            played = list(map(_played, configs))
+        else:
+            with ProcessPoolExecutor(self.loop.processes, get_context("spawn")) as pool:
+                played = list(pool.map(_played, configs))
+        each = len(self.loop.envs)
+        return [dict(zip(self.loop.envs, played[i : i + each], strict=True)) for i in range(0, len(played), each)]
 
     def _settings(self, env: str, adapter: str, split: str, name: str) -> CollectConfig:
         asked = load_collect([f"env={env}", "policy=model", f"split={split}", f"agent.max_calls={self.loop.max_calls}"])
