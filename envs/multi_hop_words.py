@@ -215,7 +215,8 @@ TELLING = Grammar(
                 "{who}'s desk stands at {firm} now",
             ],
             "validation": [
-                "now {who} works at {firm}", "{firm} is the new employer of {who}", "{who} has gone over to {firm}",
+                "now {who} works at {firm}", "{firm} is the new employer of {who}",
+                "{who} has gone over to work for {firm}",
             ],
             "test": ["{firm} is where {who} works now", "{who}'s new job is at {firm}"],
         },

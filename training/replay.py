@@ -7,7 +7,7 @@ successes, draw, train on, and play the old tasks before and after. What lowers 
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -161,7 +161,7 @@ class Loop:
         batch: Worlds that are played in lock-step.
         tolerance: Greatest loss of success on a task, as a share, against the adapter that was begun with.
         max_calls: Decisions in one episode.
-        processes: Tasks (before a round: of two splits) played at the same time, each with a model of its own.
+        processes: That play at the same time, each with a model of its own: tasks, or with more of them parts of tasks.
         seed: First world of the train split, counted from its beginning.
     """
 
@@ -176,8 +176,8 @@ class Loop:
     seed: int = 500_000
 
 
-Played = tuple[list[Row], Path]
-"""Episodes of a task, and the folder with their logs."""
+Played = tuple[list[Row], list[Path]]
+"""Episodes of a task, and the folders with their logs."""
 
 
 def tasks_of(adapter: str) -> list[str]:
@@ -187,7 +187,7 @@ def tasks_of(adapter: str) -> list[str]:
     return [name for name in named if f"env:{load_collect([f'env={name}']).env.id}" in sources]
 
 
-def _played(config: CollectConfig) -> Played:
+def _played(config: CollectConfig) -> tuple[list[Row], Path]:
     """Play a task; what was played before is not played again."""
     collection = Collection(config, seeds_of(config.split), make)
     collection.run()
@@ -244,7 +244,7 @@ class Improver:
         """One round that begins with an adapter."""
         name = Path(adapter).name
         before, collected = self._play(adapter, ("validation", f"before-{name}"), ("train", f"round-{number}"))
-        added = self.queue.add([folder for _, folder in collected.values()])
+        added = self.queue.add([folder for _, folders in collected.values() for folder in folders])
         logs = self._drawn(number)
         settings = {"name": f"{self.config.name}-{number}", "adapter": adapter,
                     "data": self.config.data.model_copy(update={"runs": logs})}  # fmt: skip
@@ -282,26 +282,34 @@ class Improver:
 
     def _play(self, adapter: str, *runs: tuple[str, str]) -> list[dict[str, Played]]:
         """Play every task in each split, under each name; the same name is not played twice."""
-        configs = [self._settings(env, adapter, split, name) for split, name in runs for env in self.loop.envs]
+        asked = [(run, env) for run in range(len(runs)) for env in self.loop.envs]
+        parts = [[*self._parts(env, adapter, *runs[run])] for run, env in asked]
+        flat = [config for configs in parts for config in configs]
         if self.loop.processes == 1:
-            played = list(map(_played, configs))
+            done = iter([*map(_played, flat)])
         else:
             with ProcessPoolExecutor(self.loop.processes, get_context("spawn")) as pool:
-                played = list(pool.map(_played, configs))
-        each = len(self.loop.envs)
-        return [dict(zip(self.loop.envs, played[i : i + each], strict=True)) for i in range(0, len(played), each)]
+                done = iter([*pool.map(_played, flat)])
+        played: list[dict[str, Played]] = [{} for _ in runs]
+        for (run, env), configs in zip(asked, parts, strict=True):
+            shares = [next(done) for _ in configs]
+            played[run][env] = ([row for rows, _ in shares for row in rows], [folder for _, folder in shares])
+        return played
 
-    def _settings(self, env: str, adapter: str, split: str, name: str) -> CollectConfig:
+    def _parts(self, env: str, adapter: str, split: str, name: str) -> Iterator[CollectConfig]:
+        """What each process plays of a task."""
         asked = load_collect([f"env={env}", "policy=model", f"split={split}", f"agent.max_calls={self.loop.max_calls}"])
         with closing(make(asked.env.id, **asked.env.kwargs)) as world:
             visits = visits_of(world)
-        first = self.loop.seed if split == "train" else 0
         worlds = self.loop.worlds if split == "train" else -(-self.loop.validate // visits)
-        number = int(name.rpartition("-")[2]) - 1 if split == "train" else 0
-        return asked.model_copy(
-            update={
-                "model": self.config.model.model_copy(update={"adapter": adapter}), "batch": self.loop.batch,
-                "episodes": worlds * visits, "seed": first + number * worlds * visits, "runs": self.folder / "runs",
-                "name": f"{name}-{env}",
-            }
-        )  # fmt: skip
+        first = self.loop.seed + (int(name.rpartition("-")[2]) - 1) * worlds * visits if split == "train" else 0
+        size = -(-worlds // max(1, self.loop.processes // len(self.loop.envs)))
+        for begin in range(0, worlds, size):
+            part = f"-{begin}-{size}" if size < worlds else ""
+            yield asked.model_copy(
+                update={
+                    "model": self.config.model.model_copy(update={"adapter": adapter}), "batch": self.loop.batch,
+                    "episodes": min(size, worlds - begin) * visits, "seed": first + begin * visits,
+                    "runs": self.folder / "runs", "name": f"{name}-{env}{part}",
+                }
+            )  # fmt: skip

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent.manifest import Row
-from envs.splits import split_of
+from envs.splits import SEEDS, split_of
 from training.config import load_train
 from training.errors import TrainConfigError
 from training.qlora import train
@@ -82,7 +82,7 @@ def test_a_slow_loss_over_rounds_is_not_taken(
     def play(adapter: str, *asked: tuple[str, str]) -> list[dict[str, Played]]:
         count = solved[Path(adapter).name]
         rows = [row(seed, seed < count) for seed in range(100)]
-        return [{"babyai_mixed": (rows, tmp_path / Path(adapter).name / split)} for split, _name in asked]
+        return [{"babyai_mixed": (rows, [tmp_path / Path(adapter).name / split])} for split, _name in asked]
 
     def row(seed: int, success: bool) -> Row:
         return {"seed": seed, "success": success, "kind": "x", "steps": 1, "optimal_steps": 1}
@@ -103,13 +103,16 @@ def test_a_slow_loss_over_rounds_is_not_taken(
 def test_tasks_are_played_at_the_same_time(made: Path, tiny: Path, tmp_path: Path) -> None:
     where = ["name=a", f"model={tiny}", f"adapter={made}", f"out={tmp_path}"]
     config = load_train([*where, "model.device=cpu", "model.max_call_tokens=32"])
-    loop = Loop(["babyai_mixed", "water_maze"], worlds=1, validate=2, batch=2, max_calls=3, processes=2)
+    loop = Loop(["babyai_mixed", "water_maze"], worlds=1, validate=2, batch=2, max_calls=3, processes=4)
     improver = Improver(config, loop, lambda _one: None, print)
     played, collected = improver._play(str(made), ("validation", "before-a"), ("train", "round-1"))
     assert {env: len(rows) for env, (rows, _) in played.items()} == {"babyai_mixed": 2, "water_maze": 2}
     assert {split_of(row["seed"]) for rows, _ in played.values() for row in rows} == {"validation"}
     assert {split_of(row["seed"]) for rows, _ in collected.values() for row in rows} == {"train"}
-    assert all((folder / "episodes.jsonl").is_file() for _, folder in (*played.values(), *collected.values()))
+    assert [len(folders) for _, folders in played.values()] == [2, 1]  # two worlds of one, one world of the other
+    assert [[row["seed"] for row in rows] for rows, _ in played.values()] == [[SEEDS, SEEDS + 1]] * 2
+    folders = [folder for _, folders in (*played.values(), *collected.values()) for folder in folders]
+    assert all((folder / "episodes.jsonl").is_file() for folder in folders)
 
 
 def test_a_killed_round_trains_on_what_it_drew(made: Path, tiny: Path, runs: Path, tmp_path: Path) -> None:
