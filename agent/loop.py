@@ -340,7 +340,7 @@ def actions_of(env: Env) -> list[Tool]:
 
     ``env.named_actions`` (name to value and description) if it has that, and where the action is text
     ``answer(text)``, or as ``env.text_action`` (name, description) calls it, unless that is
-    ``None``; else ``action_0``, ``action_1`` ... of a discrete space.
+    ``None`` (with ``env.extractive``, of words in view alone); else ``action_0``, ``action_1`` ... of a discrete space.
 
     Raises:
         ConfigError: Another action space.
@@ -351,7 +351,8 @@ def actions_of(env: Env) -> list[Tool]:
         said = env.get_wrapper_attr("text_action") if env.has_wrapper_attr("text_action") else said
         if said is None and named:
             return named
-        return [*named, answer_action(said[1], min(env.action_space.max_length, 200), said[0])]
+        limit, extractive = min(env.action_space.max_length, 200), bool(_optional(env, "extractive"))
+        return [*named, answer_action(said[1], limit, said[0], extractive)]
     if named:
         return named
     if isinstance(env.action_space, spaces.Discrete):

@@ -103,6 +103,21 @@ def invented(kind: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in made[:: len(made) // 1500] if len(name) > 2))
 
 
+@cache
+def blended(kind: str) -> tuple[str, ...]:
+    """Some 3,000 names of a kind, the beginning of one real name and the end of another.
+
+    They break into tokens as real names do; who has copied only what :func:`invented` makes misspells Turin.
+    """
+    lists = {"people": PEOPLE, "cities": CITIES, "companies": COMPANIES}
+    real = [*part(lists[kind], "train"), *_MORE[kind].split()]
+    heads = dict.fromkeys(name[:cut] for name in real for cut in range(2, len(name) - 1))
+    tails = dict.fromkeys(name[cut:] for name in real for cut in range(1, len(name) - 1))
+    made = [head + tail for head, tail in product(heads, tails) if len(head + tail) <= 10]
+    step = len(made) // 3000 | 1  # odd, so that tails take turns
+    return tuple(dict.fromkeys(made[::step]))
+
+
 def pool(kind: str, split: Split) -> list[str]:
     """Names of ``people``, ``cities``, ``companies``, ``things`` or ``spots`` of a split; none is in two."""
     lists: dict[str, Sequence[str]] = {
@@ -115,8 +130,9 @@ def pool(kind: str, split: Split) -> list[str]:
         return [*found, *(f"{look} {sort}" for look, sort in product(_LOOKS, _SORTS))]
     if kind == "spots":
         return [*found, *_PLACES]
-    taken = set(lists[kind])
-    return [*found, *dict.fromkeys(name for name in (*_MORE[kind].split(), *invented(kind)) if name not in taken)]
+    taken = {*PEOPLE, *CITIES, *COMPANIES}
+    more = dict.fromkeys((*_MORE[kind].split(), *invented(kind), *blended(kind)))
+    return [*found, *(name for name in more if name not in taken)]
 
 
 def some(pool: list[str], count: int, rng: np.random.Generator) -> list[str]:

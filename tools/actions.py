@@ -1,6 +1,7 @@
 """An environment's actions as tools."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -23,7 +24,10 @@ def named_action(name: str, value: Any, description: str) -> Tool:
 
 
 def answer_action(
-    description: str = "give your answer and end the turn", limit: int = MAX_ANSWER, name: str = "answer"
+    description: str = "give your answer and end the turn",
+    limit: int = MAX_ANSWER,
+    name: str = "answer",
+    extractive: bool = False,
 ) -> Tool:
     """A tool such as ``answer(text)`` for environments whose actions are words.
 
@@ -31,12 +35,14 @@ def answer_action(
         description: What the model is told.
         limit: Longest answer in characters.
         name: Name of the tool.
+        extractive: Whether an answer is made of words in view alone.
     """
 
     def answer(text: str) -> ToolResult:
         return ToolResult.act(text)
 
-    return _tool(name, description, answer, {"text": (Annotated[str, Field(max_length=limit)], ...)})
+    made = _tool(name, description, answer, {"text": (Annotated[str, Field(max_length=limit)], ...)})
+    return replace(made, extractive=("text",)) if extractive else made
 
 
 def action_tools(named: Mapping[str, tuple[Any, str]]) -> list[Tool]:

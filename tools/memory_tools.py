@@ -127,7 +127,7 @@ class MemoryTools(SpatialTools):
         )
         return ToolResult.ok("noted", {"trace": trace_id})
 
-    @tool(choices={"entity": _entities})
+    @tool(choices={"entity": _entities}, extractive=["entity"])
     def ask_graph(self, entity: Cue) -> ToolResult:
         """Facts known about a thing or person."""
         found = self.memory.relational.ask(entity, 8 * MAX_FACTS)
@@ -137,7 +137,7 @@ class MemoryTools(SpatialTools):
         facts = sorted(found, key=lambda fact: (fact.relation == SEEN_AT, fact.head != name))[:MAX_FACTS]
         return ToolResult.ok("; ".join(map(str, facts)), [fact.id for fact in facts])
 
-    @tool
+    @tool(extractive=["head", "tail"])
     def tell(self, head: Name, relation: Name, tail: Name) -> ToolResult:
         """Add a fact to the graph."""
         parents = self._holding(f"{head} {tail}")  # said after recalling them: forgotten with them

@@ -36,6 +36,7 @@ class Tool:
         choices: For a string argument, a function that lists what exists now.
         timeout: Seconds before a call counts as failed.
         when: Tells whether it is offered now; always by default.
+        extractive: String arguments that a model under the grammar makes of words in view alone.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Tool:
     choices: Mapping[str, Choices] = field(default_factory=dict)
     timeout: float = DEFAULT_TIMEOUT
     when: When | None = None
+    extractive: Sequence[str] = ()
 
     def __get__(self, instance: object, owner: type | None = None) -> "Tool":
         """Bind to an object, as a method does."""
@@ -78,7 +80,8 @@ class Tool:
                 return None
             if len(values) <= MAX_CHOICES:
                 found[name] = values
-        return ToolSpec(self.name, self.description, narrowed(self.schema, found))
+        free = tuple(name for name in self.extractive if name not in found)
+        return ToolSpec(self.name, self.description, narrowed(self.schema, found), free)
 
     def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any] | ToolResult:
         """Return checked arguments, or an ``invalid`` result that says what was expected."""
@@ -106,6 +109,7 @@ def tool(
     choices: Mapping[str, Choices] | None = None,
     timeout: float = DEFAULT_TIMEOUT,
     when: When | None = None,
+    extractive: Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 
 
@@ -117,6 +121,7 @@ def tool(
     choices: Mapping[str, Choices] | None = None,
     timeout: float = DEFAULT_TIMEOUT,
     when: When | None = None,
+    extractive: Sequence[str] = (),
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Make a tool of a typed function or method.
 
@@ -129,17 +134,26 @@ def tool(
         choices: For a string argument, a function (on a class: a method) that lists what exists now.
         timeout: Seconds before a call counts as failed.
         when: A function (on a class: a method) that tells whether the tool is offered now.
+        extractive: String arguments, such as names, that a model under the grammar makes of words in view alone:
+            small models misspell what they copy.
 
     Raises:
         ToolSchemaError: No docstring, a parameter without a usable type, or a choice that names none.
     """
-    if function is None:
-        return functools.partial(_make, name=name, choices=choices or {}, timeout=timeout, when=when)
-    return _make(function, name=name, choices=choices or {}, timeout=timeout, when=when)
+    make = functools.partial(
+        _make, name=name, choices=choices or {}, timeout=timeout, when=when, extractive=tuple(extractive)
+    )
+    return make if function is None else make(function)
 
 
 def _make(
-    function: Callable[..., Any], *, name: str | None, choices: Mapping[str, Choices], timeout: float, when: When | None
+    function: Callable[..., Any],
+    *,
+    name: str | None,
+    choices: Mapping[str, Choices],
+    timeout: float,
+    when: When | None,
+    extractive: Sequence[str],
 ) -> Tool:
     title = name or function.__name__
     if not title.isidentifier():
@@ -153,4 +167,7 @@ def _make(
     schema = parameters_schema(model)
     if unknown := set(choices) - set(schema["properties"]):
         raise ToolSchemaError(f"tool {title!r}: choices for {sorted(unknown)}, which it does not take")
-    return Tool(title, description, function, model, schema, dict(choices), timeout, when)
+    strings = [one for one, node in schema["properties"].items() if node.get("type") == "string"]
+    if unknown := set(extractive) - set(strings):
+        raise ToolSchemaError(f"tool {title!r}: extractive {sorted(unknown)}, but its string arguments are {strings}")
+    return Tool(title, description, function, model, schema, dict(choices), timeout, when, extractive)

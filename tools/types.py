@@ -93,11 +93,13 @@ class ToolSpec:
         description: One line.
         parameters: JSON schema of the arguments: an object, ``$ref``-free,
             ``additionalProperties: false``, with the choices that exist now as ``enum``.
+        extractive: String arguments that are made of words in view alone.
     """
 
     name: str
     description: str
     parameters: Mapping[str, Any]
+    extractive: tuple[str, ...] = ()
 
     def openai(self) -> dict[str, Any]:
         """The specification in OpenAI's function format."""

@@ -1,5 +1,6 @@
 """``hippo train``: logged episodes become an adapter."""
 
+import os
 import sys
 from dataclasses import asdict
 from typing import Annotated
@@ -8,9 +9,14 @@ import typer
 
 from agent.console import Json, emit, plain_errors
 
+MAIN = os.environ.get("RANK", "0") == "0"
+"""Of several processes the first speaks."""
+
 
 def say(words: str) -> None:
     """Show a line of progress: in place on a terminal, else one after the other."""
+    if not MAIN:
+        return
     end = "\033[K\r" if sys.stderr.isatty() else "\n"
     print(words, end=end, file=sys.stderr, flush=True)  # noqa: T201
 
@@ -30,9 +36,15 @@ def train(
         from training.config import load_train
 
         config = load_train(overrides or [])
+        import torch
+
         from training.qlora import train as trained
 
         done = trained(config, say)
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+        if not MAIN:
+            return
         if config.prepare_only:
             print(f"{done.folder}: train with data.prepared={done.folder}")  # noqa: T201
             return

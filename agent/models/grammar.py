@@ -1,6 +1,7 @@
 """The toolbox as a grammar: a malformed call can't be written."""
 
 import json
+import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,9 +21,44 @@ PROBE = '{"name":"recall","arguments":{"cue":"the red ball, 2 steps left – ün
 COMPACT = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
 
 
-def call_schema(offer: Sequence[ToolSpec]) -> dict[str, Any]:
-    """JSON schema of one call to any of the offered tools, without free white space."""
-    return {"x-guidance": COMPACT, "anyOf": [_one(spec.name, spec.parameters) for spec in offer]}
+MAX_WORDS = 1000
+"""Words in view that an extractive argument can be made of; the newest count."""
+
+MAX_RUN = 6
+"""Words in an extractive argument."""
+
+_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+
+
+def words_of(texts: Sequence[str]) -> list[str]:
+    """The words of texts, oldest first, as they stand and in lower case; of many, the newest :data:`MAX_WORDS`."""
+    newest = (word.removesuffix("'s") for text in reversed(texts) for word in reversed(_WORD.findall(text)))
+    found = dict.fromkeys(form for word in newest for form in (word, word.lower()))
+    return list(found)[:MAX_WORDS][::-1]
+
+
+def call_schema(offer: Sequence[ToolSpec], words: Sequence[str] = ()) -> dict[str, Any]:
+    """JSON schema of one call to any of the offered tools, without free white space.
+
+    Args:
+        offer: The tools.
+        words: What extractive arguments are made of; without any they are free.
+    """
+    quoted = {"pattern": _pattern(words)} if words and any(spec.extractive for spec in offer) else {}
+    return {"x-guidance": COMPACT, "anyOf": [_one(spec.name, _extractive(spec, quoted)) for spec in offer]}
+
+
+def _pattern(words: Sequence[str]) -> str:
+    """One to :data:`MAX_RUN` words with a space between, each also as a possessive."""
+    word = f"(?:{'|'.join(map(re.escape, words))})(?:'s)?"
+    return f"^{word}(?: {word}){{0,{MAX_RUN - 1}}}$"
+
+
+def _extractive(spec: ToolSpec, quoted: Mapping[str, str]) -> Mapping[str, Any]:
+    properties = spec.parameters.get("properties", {})
+    free = [name for name in spec.extractive if not {"enum", "pattern"} & set(properties[name])]
+    limited = {name: {**properties[name], **quoted} for name in free}
+    return {**spec.parameters, "properties": {**properties, **limited}} if limited else spec.parameters
 
 
 def _one(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,15 +100,19 @@ class Grammar:
         spelled: bytes = self._tokenizer.decode_bytes(list(tokens))
         return spelled.decode("utf-8", "replace")
 
-    def matcher(self, offer: Sequence[ToolSpec]) -> LLMatcher:
+    def matcher(self, offer: Sequence[ToolSpec], words: Sequence[str] = ()) -> LLMatcher:
         """A fresh matcher for one call to any of the offered tools.
+
+        Args:
+            offer: The tools.
+            words: What extractive arguments are made of.
 
         Raises:
             ModelError: Nothing is offered, or a schema has what the grammar can't express.
         """
         if not offer:
             raise ModelError("no tool can be called now: offer at least one action")
-        key = json.dumps(call_schema(offer))
+        key = json.dumps(call_schema(offer, words))
         found = self._compiled.get(key)
         if found is None:
             found = LLMatcher(self._tokenizer, LLMatcher.grammar_from_json_schema(key), log_level=0)

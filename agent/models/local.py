@@ -17,7 +17,7 @@ from agent.chat import Chat, Message
 from agent.errors import ModelError, ObservationTooLongError
 from agent.models.base import Decision, Turn, Usage
 from agent.models.decode import BatchDecoder, Job
-from agent.models.grammar import Grammar
+from agent.models.grammar import Grammar, words_of
 from agent.models.kv import BatchCache
 from agent.models.tokens import ChatTokens
 from agent.models.window import Window
@@ -36,6 +36,7 @@ class LocalModelConfig(BaseModel):
     merge: bool = Field(True, description="Add the adapter to the weights, which is faster; not in 4 bit.")
     seq_len: int = Field(1024, ge=128, description="Window in tokens.")
     max_call_tokens: int = Field(96, ge=16, description="Longest call in tokens.")
+    extractive: bool = Field(True, description="Names told to the graph, and answers, are made of words in view.")
     temperature: float = Field(0.0, ge=0, description="0 is greedy; above, sampling with the episode's seed.")
 
 
@@ -144,7 +145,7 @@ class LocalModel:
         if len({id(turn.chat) for turn in turns}) != len(turns):
             raise ModelError("a chat can wait for one decision at a time, got the same chat twice")
         began = time.perf_counter()
-        matchers = [self.grammar.matcher(turn.offer) for turn in turns]
+        matchers = [self.grammar.matcher(turn.offer, self._words(turn)) for turn in turns]
         dropped = [self._prepare(turn.chat) for turn in turns]
         jobs = [self._job(turn.chat, matcher) for turn, matcher in zip(turns, matchers, strict=True)]
         prefill = [len(job.feed) for job in jobs]
@@ -158,6 +159,12 @@ class LocalModel:
             self._finish(turn.chat, job, Usage(count, job.chosen, job.forced, drop), seconds)
             for turn, job, count, drop in zip(turns, jobs, prefill, dropped, strict=True)
         ]
+
+    def _words(self, turn: Turn) -> list[str]:
+        """What extractive arguments are made of."""
+        if not self.config.extractive or not any(spec.extractive for spec in turn.offer):
+            return []
+        return words_of([turn.chat.mission, *(message.content for message in turn.chat.visible())])
 
     def _forget_all(self) -> None:
         """Drop every cache after a pass that broke off; the chats restart from their messages."""

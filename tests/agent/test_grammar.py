@@ -5,7 +5,7 @@ import pytest
 from llguidance import LLMatcher
 
 from agent import ModelError
-from agent.models.grammar import Grammar
+from agent.models.grammar import MAX_WORDS, Grammar, words_of
 from agent.models.local import LocalModel
 from tools import ToolSpec, tool
 
@@ -41,6 +41,40 @@ def test_only_whole_calls_to_offered_tools_are_accepted(model: LocalModel) -> No
         call.replace("ü", "a" * 130),
     ):
         assert not accepts(model, model.grammar.matcher(offer), bad), bad
+
+
+@tool(extractive=["who", "what"])
+def owns(who: str, relation: str, what: str = "") -> str:
+    """State who owns what."""
+    return who
+
+
+def test_extractive_arguments_are_made_of_words_in_view(model: LocalModel) -> None:
+    offered = owns.offer()
+    assert offered is not None
+    words = words_of(["They say: Gdańsk is Otto's home, near the grey-blue box."])
+
+    def allowed(who: str, **others: str) -> bool:
+        call = json.dumps(
+            {"who": who, "relation": "anything at all", **others}, separators=(",", ":"), ensure_ascii=False
+        )
+        return accepts(model, model.grammar.matcher([offered], words), f'{{"name":"owns","arguments":{call}}}')
+
+    for who in ("Otto", "otto", "Otto's", "Gdańsk", "gdańsk", "grey-blue box", "box's", "near the Otto"):
+        assert allowed(who), who
+    for who in ("Otism", "Ott", "dgansk", "Otto ", "Otto  box", "", "Otto, box", " ".join(["box"] * 7)):
+        assert not allowed(who), who
+    assert allowed("otto", what="box")
+    assert not allowed("otto", what="bax")
+    free = model.grammar.matcher([offered])
+    assert accepts(model, free, '{"name":"owns","arguments":{"who":"Otism","relation":"x"}}')
+
+
+def test_the_newest_words_count() -> None:
+    assert words_of(["Ada's old box", "the new box"]) == ["ada", "Ada", "old", "the", "new", "box"]
+    many = words_of([f"w{i}" for i in range(2 * MAX_WORDS)])
+    assert many == [f"w{i}" for i in range(MAX_WORDS, 2 * MAX_WORDS)]
+    assert words_of(["...", ""]) == []
 
 
 def test_nothing_offered_is_an_error(model: LocalModel) -> None:

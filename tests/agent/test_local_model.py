@@ -197,6 +197,27 @@ def test_memory_reaches_the_model(model: LocalModel) -> None:
     assert "Ada" not in answers[1]
 
 
+def test_names_told_to_the_graph_are_those_in_view(model: LocalModel) -> None:
+    """The untrained model spells a strange name as it likes, unless it can take it only from what is in view."""
+    heads = {}
+    with Memory.open(None, HashingEmbedder()) as memory:
+        box = Toolbox(MemoryTools(memory).select(["tell"]))
+        for extractive in (True, False):
+            model.config, cold = model.config.model_copy(update={"extractive": extractive}), model.config
+            try:
+                for seed in range(4):
+                    talk = chat(box, "Qwirzelbruk lives in Oslo.", seed=seed)
+                    model.config = model.config.model_copy(update={"temperature": 3.0})
+                    text = model.decide([Turn(talk, box.offer())])[0].text
+                    heads[extractive, seed] = json.loads(text)["arguments"]["head"]
+                    model.release(talk)
+            finally:
+                model.config = cold
+        view = f"{talk.mission} {talk.messages[0].content}".lower()
+    assert all(word.removesuffix("'s") in view for seed in range(4) for word in heads[True, seed].lower().split())
+    assert any(word not in view for seed in range(4) for word in heads[False, seed].lower().split())
+
+
 def test_bad_turns_are_refused(model: LocalModel) -> None:
     box = toolbox()
     talk = chat(box)

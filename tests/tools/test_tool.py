@@ -155,3 +155,20 @@ def test_options_are_checked() -> None:
         tool(timeout=0)(measure.function)
     with pytest.raises(ToolSchemaError, match="identifier"):
         tool(name="two words")(measure.function)
+
+
+def test_an_extractive_argument_must_be_a_string() -> None:
+    def name(who: str, age: int) -> str:
+        """Name somebody."""
+        return f"{who} {age}"
+
+    made = tool(extractive=["who"])(name)
+    offered = made.offer()
+    assert offered is not None
+    assert offered.extractive == ("who",)
+    assert offered.parameters == made.spec().parameters  # the model reads the same tool
+    chosen = tool(extractive=["who"], choices={"who": lambda: ["Ada", "Bo"]})(name).offer()
+    assert chosen is not None
+    assert chosen.extractive == ()  # there is a list to choose from
+    with pytest.raises(ToolSchemaError, match=r"extractive \['age'\], but its string arguments are \['who'\]"):
+        tool(extractive=["age"])(name)
