@@ -1,8 +1,8 @@
 #!/bin/sh
 # The adapter that ships, from nothing: experts play worlds of the train split, their episodes are cloned.
 #   GPUS=2 sh training/recipes/hippo-135m.sh
-# Two trainings: on all worlds (34 million tokens), then on from it with more of what it did worst in validation worlds
-# (28 million): eleven minutes on an H100, and as many of two cores to collect.
+# Two trainings: on all worlds (53 million tokens), then on from it at a lower rate with new ones (11 million): eight
+# minutes on two H100, and fifteen of two cores to collect. Its card says of which commits the worlds were that it met.
 # With PREPARE=1 only the data sets are made, to be carried to a GPU host: data.prepared=FOLDER trains there.
 set -e
 RUNS=${RUNS:-runs/hippo-135m} WORKERS=${WORKERS:-$(nproc)} GPUS=${GPUS:-1} PYTHON=${PYTHON:-python}
@@ -18,19 +18,19 @@ train() {
         data.workers="$WORKERS" train.batch=32 train.fused_kernels=true train.tokens_per_step=65536 \
         ${PREPARE:+prepare_only=true} "$@"
 }
-collect first 0 multi_hop_qa 9800
+collect first 0 multi_hop_qa 16800
 collect first 0 episodic_qa 9000
-collect first 0 courier 3500
-collect first 0 babyai_mixed 3000
-collect first 0 water_maze 900
+collect first 0 courier 8400
+collect first 0 babyai_mixed 2400
+collect first 0 water_maze 500
 if [ ! -d "$LIBRARY" ]; then # macros: mined from a script's episodes, tested, then logged in use
     hippo run model=script env=$LEVEL episodes=40 runs="$RUNS-scripted" memory.tools='[plan_route,explore]' -q
     hippo distill macros "$LIBRARY" "$RUNS-scripted" --env $LEVEL --episodes 800 --out "$RUNS/macros"
 fi
 train name=$NAME-first "data.runs=[$RUNS/first,$RUNS/macros]" +data.weights.EpisodicQA=2 train.learning_rate=1.5e-3 "$@"
-collect then 210000 courier 5600
-collect then 210000 multi_hop_qa 5600
-collect then 210000 episodic_qa 6000
-collect then 210000 babyai_mixed 1200
-collect then 210000 water_maze 200
-train name=$NAME adapter=$NAME-first "data.runs=[$RUNS/then,$RUNS/macros]" train.learning_rate=1e-3 "$@"
+collect then 420000 multi_hop_qa 5600
+collect then 420000 episodic_qa 1800
+collect then 420000 courier 1400
+collect then 420000 babyai_mixed 400
+collect then 420000 water_maze 100
+train name=$NAME adapter=$NAME-first "data.runs=[$RUNS/then]" train.learning_rate=5e-4 "$@"
