@@ -113,3 +113,7 @@ def improve(
         for one in done:
             taken = "taken" if one["taken"] else f"not taken, it lowers {', '.join(one['worse'])}"
             print(f"round {one['round']}: {one['adapter']}, {taken}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    app()

@@ -205,7 +205,7 @@ def test_names_told_to_the_graph_are_those_in_view(model: LocalModel) -> None:
         for extractive in (True, False):
             model.config, cold = model.config.model_copy(update={"extractive": extractive}), model.config
             try:
-                for seed in range(4):
+                for seed in range(2):
                     talk = chat(box, "Qwirzelbruk lives in Oslo.", seed=seed)
                     model.config = model.config.model_copy(update={"temperature": 3.0})
                     text = model.decide([Turn(talk, box.offer())])[0].text
@@ -214,8 +214,8 @@ def test_names_told_to_the_graph_are_those_in_view(model: LocalModel) -> None:
             finally:
                 model.config = cold
         view = f"{talk.mission} {talk.messages[0].content}".lower()
-    assert all(word.removesuffix("'s") in view for seed in range(4) for word in heads[True, seed].lower().split())
-    assert any(word not in view for seed in range(4) for word in heads[False, seed].lower().split())
+    assert all(word.removesuffix("'s") in view for seed in range(2) for word in heads[True, seed].lower().split())
+    assert any(word not in view for seed in range(2) for word in heads[False, seed].lower().split())
 
 
 def test_bad_turns_are_refused(model: LocalModel) -> None:
