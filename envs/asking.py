@@ -63,7 +63,7 @@ class ListenAndAnswer(Visited, gym.Env[str, str]):
     Attributes:
         named_actions: ``next`` hears on while something is told; an answer is any text.
         waiting: What is observed while an answer is waited for.
-        extractive: Every right answer is made of words in view.
+        extractive: Whether every right answer is made of words in view.
         listening: How many of them are for listening.
         expert: Name of the policy that does it through the agent's tools.
         render_mode: ``None``, ``"ansi"`` or ``"rgb_array"``.
@@ -73,7 +73,7 @@ class ListenAndAnswer(Visited, gym.Env[str, str]):
     metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 1}  # noqa: RUF012
     name = "asking"
     waiting = "Answer in a few words. Say unknown if you were never told."
-    extractive = True
+    extractive = False
     expert = ""
 
     def __init__(self, listening: int, questions: int, render_mode: str | None = None) -> None:

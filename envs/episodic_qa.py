@@ -123,6 +123,7 @@ class EpisodicQA(ListenAndAnswer):
 
     name = "episodic_qa"
     expert = "events"
+    extractive = True
 
     def __init__(self, level: str = "medium", events: int | None = None, render_mode: str | None = None) -> None:
         events = settings_of(level, LEVELS)["events"] if events is None else events

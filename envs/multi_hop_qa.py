@@ -63,6 +63,7 @@ class MultiHopQA(ListenAndAnswer):
     name = "multi_hop_qa"
     waiting = "Answer in a few words. Say unknown if you were never told, disputed if you were told different things."
     expert = "facts"
+    extractive = True
 
     def __init__(self, level: str = "medium", people: int | None = None, render_mode: str | None = None) -> None:
         people = settings_of(level, LEVELS)["people"] if people is None else people

@@ -107,7 +107,7 @@ def invented(kind: str) -> tuple[str, ...]:
 def blended(kind: str) -> tuple[str, ...]:
     """Some 3,000 names of a kind, the beginning of one real name and the end of another.
 
-    They break into tokens as real names do; who has copied only what :func:`invented` makes misspells Turin.
+    They share their pieces with real names; who has copied only what :func:`invented` makes misspells Turin.
     """
     lists = {"people": PEOPLE, "cities": CITIES, "companies": COMPANIES}
     real = [*part(lists[kind], "train"), *_MORE[kind].split()]
@@ -131,7 +131,8 @@ def pool(kind: str, split: Split) -> list[str]:
     if kind == "spots":
         return [*found, *_PLACES]
     taken = {*PEOPLE, *CITIES, *COMPANIES}
-    more = dict.fromkeys((*_MORE[kind].split(), *invented(kind), *blended(kind)))
+    made = (name for name in (*invented(kind), *blended(kind)) if len(name) > 3)  # some are words: Has, Man
+    more = dict.fromkeys((*_MORE[kind].split(), *made))
     return [*found, *(name for name in more if name not in taken)]
 
 

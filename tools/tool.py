@@ -66,7 +66,7 @@ class Tool:
 
     def spec(self) -> ToolSpec:
         """The tool as it is described once, without the choices of the moment."""
-        return ToolSpec(self.name, self.description, self.schema)
+        return ToolSpec(self.name, self.description, self.schema, tuple(self.extractive))
 
     def offer(self) -> ToolSpec | None:
         """The tool as it can be called now, or ``None`` when an argument has nothing to choose from."""
@@ -138,11 +138,10 @@ def tool(
             small models misspell what they copy.
 
     Raises:
-        ToolSchemaError: No docstring, a parameter without a usable type, or a choice that names none.
+        ToolSchemaError: No docstring, a parameter without a usable type, a choice that names none, or an extractive
+            argument that is not a string.
     """
-    make = functools.partial(
-        _make, name=name, choices=choices or {}, timeout=timeout, when=when, extractive=tuple(extractive)
-    )
+    make = functools.partial(_make, name=name, choices=choices or {}, timeout=timeout, when=when, extractive=extractive)
     return make if function is None else make(function)
 
 
@@ -167,7 +166,9 @@ def _make(
     schema = parameters_schema(model)
     if unknown := set(choices) - set(schema["properties"]):
         raise ToolSchemaError(f"tool {title!r}: choices for {sorted(unknown)}, which it does not take")
+    if isinstance(extractive, str):
+        raise ToolSchemaError(f"tool {title!r}: extractive={extractive!r} expected a list: extractive=[{extractive!r}]")
     strings = [one for one, node in schema["properties"].items() if node.get("type") == "string"]
     if unknown := set(extractive) - set(strings):
         raise ToolSchemaError(f"tool {title!r}: extractive {sorted(unknown)}, but its string arguments are {strings}")
-    return Tool(title, description, function, model, schema, dict(choices), timeout, when, extractive)
+    return Tool(title, description, function, model, schema, dict(choices), timeout, when, tuple(extractive))

@@ -77,7 +77,7 @@ def write_card(
         "stopped": outcome.stopped,
         "dry_run": config.dry_run,
         "validation": outcome.validation,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "device": _hardware(device),
         "packages": {name: _version(name) for name in PACKAGES},
     }
     with whole(folder / adapters.CARD) as file:
@@ -85,6 +85,13 @@ def write_card(
     with whole(folder / README) as file:
         file.write(words(card))
     return card
+
+
+def _hardware(device: torch.device) -> str:
+    """What was trained on, every process with one device."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    count = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+    return f"{count} x {name}" if count > 1 else name
 
 
 def _lora(config: TrainConfig, parent: Path | None) -> dict[str, Any]:

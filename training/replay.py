@@ -162,6 +162,7 @@ class Loop:
         tolerance: Greatest loss of success on a task, as a share, against the adapter that was begun with.
         max_calls: Decisions in one episode.
         processes: That play at the same time, each with a model of its own: tasks, or with more of them parts of tasks.
+            A killed round goes on with as many again, else it is played anew.
         seed: First world of the train split, counted from its beginning.
     """
 

@@ -2,8 +2,10 @@
 
 import json
 import re
+import unicodedata
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -21,20 +23,42 @@ PROBE = '{"name":"recall","arguments":{"cue":"the red ball, 2 steps left – ün
 COMPACT = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
 
 
+NOTHING = "no tool can be called now: offer at least one action"
+
 MAX_WORDS = 1000
-"""Words in view that an extractive argument can be made of; the newest count."""
+"""Forms of words in view that an extractive argument can be made of; those of the newest words count."""
 
 MAX_RUN = 6
 """Words in an extractive argument."""
 
-_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+_EDGES = ".,;:!?…\"'`“”‘’«»()[]{}<>*"
+_PARTS = re.compile(r"[-_/&+.,:;@'’]")
+_ABBREVIATION = re.compile(r"\w{1,3}\.")
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 
 
 def words_of(texts: Sequence[str]) -> list[str]:
-    """The words of texts, oldest first, as they stand and in lower case; of many, the newest :data:`MAX_WORDS`."""
-    newest = (word.removesuffix("'s") for text in reversed(texts) for word in reversed(_WORD.findall(text)))
-    found = dict.fromkeys(form for word in newest for form in (word, word.lower()))
-    return list(found)[:MAX_WORDS][::-1]
+    """The words of texts, oldest first, as they stand and in lower case; of many, the newest :data:`MAX_WORDS`.
+
+    A word is what stands between spaces, without the punctuation around it; ``grey-blue`` gives its parts as well, and
+    ``Ada's`` gives Ada. None is given of texts in scripts that leave no spaces (Chinese, Japanese, Thai ...).
+    """
+    if any(map(_UNSPACED.search, texts)):
+        return []
+    chunks = (chunk for text in reversed(texts) for chunk in reversed(unicodedata.normalize("NFC", text).split()))
+    forms = (form for chunk in dict.fromkeys(chunks) for word in _forms(chunk) for form in (word, word.lower()))
+    return list(islice(dict.fromkeys(forms), MAX_WORDS))[::-1]
+
+
+def _forms(chunk: str) -> Iterator[str]:
+    bare = re.sub("['’][sS]$", "", chunk.strip(_EDGES))
+    if any(sign in bare for sign in '"\\') or not bare.isprintable():
+        return
+    if _ABBREVIATION.fullmatch(chunk):
+        yield chunk
+    if bare:
+        yield bare
+        yield from filter(None, _PARTS.split(bare))
 
 
 def call_schema(offer: Sequence[ToolSpec], words: Sequence[str] = ()) -> dict[str, Any]:
@@ -44,8 +68,7 @@ def call_schema(offer: Sequence[ToolSpec], words: Sequence[str] = ()) -> dict[st
         offer: The tools.
         words: What extractive arguments are made of; without any they are free.
     """
-    quoted = {"pattern": _pattern(words)} if words and any(spec.extractive for spec in offer) else {}
-    return {"x-guidance": COMPACT, "anyOf": [_one(spec.name, _extractive(spec, quoted)) for spec in offer]}
+    return {"x-guidance": COMPACT, "anyOf": [_one(spec.name, _extractive(spec, words)) for spec in offer]}
 
 
 def _pattern(words: Sequence[str]) -> str:
@@ -54,11 +77,15 @@ def _pattern(words: Sequence[str]) -> str:
     return f"^{word}(?: {word}){{0,{MAX_RUN - 1}}}$"
 
 
-def _extractive(spec: ToolSpec, quoted: Mapping[str, str]) -> Mapping[str, Any]:
-    properties = spec.parameters.get("properties", {})
-    free = [name for name in spec.extractive if not {"enum", "pattern"} & set(properties[name])]
-    limited = {name: {**properties[name], **quoted} for name in free}
-    return {**spec.parameters, "properties": {**properties, **limited}} if limited else spec.parameters
+def _extractive(spec: ToolSpec, words: Sequence[str]) -> Mapping[str, Any]:
+    """The tool's parameters, extractive ones limited to words; those for which no word is short enough stay free."""
+    properties = dict(spec.parameters.get("properties", {}))
+    for name in spec.extractive:
+        node = properties[name]
+        fitting = [word for word in words if len(word) <= node.get("maxLength", len(word))]
+        if fitting and not {"enum", "const", "pattern"} & set(node):
+            properties[name] = {**node, "pattern": _pattern(fitting)}
+    return {**spec.parameters, "properties": properties} if spec.extractive else spec.parameters
 
 
 def _one(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,7 +138,7 @@ class Grammar:
             ModelError: Nothing is offered, or a schema has what the grammar can't express.
         """
         if not offer:
-            raise ModelError("no tool can be called now: offer at least one action")
+            raise ModelError(NOTHING)
         key = json.dumps(call_schema(offer, words))
         found = self._compiled.get(key)
         if found is None:

@@ -17,7 +17,7 @@ from agent.chat import Chat, Message
 from agent.errors import ModelError, ObservationTooLongError
 from agent.models.base import Decision, Turn, Usage
 from agent.models.decode import BatchDecoder, Job
-from agent.models.grammar import Grammar, words_of
+from agent.models.grammar import NOTHING, Grammar, words_of
 from agent.models.kv import BatchCache
 from agent.models.tokens import ChatTokens
 from agent.models.window import Window
@@ -144,12 +144,14 @@ class LocalModel:
         """
         if len({id(turn.chat) for turn in turns}) != len(turns):
             raise ModelError("a chat can wait for one decision at a time, got the same chat twice")
+        if not all(turn.offer for turn in turns):
+            raise ModelError(NOTHING)
         began = time.perf_counter()
-        matchers = [self.grammar.matcher(turn.offer, self._words(turn)) for turn in turns]
         dropped = [self._prepare(turn.chat) for turn in turns]
-        jobs = [self._job(turn.chat, matcher) for turn, matcher in zip(turns, matchers, strict=True)]
-        prefill = [len(job.feed) for job in jobs]
         try:
+            matchers = [self.grammar.matcher(turn.offer, self._words(turn)) for turn in turns]
+            jobs = [self._job(turn.chat, matcher) for turn, matcher in zip(turns, matchers, strict=True)]
+            prefill = [len(job.feed) for job in jobs]
             self._decoder.write(jobs, self.config.temperature)
         except BaseException:
             self._forget_all()
@@ -161,10 +163,11 @@ class LocalModel:
         ]
 
     def _words(self, turn: Turn) -> list[str]:
-        """What extractive arguments are made of."""
+        """What extractive arguments are made of: the words in the window that are not the model's own."""
         if not self.config.extractive or not any(spec.extractive for spec in turn.offer):
             return []
-        return words_of([turn.chat.mission, *(message.content for message in turn.chat.visible())])
+        heard = [message.content for message in turn.chat.visible() if message.role != "assistant"]
+        return words_of([*heard, turn.chat.mission])
 
     def _forget_all(self) -> None:
         """Drop every cache after a pass that broke off; the chats restart from their messages."""

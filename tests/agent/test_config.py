@@ -4,6 +4,7 @@ import pytest
 
 from agent import ConfigError
 from agent.config import GROUPS, choices, load
+from agent.models.local import LocalModelConfig
 from memory.episodic import RecallConfig, Retention, WriteGate
 from training.config import load_train
 
@@ -22,6 +23,9 @@ def test_the_files_say_what_the_classes_say() -> None:
     assert load(["memory.recall.keys=sparse", "memory.retention.max_traces=9"]).memory.retention.max_traces == 9
     with pytest.raises(ConfigError, match=r"memory\.recall\.dg"):
         load(["memory.recall.dg.k=9999"])
+    fields = LocalModelConfig().model_dump()
+    assert load([f"model.{name}={'null' if value is None else value}" for name, value in fields.items()])
+    assert load(["model.extractive=false"]).model.model_dump()["extractive"] is False
 
 
 def test_overrides_and_groups() -> None:

@@ -1,10 +1,13 @@
 import json
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from llguidance import LLMatcher
 
 from agent import ModelError
+from agent.models import grammar
 from agent.models.grammar import MAX_WORDS, Grammar, words_of
 from agent.models.local import LocalModel
 from tools import ToolSpec, tool
@@ -70,11 +73,43 @@ def test_extractive_arguments_are_made_of_words_in_view(model: LocalModel) -> No
     assert accepts(model, free, '{"name":"owns","arguments":{"who":"Otism","relation":"x"}}')
 
 
+@pytest.mark.parametrize(
+    ("text", "said", "not_said"),
+    [
+        ("She lives in St. Petersburg.", ["St. Petersburg", "petersburg"], ["Petersburg."]),
+        ("He works at AT&T, since 10:30!", ["AT&T", "at&t", "10:30"], ["ATT"]),
+        ("Otto’s boss is “Tara”", ["Otto", "Tara", "otto's boss"], ["Ottos"]),
+        ("write to ada@example.org about red_key, C++ and 3.5", ["ada@example.org", "red_key", "C++", "3.5"], ["3,5"]),
+        ("a grey-blue box", ["grey-blue box", "blue box"], ["greyblue"]),
+        ("Gda\u0144sk and Gdan\u0301sk", ["Gda\u0144sk"], ["Gdan"]),
+        ("पुस्तक मेज़ पर", ["मेज़"], ["म"]),
+        ('say "no" or a\\b', ["no"], ["a"]),
+    ],
+)
+def test_words_are_what_stands_between_spaces(text: str, said: list[str], not_said: list[str]) -> None:
+    pattern = grammar._pattern(words_of([text]))
+    assert all(re.fullmatch(pattern, one) for one in said)
+    assert not any(re.fullmatch(pattern, one) for one in not_said)
+
+
 def test_the_newest_words_count() -> None:
     assert words_of(["Ada's old box", "the new box"]) == ["ada", "Ada", "old", "the", "new", "box"]
     many = words_of([f"w{i}" for i in range(2 * MAX_WORDS)])
     assert many == [f"w{i}" for i in range(MAX_WORDS, 2 * MAX_WORDS)]
     assert words_of(["...", ""]) == []
+    assert words_of(["Otto住在Turin市。", "Ada"]) == []  # no spaces to tell words by
+
+
+def test_words_longer_than_the_argument_are_left_out(model: LocalModel) -> None:
+    long = "pneumonoultramicroscopicsilicovolcanoconiosis"
+    limited = ToolSpec(
+        "tell", "", {**owns.schema, "properties": {"who": {"type": "string", "maxLength": 24}}}, ("who",)
+    )
+    call = '{{"name":"tell","arguments":{{"who":"{}"}}}}'
+    spec = replace(limited, parameters={**limited.parameters, "required": ["who"]})
+    assert accepts(model, model.grammar.matcher([spec], [long, "Ada"]), call.format("Ada"))
+    assert not accepts(model, model.grammar.matcher([spec], [long, "Ada"]), call.format("Bo"))
+    assert accepts(model, model.grammar.matcher([spec], [long]), call.format("Bo"))  # none fits: it is free
 
 
 def test_nothing_offered_is_an_error(model: LocalModel) -> None:

@@ -213,9 +213,26 @@ def test_names_told_to_the_graph_are_those_in_view(model: LocalModel) -> None:
                     model.release(talk)
             finally:
                 model.config = cold
-        view = f"{talk.mission} {talk.messages[0].content}".lower()
+        view = {word.strip(".,:").lower() for word in f"{talk.mission} {talk.messages[0].content}".split()}
     assert all(word.removesuffix("'s") in view for seed in range(2) for word in heads[True, seed].lower().split())
     assert any(word not in view for seed in range(2) for word in heads[False, seed].lower().split())
+
+
+def test_words_in_view_are_not_the_models_own(model: LocalModel) -> None:
+    box = Toolbox([answer_action(extractive=True)])
+    talk = chat(box, "Qwirzelbruk lives in Oslo.")
+    call = ToolCall(name="answer", arguments={"text": "Otism"})
+    talk.add(Message("assistant", call.text(), call))
+    talk.add(Message("tool", "Wrong."))
+    words = model._words(Turn(talk, box.offer()))
+    assert {"Qwirzelbruk", "Oslo", "Wrong"} <= {*words}
+    assert not {"Otism", "otism", "arguments"} & {*words}
+    assert words[-1].lower() in talk.mission.lower()  # which never leaves the window
+    talk.drop_to(2)
+    assert "Oslo" not in model._words(Turn(talk, box.offer()))
+    model.config, before = model.config.model_copy(update={"extractive": False}), model.config
+    assert model._words(Turn(talk, box.offer())) == []
+    model.config = before
 
 
 def test_bad_turns_are_refused(model: LocalModel) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 import envs
+from agent.loop import actions_of
+from agent.models.grammar import words_of
 from envs import EnvConfigError
 from envs.asking import DISPUTED, LISTEN, UNKNOWN, folded
 from envs.document_qa import DocumentQA
@@ -17,6 +19,28 @@ from envs.multi_hop_qa import MultiHopQA
 def test_answers_are_compared_without_frills() -> None:
     assert folded("The  Attic!") == folded("attic") == "attic"
     assert folded("Monday noon") != folded("Monday")
+
+
+@pytest.mark.parametrize("env", [EpisodicQA(), MultiHopQA()], ids=["episodic", "multi hop"])
+def test_every_right_answer_is_made_of_words_in_view(env: EpisodicQA | MultiHopQA) -> None:
+    (answer,) = [made for made in actions_of(env) if made.name == "answer"]
+    assert answer.extractive == ("text",)
+    for world in range(4):
+        told = []
+        for visit in range(env.visits):
+            text, info = env.reset(seed=2_000_000 // env.visits * env.visits + world * env.visits + visit)
+            told += [text, info["mission"]]
+            over = bool(env.asked)
+            while not over:
+                text, _, over, _, _ = env.step("")
+                told.append(text)
+            if env.asked:
+                words = {word for form in words_of(told) for word in form.split()}
+                assert all({*one.split()} <= words for one in env.asked.answers), env.asked
+
+
+def test_answers_from_documents_may_be_yes_or_no() -> None:
+    assert DocumentQA.extractive is False
 
 
 def test_one_listens_and_is_asked_then() -> None:

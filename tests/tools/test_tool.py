@@ -166,9 +166,11 @@ def test_an_extractive_argument_must_be_a_string() -> None:
     offered = made.offer()
     assert offered is not None
     assert offered.extractive == ("who",)
-    assert offered.parameters == made.spec().parameters  # the model reads the same tool
+    assert made.spec().openai() == offered.openai()  # the model reads the same tool
     chosen = tool(extractive=["who"], choices={"who": lambda: ["Ada", "Bo"]})(name).offer()
     assert chosen is not None
     assert chosen.extractive == ()  # there is a list to choose from
     with pytest.raises(ToolSchemaError, match=r"extractive \['age'\], but its string arguments are \['who'\]"):
         tool(extractive=["age"])(name)
+    with pytest.raises(ToolSchemaError, match=r"expected a list: extractive=\['who'\]"):
+        tool(extractive="who")(name)

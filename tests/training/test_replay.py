@@ -103,13 +103,15 @@ def test_a_slow_loss_over_rounds_is_not_taken(
 def test_tasks_are_played_at_the_same_time(made: Path, tiny: Path, tmp_path: Path) -> None:
     where = ["name=a", f"model={tiny}", f"adapter={made}", f"out={tmp_path}"]
     config = load_train([*where, "model.device=cpu", "model.max_call_tokens=32"])
-    loop = Loop(["babyai_mixed", "water_maze"], worlds=1, validate=2, batch=2, max_calls=3, processes=4)
+    loop = Loop(["babyai_mixed", "water_maze"], worlds=2, validate=2, batch=2, max_calls=3, processes=4)
     improver = Improver(config, loop, lambda _one: None, print)
     played, collected = improver._play(str(made), ("validation", "before-a"), ("train", "round-1"))
     assert {env: len(rows) for env, (rows, _) in played.items()} == {"babyai_mixed": 2, "water_maze": 2}
     assert {split_of(row["seed"]) for rows, _ in played.values() for row in rows} == {"validation"}
     assert {split_of(row["seed"]) for rows, _ in collected.values() for row in rows} == {"train"}
     assert [len(folders) for _, folders in played.values()] == [2, 1]  # two worlds of one, one world of the other
+    seeds = [[row["seed"] for row in rows] for rows, _ in collected.values()]
+    assert seeds == [[500_000, 500_001], [*range(500_000, 500_004)]]
     assert [[row["seed"] for row in rows] for rows, _ in played.values()] == [[SEEDS, SEEDS + 1]] * 2
     folders = [folder for _, folders in (*played.values(), *collected.values()) for folder in folders]
     assert all((folder / "episodes.jsonl").is_file() for folder in folders)
