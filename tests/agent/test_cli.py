@@ -91,6 +91,7 @@ def test_interruption_ends_cleanly(tmp_path: Path) -> None:
          "env.kwargs.max_steps=100000", "agent.max_calls=100000", f"runs={tmp_path}"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )  # fmt: skip
     deadline = time.monotonic() + 60
     while not (logs := list(tmp_path.glob("*/*/0000/events.jsonl"))) or logs[0].stat().st_size < 20_000:
