@@ -22,7 +22,6 @@ PROBE = '{"name":"recall","arguments":{"cue":"the red ball, 2 steps left – ün
 
 COMPACT = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
 
-
 NOTHING = "no tool can be called now: offer at least one action"
 
 MAX_WORDS = 1000
@@ -140,16 +139,20 @@ class Grammar:
         if not offer:
             raise ModelError(NOTHING)
         key = json.dumps(call_schema(offer, words))
-        found = self._compiled.get(key)
-        if found is None:
-            found = LLMatcher(self._tokenizer, LLMatcher.grammar_from_json_schema(key), log_level=0)
-            if found.is_error():
-                raise ModelError(f"the tools' schemas have no grammar: {found.get_error()}")
-            self._compiled[key] = found
+        if words:  # other ones at every decision: nothing to keep
+            return self._compile(key)
+        if key not in self._compiled:
+            self._compiled[key] = self._compile(key)
             if len(self._compiled) > self._cache_size:
                 self._compiled.popitem(last=False)
         self._compiled.move_to_end(key)
-        return found.deep_copy()
+        return self._compiled[key].deep_copy()
+
+    def _compile(self, schema: str) -> LLMatcher:
+        made = LLMatcher(self._tokenizer, LLMatcher.grammar_from_json_schema(schema), log_level=0)
+        if made.is_error():
+            raise ModelError(f"the tools' schemas have no grammar: {made.get_error()}")
+        return made
 
     def masks(self, matchers: Sequence[LLMatcher]) -> NDArray[np.int32]:
         """Which tokens may come next: int32 ``[len(matchers), ceil(vocab_size / 32)]``, a bit a token."""
