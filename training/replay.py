@@ -8,10 +8,8 @@ successes, draw, train on, and play the old tasks before and after. What lowers 
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +21,7 @@ from agent.events import Observed
 from agent.files import whole
 from agent.log import read_events
 from agent.manifest import Row, counted, totals
+from agent.processes import pool
 from agent.statistics import wilson_ci
 from envs import make
 from envs.splits import seeds_of
@@ -161,7 +160,7 @@ class Loop:
         batch: Worlds that are played in lock-step.
         tolerance: Greatest loss of success on a task, as a share, against the adapter that was begun with.
         max_calls: Decisions in one episode.
-        processes: That play at the same time, each with a model of its own: tasks, or with more of them parts of tasks.
+        processes: That play tasks, or parts of them, at the same time, each with a model of its own on one of the GPUs.
             A killed round goes on with as many again, else it is played anew.
         seed: First world of the train split, counted from its beginning.
     """
@@ -289,8 +288,8 @@ class Improver:
         if self.loop.processes == 1:
             done = iter([*map(_played, flat)])
         else:
-            with ProcessPoolExecutor(self.loop.processes, get_context("spawn")) as pool:
-                done = iter([*pool.map(_played, flat)])
+            with pool(self.loop.processes) as players:
+                done = iter([*players.map(_played, flat)])
         played: list[dict[str, Played]] = [{} for _ in runs]
         for (run, env), configs in zip(asked, parts, strict=True):
             shares = [next(done) for _ in configs]
