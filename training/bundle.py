@@ -7,8 +7,9 @@
     source ~/hippo/activate && python3 -m agent models fetch smollm2-135m
     python3 -m training.train_cli name=mine ...
 
-``have.txt`` lists what the host has, one name a line (``pip list --format=freeze`` will do): those packages are not
-carried. Nothing is built there; wheels are fetched here for its Python and platform.
+``have.txt`` lists what the host has (``pip list --format=freeze``): those packages are not carried, unless their
+version is too old; a line without a version is taken at its word. Nothing is built there; wheels are fetched here for
+its Python and platform.
 """
 
 import argparse
@@ -18,12 +19,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from importlib import metadata
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from agent import catalog
 from agent.errors import CatalogError
@@ -77,16 +79,24 @@ print(f"all is there: source {home / 'activate'}")
 '''
 
 
-def needed(have: set[str]) -> dict[str, str]:
-    """Packages that the project runs with here and that are not had, with their versions."""
+def listed(lines: Sequence[str]) -> dict[str, str]:
+    """Packages of a list such as ``pip list --format=freeze`` prints, with their versions as far as it says them."""
+    found = [re.match(r"\s*([\w.-]+)(?:(?:==|\s+)(\d[\w.+!]*)\s*$)?", line) for line in lines]
+    return {canonicalize_name(one[1]): one[2] or "" for one in found if one}
+
+
+def needed(have: Mapping[str, str]) -> dict[str, str]:
+    """Packages that the project runs with here and that are not had, or too old, with their versions."""
     found: dict[str, str] = {}
     waiting = [PROJECT]
     while waiting:
         name = waiting.pop()
         for line in metadata.requires(name) or ():
             wanted = Requirement(line)
-            key = re.sub(r"[-_.]+", "-", wanted.name).lower()
-            if key in found or key in have or (wanted.marker and not wanted.marker.evaluate({"extra": ""})):
+            key = canonicalize_name(wanted.name)
+            if key in found or (wanted.marker and not wanted.marker.evaluate({"extra": ""})):
+                continue
+            if key in have and (not have[key] or wanted.specifier.contains(have[key], prereleases=True)):
                 continue
             found[key] = metadata.version(wanted.name)
             waiting.append(wanted.name)
@@ -162,8 +172,7 @@ def main() -> None:
         raise SystemExit(f"error: --limit={asked.limit}: a part holds 1 MiB or more")
     if asked.have and not asked.have.is_file():
         raise SystemExit(f"error: {asked.have} is no file: write it with pip list --format=freeze on the host")
-    lines = asked.have.read_text().splitlines() if asked.have else []
-    have = {re.sub(r"[-_.]+", "-", re.split(r"[=<> @]", line)[0]).lower() for line in lines if line.strip()}
+    have = listed(asked.have.read_text().splitlines() if asked.have else [])
     work = asked.out / "work"
     try:
         sources = [catalog.entry(name).source for name in asked.models]
