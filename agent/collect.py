@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from pydantic import ValidationError
 
 from agent import catalog
 from agent.config import CollectConfig
@@ -37,6 +38,7 @@ from agent.models.window import Window, Windowed
 from agent.runner import MakeEnv, library_of, make_model, short_name, summary
 from memory import Embedder, Memory
 from memory.embedding import by_name
+from tools import MemoryTools
 from tools.plugins import load as load_plugin
 
 FREE = {"episodes", "workers", "batch", "runs", "name"}
@@ -68,6 +70,7 @@ class Player:
         self._envs = deque(self._all)
         self._memories: dict[int, Memory] = {}
         self.visits = visits_of(self._envs[0])
+        self.tools: type[MemoryTools] = MemoryTools
         self.model = model or self._policy(self._envs[0])
 
     def _policy(self, env: Env) -> Model:
@@ -112,25 +115,36 @@ class Player:
                 starts[index] = event
             elif isinstance(event, End):
                 done.append(_row(starts[index], event, index))
+                if memory is not None and config.keep_memories:
+                    memory.save(kept_memory(self.folder, starts[index].episode))
 
-        memory = None
-        if self._embedder is not None:
-            memory = Memory.open(
-                None, self._embedder, recall=config.memory.recall, retention=config.memory.retention,
-                routing=config.memory.routing, spatial=config.memory.spatial,
-                tuple_conf_min=config.memory.tuple_conf_min,
-            )  # fmt: skip
-            if self._macros is not None:
-                memory.macros.copy_from(self._macros.macros)
-            self._memories[world] = memory
+        memory = self._remembered(world)
         guard = {"max_repeats": 0} if config.policy == "expert" else {}
         agent = Agent(
             self.model, memory, config.memory.tools if memory else None, self._plugins, config.memory.gate,
-            config.agent.model_copy(update=guard),
+            config.agent.model_copy(update=guard), memory_tools=self.tools,
         )  # fmt: skip
         seeds = [self.first + number for number in numbers]
         labels = [f"episode {index}" for index in range(len(numbers))]
         return Seat(agent, self._envs.popleft(), seeds, numbers, labels, logs, keep)
+
+    def _remembered(self, world: int) -> Memory | None:
+        """The memory that a world begins with, if it has one."""
+        if self._embedder is None:
+            return None
+        memory = self._memories[world] = self.open_memory(world, self._embedder)
+        return memory
+
+    def open_memory(self, world: int, embedder: Embedder) -> Memory:  # noqa: ARG002
+        """A new memory, with the macros of the library if there is one."""
+        config = self.config.memory
+        memory = Memory.open(
+            None, embedder, recall=config.recall, retention=config.retention, routing=config.routing,
+            spatial=config.spatial, tuple_conf_min=config.tuple_conf_min,
+        )  # fmt: skip
+        if self._macros is not None:
+            memory.macros.copy_from(self._macros.macros)
+        return memory
 
     def close(self) -> None:
         """Close the environments."""
@@ -150,6 +164,11 @@ def windowed(script: Policy, model: LocalModelConfig) -> Windowed:
 
     tokens = ChatTokens(AutoTokenizer.from_pretrained(catalog.resolve(model.name)))
     return Windowed(script, tokens, Window(model.seq_len, model.max_call_tokens))
+
+
+def kept_memory(run: Path, episode: int) -> Path:
+    """Where a run keeps what was remembered after an episode."""
+    return run / "memories" / f"{episode:06}"
 
 
 def visits_of(env: Env) -> int:
@@ -180,7 +199,7 @@ class Collection:
         self.make_env = make_env
         self.model = model
         with closing(make_env(config.env.id, **config.env.kwargs)) as env:
-            self.visits = visits_of(env)
+            self.visits = self.visits_in(env)
             self.first = -(-(seeds.start + config.seed) // self.visits) * self.visits
             if self.first + config.episodes > seeds.stop:
                 raise ConfigError(
@@ -194,6 +213,14 @@ class Collection:
             raise ConfigError("policy=model plays batch= worlds in lock-step in one process: leave workers= away")
         self.folder = self._folder()
         self.rows = self._resume()
+
+    def visits_in(self, env: Env) -> int:
+        """Episodes that are played in turn with one memory."""
+        return visits_of(env)
+
+    def player(self, model: Model | None = None) -> Player:
+        """Who plays."""
+        return Player(self.config, self.folder, self.first, self.make_env, model)
 
     def _folder(self) -> Path:
         config, now = self.config, datetime.now().astimezone()
@@ -210,6 +237,8 @@ class Collection:
         run = self.folder / "run.json"
         if run.is_file():
             before = _settings_in(run)
+            with suppress(ValidationError):  # of an older release: what it does not say is as it was then
+                before = CollectConfig.model_validate(before).model_dump(mode="json")
             differing = [key for key in settings if key not in FREE and before.get(key) != settings[key]]
             if differing or "policy" not in before:
                 what = f"other {', '.join(differing)}" if "policy" in before else "no collection"
@@ -256,12 +285,12 @@ class Collection:
         if not missing:
             return
         if self.config.policy == "model":
-            self._play(Player(self.config, self.folder, self.first, self.make_env, self._started()), missing, advance)
+            self._play(self.player(self._started()), missing, advance)
             return
         self._started()
         workers = min(self.config.workers or os.cpu_count() or 1, len(missing))
         if workers == 1:
-            self._play(Player(self.config, self.folder, self.first, self.make_env), missing, advance)
+            self._play(self.player(), missing, advance)
         else:
             self._share(workers, missing, advance)
 

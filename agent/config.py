@@ -106,6 +106,7 @@ class CollectConfig(RunConfig):
     split: Literal["train", "validation", "test"]
     workers: int | None = Field(ge=1, description="Processes; one for each core by default.")
     batch: int = Field(ge=1, description="Worlds that the model plays in lock-step.")
+    keep_memories: bool = Field(False, description="Save what is remembered after each episode.")
     window: bool = Field(description="Experts see no more of a conversation than the model of model= would.")
 
 

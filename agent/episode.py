@@ -26,6 +26,7 @@ class AgentConfig(BaseModel):
     max_repeats: int = Field(8, ge=0, description="Same call with same result in a row before looping; 0 is off.")
     narrow_actions: bool = Field(True, description="Offer only actions that can have an effect now.")
     max_result: int = Field(800, ge=80, description="Longest result of a tool in characters; the rest is cut.")
+    history: bool = Field(False, description="The conversation of earlier episodes in a world stays in the prompt.")
     env_timeout: float = Field(30.0, gt=0, description="Seconds for one step of the environment.")
 
 

@@ -40,6 +40,7 @@ class Agent:
         config: Settings of the loop.
         name: Name of the run; in the provenance of what is written, it tells episodes of several
             runs over one memory apart.
+        memory_tools: What makes tools of the memory.
 
     Raises:
         UnknownToolError: A memory tool that does not exist.
@@ -55,15 +56,17 @@ class Agent:
         gate: WriteGate | None = None,
         config: AgentConfig | None = None,
         name: str = "",
+        memory_tools: type[MemoryTools] = MemoryTools,
     ) -> None:
         self.model = model
         self.name = name
         self.memory = memory
         self.config = config or AgentConfig()
         self.gate = gate or WriteGate()
-        self._memory_tools = MemoryTools(memory, gate=self.gate) if memory else None
+        self._memory_tools = memory_tools(memory, gate=self.gate) if memory else None
         self._extra = [*(self._memory_tools.select(tools) if self._memory_tools else ()), *plugins]
         self._external: Episode | None = None
+        self._last: Episode | None = None
         self._episodes = 0
         Toolbox(self._extra)
 
@@ -298,7 +301,12 @@ class Agent:
             settings=plain(env.spec.kwargs) if env.spec else {},
         )
         self._episodes += 1
-        return self._episode(setting, actions, emit, label), observation, info
+        episode, last = self._episode(setting, actions, emit, label), self._last
+        if self.config.history:
+            if last is not None and last.setting.world == setting.world:
+                episode.chat.messages = [*last.chat.messages]
+            self._last = episode
+        return episode, observation, info
 
     def _episode(
         self, setting: Setting, actions: list[Tool], emit: Callable[[Event], None], label: str | None = None

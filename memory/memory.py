@@ -1,7 +1,8 @@
 """One memory is one directory: a database, and caches that can be rebuilt from it."""
 
+import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from time import time
 from typing import Any, Self
@@ -12,7 +13,7 @@ from memory.describe import describe
 from memory.embedding import Embedder, MiniLMEmbedder, recorded
 from memory.episodic import EpisodicStore, RecallConfig, Retention
 from memory.episodic.lexical import flush
-from memory.errors import DamagedError, EmbedderError, NotAMemoryError, UnknownItemError
+from memory.errors import DamagedError, EmbedderError, NotAMemoryError, StorageError, UnknownItemError
 from memory.forget import Forgotten, Selector
 from memory.provenance import Provenance, Row
 from memory.reading import Passage, Reader, Reading
@@ -20,7 +21,7 @@ from memory.relational import KG, Routing
 from memory.relational.retrieval import Evidence, Method, Retriever
 from memory.snapshots import Snapshot, Snapshots
 from memory.spatial import MacroLib, PlaceGraph, SpatialConfig
-from memory.store import Store
+from memory.store import Store, connect, storage_errors
 from memory.transfer import Imported
 from memory.undo import Undone
 from memory.vectors import VectorIndex
@@ -132,6 +133,41 @@ class Memory(AbstractContextManager["Memory"]):
         except BaseException:
             store.close()
             raise
+
+    @classmethod
+    def copy_of(cls, folder: str | Path, embedder: Embedder | None = None, **settings: Any) -> Self:
+        """A copy in main memory of the memory in a directory; settings as for :meth:`open`.
+
+        Raises:
+            NotAMemoryError: There is none.
+        """
+        path = Path(folder) / "memory.db"
+        if not path.is_file():
+            raise NotAMemoryError(f"{folder} holds no memory.db: there is nothing to copy")
+        made = cls.open(None, embedder, **settings)
+        try:
+            with storage_errors(path), closing(connect(path)) as source:
+                source.backup(made.store.db)
+                made.store.invalidate()
+        except sqlite3.DatabaseError as error:
+            made.close()
+            raise NotAMemoryError(f"{path} is not a memory database: {error}") from error
+        return made
+
+    def save(self, folder: str | Path) -> None:
+        """Copy all that is remembered into a directory, which is a memory of its own then; one there is replaced.
+
+        Raises:
+            StorageError: It can't be written.
+        """
+        path = Path(folder) / "memory.db"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"{path}: {error}") from error
+        with storage_errors(path), closing(connect(path)) as target:
+            self.store.db.backup(target)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

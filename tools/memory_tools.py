@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from memory import InvalidItemError, Memory, Provenance
-from memory.episodic import WriteGate
-from memory.relational import Tuple
+from memory.episodic import Recall, WriteGate
+from memory.relational import Fact, Tuple
 from memory.relational.names import canonical, normalise, relation_name
 from memory.spatial import place_number
 from tools.errors import UnknownToolError
@@ -86,10 +86,18 @@ class MemoryTools(SpatialTools):
         holding = [trace for trace, words in self._recalled.items() if {*_words(text)} <= {*words}]
         return self.memory.episodic.existing(holding)
 
+    def hits(self, cue: str) -> list[Recall]:
+        """Traces that answer a cue."""
+        return self.memory.episodic.recall(cue, self.k)
+
+    def facts(self, entity: str) -> list[Fact]:
+        """Facts about an entity."""
+        return self.memory.relational.ask(entity, 8 * MAX_FACTS)
+
     @tool
     def recall(self, cue: Cue) -> ToolResult:
         """Search what happened before."""
-        hits = self.memory.episodic.recall(cue, self.k)
+        hits = self.hits(cue)
         if not hits:
             return ToolResult.ok("nothing remembered yet", [])
         lines = []
@@ -130,7 +138,7 @@ class MemoryTools(SpatialTools):
     @tool(choices={"entity": _entities}, extractive=["entity"])
     def ask_graph(self, entity: Cue) -> ToolResult:
         """Facts known about a thing or person."""
-        found = self.memory.relational.ask(entity, 8 * MAX_FACTS)
+        found = self.facts(entity)
         if not found:
             return ToolResult.ok(f"nothing known about {entity}", [])
         name = normalise(entity)

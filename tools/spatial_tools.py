@@ -44,11 +44,19 @@ class SpatialTools:
             return []
         return [one.call for one in self.memory.macros.suggest(self.mission, self.moment(), SUGGESTED)]
 
+    def route(self, goal: str) -> Route:
+        """The way to a place or thing.
+
+        Raises:
+            UnknownItemError: None is known.
+        """
+        return self.memory.spatial.plan(goal)
+
     @tool(choices={"goal": _goals})
     def plan_route(self, goal: Goal) -> ToolResult:
         """Actions that lead to a known place or thing."""
         try:
-            return _told(self.memory.spatial.plan(goal))
+            return _told(self.route(goal))
         except UnknownItemError as error:
             return ToolResult.failed(str(error))
 
@@ -66,13 +74,12 @@ class SpatialTools:
     @tool(when=_observed)
     def find(self, thing: Goal) -> ToolResult:
         """Actions that lead to a thing, or to where it may be."""
-        spatial = self.memory.spatial
         try:
-            return _told(spatial.plan(thing), FOUND)
+            return _told(self.route(thing), FOUND)
         except UnknownItemError:
             pass
         try:
-            return _told(spatial.explore(), FOUND)
+            return _told(self.memory.spatial.explore(), FOUND)
         except UnknownItemError as error:
             return ToolResult.failed(str(error))
 
