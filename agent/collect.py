@@ -5,15 +5,12 @@ import json
 import multiprocessing
 import os
 import shutil
-import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, suppress
 from datetime import datetime
-from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +32,7 @@ from agent.models.script import RandomCaller
 from agent.models.scripted import Policy, ScriptedModel
 from agent.models.tokens import ChatTokens
 from agent.models.window import Window, Windowed
+from agent.processes import obey_parent
 from agent.runner import MakeEnv, library_of, make_model, short_name, summary
 from memory import Embedder, Memory
 from memory.embedding import by_name
@@ -69,7 +67,7 @@ class Player:
         self._all = [make_env(config.env.id, **config.env.kwargs) for _ in range(self.size)]
         self._envs = deque(self._all)
         self._memories: dict[int, Memory] = {}
-        self.visits = visits_of(self._envs[0])
+        self.visits = self._visits = visits_of(self._envs[0])
         self.tools: type[MemoryTools] = MemoryTools
         self.model = model or self._policy(self._envs[0])
 
@@ -114,7 +112,7 @@ class Player:
             if isinstance(event, Start):
                 starts[index] = event
             elif isinstance(event, End):
-                done.append(_row(starts[index], event, index))
+                done.append(_row(starts[index], event, numbers[index] % self._visits))
                 if memory is not None and config.keep_memories:
                     memory.save(kept_memory(self.folder, starts[index].episode))
 
@@ -125,7 +123,7 @@ class Player:
             config.agent.model_copy(update=guard), memory_tools=self.tools,
         )  # fmt: skip
         seeds = [self.first + number for number in numbers]
-        labels = [f"episode {index}" for index in range(len(numbers))]
+        labels = [f"episode {number % self._visits}" for number in numbers]
         return Seat(agent, self._envs.popleft(), seeds, numbers, labels, logs, keep)
 
     def _remembered(self, world: int) -> Memory | None:
@@ -362,20 +360,11 @@ _player: Player | Exception
 def _begin_work(config: CollectConfig, folder: Path, first: int, make_env: MakeEnv) -> None:
     """Set a process up."""
     global _player
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops it
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    obey_parent()
     try:
         _player = Player(config, folder, first, make_env)
     except Exception as error:  # told by the first world that is asked for
         _player = error
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent was killed: it must not write into a run that another one goes on with."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
 
 
 def _work(world: int) -> list[Row]:

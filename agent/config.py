@@ -150,7 +150,8 @@ def compose_as(overrides: Sequence[str], root: str, schema: type[Config]) -> Con
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_explain(error, expanded, folder, root)) from error
     assert isinstance(values, dict)
-    values.pop("experiment", None)
+    for name in ("experiment", "suite"):  # what `hippo eval` does with the experiment is no setting of a run
+        values.pop(name, None)
     try:
         return schema.model_validate(values)
     except ValidationError as error:

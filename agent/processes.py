@@ -1,7 +1,11 @@
 """Processes that play side by side, dealt out to the GPUs where there are several."""
 
+import multiprocessing
+import os
+import signal
+import threading
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import connection, get_context
 from typing import Any
 
 
@@ -11,9 +15,23 @@ def pool(count: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(count, context, initializer=_settle, initargs=(context.Value("i", 0),))
 
 
+def obey_parent() -> None:
+    """In a process that plays: leave Ctrl-C to the parent, and end with it, for another may go on with its run."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+
 def _settle(turn: Any) -> None:
     import torch
 
+    obey_parent()
     with turn.get_lock():
         number = turn.value
         turn.value += 1

@@ -1,0 +1,322 @@
+"""Suites times arms times seeds: every arm plays the same worlds, and what was played is never played again.
+
+A job is some worlds of one task by one arm, played in lock-step by one process. A killed evaluation plays the jobs
+again that were not through, whole, so that it comes to the same numbers as one that was left alone.
+"""
+
+import json
+import multiprocessing
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from agent.collect import Collection, visits_of
+from agent.config import CollectConfig, load_collect
+from agent.log import write_run
+from agent.manifest import LISTENING, Row
+from agent.models.base import Model
+from agent.models.local import LocalModelConfig
+from agent.processes import pool
+from agent.runner import make_model
+from envs import make
+from envs.splits import seeds_of
+from eval.errors import EvalError
+from eval.meddling import Meddled, befores
+from eval.suites import Arm, EvalConfig, Suite, Task, load_arms, load_suite
+
+SETTINGS = "eval.json"
+MAY_DIFFER = {"processes", "runs", "name"}
+"""Settings that may differ when an evaluation is gone on with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Some worlds of one task, played by one arm.
+
+    Attributes:
+        arm: Name of the arm.
+        task: Name of the task.
+        config: What is collected.
+        memories: Whose memories visits begin with.
+        before: For memories that are not its own: where each episode's is.
+    """
+
+    arm: str
+    task: str
+    config: CollectConfig
+    memories: str = "own"
+    before: tuple[tuple[int, tuple[Path, int]], ...] = ()
+
+    def collection(self, model: Model | None = None) -> Collection:
+        """What was collected so far, and collects the rest."""
+        seeds = seeds_of(self.config.split)
+        if self.memories == "own":
+            return Collection(self.config, seeds, make, model)
+        return Meddled(self.config, seeds, make, dict(self.before), self.memories, model)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """Episodes of one job."""
+
+    job: Job
+    rows: list[Row]
+    folder: Path
+
+
+_models: dict[str, Model] = {}
+
+
+def _play(job: Job) -> Played:
+    """Play a job; one that was broken off is played again from its beginning."""
+    collection = job.collection()
+    if collection.worlds():
+        if collection.folder.is_dir():
+            shutil.rmtree(collection.folder)
+        collection = job.collection(_model(job.config))
+        collection.run()
+    return Played(job, sorted(collection.rows, key=lambda row: row["episode"]), collection.folder)
+
+
+def _model(config: CollectConfig) -> Model | None:
+    """The local model of the settings, loaded once in a process."""
+    if config.policy != "model" or not isinstance(config.model, LocalModelConfig):
+        return None
+    key = config.model.model_dump_json()
+    if key not in _models:
+        _models.clear()
+        _models[key] = make_model(config)
+    return _models[key]
+
+
+class Evaluation:
+    """One run of a suite: a folder, the arms, what was played.
+
+    Args:
+        config: Settings.
+        say: Takes a line of progress.
+
+    Raises:
+        EvalError: An unknown suite or arm, or the folder holds another evaluation.
+        ConfigError: A setting that does not exist.
+    """
+
+    def __init__(self, config: EvalConfig, say: Callable[[str], None] = lambda _words: None) -> None:
+        self.config = config
+        self.say = say
+        self.suite: Suite = load_suite(config.suite, config.env)
+        if self.suite.retrieval:
+            raise EvalError(f"suite {config.suite} has no worlds: its arms are ways to retrieve")
+        self.arms: dict[str, Arm] = load_arms(config.arms or self.suite.every)
+        for name, arm in self.arms.items():
+            if arm.memories != "own" and arm.of not in self.arms:
+                raise EvalError(f"arm {name} begins with the memories of {arm.of}: add it to arms=")
+        self.n = config.n or self.suite.plan.n
+        now = datetime.now().astimezone()
+        label = f"{Path(config.suite).stem}-{now:%Y%m%d-%H%M%S}"
+        self.folder = config.runs / (config.name or label)
+        self.visits: dict[str, int] = {}
+        self.kept = {arm.of for arm in self.arms.values() if arm.memories != "own"}
+        for name, task in self.suite.tasks.items():
+            asked = self._collect(task, name, "model", Arm(about="", policy="random"), 0, 1)
+            with closing(make(asked.env.id, **asked.env.kwargs)) as env:
+                self.visits[name] = visits_of(env)
+        for name in self.arms:
+            next(iter(self._own_jobs(name)), None)  # a setting that does not exist is told before anything is played
+        self._begin()
+
+    def _begin(self) -> None:
+        file = self.folder / SETTINGS
+        mine = {**self.config.model_dump(mode="json"), "arms": list(self.arms)}
+        if file.is_file():
+            before = settings_of(self.folder)["config"]["eval"]
+            differing = sorted(key for key in mine if key not in MAY_DIFFER and before.get(key) != mine[key])
+            if differing:
+                raise EvalError(
+                    f"{self.folder} holds an evaluation with other {', '.join(differing)}: give the same settings, "
+                    "or another name="
+                )
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        known = {name: arm.model_dump(mode="json") for name, arm in self.arms.items()}
+        described = {"eval": mine, "suite": self.suite.model_dump(mode="json"), "arms": known, "visits": self.visits}
+        seeds = seeds_of(self.config.split)
+        write_run(file, described, {"name": self.config.model}, [seeds.start + self.config.seed])
+
+    def _collect(self, task: Task, name: str, arm_name: str, arm: Arm, first: int, episodes: int) -> CollectConfig:
+        config = self.config
+        asked = [f"env={task.env}", f"split={config.split}", f"seed={first}", f"episodes={max(1, episodes)}",
+                 f"batch={config.batch}", f"agent.max_calls={task.calls}", *task.set]  # fmt: skip
+        match arm.policy:
+            case "model":
+                asked += ["policy=model", f"model={config.model}"]
+            case "script":
+                asked += ["policy=model", "model=script"]
+            case policy:
+                asked += [f"policy={policy}", "workers=1"]
+        if not arm.memory:
+            asked.append("memory=none")
+        elif task.library:
+            asked.append(f"memory.macros={self.folder / 'library' / name}")
+        made = load_collect([*asked, *arm.set, *config.set])
+        tools = [tool for tool in made.memory.tools if arm.memory and tool not in arm.without]
+        changed = made.memory.model_copy(update={"tools": tools})
+        return made.model_copy(
+            update={
+                "memory": changed, "runs": self.folder / "episodes", "keep_memories": arm_name in self.kept,
+                "name": f"{slug(arm_name)}.{slug(name)}.{first}",
+            }
+        )  # fmt: skip
+
+    def worlds(self, task: str) -> int:
+        """How many worlds of a task are played."""
+        visits = self.visits[task]
+        return -(-self.n // max(1, visits - listening(self.suite.tasks[task], visits)))
+
+    def _own_jobs(self, arm: str) -> Iterator[Job]:
+        for name, task in self.suite.tasks.items():
+            visits, worlds = self.visits[name], self.worlds(name)
+            start = -(-(seeds_of(self.config.split).start + self.config.seed) // visits) * visits
+            first = start - seeds_of(self.config.split).start
+            for begin in range(0, worlds, self.config.batch):
+                count = min(self.config.batch, worlds - begin) * visits
+                yield Job(arm, name, self._collect(task, name, arm, self.arms[arm], first + begin * visits, count))
+
+    def _meddled_jobs(self, name: str, played: Sequence[Played]) -> Iterator[Job]:
+        arm = self.arms[name]
+        for task_name, task in self.suite.tasks.items():
+            theirs = [one for one in played if (one.job.arm, one.job.task) == (arm.of, task_name)]
+            start = min(one.job.config.seed for one in theirs)
+            folders: dict[int, Path] = {}
+            counted: list[Row] = []
+            for one in theirs:
+                shift = one.job.config.seed - start
+                folders |= {row["episode"] + shift: one.folder for row in one.rows}
+                counted += [row | {"episode": row["episode"] + shift} for row in one.rows if row["kind"] != LISTENING]
+            before = befores(counted, folders, arm.memories, self.visits[task_name])
+            whole = {one.folder: one.job.config.seed - start for one in theirs}
+            found = [(n, (folder, number - whole[folder])) for n, (folder, number) in sorted(before.items())]
+            size = self.config.batch * max(1, self.visits[task_name] - 1)
+            last = max(folders) + 1
+            for begin in range(0, len(found), size):
+                config = self._collect(task, task_name, name, self.arms[arm.of], start, last)
+                config = config.model_copy(
+                    update={"name": f"{slug(name)}.{slug(task_name)}.{start}-{begin}", "batch": size,
+                            "keep_memories": False}
+                )  # fmt: skip
+                yield Job(name, task_name, config, arm.memories, tuple(found[begin : begin + size]))
+
+    def run(self, advance: Callable[[int, int], None] = lambda _done, _all: None) -> list[Played]:
+        """Play what is missing.
+
+        Args:
+            advance: Told how many episodes are done, and of how many.
+
+        Raises:
+            EvalError: A process was killed.
+        """
+        self._libraries()
+        own = [name for name, arm in self.arms.items() if arm.memories == "own"]
+        checks = [name for name in self.arms if name not in own]
+        first = [job for name in own for job in self._own_jobs(name)]
+        total = sum(job.config.episodes for job in first)
+        played = self._all(first, lambda done: advance(done, total))
+        second = [job for name in checks for job in self._meddled_jobs(name, played)]
+        total += sum(len(job.before) for job in second)
+        done_before = sum(len(one.rows) for one in played)
+        return played + self._all(second, lambda done: advance(done_before + done, total))
+
+    def _all(self, jobs: Sequence[Job], advance: Callable[[int], None]) -> list[Played]:
+        """Let processes play; the longest jobs begin first."""
+        jobs = sorted(jobs, key=lambda job: -self.visits[job.task] * job.config.agent.max_calls)
+        if self.config.processes == 1:
+            played, done = [], 0
+            for job in jobs:
+                played.append(_play(job))
+                done += len(played[-1].rows)
+                advance(done)
+            return _in_order(played)
+        players = pool(self.config.processes)
+        try:
+            return _in_order(_gathered(players, jobs, advance))
+        except BrokenProcessPool as error:
+            raise EvalError(
+                "a process that plays was killed, perhaps for memory: lower processes= or batch=, and give the same "
+                "name= to go on"
+            ) from error
+        except BaseException:
+            for process in multiprocessing.active_children():
+                process.kill()
+            raise
+        finally:
+            players.shutdown(wait=False, cancel_futures=True)
+
+    def _libraries(self) -> None:
+        """Mine and test macros for the tasks that ask for them; once."""
+        from training.distill import distill
+
+        for name, task in self.suite.tasks.items():
+            folder = self.folder / "library" / name
+            if not task.library or (folder / "mined.json").is_file():
+                continue
+            self.say(f"{name}: a script plays {task.library} train worlds, macros are mined and tested")
+            if folder.is_dir():
+                shutil.rmtree(folder)
+            asked = [f"env={task.env}", "policy=model", "model=script", f"episodes={task.library}", "batch=1",
+                     "memory.tools=[plan_route,explore]", f"runs={folder / 'runs'}"]  # fmt: skip
+            scripted = Collection(load_collect(asked), seeds_of("train"), make)
+            scripted.run()
+            done = distill(folder, [scripted.folder], task.env, say=self.say)
+            (folder / "mined.json").write_text(json.dumps({"accepted": done.accepted, "tested": done.tested}))
+
+
+def _gathered(players: ProcessPoolExecutor, jobs: Sequence[Job], advance: Callable[[int], None]) -> list[Played]:
+    played, done = [], 0
+    for future in as_completed([players.submit(_play, job) for job in jobs]):
+        played.append(future.result())
+        done += len(played[-1].rows)
+        advance(done)
+    return played
+
+
+def _in_order(played: Sequence[Played]) -> list[Played]:
+    return sorted(played, key=lambda one: (one.job.arm, one.job.task, one.job.config.seed, one.folder.name))
+
+
+def listening(task: Task, visits: int) -> int:
+    """How many of a world's visits are for listening only, found in one world of the train split."""
+    asked = load_collect([f"env={task.env}", *task.set])
+    count = 0
+    with closing(make(asked.env.id, **asked.env.kwargs)) as env, suppress(KeyError):
+        for seed in range(visits):
+            _, info = env.reset(seed=seed)
+            count += info["kind"] == LISTENING
+    return count
+
+
+def slug(name: str) -> str:
+    """A name as it stands in the name of a folder."""
+    return "".join(letter if letter.isalnum() or letter in "_-" else "-" for letter in name)
+
+
+def settings_of(folder: Path) -> dict[str, Any]:
+    """What an evaluation was asked to do.
+
+    Raises:
+        EvalError: There is none in that folder.
+    """
+    file = folder / SETTINGS
+    if not file.is_file():
+        raise EvalError(f"{folder} holds no evaluation ({SETTINGS} is missing): give a folder of `hippo eval`")
+    try:
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        found["config"]["eval"], found["config"]["suite"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise EvalError(f"{file} is damaged: evaluate again under another name=") from error
+    return found

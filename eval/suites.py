@@ -1,0 +1,193 @@
+"""What is evaluated: suites (worlds, arms, how many), and arms (how the agent is changed), from ``configs/``.
+
+A suite is the key ``suite`` of ``configs/experiment/NAME.yaml``; an arm is ``configs/arm/NAME.yaml``. Either may also
+be a YAML file of your own.
+"""
+
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from yaml import YAMLError
+
+from eval.errors import EvalError
+
+Memories = Literal["own", "restored", "swapped", "shuffled", "random", "empty"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Arm(_Strict):
+    """One way to play."""
+
+    about: str = Field(description="What it is, in a few words.")
+    policy: Literal["model", "script", "random", "expert"] = "model"
+    memory: bool = Field(True, description="Whether there is a memory at all.")
+    without: tuple[str, ...] = Field((), description="Tools that are taken away.")
+    set: tuple[str, ...] = Field((), description="Settings of `hippo collect`.")
+    memories: Memories = Field("own", description="Whose memory a visit begins with; all but own are checks.")
+    of: str = Field("model", description="The arm whose memories those are.")
+
+
+class Task(_Strict):
+    """One kind of world."""
+
+    env: str = Field(description="As for `hippo run env=`.")
+    calls: int = Field(100, ge=1, description="Decisions in one episode, the same for every arm.")
+    set: tuple[str, ...] = Field((), description="Settings of `hippo collect`.")
+    library: int = Field(0, ge=0, description="Episodes that macros are mined from before the arms play.")
+
+
+class Plan(_Strict):
+    """How many episodes are needed, decided before any is played (Connor 1987, doi:10.2307/2531961)."""
+
+    n: int = Field(ge=1, description="Counted episodes of each task.")
+    difference: float = Field(gt=0, lt=1, description="Difference of success that is to be found.")
+    discordant: float = Field(gt=0, le=1, description="Share of the episodes in which two arms are expected to differ.")
+
+
+class Suite(_Strict):
+    """Tasks, the arms that play them, and how many episodes."""
+
+    tasks: dict[str, Task] = Field(default_factory=dict)
+    arms: tuple[str, ...] = Field(min_length=1)
+    ablations: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+    probes: tuple[Literal["cues", "schemas"], ...] = Field((), description="Measurements of the memory alone.")
+    guess: dict[str, float] = Field(default_factory=dict, description="Success by guessing, by kind of mission.")
+    plan: Plan
+    retrieval: bool = Field(False, description="Ways to retrieve play, not agents.")
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        """All arms, those of ablations and checks too."""
+        return (*self.arms, *self.ablations, *self.checks)
+
+
+class EvalConfig(_Strict):
+    """Everything that ``hippo eval`` can be told."""
+
+    suite: str = Field(description="Name of an experiment, or a YAML file.")
+    arms: tuple[str, ...] = Field((), description="Names or YAML files; by default all of the suite.")
+    n: int | None = Field(None, ge=1, description="Counted episodes of each task; the suite's plan by default.")
+    model: str = Field("hippo-135m", description="As for `hippo run model=`.")
+    env: str | None = Field(None, description="For suite=custom: as for `hippo run env=`.")
+    set: tuple[str, ...] = Field((), description="Settings of `hippo collect`, for every arm.")
+    split: Literal["train", "validation", "test"] = "test"
+    seed: int = Field(400_000, ge=0, description="First seed, counted from the split's.")
+    batch: int = Field(8, ge=1, description="Worlds that one process plays in lock-step.")
+    processes: int = Field(1, ge=1, description="That play at the same time.")
+    runs: Path = Field(Path("runs/eval"), description="Folder of evaluations.")
+    name: str | None = Field(None, pattern=r"^[\w.-]+$", description="Of its folder; the same again goes on with it.")
+    data: Path | None = Field(None, description="For suite=retrieval: folder of a public set.")
+    format: str = Field("hotpotqa", description="For suite=retrieval: of that folder.")
+    probes: bool = Field(True, description="Whether the memory alone is measured too.")
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def parse(overrides: Sequence[str]) -> EvalConfig:
+    """Settings from ``key=value``.
+
+    Raises:
+        EvalError: An unknown key or a value out of range.
+    """
+    known = list(EvalConfig.model_fields)
+    for override in overrides:
+        key, equals, _ = override.partition("=")
+        if not equals:
+            raise EvalError(f"expected key=value, got {override!r}; for example suite=courier")
+        if key not in known:
+            raise EvalError(f"unknown setting {key!r}: {_nearest(key, known)}")
+    if not any(override.startswith("suite=") for override in overrides):
+        raise EvalError(f"which suite? for example suite=courier; there are {', '.join(suites())}")
+    try:
+        values = OmegaConf.to_container(OmegaConf.from_dotlist([*overrides]))
+    except (OmegaConfBaseException, YAMLError) as error:
+        raise EvalError(f"can't read {' '.join(overrides)}: {str(error).splitlines()[0]}") from error
+    return _checked(EvalConfig, values, "")
+
+
+def suites() -> list[str]:
+    """Names of the suites."""
+    return sorted(path.stem for path in _folder("experiment").glob("*.yaml") if "suite:" in path.read_text())
+
+
+def arms() -> list[str]:
+    """Names of the arms."""
+    return sorted(path.stem for path in _folder("arm").glob("*.yaml"))
+
+
+def load_suite(name: str, env: str | None = None) -> Suite:
+    """A suite by its name, or from a file.
+
+    Args:
+        name: Name or path.
+        env: The environment of a suite that names none.
+
+    Raises:
+        EvalError: There is none, or it is not as it should be.
+    """
+    values = _read("suite", "experiment", name, suites)
+    if not isinstance(values.get("suite"), dict):
+        raise EvalError(f"{name} has no key `suite`: see `hippo eval --help`")
+    suite = _checked(Suite, values["suite"], f"suite {name}, ")
+    if suite.retrieval or (suite.tasks and env is None):
+        return suite
+    if suite.tasks:
+        raise EvalError(f"env={env}: suite {name} has its own worlds; env= is for suite=custom")
+    if env is None:
+        raise EvalError(f"which world? suite={name} env=gym:kitchen.py:Kitchen-v0, or any choice of `hippo run env=`")
+    return suite.model_copy(update={"tasks": {env.rpartition(":")[2]: Task(env=env)}})
+
+
+def load_arms(names: Iterable[str]) -> dict[str, Arm]:
+    """Arms by name; the name of one from a file is the file's.
+
+    Raises:
+        EvalError: There is none, or it is not as it should be.
+    """
+    found: dict[str, Arm] = {}
+    for name in names:
+        arm = _checked(Arm, _read("arm", "arm", name, arms), f"arm {name}, ")
+        found[Path(name).stem if name.endswith(".yaml") else name] = arm
+    return found
+
+
+def _folder(group: str) -> Path:
+    return Path(str(files("configs"))) / group
+
+
+def _read(what: str, group: str, name: str, known: Callable[[], list[str]]) -> dict[str, Any]:
+    path = Path(name) if name.endswith(".yaml") else _folder(group) / f"{name}.yaml"
+    if not path.is_file() or (not name.endswith(".yaml") and name not in known()):
+        raise EvalError(f"unknown {what} {name!r}: {_nearest(name, known())}")
+    try:
+        values = OmegaConf.to_container(OmegaConf.load(path))
+    except (OmegaConfBaseException, YAMLError) as error:
+        raise EvalError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise EvalError(f"{path} holds no settings, but {type(values).__name__}")
+    return {str(key): value for key, value in values.items()}
+
+
+def _checked(schema: type[Model], values: Any, where: str) -> Model:
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, problem["loc"]))
+        raise EvalError(f"{where}{place}: {problem['msg'].lower()}, got {problem['input']!r}") from error
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    return f"did you mean {', '.join(near)}?" if near else f"expected one of {', '.join(known)}"
