@@ -93,6 +93,11 @@ class ListenAndAnswer(Visited, gym.Env[str, str]):
         """The question, ``None`` while listening."""
         return self.session.asked[self.visit - self.listening] if self.visit >= self.listening else None
 
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """Right answers, each as good as another; none while listening."""
+        return self.asked.answers if self.asked else ()
+
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Begin a visit; the seed says to which world and which visit, without one both are drawn."""
         super().reset(seed=seed, options=options)

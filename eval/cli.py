@@ -1,22 +1,124 @@
 """``hippo eval``: measure the whole."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import MofNCompleteColumn, Progress
 from rich.table import Table
 
 from agent.console import Json, emit, plain_errors
 from envs import EnvError
+from eval.errors import EvalError
 
-app = typer.Typer(no_args_is_help=True, help="Evaluation: retrieval over documents.")
+
+class _Settings(typer.core.TyperGroup):
+    """``hippo eval suite=courier`` is short for ``hippo eval run suite=courier``."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command; settings are for ``run``."""
+        return super().resolve_command(ctx, ["run", *args] if "=" in args[0] else args)
+
+
+app = typer.Typer(cls=_Settings, no_args_is_help=True, help="Evaluation: suites, arms, one report.")
 
 
 @app.callback()
 def group() -> None:
-    """Evaluation."""
+    """Does each memory make a small model better, by how much, at what cost?
+
+    hippo eval suite=courier n=100 processes=2
+
+    hippo eval report runs/eval/NAME
+    """
+
+
+@app.command()
+def run(
+    overrides: Annotated[list[str], typer.Argument(help="key=value: suite, arms, n, model, processes, name ...")],
+    as_json: Json = False,
+) -> None:
+    r"""Let the arms of a suite play the same worlds; the same name= again goes on where it was stopped.
+
+    hippo eval suite=hei_nw n=50 arms=\[model,model_no_memory,memory_swapped] processes=2
+
+    hippo eval suite=custom env=gym:kitchen.py:Kitchen-v0 arms=\[random_calls,./my_arm.yaml]
+
+    hippo eval suite=retrieval data=FOLDER format=musique
+    """
+    with plain_errors(EnvError, EvalError):
+        from eval.suites import load_suite, parse
+
+        config = parse(overrides)
+        if load_suite(config.suite, config.env).retrieval:
+            from eval.ways import evaluate_ways
+
+            summary = evaluate_ways(config)
+        else:
+            from eval.harness import Evaluation
+            from eval.summary import finish
+
+            evaluation = Evaluation(config, _say)
+            with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True)) as bar:
+                task = bar.add_task("episodes", total=None)
+                played = evaluation.run(lambda done, every: bar.update(task, completed=done, total=every))
+            summary = finish(evaluation, played)
+        from eval.tables import arms_table, checks_table
+
+        console = Console(stderr=as_json)
+        console.print(arms_table(summary))
+        console.print(checks_table(summary))
+        console.print(f"hippo eval report {summary['folder']}", highlight=False)
+        if as_json:
+            emit(summary)
+        if not summary["ok"]:
+            raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of `hippo eval`.")],
+    out: Annotated[Path, typer.Option(help="Folder for report.html, report.md and pictures.")] = Path("runs/report"),
+    growth: Annotated[Path | None, typer.Option(help="JSON of `python -m eval.bench.growth`.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write one self-contained report.html, and the same in Markdown with pictures."""
+    with plain_errors(EvalError):
+        from eval.report import write_report
+
+        done = write_report(runs, out, growth)
+        print(f"{done.html}\n{done.markdown}", file=sys.stderr if as_json else sys.stdout)
+        for problem in done.problems:
+            print(f"error: {problem}", file=sys.stderr)  # noqa: T201
+        if as_json:
+            emit({"html": str(done.html), "markdown": str(done.markdown), "problems": done.problems})
+        if done.problems:
+            raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(help="Folder of `hippo eval`.")],
+    b: Annotated[Path, typer.Argument(help="Another one, of the same suite and worlds.")],
+    as_json: Json = False,
+) -> None:
+    """Every arm of one evaluation beside the same arm of another, episode by episode."""
+    with plain_errors(EvalError):
+        from eval.compare import compare as compared
+        from eval.tables import compare_table
+
+        found = compared(a, b)
+        Console(stderr=as_json).print(compare_table(found))
+        for note in found["notes"]:
+            print(f"note: {note}", file=sys.stderr)  # noqa: T201
+        if as_json:
+            emit(found)
+
+
+def _say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)  # noqa: T201
 
 
 @app.command()

@@ -48,3 +48,61 @@ def median_ratio_ci(a: Sequence[float], b: Sequence[float], seed: int = 0) -> tu
     draws = np.random.default_rng(seed).integers(len(x), size=(1_000, len(x)))
     low, high = np.quantile(np.median(x[draws], axis=1) / np.median(y[draws], axis=1), (0.025, 0.975))
     return float(low), float(high)
+
+
+def clustered_ci(differences: ArrayLike, clusters: Sequence[object], seed: int = 0) -> tuple[float, float]:
+    """95 % percentile bootstrap interval of a mean, whole clusters resampled (Field and Welsh 2007).
+
+    Args:
+        differences: ``[n]`` numbers.
+        clusters: ``[n]`` marks; numbers of one mark depend on each other.
+        seed: Seed of the resampling.
+    """
+    data = np.asarray(differences, np.float64)
+    if not len(data):
+        return (float("nan"), float("nan"))
+    _, where = np.unique(np.asarray([str(one) for one in clusters]), return_inverse=True)
+    sums, counts = np.bincount(where, data), np.bincount(where)
+    draws = np.random.default_rng(seed).integers(len(sums), size=(RESAMPLES, len(sums)))
+    low, high = np.quantile(sums[draws].sum(1) / counts[draws].sum(1), (0.025, 0.975))
+    return float(low), float(high)
+
+
+def mcnemar(a: ArrayLike, b: ArrayLike) -> float:
+    """Two-sided exact p-value of McNemar's test: do two arms succeed as often on the same episodes?
+
+    Args:
+        a: ``[n]`` successes of one arm.
+        b: ``[n]`` successes of the other, on the same episodes.
+    """
+    from scipy.stats import binomtest
+
+    x, y = np.asarray(a, bool), np.asarray(b, bool)
+    won, lost = int((x & ~y).sum()), int((~x & y).sum())
+    return float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """P-values corrected for their number (Holm 1979), in the order that they came in."""
+    order = sorted(range(len(values)), key=lambda index: values[index])
+    corrected, least = [0.0] * len(values), 0.0
+    for rank, index in enumerate(order):
+        least = max(least, min(1.0, (len(values) - rank) * values[index]))
+        corrected[index] = least
+    return corrected
+
+
+def power(n: int, difference: float, discordant: float) -> float:
+    """Probability that McNemar's test finds a difference at the 5 % level (Connor 1987, doi:10.2307/2531961).
+
+    Args:
+        n: Pairs.
+        difference: Of the shares of success.
+        discordant: Share of the pairs in which only one succeeds.
+    """
+    from scipy.stats import norm
+
+    spread = (max(discordant, difference) - difference**2) ** 0.5
+    if spread == 0.0:
+        return 1.0
+    return float(norm.cdf((difference * n**0.5 - norm.ppf(0.975) * max(discordant, difference) ** 0.5) / spread))

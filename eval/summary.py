@@ -1,0 +1,170 @@
+"""An evaluation in one object: figures of every arm, differences between them, what the checks say."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.files import whole
+from agent.statistics import wilson_ci
+from eval.audit import audit
+from eval.errors import EvalError
+from eval.harness import Evaluation, Played, settings_of
+from eval.measures import Record, by_arm, measure
+from eval.statistics import bootstrap_ci, clustered_ci, holm, mcnemar, power
+
+RECORDS = "records.jsonl"
+SUMMARY = "summary.json"
+MEANS = ("model_calls", "prefill_tokens", "decode_tokens", "forced_tokens", "seconds", "tool_ms", "context")
+
+
+def figures(records: Sequence[Record]) -> dict[str, Any]:
+    """Success with its interval, steps over the fewest, answers, cost; means are of one episode.
+
+    Success has Wilson's interval over episodes and one over whole worlds, for episodes of one world are not independent.
+    """
+    solved = sum(bool(one["success"]) for one in records)
+    ratios = [one["steps"] / one["optimal_steps"] for one in records if one["success"] and one["optimal_steps"]]
+    asked = [one for one in records if one["em"] is not None]
+    spent = [one["flops"] for one in records if one["flops"] is not None]
+    sizes = [one["kv_bytes"] for one in records if one["kv_bytes"] is not None]
+    means = {name: _mean([one[name] for one in records if one[name] is not None]) for name in MEANS}
+    tokens = [means[f"{kind}_tokens"] for kind in ("prefill", "decode", "forced")]
+    return {
+        "n": len(records), "worlds": len({one["world"] for one in records}),
+        "success": solved / len(records) if records else None,
+        "ci95": wilson_ci(solved, len(records)) if records else None,
+        "worlds_ci95": clustered_ci([one["success"] for one in records], [one["world"] for one in records]),
+        "steps_over_optimal": _mean(ratios),
+        "steps_over_optimal_ci95": bootstrap_ci(ratios) if len(ratios) > 1 else None,
+        "recall": _mean([one["recall"] for one in records if "recall" in one]),
+        "em": _mean([one["em"] for one in asked]), "f1": _mean([one["f1"] for one in asked]),
+        **means, "tokens": None if None in tokens else sum(one for one in tokens if one is not None),
+        "flops_per_solved": sum(spent) / solved if spent and solved else None, "kv_bytes": max(sizes, default=None),
+        "invalid_calls": sum(one["invalid_calls"] for one in records),
+        "macros_run": _mean([one["macros_run"] > 0 for one in records]),
+    }  # fmt: skip
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if len(values) else None
+
+
+def difference(a: Sequence[Record], b: Sequence[Record]) -> dict[str, Any]:
+    """Success of one arm minus another's, on the episodes that both played.
+
+    Returns:
+        ``n``, ``diff``, ``ci95`` (episodes and whole worlds resampled, the wider of both), ``won``, ``lost`` and the exact p-value of McNemar's test.
+    """
+    theirs = {(one["task"], one["seed"]): one for one in b}
+    pairs = [(one, theirs[key]) for one in a if (key := (one["task"], one["seed"])) in theirs]
+    x = np.array([bool(one["success"]) for one, _ in pairs])
+    y = np.array([bool(other["success"]) for _, other in pairs])
+    return {
+        "n": len(pairs), "diff": float(x.mean() - y.mean()) if len(pairs) else None,
+        "ci95": _hull(x.astype(float) - y, [f"{one['task']} {one['world']}" for one, _ in pairs]),
+        "won": int((x & ~y).sum()), "lost": int((~x & y).sum()), "p": mcnemar(x, y),
+    }  # fmt: skip
+
+
+def _hull(differences: NDArray[np.float64], worlds: Sequence[str]) -> tuple[float, float]:
+    """Few worlds that go alike have no spread, and many that go alike too much: the wider interval is the honest one."""
+    by_episode, by_world = bootstrap_ci(differences), clustered_ci(differences, worlds)
+    return min(by_episode[0], by_world[0]), max(by_episode[1], by_world[1])
+
+
+def summarise(config: Mapping[str, Any], records: Sequence[Record]) -> dict[str, Any]:
+    """The summary.
+
+    Args:
+        config: What the evaluation was asked to do: ``eval``, ``suite``, ``arms``, ``visits``.
+        records: Every episode that counts.
+    """
+    names = [name for name in config["arms"] if any(one["arm"] == name for one in records)]
+    arms = {}
+    for name in names:
+        mine = [one for one in records if one["arm"] == name]
+        arms[name] = figures(mine) | {"about": config["arms"][name]["about"], "tasks": _tasks(mine)}
+    checks = audit(config, records)
+    plan = config["suite"]["plan"]
+    found = {
+        "suite": config["eval"]["suite"], "model": config["eval"]["model"], "split": config["eval"]["split"],
+        "seed": config["eval"]["seed"], "n": config["eval"]["n"] or plan["n"], "plan": plan,
+        "power": power(config["eval"]["n"] or plan["n"], plan["difference"], plan["discordant"]),
+        "arms": arms, "paired": _paired(names, records), "checks": [one.row() for one in checks],
+    }  # fmt: skip
+    return {**found, "ok": all(one.ok for one in checks)}
+
+
+def _tasks(records: Sequence[Record]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for task in dict.fromkeys(one["task"] for one in records):
+        mine = [one for one in records if one["task"] == task]
+        kinds = sorted({one["kind"] for one in mine})
+        by_kind = {kind: figures([one for one in mine if one["kind"] == kind]) for kind in kinds}
+        found[task] = figures(mine) | {"kinds": by_kind}
+    return found
+
+
+def _paired(names: Sequence[str], records: Sequence[Record]) -> list[dict[str, Any]]:
+    """The first arm beside every other one in each task; p-values are corrected for their number."""
+    found: list[dict[str, Any]] = []
+    arms = by_arm(records)
+    for task in dict.fromkeys(one["task"] for one in records):
+        first = next((name for name in names if (name, task) in arms), None)
+        for other in [name for name in names if name != first and (name, task) in arms]:
+            assert first is not None
+            one, two = ([*arms[name, task].values()] for name in (first, other))
+            found.append({"a": first, "b": other, "task": task, **difference(one, two)})
+    corrected = holm([pair["p"] for pair in found])
+    return [pair | {"p_holm": p} for pair, p in zip(found, corrected, strict=True)]
+
+
+def finish(evaluation: Evaluation, played: Sequence[Played]) -> dict[str, Any]:
+    """Measure what was played, write ``records.jsonl`` and ``summary.json``; the summary."""
+    return conclude(evaluation.folder, measure(played))
+
+
+def conclude(folder: Path, records: Sequence[Record]) -> dict[str, Any]:
+    """Write the records of an evaluation and their summary; the summary."""
+    write_records(folder, records)
+    settings = settings_of(folder)
+    summary = summarise(settings["config"], records) | {"folder": str(folder), **_versions(settings)}
+    with whole(folder / SUMMARY) as file:
+        json.dump(summary, file, indent=1)
+    return summary
+
+
+def _versions(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: settings.get(name) for name in ("packages", "git", "python", "platform", "command")}
+
+
+def write_records(folder: Path, records: Iterable[Record]) -> None:
+    """Write the records of an evaluation, whole or not at all."""
+    with whole(folder / RECORDS) as file:
+        for one in records:
+            file.write(f"{json.dumps(one)}\n")
+
+
+def read_run(folder: Path) -> tuple[dict[str, Any], list[Record]]:
+    """The summary and the records of an evaluation that is through.
+
+    Raises:
+        EvalError: It is not through, or its files are damaged.
+    """
+    settings_of(folder)
+    for name in (SUMMARY, RECORDS):
+        if not (folder / name).is_file():
+            raise EvalError(f"{folder} is not through ({name} is missing): go on with `hippo eval` and the same name=")
+    try:
+        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+        records = [json.loads(line) for line in (folder / RECORDS).read_text(encoding="utf-8").splitlines()]
+    except (ValueError, OSError) as error:
+        raise EvalError(f"{folder} is damaged ({error}): `hippo eval` with the same name= writes it again") from error
+    wanted = sum(one["n"] for one in summary["arms"].values())
+    if not records or len(records) != wanted:
+        raise EvalError(f"{folder} holds {len(records)} episodes, and its summary speaks of {wanted}: evaluate again")
+    return summary, records
