@@ -88,7 +88,7 @@ def _leaks(records: Sequence[Record]) -> Iterator[Check]:
 
 
 def _reached(arms: Arms, records: Sequence[Record]) -> Iterator[Check]:
-    """An arm's calls change when its memory holds something else; without such an arm, it must at least look things up."""
+    """An arm's calls change when its memory holds something else; without such an arm, it must look things up."""
     played = by_arm(records)
     for (name, task), mine in played.items():
         arm = arms[name]

@@ -170,3 +170,4 @@ def _show(figures: dict[str, Any]) -> None:
     for name, one in figures["methods"].items():
         if gap := one.get("dual_minus_this@5"):
             low, high = gap["ci95"]
+            print(f"recall@5 of dual minus {name}: {gap['diff']:+.3f} (95 % {low:+.3f} to {high:+.3f})")  # noqa: T201

@@ -1,4 +1,4 @@
-"""What decisions cost: floating-point operations and the key-value cache, from a model's shape and the tokens it met."""
+"""What decisions cost: floating-point operations and key-value cache, from a model's shape and the tokens it met."""
 
 import json
 from collections.abc import Iterable

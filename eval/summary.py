@@ -24,7 +24,7 @@ MEANS = ("model_calls", "prefill_tokens", "decode_tokens", "forced_tokens", "sec
 def figures(records: Sequence[Record]) -> dict[str, Any]:
     """Success with its interval, steps over the fewest, answers, cost; means are of one episode.
 
-    Success has Wilson's interval over episodes and one over whole worlds, for episodes of one world are not independent.
+    Success has Wilson's interval over episodes and one over whole worlds, whose episodes depend on each other.
     """
     solved = sum(bool(one["success"]) for one in records)
     ratios = [one["steps"] / one["optimal_steps"] for one in records if one["success"] and one["optimal_steps"]]
@@ -57,7 +57,8 @@ def difference(a: Sequence[Record], b: Sequence[Record]) -> dict[str, Any]:
     """Success of one arm minus another's, on the episodes that both played.
 
     Returns:
-        ``n``, ``diff``, ``ci95`` (episodes and whole worlds resampled, the wider of both), ``won``, ``lost`` and the exact p-value of McNemar's test.
+        ``n``, ``diff``, ``ci95`` (episodes and whole worlds resampled, the wider of both), ``won``, ``lost`` and the
+        exact p-value of McNemar's test.
     """
     theirs = {(one["task"], one["seed"]): one for one in b}
     pairs = [(one, theirs[key]) for one in a if (key := (one["task"], one["seed"])) in theirs]
@@ -71,7 +72,7 @@ def difference(a: Sequence[Record], b: Sequence[Record]) -> dict[str, Any]:
 
 
 def _hull(differences: NDArray[np.float64], worlds: Sequence[str]) -> tuple[float, float]:
-    """Few worlds that go alike have no spread, and many that go alike too much: the wider interval is the honest one."""
+    """Few worlds that go alike have no spread over worlds: the wider interval is the honest one."""
     by_episode, by_world = bootstrap_ci(differences), clustered_ci(differences, worlds)
     return min(by_episode[0], by_world[0]), max(by_episode[1], by_world[1])
 

@@ -1,0 +1,100 @@
+"""Pictures of an evaluation, as PNG."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from eval.bench.plots import lines
+
+COLOURS = {"arms": "#2a6f97", "ablations": "#d98324", "checks": "#9b2226"}
+
+
+def arms(
+    path: Path, task: str, summary: Mapping[str, Any], groups: Mapping[str, Sequence[str]], guess: float | None
+) -> None:
+    """Success of every arm in a task, with its interval over episodes; a line where guessing ends.
+
+    Args:
+        path: Where the picture goes.
+        task: Name of the task.
+        summary: Of the evaluation.
+        groups: Names of arms, by what they are for.
+        guess: Success by guessing, if it is known.
+    """
+    from matplotlib.figure import Figure
+
+    names = [(group, name) for group, members in groups.items() for name in members]
+    names = [(group, name) for group, name in names if task in summary["arms"].get(name, {"tasks": {}})["tasks"]]
+    figure = Figure(figsize=(7.0, 0.8 + 0.34 * len(names)), dpi=130, layout="constrained")
+    axes = figure.add_subplot()
+    for row, (group, name) in enumerate(names):
+        one = summary["arms"][name]["tasks"][task]
+        low, high = one["ci95"]
+        spread = [[one["success"] - low], [high - one["success"]]]
+        axes.barh(
+            row, one["success"], 0.7, color=COLOURS[group], xerr=spread, error_kw={"linewidth": 1.0, "capsize": 2}
+        )
+    if guess:
+        axes.axvline(guess, color="#555", linewidth=1.0, linestyle="--", label=f"by guessing ({guess:.2f})")
+        axes.legend(frameon=False, fontsize=8, loc="lower right")
+    axes.set_yticks(range(len(names)), [name.replace("_", " ") for _, name in names], fontsize=9)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("share solved, 95 % interval")
+    axes.set_title(f"{summary['suite']}: {task}", loc="left", fontsize=11)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path)
+
+
+def cost(path: Path, summary: Mapping[str, Any]) -> bool:
+    """Operations for each solved episode beside success; whether there was anything to draw."""
+    from matplotlib.figure import Figure
+
+    points = [
+        (name, task, one["flops_per_solved"], one["success"])
+        for name, arm in summary["arms"].items() for task, one in arm["tasks"].items() if one["flops_per_solved"]
+    ]  # fmt: skip
+    if not points:
+        return False
+    figure = Figure(figsize=(7.0, 4.4), dpi=130, layout="constrained")
+    axes = figure.add_subplot()
+    marks = dict(zip(dict.fromkeys(task for _, task, _, _ in points), "osD^vP", strict=False))
+    for name, task, flops, success in points:
+        axes.scatter(flops, success, marker=marks[task], s=36, color="#2a6f97" if name == "model" else "#999")
+        axes.annotate(name.replace("_", " "), (flops, success), textcoords="offset points", xytext=(5, 4), fontsize=7)
+    axes.set_xscale("log")
+    axes.set_ylim(-0.05, 1.1)
+    axes.margins(x=0.25)
+    axes.set_xlabel("operations for each solved episode")
+    axes.set_ylabel("share solved")
+    axes.set_title(f"{summary['suite']}: what success costs", loc="left", fontsize=11)
+    axes.grid(alpha=0.25, linewidth=0.6)
+    figure.savefig(path)
+    return True
+
+
+def growth(folder: Path, found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Cost over the length of an episode, and over the size of a memory; file names and captions."""
+    made = []
+    steps = found.get("steps", [])
+    for key, label in (("context", "tokens in the window"), ("kv_bytes", "bytes of key-value cache"),
+                       ("seconds", "seconds of the step"), ("flops", "operations of the step")):  # fmt: skip
+        series = {
+            way: [(one["step"], one[key]) for one in steps if one["way"] == way and one[key] is not None]
+            for way in dict.fromkeys(one["way"] for one in steps)
+        }
+        if any(series.values()):
+            name = f"growth-{key}.png"
+            lines(folder / name, {k: v for k, v in series.items() if v}, f"Growth with an episode's length: {label}",
+                  "step", label, log_x=True, log_y=True)  # fmt: skip
+            made.append((name, f"{label.capitalize()}, by step of one episode."))
+    sizes = found.get("sizes", [])
+    for key, label in (("ms", "milliseconds of a look-up"), ("tokens", "tokens that reach the prompt")):
+        series = {way: [(one["items"], one[key]) for one in sizes if one["way"] == way and one.get(key) is not None]
+                  for way in dict.fromkeys(one["way"] for one in sizes)}  # fmt: skip
+        if any(series.values()):
+            name = f"size-{key}.png"
+            lines(folder / name, {k: v for k, v in series.items() if v}, f"Growth with what is remembered: {label}",
+                  "items remembered", label, log_x=True, log_y=True)  # fmt: skip
+            made.append((name, f"{label.capitalize()}, by items remembered."))
+    return made

@@ -1,0 +1,222 @@
+"""Evaluations as one page: report.html, which needs nothing else, and report.md with its pictures."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from eval import figures
+from eval.errors import EvalError
+from eval.failures import MENDING, telling
+from eval.harness import settings_of, slug
+from eval.measures import Record
+from eval.summary import read_run
+from eval.tables import gap, interval, number, p_value
+
+GROUPS = {"arms": "Arms", "ablations": "Without one part", "checks": "With the memory meddled with"}
+SHOWN = ("torch", "transformers", "peft", "hippo-llm-memory")
+KINDS = 6
+"""Arms that stand side by side, kind by kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was written.
+
+    Attributes:
+        html: The page.
+        markdown: The same, for a repository.
+        problems: Runs that are not in it, and why.
+    """
+
+    html: Path
+    markdown: Path
+    problems: list[str]
+
+
+def write_report(runs: Sequence[Path], out: Path, growth: Path | None = None) -> Report:
+    """Write the report of some evaluations; one that can't be read is named, and the rest is reported.
+
+    Args:
+        runs: Folders of evaluations.
+        out: Folder for the report.
+        growth: JSON of ``eval.bench.growth``.
+
+    Raises:
+        EvalError: None of them can be read.
+    """
+    read, problems = [], []
+    for folder in runs:
+        try:
+            read.append((folder, *read_run(folder), settings_of(folder)))
+        except EvalError as error:
+            problems.append(str(error))
+    if not read:
+        raise EvalError("; ".join(problems) or "no evaluation was named")
+    out.mkdir(parents=True, exist_ok=True)
+    pages = [_run(out, *one) for one in read]
+    page = {
+        "title": "What memory does for a small model", "lead": _lead([one[1] for one in read]), "problems": problems,
+        "notes": _mixed([(folder, summary) for folder, summary, _, _ in read]), "runs": pages,
+        "glance": [row for run in pages for row in run["glance"]], **_growth(out, growth),
+    }  # fmt: skip
+    environment = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True)
+    template = environment.from_string((files("eval") / "templates" / "report.html.j2").read_text(encoding="utf-8"))
+    html, markdown = out / "report.html", out / "report.md"
+    html.write_text(template.render(page), encoding="utf-8")
+    plain = Environment(undefined=StrictUndefined, autoescape=False, trim_blocks=True)  # Markdown
+    words = plain.from_string((files("eval") / "templates" / "report.md.j2").read_text(encoding="utf-8"))
+    markdown.write_text(words.render(page), encoding="utf-8")
+    return Report(html, markdown, problems)
+
+
+def _lead(summaries: Sequence[Mapping[str, Any]]) -> str:
+    models = ", ".join(dict.fromkeys(one["model"] for one in summaries))
+    splits = ", ".join(dict.fromkeys(one["split"] for one in summaries))
+    return f"Model {models}; worlds of the {splits} split; {len(summaries)} suites. Every arm plays the same worlds."
+
+
+def _mixed(runs: Sequence[tuple[Path, Mapping[str, Any]]]) -> list[str]:
+    """Versions that are not the same in all evaluations."""
+    found = []
+    for name in (*SHOWN, "git"):
+        seen = {str(one["git"] if name == "git" else (one["packages"] or {}).get(name)) for _, one in runs}
+        if len(seen) > 1:
+            found.append(f"Mixed versions: {name} {' and '.join(sorted(seen))}. Compare across suites with care.")
+    return found
+
+
+def _run(
+    out: Path, folder: Path, summary: Mapping[str, Any], records: Sequence[Record], settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    suite = settings["config"]["suite"]
+    names = [*summary["arms"]]
+    groups = {
+        "ablations": [name for name in names if name in suite["ablations"]],
+        "checks": [name for name in names if settings["config"]["arms"][name]["memories"] != "own"],
+    }
+    groups = {"arms": [name for name in names if not any(name in members for members in groups.values())], **groups}
+    tasks = [*dict.fromkeys(one["task"] for one in records)]
+    first = names[0]
+    failures, counts = telling([one for one in records if one["arm"] == first])
+    plan = summary["plan"]
+    return {
+        "suite": summary["suite"], "anchor": slug(summary["suite"]), "first": first,
+        "about": f"{summary['n']} episodes of each task: a difference of {plan['difference']:.2f} is found with a "
+                 f"probability of {summary['power']:.2f} if {plan['discordant']:.0%} of the pairs differ. Seeds from "
+                 f"{summary['seed']:,} of the {summary['split']} split on.",
+        "glance": [_glance(summary, settings["config"], task) for task in tasks],
+        "pictures": _pictures(out, summary, records, groups, tasks, suite["guess"]),
+        "groups": [{"title": title, "rows": [_row(summary, task, name) for task in tasks for name in groups[key]
+                                             if task in summary["arms"][name]["tasks"]]}
+                   for key, title in GROUPS.items() if groups[key]],
+        **_kinds(summary, groups), "costs": [_cost(summary, task, name) for task in tasks for name in names
+                                             if task in summary["arms"][name]["tasks"]],
+        "checks": summary["checks"],
+        "whys": [{"why": why, "task": task, "count": count, "mending": MENDING[why]}
+                 for (task, why), count in counts.most_common()],
+        "failures": [
+            {"why": one.why, "mission": one.record["mission"], "task": one.record["task"], "kind": one.record["kind"],
+             "right": " or ".join(one.record["right"]) or "-", "said": one.record["answer"] or one.record["ending"],
+             "lines": "\n".join(one.lines), "log": one.record["log"]} for one in failures
+        ],
+        "command": " ".join(summary["command"] or []),
+        "versions": f"git {summary['git']}; " + ", ".join(
+            f"{name} {version}" for name in SHOWN if (version := (summary["packages"] or {}).get(name))),
+        "folder": str(folder),
+    }  # fmt: skip
+
+
+def _glance(summary: Mapping[str, Any], config: Mapping[str, Any], task: str) -> dict[str, Any]:
+    first = next(iter(summary["arms"]))
+    one = summary["arms"][first]["tasks"].get(task)
+    pairs = {pair["b"]: pair for pair in summary["paired"] if pair["task"] == task}
+    arms = config["arms"]
+    without = [name for name in pairs if arms[name]["policy"] == "model" and not arms[name]["memory"]]
+    without += [name for name in pairs if arms[name]["memories"] in ("swapped", "empty")] if not without else []
+    best = max(without, key=lambda name: summary["arms"][name]["tasks"][task]["success"], default=None)
+    return {
+        "name": f"{summary['suite']}: {task}", "n": one["n"] if one else 0,
+        "success": number(one["success"]) if one else "-", "ci": interval(one["ci95"]) if one else "-",
+        "other": best or "-", "ok": summary["ok"],
+        "other_success": number(summary["arms"][best]["tasks"][task]["success"]) if best else "-",
+        "difference": gap(pairs[best]) if best else "-",
+    }  # fmt: skip
+
+
+def _row(summary: Mapping[str, Any], task: str, name: str) -> dict[str, Any]:
+    one = summary["arms"][name]["tasks"][task]
+    pair = next((p for p in summary["paired"] if (p["b"], p["task"]) == (name, task)), None)
+    return {
+        "task": task, "arm": name, "about": summary["arms"][name]["about"], "n": one["n"], "lead": pair is None,
+        "success": number(one["success"]), "ci": interval(one["ci95"]),
+        "em": number(one["em"]), "f1": number(one["f1"]), "over": number(one["steps_over_optimal"], 2),
+        "gap": gap(pair) if pair else "", "p": p_value(pair["p_holm"]) if pair else "",
+    }  # fmt: skip
+
+
+def _kinds(summary: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Success by kind of mission: the first arms, then those that are without something."""
+    names = [*groups["arms"][:2], *groups["ablations"], *groups["checks"], *groups["arms"][2:]][:KINDS]
+    rows = []
+    for task, whole in next(iter(summary["arms"].values()))["tasks"].items():
+        for kind in whole["kinds"]:
+            cells = []
+            for name in names:
+                one = summary["arms"][name]["tasks"].get(task, {"kinds": {}})["kinds"].get(kind)
+                cells.append(f"{number(one['success'])} of {one['n']}" if one else "-")
+            rows.append({"task": task, "kind": kind or "all", "cells": cells})
+    return {"kinds": rows, "kind_arms": names}
+
+
+def _cost(summary: Mapping[str, Any], task: str, name: str) -> dict[str, Any]:
+    one = summary["arms"][name]["tasks"][task]
+    flops, cache = one["flops_per_solved"], one["kv_bytes"]
+    return {
+        "task": task, "arm": name, "calls": number(one["model_calls"], 1), "prefill": number(one["prefill_tokens"], 0),
+        "decode": number(one["decode_tokens"], 0), "forced": number(one["forced_tokens"], 0),
+        "context": number(one["context"], 0), "kv": "-" if cache is None else f"{cache / 2**20:.1f} MiB",
+        "flops": "-" if flops is None else f"{flops / 1e9:,.0f} G", "seconds": number(one["seconds"], 2),
+        "tool": number(one["tool_ms"], 2),
+    }  # fmt: skip
+
+
+def _pictures(
+    out: Path, summary: Mapping[str, Any], records: Sequence[Record], groups: Mapping[str, Sequence[str]],
+    tasks: Sequence[str], guess: Mapping[str, float],
+) -> list[dict[str, str]]:  # fmt: skip
+    made = []
+    for task in tasks:
+        name = f"{slug(summary['suite'])}-{slug(task)}.png"
+        first = next(iter(summary["arms"]))
+        mine = [one for one in records if (one["arm"], one["task"]) == (first, task)]
+        known = guess and mine and all(one["kind"] in guess for one in mine)
+        by_guess = sum(guess[one["kind"]] for one in mine) / len(mine) if known else None
+        figures.arms(out / name, task, summary, groups, by_guess)
+        caption = f"{task}: share solved by every arm. Blue: arms; orange: without one part; red: memory meddled with."
+        made.append(_picture(out / name, caption))
+    name = f"{slug(summary['suite'])}-cost.png"
+    if figures.cost(out / name, summary):
+        made.append(_picture(out / name, "Operations for each solved episode, and the share that is solved."))
+    return made
+
+
+def _picture(path: Path, caption: str) -> dict[str, str]:
+    data = base64.b64encode(path.read_bytes()).decode()
+    return {"data": data, "file": path.name, "caption": caption, "alt": caption}
+
+
+def _growth(out: Path, file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {"growth": [], "growth_about": ""}
+    try:
+        found = json.loads(file.read_text(encoding="utf-8").splitlines()[-1])
+        made = figures.growth(out, found)
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise EvalError(f"{file} is not what `python -m eval.bench.growth --json` prints: {error}") from error
+    return {"growth": [_picture(out / name, caption) for name, caption in made], "growth_about": found.get("about", "")}
