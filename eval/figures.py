@@ -46,13 +46,13 @@ def arms(
     figure.savefig(path)
 
 
-def cost(path: Path, summary: Mapping[str, Any]) -> bool:
-    """Operations for each solved episode beside success; whether there was anything to draw."""
+def cost(path: Path, summary: Mapping[str, Any], names: Sequence[str]) -> bool:
+    """Operations for each solved episode beside success, of some arms; whether there was anything to draw."""
     from matplotlib.figure import Figure
 
     points = [
         (name, task, one["flops_per_solved"], one["success"])
-        for name, arm in summary["arms"].items() for task, one in arm["tasks"].items() if one["flops_per_solved"]
+        for name in names for task, one in summary["arms"][name]["tasks"].items() if one["flops_per_solved"]
     ]  # fmt: skip
     if not points:
         return False
@@ -61,7 +61,8 @@ def cost(path: Path, summary: Mapping[str, Any]) -> bool:
     marks = dict(zip(dict.fromkeys(task for _, task, _, _ in points), "osD^vP", strict=False))
     for name, task, flops, success in points:
         axes.scatter(flops, success, marker=marks[task], s=36, color="#2a6f97" if name == "model" else "#999")
-        axes.annotate(name.replace("_", " "), (flops, success), textcoords="offset points", xytext=(5, 4), fontsize=7)
+        words = name.replace("_", " ") + (f", {task}" if len(marks) > 1 else "")
+        axes.annotate(words, (flops, success), textcoords="offset points", xytext=(5, 4), fontsize=7)
     axes.set_xscale("log")
     axes.set_ylim(-0.05, 1.1)
     axes.margins(x=0.25)

@@ -163,7 +163,7 @@ class Evaluation:
         if not arm.memory:
             asked.append("memory=none")
         elif task.library:
-            asked.append(f"memory.macros={self.folder / 'library' / name}")
+            asked.append(f"memory.macros={self.folder / 'library' / slug(name)}")
         made = load_collect([*asked, *arm.set, *config.set])
         tools = [tool for tool in made.memory.tools if arm.memory and tool not in arm.without]
         changed = made.memory.model_copy(update={"tools": tools})
@@ -262,18 +262,19 @@ class Evaluation:
         from training.distill import distill
 
         for name, task in self.suite.tasks.items():
-            folder = self.folder / "library" / name
-            if not task.library or (folder / "mined.json").is_file():
+            folder = self.folder / "library" / slug(name)
+            told = folder.with_suffix(".json")
+            if not task.library or told.is_file():
                 continue
             self.say(f"{name}: a script plays {task.library} train worlds, macros are mined and tested")
             if folder.is_dir():
                 shutil.rmtree(folder)
             asked = [f"env={task.env}", "policy=model", "model=script", f"episodes={task.library}", "batch=1",
-                     "memory.tools=[plan_route,explore]", f"runs={folder / 'runs'}"]  # fmt: skip
+                     "memory.tools=[plan_route,explore]", f"runs={self.folder / 'mined'}", f"name={slug(name)}"]  # fmt: skip
             scripted = Collection(load_collect(asked), seeds_of("train"), make)
             scripted.run()
             done = distill(folder, [scripted.folder], task.env, say=self.say)
-            (folder / "mined.json").write_text(json.dumps({"accepted": done.accepted, "tested": done.tested}))
+            told.write_text(json.dumps({"accepted": done.accepted, "tested": done.tested}))
 
 
 def _gathered(players: ProcessPoolExecutor, jobs: Sequence[Job], advance: Callable[[int], None]) -> list[Played]:

@@ -85,7 +85,7 @@ def _mixed(runs: Sequence[tuple[Path, Mapping[str, Any]]]) -> list[str]:
     """Versions that are not the same in all evaluations."""
     found = []
     for name in (*SHOWN, "git"):
-        seen = {str(one["git"] if name == "git" else (one["packages"] or {}).get(name)) for _, one in runs}
+        seen = {str(one["git"])[:12] if name == "git" else str((one["packages"] or {}).get(name)) for _, one in runs}
         if len(seen) > 1:
             found.append(f"Mixed versions: {name} {' and '.join(sorted(seen))}. Compare across suites with care.")
     return found
@@ -126,7 +126,7 @@ def _run(
              "lines": "\n".join(one.lines), "log": one.record["log"]} for one in failures
         ],
         "command": " ".join(summary["command"] or []),
-        "versions": f"git {summary['git']}; " + ", ".join(
+        "versions": f"git {str(summary['git'])[:12]}; " + ", ".join(
             f"{name} {version}" for name in SHOWN if (version := (summary["packages"] or {}).get(name))),
         "folder": str(folder),
     }  # fmt: skip
@@ -201,7 +201,7 @@ def _pictures(
         caption = f"{task}: share solved by every arm. Blue: arms; orange: without one part; red: memory meddled with."
         made.append(_picture(out / name, caption))
     name = f"{slug(summary['suite'])}-cost.png"
-    if figures.cost(out / name, summary):
+    if figures.cost(out / name, summary, [*groups["arms"], *groups["ablations"]]):
         made.append(_picture(out / name, "Operations for each solved episode, and the share that is solved."))
     return made
 

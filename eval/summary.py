@@ -62,8 +62,8 @@ def difference(a: Sequence[Record], b: Sequence[Record]) -> dict[str, Any]:
     """
     theirs = {(one["task"], one["seed"]): one for one in b}
     pairs = [(one, theirs[key]) for one in a if (key := (one["task"], one["seed"])) in theirs]
-    x = np.array([bool(one["success"]) for one, _ in pairs])
-    y = np.array([bool(other["success"]) for _, other in pairs])
+    x = np.array([bool(one["success"]) for one, _ in pairs], bool)
+    y = np.array([bool(other["success"]) for _, other in pairs], bool)
     return {
         "n": len(pairs), "diff": float(x.mean() - y.mean()) if len(pairs) else None,
         "ci95": _hull(x.astype(float) - y, [f"{one['task']} {one['world']}" for one, _ in pairs]),

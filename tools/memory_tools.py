@@ -91,8 +91,9 @@ class MemoryTools(SpatialTools):
         return self.memory.episodic.recall(cue, self.k)
 
     def facts(self, entity: str) -> list[Fact]:
-        """Facts about an entity."""
-        return self.memory.relational.ask(entity, 8 * MAX_FACTS)
+        """Facts about an entity, its own first."""
+        found, name = self.memory.relational.ask(entity, 8 * MAX_FACTS), normalise(entity)
+        return sorted(found, key=lambda fact: (fact.relation == SEEN_AT, fact.head != name))[:MAX_FACTS]
 
     @tool
     def recall(self, cue: Cue) -> ToolResult:
@@ -138,11 +139,9 @@ class MemoryTools(SpatialTools):
     @tool(choices={"entity": _entities}, extractive=["entity"])
     def ask_graph(self, entity: Cue) -> ToolResult:
         """Facts known about a thing or person."""
-        found = self.facts(entity)
-        if not found:
+        facts = self.facts(entity)
+        if not facts:
             return ToolResult.ok(f"nothing known about {entity}", [])
-        name = normalise(entity)
-        facts = sorted(found, key=lambda fact: (fact.relation == SEEN_AT, fact.head != name))[:MAX_FACTS]
         return ToolResult.ok("; ".join(map(str, facts)), [fact.id for fact in facts])
 
     @tool(extractive=["head", "tail"])

@@ -1,0 +1,113 @@
+"""Frauds are planted in real evaluations; the checks must find each, and find nothing where there is none."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.chat import Message
+from agent.episode import Episode
+from tests.eval.conftest import Evaluate, check
+
+WORLD = """
+import gymnasium as gym
+from envs.episodic_qa import EpisodicQA
+
+class Planted(EpisodicQA):
+{body}
+
+gym.register("{name}", Planted)
+"""
+LEAKY = """
+    def reset(self, *, seed=None, options=None):
+        text, info = super().reset(seed=seed, options=options)
+        return (f"{text} (by the way: {self.answers[0]})" if self.asked else text), info
+"""
+LENIENT = """
+    def step(self, action):
+        text, reward, terminated, truncated, info = super().step(action)
+        return text, reward, terminated, truncated, info | ({"success": True} if terminated else {})
+"""
+
+
+def world(folder: Path, name: str, body: str) -> str:
+    path = folder / f"{name.lower()}.py"
+    path.write_text(WORLD.replace("{body}", body).replace("{name}", f"{name}-v0"))
+    return f"env=gym:{path}:{name}-v0"
+
+
+def test_an_honest_evaluation_passes(evaluate: Evaluate, arm: Callable[..., str]) -> None:
+    summary, _ = evaluate("suite=hei_nw", "n=10", f"arms=[expert,{arm('restored')},{arm('swapped')},{arm('empty')}]")
+    assert summary["ok"], summary["checks"]
+    assert summary["arms"]["restored"]["success"] == summary["arms"]["expert"]["success"] == 1.0
+
+
+def test_memory_that_never_reaches_the_prompt(
+    evaluate: Evaluate, arm: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Look-ups are logged, but what the agent reads is always the same."""
+    honest = Episode._return
+
+    def deaf(self: Episode, call: Any, result: Any, over: bool = False) -> None:
+        honest(self, call, result, over)
+        if call is not None and call.name == "recall":
+            self.chat.messages[-1] = Message("tool", "something was remembered")
+
+    monkeypatch.setattr(Episode, "_return", deaf)
+    summary, _ = evaluate("suite=hei_nw", "n=10", f"arms=[expert,{arm('swapped')}]")
+    assert not summary["ok"]
+    found = check(summary, "memory reaches expert: 12 events")
+    assert not found["ok"]
+    assert "0 of the 10 episodes" in found["found"]
+
+
+def test_an_arm_on_other_seeds(evaluate: Evaluate, arm: Callable[..., str]) -> None:
+    other = arm("elsewhere", "about: plays other worlds\npolicy: random\nset: [seed=7200]")
+    summary, _ = evaluate("suite=sgc_rss", "n=5", f"arms=[expert,{other}]")
+    assert not summary["ok"]
+    assert "expert lacks 5" in check(summary, "same seeds")["found"]
+
+
+def test_an_arm_in_easier_worlds_under_the_same_seeds(evaluate: Evaluate, arm: Callable[..., str]) -> None:
+    other = arm("easier", "about: plays easier worlds\npolicy: expert\nset: [env.kwargs.level=easy]")
+    summary, _ = evaluate("suite=sgc_rss", "n=5", f"arms=[expert,{other}]")
+    assert check(summary, "same seeds")["ok"]
+    assert "arms met different worlds" in check(summary, "same worlds")["found"]
+    assert not summary["ok"]
+
+
+def test_a_leaked_answer(evaluate: Evaluate, tmp_path: Path) -> None:
+    summary, _ = evaluate("suite=custom", world(tmp_path, "Leaky", LEAKY), "n=5", "arms=[expert]")
+    found = check(summary, "no answer leaks")
+    assert not found["ok"]
+    assert "4 of 5 answers were shown before" in found["found"]  # the fifth is `unknown`
+
+
+def test_a_metric_that_ignores_wrong_answers(evaluate: Evaluate, tmp_path: Path) -> None:
+    summary, _ = evaluate("suite=custom", world(tmp_path, "Lenient", LENIENT), "n=5", "arms=[random_calls]")
+    found = check(summary, "answers are judged rightly")
+    assert not found["ok"]
+    assert summary["arms"]["random_calls"]["success"] > summary["arms"]["random_calls"]["em"]
+
+
+def test_an_arm_without_memory_that_knows_the_answers(evaluate: Evaluate, arm: Callable[..., str]) -> None:
+    """Its file says that it has another world's memory; in truth it keeps its own."""
+    cheat = arm("cheat", "about: says it is without\nmemories: empty\nof: expert")
+    honest, _ = evaluate("suite=hei_nw", "n=10", f"arms=[expert,{cheat}]", "name=honest")
+    assert honest["ok"]
+    from eval import meddling
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(meddling._MeddledPlayer, "open_memory", _own)
+        summary, _ = evaluate("suite=hei_nw", "n=10", f"arms=[expert,{cheat}]", "name=cheat")
+    assert not check(summary, "cheat knows nothing: 12 events")["ok"]
+    assert not check(summary, "memory reaches expert: 12 events")["ok"]
+
+
+def _own(self: Any, world: int, embedder: Any) -> Any:
+    from agent.collect import kept_memory
+    from memory import Memory
+
+    folder, episode = self.run.before[world]
+    return Memory.copy_of(kept_memory(folder, episode), embedder)

@@ -1,0 +1,113 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eval.errors import EvalError
+from eval.harness import Evaluation
+from eval.suites import parse
+from eval.summary import read_run
+from tests.eval.conftest import Evaluate
+
+TIMED = {"seconds", "tool_ms", "log"}
+
+
+def untimed(folder: Path) -> list[dict[str, Any]]:
+    _, records = read_run(folder)
+    return [{key: value for key, value in one.items() if key not in TIMED} for one in records]
+
+
+def test_every_arm_plays_the_same_worlds_and_the_first_is_compared(evaluate: Evaluate) -> None:
+    summary, folder = evaluate("suite=sgc_rss", "n=10", "arms=[expert,random_calls]", "batch=1", "name=a")
+    assert summary["ok"]
+    expert, chance = summary["arms"]["expert"], summary["arms"]["random_calls"]
+    assert (expert["n"], expert["worlds"], expert["success"], expert["em"], expert["f1"]) == (10, 2, 1.0, 1.0, 1.0)
+    assert chance["success"] == 0.0
+    (pair,) = summary["paired"]
+    assert (pair["a"], pair["b"], pair["diff"], pair["won"], pair["lost"]) == ("expert", "random_calls", 1.0, 10, 0)
+    assert pair["p"] == pytest.approx(2 * 0.5**10)
+    assert {*summary["arms"]["expert"]["tasks"]["facts"]["kinds"]} == {
+        "2 hops",
+        "3 hops",
+        "4 hops",
+        "changed",
+        "contradiction",
+    }
+    _, records = read_run(folder)
+    seeds = {name: [one["seed"] for one in records if one["arm"] == name] for name in ("expert", "random_calls")}
+    assert seeds["expert"] == seeds["random_calls"]
+    assert all(Path(one["log"]).is_file() for one in records)
+    assert min(seeds["expert"]) >= 2_400_000
+
+
+def test_the_same_command_gives_the_same_numbers(evaluate: Evaluate) -> None:
+    asked = ["suite=hei_nw", "n=5", "arms=[expert,random_calls]"]
+    _, one = evaluate(*asked, "name=one")
+    _, two = evaluate(*asked, "name=two", "processes=2")
+    assert untimed(one) == untimed(two)
+
+
+def test_a_killed_evaluation_goes_on_to_the_same(evaluate: Evaluate, tmp_path: Path) -> None:
+    asked = ["suite=sgc_rss", "n=60", "arms=[expert,random_calls]", "batch=1"]
+    command = [sys.executable, "-m", "agent", "eval", *asked, f"runs={tmp_path / 'eval'}", "name=killed", "processes=2"]
+    script = "from agent.cli import main; main()"
+    began = subprocess.Popen([sys.executable, "-c", script, *command[3:]], stderr=subprocess.DEVNULL)
+    folder = tmp_path / "eval" / "killed"
+    deadline = time.monotonic() + 60
+    while not [*folder.glob("episodes/*/*/episodes.jsonl")] and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(began.pid, signal.SIGKILL)
+    began.wait()
+    assert not (folder / "summary.json").exists()
+    time.sleep(1)  # its processes end with it
+    evaluate(*asked, "name=killed")
+    _, whole = evaluate(*asked, "name=whole")
+    assert untimed(folder) == untimed(whole)
+
+
+def test_other_settings_under_the_same_name_are_refused(evaluate: Evaluate) -> None:
+    evaluate("suite=hei_nw", "n=5", "arms=[random_calls]", "name=a")
+    with pytest.raises(EvalError, match="holds an evaluation with other n"):
+        evaluate("suite=hei_nw", "n=10", "arms=[random_calls]", "name=a")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (["suite=hei_nv"], "unknown suite 'hei_nv': did you mean hei_nw"),
+        (["suite=courier", "arms=[modle]"], "unknown arm 'modle': did you mean model"),
+        (["suite=courier", "arm=model"], "unknown setting 'arm': did you mean arms"),
+        (["n=3"], "which suite"),
+        (["suite=courier", "n=0"], "n: input should be greater than or equal to 1"),
+        (["suite=custom"], "which world"),
+        (["suite=courier", "env=water_maze"], "has its own worlds"),
+        (["suite=courier", "arms=[memory_swapped]"], "begins with the memories of model: add it"),
+        (["courier"], "expected key=value"),
+    ],
+)
+def test_what_is_asked_wrongly_is_told_before_anything_is_played(asked: list[str], told: str, tmp_path: Path) -> None:
+    with pytest.raises(EvalError, match=told.replace("[", r"\[")):
+        Evaluation(parse([*asked, f"runs={tmp_path}"]))
+    assert not [*tmp_path.iterdir()]
+
+
+def test_an_arm_of_ones_own_is_a_file_of_a_few_lines(evaluate: Evaluate, arm: Callable[..., str]) -> None:
+    summary, _ = evaluate("suite=hei_nw", "n=5", f"arms=[expert,{arm('forgetful')}]")
+    assert summary["arms"]["forgetful"]["about"] == "the expert without episodes"
+    assert summary["arms"]["forgetful"]["success"] == 0.2  # what can't be answered
+
+
+def test_macros_are_mined_before_the_arms_play(evaluate: Evaluate) -> None:
+    summary, folder = evaluate("suite=procedural", "n=4", "arms=[script,script_macros]", "set=[agent.max_calls=200]")
+    mined = json.loads((folder / "library" / "put-next.json").read_text())
+    assert mined["accepted"]
+    assert summary["arms"]["script_macros"]["macros_run"] > 0.5
+    assert summary["arms"]["script"]["macros_run"] == 0.0
+    assert summary["arms"]["script_macros"]["model_calls"] < summary["arms"]["script"]["model_calls"] / 2
