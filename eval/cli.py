@@ -67,7 +67,7 @@ def run(
             summary = finish(evaluation, played)
         from eval.tables import arms_table, checks_table
 
-        console = Console(stderr=as_json)
+        console = Console(stderr=as_json, width=max(140, Console().width))
         console.print(arms_table(summary))
         console.print(checks_table(summary))
         console.print(f"hippo eval report {summary['folder']}", highlight=False)
@@ -171,3 +171,7 @@ def _show(figures: dict[str, Any]) -> None:
         if gap := one.get("dual_minus_this@5"):
             low, high = gap["ci95"]
             print(f"recall@5 of dual minus {name}: {gap['diff']:+.3f} (95 % {low:+.3f} to {high:+.3f})")  # noqa: T201
+
+
+if __name__ == "__main__":
+    app()

@@ -259,8 +259,6 @@ class Evaluation:
 
     def _libraries(self) -> None:
         """Mine and test macros for the tasks that ask for them; once."""
-        from training.distill import distill
-
         for name, task in self.suite.tasks.items():
             folder = self.folder / "library" / slug(name)
             told = folder.with_suffix(".json")
@@ -270,9 +268,12 @@ class Evaluation:
             if folder.is_dir():
                 shutil.rmtree(folder)
             asked = [f"env={task.env}", "policy=model", "model=script", f"episodes={task.library}", "batch=1",
-                     "memory.tools=[plan_route,explore]", f"runs={self.folder / 'mined'}", f"name={slug(name)}"]  # fmt: skip
+                     "memory.tools=[plan_route,explore]", f"runs={self.folder / 'mined'}",
+                     f"name={slug(name)}"]  # fmt: skip
             scripted = Collection(load_collect(asked), seeds_of("train"), make)
             scripted.run()
+            from training.distill import distill
+
             done = distill(folder, [scripted.folder], task.env, say=self.say)
             told.write_text(json.dumps({"accepted": done.accepted, "tested": done.tested}))
 
