@@ -65,19 +65,20 @@ def why(record: Record, events: Sequence[Event]) -> str:
     return "not in the memory's answer"
 
 
-def telling(records: Iterable[Record], count: int = 20) -> tuple[list[Failure], Counter[tuple[str, str]]]:
+def telling(records: Iterable[Record], folder: Path, count: int = 20) -> tuple[list[Failure], Counter[tuple[str, str]]]:
     """Failures of every kind in turn, and how often each kind came, by task.
 
     Args:
         records: Of one arm.
+        folder: Of the evaluation.
         count: How many are told at most.
     """
     kinds: dict[tuple[str, str], deque[Failure]] = {}
     for record in records:
-        if record["success"] or not record["log"] or not Path(record["log"]).is_file():
+        if record["success"] or not record["log"] or not (folder / record["log"]).is_file():
             continue
         try:
-            events = read_events(Path(record["log"]))
+            events = read_events(folder / record["log"])
         except LogError:
             continue
         found = Failure(record, why(record, events), [*told(events)])

@@ -2,8 +2,9 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from agent import catalog
@@ -26,12 +27,12 @@ LOOKUPS = frozenset({"recall", "ask_graph", "find", "plan_route", "where_is"})
 """Tools that read a memory."""
 
 
-def measure(played: Sequence[Played], advance: Callable[[int], None] = lambda _done: None) -> list[Record]:
+def measure(played: Sequence[Played], folder: Path) -> list[Record]:
     """Measure every episode that counts.
 
     Args:
         played: What the harness played.
-        advance: Told how many episodes are through.
+        folder: Of the evaluation, which logs are named from.
     """
     records: list[Record] = []
     gold: dict[str, dict[int, tuple[str, ...]]] = {}
@@ -43,8 +44,7 @@ def measure(played: Sequence[Played], advance: Callable[[int], None] = lambda _d
         for row in rows:
             log = one.folder / row["log"]
             found = judge(read_events(log), right[row["seed"]], shape)
-            records.append({"arm": job.arm, "task": job.task, **row, **found, "log": str(log)})
-        advance(len(records))
+            records.append({"arm": job.arm, "task": job.task, **row, **found, "log": str(log.relative_to(folder))})
     return records
 
 

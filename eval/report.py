@@ -103,7 +103,7 @@ def _run(
     groups = {"arms": [name for name in names if not any(name in members for members in groups.values())], **groups}
     tasks = [*dict.fromkeys(one["task"] for one in records)]
     first = names[0]
-    failures, counts = telling([one for one in records if one["arm"] == first])
+    failures, counts = telling([one for one in records if one["arm"] == first], folder)
     plan = summary["plan"]
     return {
         "suite": summary["suite"], "anchor": slug(summary["suite"]), "first": first,
@@ -123,7 +123,7 @@ def _run(
         "failures": [
             {"why": one.why, "mission": one.record["mission"], "task": one.record["task"], "kind": one.record["kind"],
              "right": " or ".join(one.record["right"]) or "-", "said": one.record["answer"] or one.record["ending"],
-             "lines": "\n".join(one.lines), "log": one.record["log"]} for one in failures
+             "lines": "\n".join(one.lines), "log": str(folder / one.record["log"])} for one in failures
         ],
         "command": " ".join(summary["command"] or []),
         "versions": f"git {str(summary['git'])[:12]}; " + ", ".join(

@@ -126,7 +126,7 @@ def _paired(names: Sequence[str], records: Sequence[Record]) -> list[dict[str, A
 
 def finish(evaluation: Evaluation, played: Sequence[Played]) -> dict[str, Any]:
     """Measure what was played, write ``records.jsonl`` and ``summary.json``; the summary."""
-    return conclude(evaluation.folder, measure(played))
+    return conclude(evaluation.folder, measure(played, evaluation.folder))
 
 
 def conclude(folder: Path, records: Sequence[Record]) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def test_every_arm_plays_the_same_worlds_and_the_first_is_compared(evaluate: Eva
     _, records = read_run(folder)
     seeds = {name: [one["seed"] for one in records if one["arm"] == name] for name in ("expert", "random_calls")}
     assert seeds["expert"] == seeds["random_calls"]
-    assert all(Path(one["log"]).is_file() for one in records)
+    assert all((folder / one["log"]).is_file() for one in records)
     assert min(seeds["expert"]) >= 2_400_000
 
 
