@@ -31,7 +31,7 @@ from eval.meddling import Meddled, befores
 from eval.suites import Arm, EvalConfig, Suite, Task, load_arms, load_suite
 
 SETTINGS = "eval.json"
-MAY_DIFFER = {"processes", "runs", "name"}
+MAY_DIFFER = {"processes", "runs", "name", "probes"}
 """Settings that may differ when an evaluation is gone on with."""
 
 

@@ -117,7 +117,7 @@ def _run(
                    for key, title in GROUPS.items() if groups[key]],
         **_kinds(summary, groups), "costs": [_cost(summary, task, name) for task in tasks for name in names
                                              if task in summary["arms"][name]["tasks"]],
-        "checks": summary["checks"],
+        "checks": summary["checks"], "probes": [*summary["probes"].values()],
         "whys": [{"why": why, "task": task, "count": count, "mending": MENDING[why]}
                  for (task, why), count in counts.most_common()],
         "failures": [

@@ -88,7 +88,7 @@ class EvalConfig(_Strict):
     name: str | None = Field(None, pattern=r"^[\w.-]+$", description="Of its folder; the same again goes on with it.")
     data: Path | None = Field(None, description="For suite=retrieval: folder of a public set.")
     format: str = Field("hotpotqa", description="For suite=retrieval: of that folder.")
-    probes: bool = Field(True, description="Whether the memory alone is measured too.")
+    probes: bool = Field(False, description="Whether the memory alone is measured too, which takes minutes.")
 
 
 Model = TypeVar("Model", bound=BaseModel)

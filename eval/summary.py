@@ -14,6 +14,7 @@ from eval.audit import audit
 from eval.errors import EvalError
 from eval.harness import Evaluation, Played, settings_of
 from eval.measures import Record, by_arm, measure
+from eval.probes import PROBES, Probe
 from eval.statistics import bootstrap_ci, clustered_ci, holm, mcnemar, power
 
 RECORDS = "records.jsonl"
@@ -126,14 +127,19 @@ def _paired(names: Sequence[str], records: Sequence[Record]) -> list[dict[str, A
 
 def finish(evaluation: Evaluation, played: Sequence[Played]) -> dict[str, Any]:
     """Measure what was played, write ``records.jsonl`` and ``summary.json``; the summary."""
-    return conclude(evaluation.folder, measure(played, evaluation.folder))
+    probed: dict[str, Probe] = {}
+    for name in evaluation.suite.probes if evaluation.config.probes else ():
+        evaluation.say(f"{name}: the memory alone")
+        probed[name] = PROBES[name]()
+    return conclude(evaluation.folder, measure(played, evaluation.folder), probed)
 
 
-def conclude(folder: Path, records: Sequence[Record]) -> dict[str, Any]:
+def conclude(folder: Path, records: Sequence[Record], probed: Mapping[str, Probe] | None = None) -> dict[str, Any]:
     """Write the records of an evaluation and their summary; the summary."""
     write_records(folder, records)
     settings = settings_of(folder)
-    summary = summarise(settings["config"], records) | {"folder": str(folder), **_versions(settings)}
+    summary = summarise(settings["config"], records)
+    summary |= {"probes": dict(probed or {}), "folder": str(folder), **_versions(settings)}
     with whole(folder / SUMMARY) as file:
         json.dump(summary, file, indent=1)
     return summary

@@ -46,6 +46,7 @@ class _Row:
 
     pending: list[int] = field(default_factory=list)
     seen: int = 0
+    left: int = 0
     answer: str | None = None
     rng: np.random.Generator = field(default_factory=np.random.default_rng)
     surprise_span: range = range(0)
@@ -151,7 +152,7 @@ class LocalModel:
         try:
             matchers = [self.grammar.matcher(turn.offer, self._words(turn)) for turn in turns]
             jobs = [self._job(turn.chat, matcher) for turn, matcher in zip(turns, matchers, strict=True)]
-            prefill = [len(job.feed) for job in jobs]
+            prefill = [len(job.feed) - self._rows[turn.chat].left for turn, job in zip(turns, jobs, strict=True)]
             self._decoder.write(jobs, self.config.temperature)
         except BaseException:
             self._forget_all()
@@ -221,7 +222,7 @@ class LocalModel:
     def _restart(self, chat: Chat, row: _Row) -> None:
         """Begin a row again from the visible messages."""
         self._decoder.cache.clear_row(self._chats.index(chat))
-        row.pending = list(self.tokens.system(chat))
+        row.pending, row.left = list(self.tokens.system(chat)), 0
         self._append(row, chat.visible())
         if not chat.messages[-1].observed:
             row.surprise_span = range(0)
@@ -247,6 +248,6 @@ class LocalModel:
         row = self._rows[chat]
         text = self.grammar.text([token for token in job.tokens if token != self.tokenizer.eos_token_id])
         row.answer = text
-        row.pending = job.feed + self.tokens.closing
+        row.pending, row.left = job.feed + self.tokens.closing, len(job.feed)  # those are counted as answered
         surprise = 1.0 - math.exp(sum(job.logprobs) / len(job.logprobs)) if job.logprobs else None
         return Decision(text, surprise, job.logprobs, job.cut, usage, seconds)

@@ -23,15 +23,17 @@ from agent.events import Decided, Event
 from agent.models.local import LocalModel, LocalModelConfig
 from envs import make
 from eval.bench.report import tell
-from eval.bench.stories import stories
+from eval.bench.stories import ADJECTIVES, NAMES, THINGS
 from eval.cost import Shape
 from memory import HashingEmbedder, Memory, Provenance
+from memory.episodic import Event as Happened
 from memory.relational import Tuple
 from tools import MemoryTools, Toolbox, ToolCall
 
 MARKS = (1, 2, 5, 10, 20, 50, 100, 200, 300, 500, 700, 1000)
 MODEL = "smollm2-135m"
 FULL = 8192
+BULK = 50_000
 
 
 class Endless(gym.Wrapper[str, Any, str, Any]):
@@ -90,6 +92,13 @@ def by_length(steps: int, adapter: str | None) -> list[dict[str, Any]]:
     return found + anew
 
 
+def event(number: int) -> Happened:
+    """A short event, no two alike."""
+    things = [*THINGS]
+    thing = f"{ADJECTIVES[number % len(ADJECTIVES)]} {things[number // 7 % len(things)]}"
+    return Happened(f"{NAMES[number % len(NAMES)]} put the {thing} into box {number}.")
+
+
 def by_size(sizes: Sequence[int], asked: int = 50) -> list[dict[str, Any]]:
     """Time of a look-up and tokens that it puts into the prompt, by how much is remembered."""
     from transformers import AutoTokenizer
@@ -101,19 +110,22 @@ def by_size(sizes: Sequence[int], asked: int = 50) -> list[dict[str, Any]]:
 
     found: list[dict[str, Any]] = []
     for size in sizes:
-        told = stories(size, 1)
+        told = [event(number) for number in range(size)]
         rng = np.random.default_rng(0)
         picked = [told[int(i)] for i in rng.integers(size, size=asked)]
-        each = float(np.mean([count(story.sentence) for story in picked]))
+        each = float(np.mean([count(one.key) for one in picked]))
         with Memory.open(None, HashingEmbedder()) as memory:
-            memory.episodic.write_many([story.event for story in told])
-            cues = [" ".join(story.sentence.split()[:6])[:60] for story in picked]
+            for begin in range(0, size, BULK):
+                memory.episodic.write_many(told[begin : begin + BULK])
+            memory.episodic.recall("warm")  # the index is built by the first one
+            cues = [one.key[:60] for one in picked]
             found.append({"way": "recall", "items": size} | _timed(memory, "recall", "cue", cues, count))
         with Memory.open(None, HashingEmbedder()) as memory:
             origin = Provenance("bench", time=1.0)
             facts = [Tuple(f"person {i % (size // 4 or 1)}", ("lives_in", "works_at", "likes", "knows")[i * 4 // size],
                            f"thing {i}", origin) for i in range(size)]  # fmt: skip
-            memory.relational.upsert(facts)
+            for begin in range(0, size, BULK):
+                memory.relational.upsert(facts[begin : begin + BULK])
             names = [f"person {int(i)}" for i in rng.integers(size // 4 or 1, size=asked)]
             found.append({"way": "ask_graph", "items": size} | _timed(memory, "ask_graph", "entity", names, count))
         found.append({"way": "all of it in the prompt", "items": size, "ms": None, "tokens": size * each})
