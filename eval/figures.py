@@ -47,29 +47,29 @@ def arms(
 
 
 def cost(path: Path, summary: Mapping[str, Any], names: Sequence[str]) -> bool:
-    """Operations for each solved episode beside success, of some arms; whether there was anything to draw."""
+    """Operations for each solved episode of some arms; whether there was anything to draw."""
     from matplotlib.figure import Figure
 
-    points = [
+    rows = [
         (name, task, one["flops_per_solved"], one["success"])
         for name in names for task, one in summary["arms"][name]["tasks"].items() if one["flops_per_solved"]
     ]  # fmt: skip
-    if not points:
+    if not rows:
         return False
-    figure = Figure(figsize=(7.0, 4.4), dpi=130, layout="constrained")
+    figure = Figure(figsize=(7.0, 1.1 + 0.34 * len(rows)), dpi=130, layout="constrained")
     axes = figure.add_subplot()
-    marks = dict(zip(dict.fromkeys(task for _, task, _, _ in points), "osD^vP", strict=False))
-    for name, task, flops, success in points:
-        axes.scatter(flops, success, marker=marks[task], s=36, color="#2a6f97" if name == "model" else "#999")
-        words = name.replace("_", " ") + (f", {task}" if len(marks) > 1 else "")
-        axes.annotate(words, (flops, success), textcoords="offset points", xytext=(5, 4), fontsize=7)
+    for row, (name, _, flops, success) in enumerate(rows):
+        axes.barh(row, flops, 0.7, color="#2a6f97" if name == names[0] else "#9aa5b1")
+        axes.annotate(f"{success:.2f} solved", (flops, row), textcoords="offset points", xytext=(4, -3), fontsize=8)
+    many = len({task for _, task, _, _ in rows}) > 1
+    labels = [name.replace("_", " ") + (f", {task}" if many else "") for name, task, _, _ in rows]
+    axes.set_yticks(range(len(rows)), labels, fontsize=9)
+    axes.invert_yaxis()
     axes.set_xscale("log")
-    axes.set_ylim(-0.05, 1.1)
-    axes.margins(x=0.25)
+    axes.set_xlim(right=axes.get_xlim()[1] * 3)
     axes.set_xlabel("operations for each solved episode")
-    axes.set_ylabel("share solved")
     axes.set_title(f"{summary['suite']}: what success costs", loc="left", fontsize=11)
-    axes.grid(alpha=0.25, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path)
     return True
 

@@ -126,7 +126,7 @@ def _run(
              "lines": "\n".join(one.lines), "log": str(folder / one.record["log"])} for one in failures
         ],
         "command": " ".join(summary["command"] or []),
-        "versions": f"git {str(summary['git'])[:12]}; " + ", ".join(
+        "versions": (f"git {summary['git'][:12]}; " if summary["git"] else "") + ", ".join(
             f"{name} {version}" for name in SHOWN if (version := (summary["packages"] or {}).get(name))),
         "folder": str(folder),
     }  # fmt: skip
@@ -201,7 +201,7 @@ def _pictures(
         caption = f"{task}: share solved by every arm. Blue: arms; orange: without one part; red: memory meddled with."
         made.append(_picture(out / name, caption))
     name = f"{slug(summary['suite'])}-cost.png"
-    if figures.cost(out / name, summary, [*groups["arms"], *groups["ablations"]]):
+    if figures.cost(out / name, summary, groups["arms"]):
         made.append(_picture(out / name, "Operations for each solved episode, and the share that is solved."))
     return made
 
