@@ -112,7 +112,7 @@ def write_run(path: Path, config: Mapping[str, Any], model: Mapping[str, Any], s
         "config_sha256": hashlib.sha256(resolved.encode()).hexdigest(),
         "model": model,
         "seeds": seeds,
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": versions(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "git": _git_revision(),
@@ -120,6 +120,11 @@ def write_run(path: Path, config: Mapping[str, Any], model: Mapping[str, Any], s
     }
     with whole(path) as file:
         json.dump(record, file, indent=2)
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of the packages that results depend on."""
+    return {name: _version(name) for name in PACKAGES}
 
 
 def _version(package: str) -> str | None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from agent.collect import Collection, visits_of
 from agent.config import CollectConfig, load_collect
-from agent.log import write_run
+from agent.log import versions, write_run
 from agent.manifest import LISTENING, Row
 from agent.models.base import Model
 from agent.models.local import LocalModelConfig
@@ -117,6 +117,8 @@ class Evaluation:
         for name, arm in self.arms.items():
             if arm.memories != "own" and arm.of not in self.arms:
                 raise EvalError(f"arm {name} begins with the memories of {arm.of}: add it to arms=")
+            if arm.memories != "own" and (self.arms[arm.of].memories != "own" or not self.arms[arm.of].memory):
+                raise EvalError(f"arm {name} begins with the memories of {arm.of}, which keeps none of its own")
         self.n = config.n or self.suite.plan.n
         now = datetime.now().astimezone()
         label = f"{Path(config.suite).stem}-{now:%Y%m%d-%H%M%S}"
@@ -205,7 +207,10 @@ class Evaluation:
             size = self.config.batch * max(1, self.visits[task_name] - 1)
             last = max(folders) + 1
             for begin in range(0, len(found), size):
-                config = self._collect(task, task_name, name, self.arms[arm.of], start, last)
+                theirs_changed = self.arms[arm.of].model_copy(
+                    update={"set": self.arms[arm.of].set + arm.set, "without": self.arms[arm.of].without + arm.without}
+                )
+                config = self._collect(task, task_name, name, theirs_changed, start, last)
                 config = config.model_copy(
                     update={"name": f"{slug(name)}.{slug(task_name)}.{start}-{begin}", "batch": size,
                             "keep_memories": False}
@@ -225,12 +230,22 @@ class Evaluation:
         own = [name for name, arm in self.arms.items() if arm.memories == "own"]
         checks = [name for name in self.arms if name not in own]
         first = [job for name in own for job in self._own_jobs(name)]
+        self._same_versions(first)
         total = sum(job.config.episodes for job in first)
         played = self._all(first, lambda done: advance(done, total))
         second = [job for name in checks for job in self._meddled_jobs(name, played)]
         total += sum(len(job.before) for job in second)
         done_before = sum(len(one.rows) for one in played)
         return played + self._all(second, lambda done: advance(done_before + done, total))
+
+    def _same_versions(self, jobs: Sequence[Job]) -> None:
+        """What one release began no other one goes on with; what is through may be summed up by any."""
+        before, now = settings_of(self.folder).get("packages") or {}, versions()
+        other = [f"{name} {before.get(name)} (now {now[name]})" for name in now if before.get(name) != now[name]]
+        if other and any(job.collection().worlds() for job in jobs):
+            raise EvalError(
+                f"{self.folder} was begun with {', '.join(other)}: go on with the same versions, or give another name="
+            )
 
     def _all(self, jobs: Sequence[Job], advance: Callable[[int], None]) -> list[Played]:
         """Let processes play; the longest jobs begin first."""

@@ -111,3 +111,24 @@ def test_macros_are_mined_before_the_arms_play(evaluate: Evaluate) -> None:
     assert summary["arms"]["script_macros"]["macros_run"] > 0.5
     assert summary["arms"]["script"]["macros_run"] == 0.0
     assert summary["arms"]["script_macros"]["model_calls"] < summary["arms"]["script"]["model_calls"] / 2
+
+
+def test_another_release_does_not_go_on_with_it_but_sums_it_up(evaluate: Evaluate) -> None:
+    asked = ["suite=hei_nw", "n=5", "arms=[random_calls]", "name=a"]
+    first, folder = evaluate(*asked)
+    settings = json.loads((folder / "eval.json").read_text())
+    settings["packages"]["transformers"] = "4.0"
+    (folder / "eval.json").write_text(json.dumps(settings))
+    again, _ = evaluate(*asked)
+    assert again["arms"]["random_calls"]["success"] == first["arms"]["random_calls"]["success"]
+    manifest = next(folder.glob("episodes/*/*/episodes.jsonl"))
+    manifest.write_text("".join(manifest.read_text().splitlines(keepends=True)[:3]))
+    with pytest.raises(EvalError, match=r"begun with transformers 4\.0 \(now 5\."):
+        evaluate(*asked)
+
+
+def test_memories_are_taken_from_an_arm_that_has_some(arm: Callable[..., str], tmp_path: Path) -> None:
+    without = arm("bare", "about: none\npolicy: expert\nmemory: false")
+    taker = arm("taker", "about: takes them\nmemories: swapped\nof: bare")
+    with pytest.raises(EvalError, match="which keeps none of its own"):
+        Evaluation(parse(["suite=hei_nw", f"arms=[{without},{taker}]", f"runs={tmp_path / 'eval'}"]))
