@@ -155,9 +155,17 @@ def _row(summary: Mapping[str, Any], task: str, name: str) -> dict[str, Any]:
     return {
         "task": task, "arm": name, "about": summary["arms"][name]["about"], "n": one["n"], "lead": pair is None,
         "success": number(one["success"]), "ci": interval(one["ci95"]),
-        "em": number(one["em"]), "f1": number(one["f1"]), "over": number(one["steps_over_optimal"], 2),
+        "em": number(one["em"]), "f1": number(one["f1"]), "over": _over(one, pair),
         "gap": gap(pair) if pair else "", "p": p_value(pair["p_holm"]) if pair else "",
     }  # fmt: skip
+
+
+def _over(one: Mapping[str, Any], pair: Mapping[str, Any] | None) -> str:
+    """Steps over the fewest possible; how much more than the first arm's in the episodes that both solved."""
+    if not pair or pair["steps_diff"] is None:
+        return number(one["steps_over_optimal"], 2)
+    low, high = pair["steps_ci95"]
+    return f"{number(one['steps_over_optimal'], 2)} ({pair['steps_diff']:+.2f}, {low:+.2f} to {high:+.2f})"
 
 
 def _kinds(summary: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:

@@ -59,13 +59,18 @@ def difference(a: Sequence[Record], b: Sequence[Record]) -> dict[str, Any]:
 
     Returns:
         ``n``, ``diff``, ``ci95`` (episodes and whole worlds resampled, the wider of both), ``won``, ``lost`` and the
-        exact p-value of McNemar's test.
+        exact p-value of McNemar's test; of the ``steps_n`` episodes that both solved, ``steps_diff``: by how much more
+        the other arm's steps are over the fewest possible.
     """
     theirs = {(one["task"], one["seed"]): one for one in b}
     pairs = [(one, theirs[key]) for one in a if (key := (one["task"], one["seed"])) in theirs]
     x = np.array([bool(one["success"]) for one, _ in pairs], bool)
     y = np.array([bool(other["success"]) for _, other in pairs], bool)
+    both = [(one, other) for one, other in pairs if one["success"] and other["success"] and one["optimal_steps"]]
+    longer = [(other["steps"] - one["steps"]) / one["optimal_steps"] for one, other in both]
     return {
+        "steps_n": len(both), "steps_diff": _mean(longer),
+        "steps_ci95": _hull(np.array(longer), [f"{one['task']} {one['world']}" for one, _ in both]) if both else None,
         "n": len(pairs), "diff": float(x.mean() - y.mean()) if len(pairs) else None,
         "ci95": _hull(x.astype(float) - y, [f"{one['task']} {one['world']}" for one, _ in pairs]),
         "won": int((x & ~y).sum()), "lost": int((~x & y).sum()), "p": mcnemar(x, y),
