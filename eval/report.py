@@ -106,12 +106,12 @@ def _run(
     failures, counts = telling([one for one in records if one["arm"] == first], folder)
     plan = summary["plan"]
     return {
-        "suite": summary["suite"], "anchor": slug(summary["suite"]), "first": first,
+        "suite": _title(summary, folder), "anchor": slug(folder.name), "first": first,
         "about": f"{summary['n']} episodes of each task: a difference of {plan['difference']:.2f} is found with a "
                  f"probability of {summary['power']:.2f} if {plan['discordant']:.0%} of the pairs differ. Seeds from "
                  f"{summary['seed']:,} of the {summary['split']} split on.",
         "glance": [_glance(summary, settings["config"], task) for task in tasks],
-        "pictures": _pictures(out, summary, records, groups, tasks, suite["guess"]),
+        "pictures": _pictures(out, slug(folder.name), summary, records, groups, tasks, suite["guess"]),
         "groups": [{"title": title, "rows": [_row(summary, task, name) for task in tasks for name in groups[key]
                                              if task in summary["arms"][name]["tasks"]]}
                    for key, title in GROUPS.items() if groups[key]],
@@ -130,6 +130,12 @@ def _run(
             f"{name} {version}" for name in SHOWN if (version := (summary["packages"] or {}).get(name))),
         "folder": str(folder),
     }  # fmt: skip
+
+
+def _title(summary: Mapping[str, Any], folder: Path) -> str:
+    """The suite; with the folder's name where that is another."""
+    suite = str(summary["suite"])
+    return suite if folder.name.startswith(suite) else f"{suite} ({folder.name})"
 
 
 def _glance(summary: Mapping[str, Any], config: Mapping[str, Any], task: str) -> dict[str, Any]:
@@ -195,12 +201,12 @@ def _cost(summary: Mapping[str, Any], task: str, name: str) -> dict[str, Any]:
 
 
 def _pictures(
-    out: Path, summary: Mapping[str, Any], records: Sequence[Record], groups: Mapping[str, Sequence[str]],
+    out: Path, run: str, summary: Mapping[str, Any], records: Sequence[Record], groups: Mapping[str, Sequence[str]],
     tasks: Sequence[str], guess: Mapping[str, float],
 ) -> list[dict[str, str]]:  # fmt: skip
     made = []
     for task in tasks:
-        name = f"{slug(summary['suite'])}-{slug(task)}.png"
+        name = f"{run}-{slug(task)}.png"
         first = next(iter(summary["arms"]))
         mine = [one for one in records if (one["arm"], one["task"]) == (first, task)]
         known = guess and mine and all(one["kind"] in guess for one in mine)
@@ -208,7 +214,7 @@ def _pictures(
         figures.arms(out / name, task, summary, groups, by_guess)
         caption = f"{task}: share solved by every arm. Blue: arms; orange: without one part; red: memory meddled with."
         made.append(_picture(out / name, caption))
-    name = f"{slug(summary['suite'])}-cost.png"
+    name = f"{run}-cost.png"
     if figures.cost(out / name, summary, groups["arms"]):
         made.append(_picture(out / name, "Operations for each solved episode, and the share that is solved."))
     return made
