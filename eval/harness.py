@@ -129,9 +129,22 @@ class Evaluation:
             asked = self._collect(task, name, "model", Arm(about="", policy="random"), 0, 1)
             with closing(make(asked.env.id, **asked.env.kwargs)) as env:
                 self.visits[name] = visits_of(env)
+        self._enough_worlds()
         for name in self.arms:
             next(iter(self._own_jobs(name)), None)  # a setting that does not exist is told before anything is played
         self._begin()
+
+    def _enough_worlds(self) -> None:
+        seeds = seeds_of(self.config.split)
+        for name, visits in self.visits.items():
+            worlds = self.worlds(name)
+            if self.config.seed + (worlds + 1) * visits > len(seeds):
+                raise EvalError(
+                    f"n={self.n} from seed={self.config.seed} on goes beyond the split {self.config.split}, which has "
+                    f"{len(seeds):,} seeds: choose less"
+                )
+            if visits > 1 and worlds < 2 and any(arm.memories == "swapped" for arm in self.arms.values()):
+                raise EvalError(f"n={self.n} is one world of {name}, and memories are swapped between two: raise n")
 
     def _begin(self) -> None:
         file = self.folder / SETTINGS
@@ -145,7 +158,10 @@ class Evaluation:
                     "or another name="
                 )
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EvalError(f"{self.folder} can't be made: {error.strerror}; choose another runs=") from error
         known = {name: arm.model_dump(mode="json") for name, arm in self.arms.items()}
         described = {"eval": mine, "suite": self.suite.model_dump(mode="json"), "arms": known, "visits": self.visits}
         seeds = seeds_of(self.config.split)

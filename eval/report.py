@@ -58,7 +58,10 @@ def write_report(runs: Sequence[Path], out: Path, growth: Path | None = None) ->
             problems.append(str(error))
     if not read:
         raise EvalError("; ".join(problems) or "no evaluation was named")
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EvalError(f"{out} can't be made: {error.strerror}; choose another --out") from error
     pages = [_run(out, *one) for one in read]
     page = {
         "title": "What memory does for a small model", "lead": _lead([one[1] for one in read]), "problems": problems,

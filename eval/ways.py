@@ -67,7 +67,10 @@ def evaluate_ways(config: EvalConfig, say: Callable[[str], None] = lambda _words
              for w in ways}  # fmt: skip
     mine = {**config.model_dump(mode="json"), "arms": list(ways)}
     described = {"eval": mine, "suite": suite.model_dump(mode="json"), "arms": known, "visits": {}}
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EvalError(f"{folder} can't be made: {error.strerror}; choose another runs=") from error
     write_run(folder / SETTINGS, described, {"name": "none"}, [0])
     return conclude(folder, records)
 

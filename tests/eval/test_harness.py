@@ -90,12 +90,20 @@ def test_other_settings_under_the_same_name_are_refused(evaluate: Evaluate) -> N
         (["suite=courier", "env=water_maze"], "has its own worlds"),
         (["suite=courier", "arms=[memory_swapped]"], "begins with the memories of model: add it"),
         (["courier"], "expected key=value"),
+        (["suite=courier", "n=2000000000"], "goes beyond the split test"),
+        (["suite=hei_nw", "n=5", "arms=[model,memory_swapped]"], "memories are swapped between two: raise n"),
     ],
 )
 def test_what_is_asked_wrongly_is_told_before_anything_is_played(asked: list[str], told: str, tmp_path: Path) -> None:
     with pytest.raises(EvalError, match=told.replace("[", r"\[")):
         Evaluation(parse([*asked, f"runs={tmp_path}"]))
     assert not [*tmp_path.iterdir()]
+
+
+def test_a_folder_that_can_not_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(EvalError, match="can't be made: .*choose another runs="):
+        Evaluation(parse(["suite=hei_nw", "n=5", "arms=[expert]", f"runs={tmp_path / 'file'}"]))
 
 
 def test_an_arm_of_ones_own_is_a_file_of_a_few_lines(evaluate: Evaluate, arm: Callable[..., str]) -> None:
