@@ -76,7 +76,9 @@ class EvalConfig(_Strict):
 
     suite: str = Field(description="Name of an experiment, or a YAML file.")
     arms: tuple[str, ...] = Field((), description="Names or YAML files; by default all of the suite.")
-    n: int | None = Field(None, ge=1, description="Counted episodes of each task; the suite's plan by default.")
+    n: int | None = Field(
+        None, ge=1, le=1_000_000, description="Counted episodes of each task; the suite's plan by default."
+    )
     model: str = Field("hippo-135m", description="As for `hippo run model=`.")
     env: str | None = Field(None, description="For suite=custom: as for `hippo run env=`.")
     set: tuple[str, ...] = Field((), description="Settings of `hippo collect`, for every arm.")

@@ -90,7 +90,7 @@ def test_other_settings_under_the_same_name_are_refused(evaluate: Evaluate) -> N
         (["suite=courier", "env=water_maze"], "has its own worlds"),
         (["suite=courier", "arms=[memory_swapped]"], "begins with the memories of model: add it"),
         (["courier"], "expected key=value"),
-        (["suite=courier", "n=2000000000"], "goes beyond the split test"),
+        (["suite=courier", "n=900000", "split=validation"], "goes beyond the split validation"),
         (["suite=hei_nw", "n=5", "arms=[model,memory_swapped]"], "memories are swapped between two: raise n"),
     ],
 )
@@ -102,7 +102,7 @@ def test_what_is_asked_wrongly_is_told_before_anything_is_played(asked: list[str
 
 def test_a_folder_that_can_not_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(EvalError, match="can't be made: .*choose another runs="):
+    with pytest.raises(EvalError, match=r"can.t be made: .*choose another runs="):
         Evaluation(parse(["suite=hei_nw", "n=5", "arms=[expert]", f"runs={tmp_path / 'file'}"]))
 
 
