@@ -94,7 +94,7 @@ def _reached(arms: Arms, records: Sequence[Record]) -> Iterator[Check]:
         arm = arms[name]
         if arm["policy"] == "random" or not arm["memory"] or arm["memories"] != "own":
             continue
-        others = [o for o in arms if arms[o]["of"] == name and arms[o]["memories"] in ("swapped", "empty")]
+        others = [o for o in arms if arms[o]["of"] == name and arms[o]["memories"] not in ("own", "restored")]
         others = [other for other in others if (other, task) in played]
         for other in others:
             theirs = played[other, task]
@@ -122,7 +122,7 @@ def _restored(arms: Arms, records: Sequence[Record]) -> Iterator[Check]:
         same = sum(mine[seed]["calls_mark"] == theirs[seed]["calls_mark"] for seed in both)
         agree = sum(bool(mine[seed]["success"]) == bool(theirs[seed]["success"]) for seed in both)
         yield Check(
-            f"a memory put back is the same: {task}", bool(both) and agree >= SAME * len(both),
+            f"a memory put back is the same: {task}", bool(both) and same >= SAME * len(both),
             f"{same} of {len(both)} episodes are the same call for call, {agree} in success",
         )  # fmt: skip
 

@@ -160,7 +160,10 @@ def load_arms(names: Iterable[str]) -> dict[str, Arm]:
     found: dict[str, Arm] = {}
     for name in names:
         arm = _checked(Arm, _read("arm", "arm", name, arms), f"arm {name}, ")
-        found[Path(name).stem if name.endswith(".yaml") else name] = arm
+        known = Path(name).stem if name.endswith(".yaml") else name
+        if known in found:
+            raise EvalError(f"two arms are called {known!r}: give the file of one another name")
+        found[known] = arm
     return found
 
 

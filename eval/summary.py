@@ -167,16 +167,19 @@ def read_run(folder: Path) -> tuple[dict[str, Any], list[Record]]:
     Raises:
         EvalError: It is not through, or its files are damaged.
     """
-    settings_of(folder)
+    settings = settings_of(folder)
     for name in (SUMMARY, RECORDS):
         if not (folder / name).is_file():
             raise EvalError(f"{folder} is not through ({name} is missing): go on with `hippo eval` and the same name=")
     try:
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         records = [json.loads(line) for line in (folder / RECORDS).read_text(encoding="utf-8").splitlines()]
-    except (ValueError, OSError) as error:
-        raise EvalError(f"{folder} is damaged ({error}): `hippo eval` with the same name= writes it again") from error
-    wanted = sum(one["n"] for one in summary["arms"].values())
+        wanted = sum(one["n"] for one in summary["arms"].values())
+        summary |= summarise(settings["config"], records)  # it may be of an older release
+    except (ValueError, OSError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise EvalError(
+            f"{folder} is damaged ({type(error).__name__}: {error}): `hippo eval` with the same name= writes it again"
+        ) from error
     if not records or len(records) != wanted:
         raise EvalError(f"{folder} holds {len(records)} episodes, and its summary speaks of {wanted}: evaluate again")
     return summary, records

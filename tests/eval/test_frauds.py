@@ -111,3 +111,15 @@ def _own(self: Any, world: int, embedder: Any) -> Any:
 
     folder, episode = self.run.before[world]
     return Memory.copy_of(kept_memory(folder, episode), embedder)
+
+
+def test_a_memory_put_back_must_give_the_same_calls_not_only_the_same_failures() -> None:
+    from eval.audit import _restored
+
+    arms = {"a": {"memories": "own"}, "b": {"memories": "restored", "of": "a"}}
+    records = [
+        {"arm": arm, "task": "t", "seed": seed, "success": False, "calls_mark": f"{arm}{seed}"}
+        for arm in arms for seed in range(20)
+    ]  # fmt: skip
+    (found,) = _restored(arms, records)
+    assert not found.ok

@@ -90,6 +90,7 @@ def test_other_settings_under_the_same_name_are_refused(evaluate: Evaluate) -> N
         (["suite=courier", "env=water_maze"], "has its own worlds"),
         (["suite=courier", "arms=[memory_swapped]"], "begins with the memories of model: add it"),
         (["courier"], "expected key=value"),
+        (["suite=courier", "arms=[expert,expert]"], "two arms are called 'expert'"),
         (["suite=courier", "n=900000", "split=validation"], "goes beyond the split validation"),
         (["suite=hei_nw", "n=5", "arms=[model,memory_swapped]"], "memories are swapped between two: raise n"),
     ],

@@ -55,6 +55,9 @@ def test_what_can_not_be_read_is_named_and_the_rest_reported(evaluated: Path, tm
     assert "torn is damaged" in answer.stderr
     assert "nothing holds no evaluation" in answer.stderr
     assert "hei_nw" in (tmp_path / "report" / "report.html").read_text()
+    (torn / "records.jsonl").write_text("5\n" + "".join(lines[1:]))
+    with pytest.raises(EvalError, match="is damaged"):
+        write_report([torn], tmp_path / "other")
     (torn / "records.jsonl").write_text("".join(lines[:-1]))
     with pytest.raises(EvalError, match="holds 79 episodes, and its summary speaks of 80"):
         write_report([torn], tmp_path / "other")
