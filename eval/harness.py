@@ -124,11 +124,13 @@ class Evaluation:
         label = f"{Path(config.suite).stem}-{now:%Y%m%d-%H%M%S}"
         self.folder = config.runs / (config.name or label)
         self.visits: dict[str, int] = {}
+        self._listening: dict[str, int] = {}
         self.kept = {arm.of for arm in self.arms.values() if arm.memories != "own"}
         for name, task in self.suite.tasks.items():
             asked = self._collect(task, name, "model", Arm(about="", policy="random"), 0, 1)
             with closing(make(asked.env.id, **asked.env.kwargs)) as env:
                 self.visits[name] = visits_of(env)
+            self._listening[name] = listening(task, self.visits[name])
         self._enough_worlds()
         for name in self.arms:
             next(iter(self._own_jobs(name)), None)  # a setting that does not exist is told before anything is played
@@ -195,7 +197,7 @@ class Evaluation:
     def worlds(self, task: str) -> int:
         """How many worlds of a task are played."""
         visits = self.visits[task]
-        return -(-self.n // max(1, visits - listening(self.suite.tasks[task], visits)))
+        return -(-self.n // max(1, visits - self._listening[task]))
 
     def _own_jobs(self, arm: str) -> Iterator[Job]:
         for name, task in self.suite.tasks.items():
