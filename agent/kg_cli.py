@@ -176,7 +176,7 @@ def _passages(memory: Memory, question: str, k: int, as_json: bool) -> None:
             "trace": item.trace.id,
             "text": item.trace.key,
             "path": list(item.path),
-            "facts": [str(fact) for fact in item.facts],
+            "facts": memory.relational.sentences(item.facts),
             "sources": sorted({origin.source for origin in item.trace.provenance}),
         }
         for item in memory.retrieve(question, k)

@@ -13,7 +13,7 @@ from memory.relational.names import canonical, normalise, relation_name
 from memory.spatial import place_number
 from tools.errors import UnknownToolError
 from tools.spatial_tools import SpatialTools
-from tools.tool import Tool, tool
+from tools.tool import MAX_CHOICES, Tool, tool
 from tools.toolbox import tools_of, unknown
 from tools.types import ToolResult
 
@@ -71,7 +71,8 @@ class MemoryTools(SpatialTools):
         self._recalled.clear()
 
     def _entities(self) -> list[str]:
-        return [name for name in self.memory.relational.entities() if place_number(name) is None]
+        names = [name for name in self.memory.relational.entities() if place_number(name) is None]
+        return self.memory.relational.surface_forms(names) if len(names) <= MAX_CHOICES else names
 
     def _origin(self, words: str, parents: Sequence[int] = ()) -> Provenance:
         derived = tuple(("traces", trace) for trace in parents)
@@ -142,7 +143,7 @@ class MemoryTools(SpatialTools):
         facts = self.facts(entity)
         if not facts:
             return ToolResult.ok(f"nothing known about {entity}", [])
-        return ToolResult.ok("; ".join(map(str, facts)), [fact.id for fact in facts])
+        return ToolResult.ok("; ".join(self.memory.relational.sentences(facts)), [fact.id for fact in facts])
 
     @tool(extractive=["head", "tail"])
     def tell(self, head: Name, relation: Name, tail: Name) -> ToolResult:

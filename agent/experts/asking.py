@@ -43,7 +43,7 @@ def can_ask(turn: Turn, tool: str, argument: str, value: str) -> bool:
     for spec in turn.offer:
         if spec.name == tool:
             schema = spec.parameters["properties"][argument]
-            return "enum" not in schema or value in schema["enum"]
+            return "enum" not in schema or value.lower() in map(str.lower, schema["enum"])
     return False
 
 
@@ -139,13 +139,15 @@ class FactReader(Play):
                 )
             yield ToolCall(name="next")
         question = self.understand(chat.mission)[0]
-        subject = question.slots["subject"].lower()
+        subject = question.slots["subject"]
         for relation in question.slots["chain"].split(" > "):
             if not can_ask(self.turn, "ask_graph", "entity", subject):
                 subject = UNKNOWN
                 break
             yield ask_graph(subject)
-            tails = [tail for head, tail in facts_in(chat.messages[-1].content, relation) if head == subject]
+            tails = [
+                tail for head, tail in facts_in(chat.messages[-1].content, relation) if head.lower() == subject.lower()
+            ]
             subject = UNKNOWN if not tails else tails[0] if len(tails) == 1 else DISPUTED
         yield answer(subject)
 

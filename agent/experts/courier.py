@@ -133,13 +133,13 @@ class CourierExpert(Play):
 
     def _known(self, chat: Chat, mission: Meaning) -> Calls[str]:
         """What the graph says."""
-        who = mission.slots["who"].lower()
+        who = mission.slots["who"]
         if mission.kind == "opens":
             keys = yield from self._facts(chat, f"{who}'s box", "opens")
             return keys[0][0] if keys else ""
         owned = [head for head, tail in (yield from self._facts(chat, who, "owned by")) if tail == who]
         if mission.kind == "lent":
-            whom = mission.slots["whom"].lower()
+            whom = mission.slots["whom"]
             lent = [head for head, tail in (yield from self._facts(chat, whom, "lent to")) if tail == whom]
             owned = [item for item in owned if item in lent]
         return owned[0] if owned else ""
@@ -215,8 +215,8 @@ class CourierExpert(Play):
     def _find(self, chat: Chat, who: str) -> Calls[None]:
         """Stand before somebody: where they are seen, where they live now, or where they once were."""
         if not self._seen(chat, who):
-            homes = [tail for head, tail in (yield from self._facts(chat, who.lower(), "lives in"))
-                     if head == who.lower()]  # fmt: skip
+            homes = [tail for head, tail in (yield from self._facts(chat, who, "lives in"))
+                     if head == who]  # fmt: skip
             if homes:
                 yield from self._enter(chat, homes[0].removesuffix(" room"))
         self._grounds.pop(chat, None)

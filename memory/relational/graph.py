@@ -10,7 +10,7 @@ from memory import provenance
 from memory.embedding import Embedder, HashingEmbedder
 from memory.errors import InvalidItemError, UnknownItemError
 from memory.provenance import Provenance
-from memory.relational import asking
+from memory.relational import asking, surface
 from memory.relational.aliases import Alias, Aliases, candidates
 from memory.relational.asking import Subgraph
 from memory.relational.mirror import Mirror
@@ -326,6 +326,16 @@ class KG:
         )
         found = {row[0]: Fact(*row) for row in rows.fetchall()}
         return [found[fact_id] for fact_id in fact_ids if fact_id in found]
+
+    def sentences(self, facts: Sequence[Fact]) -> list[str]:
+        """Facts as short sentences, names as they were told: ``"Ida lives in Gdansk"``."""
+        with self.store.read():
+            return surface.sentences(self, facts)
+
+    def surface_forms(self, entities: Sequence[str]) -> list[str]:
+        """Entities' names as they were told; those of which no words are kept stay in lower case."""
+        with self.store.read():
+            return surface.surface_forms(self, entities)
 
     def history(self, head: str, relation: str) -> list[Fact]:
         """All facts ever told of ``head relation``, oldest first, ended ones included."""

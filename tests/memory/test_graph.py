@@ -11,6 +11,7 @@ from memory import HashingEmbedder, InvalidItemError, Memory, Provenance, Storag
 from memory.relational import KG, Routing, Tuple
 from memory.relational.aliases import spelled_alike
 from memory.relational.export import export
+from memory.relational.surface import surface
 
 
 def tell(memory: Memory, head: str, relation: str, tail: str, at: float = 1.0, **more: float) -> int:
@@ -101,6 +102,35 @@ def test_spellings_of_one_name_are_one_entity(memory: Memory) -> None:
     tell(memory, "place 12", "likes", "tea")
     tell(memory, "place 13", "likes", "tea")
     assert memory.relational.aliases.names("place 12") == ["place 12"]
+
+
+def test_names_are_compared_in_lower_case_and_shown_as_they_were_told(memory: Memory) -> None:
+    graph = memory.relational
+    graph.upsert([
+        Tuple("Ida", "lives in", "Nowa  Huta", Provenance("a", text_span="Since May  Ida has lived in Nowa Huta.")),
+        Tuple("ida", "owns", "The Red Key", Provenance("b", text_span="IDA owns the Red Key")),
+        Tuple("ida", "likes", "tea", Provenance("c")),
+    ])  # fmt: skip
+    facts = graph.ask("ida", 9)
+    assert {name for fact in facts for name in (fact.head, fact.tail)} == {"ida", "nowa huta", "red key", "tea"}
+    assert sorted(graph.sentences(facts)) == ["IDA owns Red Key", "Ida lives in Nowa Huta", "ida likes tea"]
+    assert graph.surface_forms(["ida", "nowa huta", "tea", "nobody"]) == ["Ida", "Nowa Huta", "tea", "nobody"]
+    memory.forget(source="a")
+    assert "Nowa" not in " ".join(graph.sentences(graph.ask("ida", 9)))
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "shown"),
+    [
+        ("ann", ["Hannah met Ann"], "Ann"),  # no part of a word
+        ("c++", ["He writes C++ daily"], "C++"),
+        ("a (b", ["A (B"], "A (B"),
+        ("oslo", ["", "no such name"], "oslo"),
+        ("new york", ["New\nYork"], "New York"),
+    ],
+)
+def test_a_surface_form_is_a_whole_name(name: str, words: list[str], shown: str) -> None:
+    assert surface(name, words) == shown
 
 
 def test_a_merge_joins_and_an_unmerge_parts(memory: Memory) -> None:

@@ -68,7 +68,7 @@ def test_what_was_recalled_is_not_written_again(memory: Memory) -> None:
 
 def test_facts_are_told_and_asked(memory: Memory) -> None:
     assert ask(memory, "tell", head="Ada", relation="lives in", tail="red room") == "noted"
-    assert ask(memory, "ask_graph", entity="ada") == "ada lives in red room"
+    assert ask(memory, "ask_graph", entity="ada") == "Ada lives in red room"
 
 
 def test_only_what_exists_is_offered(memory: Memory, origin: Provenance) -> None:
