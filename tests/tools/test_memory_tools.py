@@ -78,7 +78,7 @@ def test_only_what_exists_is_offered(memory: Memory, origin: Provenance) -> None
     memory.spatial.enter("room")
     memory.spatial.observe("", View((Cell(1, 0, "red ball", False),)), None, origin=origin)
     offers = {spec.name: spec.parameters["properties"] for spec in box.offer()}
-    assert offers["ask_graph"]["entity"]["enum"] == ["ada", "tea"]
+    assert offers["ask_graph"]["entity"]["enum"] == ["Ada", "tea"]
     assert offers["plan_route"]["goal"]["enum"] == ["red ball", "ball"]
     assert ask(memory, "plan_route", goal="red ball") == "red ball: you are there"
 

@@ -1,8 +1,9 @@
 #!/bin/sh
 # The adapter that ships, from nothing: experts play worlds of the train split, their episodes are cloned.
 #   GPUS=2 sh training/recipes/hippo-135m.sh
-# Two trainings: on all worlds (53 million tokens), then on from it at a lower rate with new ones (11 million): eight
-# minutes on two H100, and fifteen of two cores to collect. Its card says of which commits the worlds were that it met.
+# Three trainings: on all worlds (53 million tokens), then twice on from it at a lower rate with new ones (11 and 20
+# million): ten minutes on two H100, and twenty of two cores to collect. Its card says of which commits the worlds were
+# that it met: the one that ships met names in lower case until its third training.
 # With PREPARE=1 only the data sets are made, to be carried to a GPU host: data.prepared=FOLDER trains there.
 set -e
 RUNS=${RUNS:-runs/hippo-135m} WORKERS=${WORKERS:-$(nproc)} GPUS=${GPUS:-1} PYTHON=${PYTHON:-python}
@@ -25,7 +26,7 @@ collect first 0 babyai_mixed 2400
 collect first 0 water_maze 500
 if [ ! -d "$LIBRARY" ]; then # macros: mined from a script's episodes, tested, then logged in use
     hippo run model=script env=$LEVEL episodes=40 runs="$RUNS-scripted" memory.tools='[plan_route,explore]' -q
-    hippo distill macros "$LIBRARY" "$RUNS-scripted" --env $LEVEL --episodes 800 --out "$RUNS/macros"
+    hippo distill macros "$LIBRARY" "$RUNS-scripted" --env $LEVEL --episodes 1000 --out "$RUNS/macros"
 fi
 train name=$NAME-first "data.runs=[$RUNS/first,$RUNS/macros]" +data.weights.EpisodicQA=2 train.learning_rate=1.5e-3 "$@"
 collect then 420000 multi_hop_qa 5600
@@ -33,4 +34,10 @@ collect then 420000 episodic_qa 1800
 collect then 420000 courier 1400
 collect then 420000 babyai_mixed 400
 collect then 420000 water_maze 100
-train name=$NAME adapter=$NAME-first "data.runs=[$RUNS/then]" train.learning_rate=5e-4 "$@"
+train name=$NAME-then adapter=$NAME-first "data.runs=[$RUNS/then]" train.learning_rate=5e-4 "$@"
+collect last 700000 multi_hop_qa 8400
+collect last 700000 episodic_qa 2800
+collect last 700000 courier 2800
+collect last 700000 babyai_mixed 1000
+collect last 700000 water_maze 200
+train name=$NAME adapter=$NAME-then "data.runs=[$RUNS/last,$RUNS/macros]" train.learning_rate=5e-4 "$@"
