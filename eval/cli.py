@@ -110,7 +110,7 @@ def compare(
         from eval.tables import compare_table
 
         found = compared(a, b)
-        Console(stderr=as_json).print(compare_table(found))
+        Console(stderr=as_json, width=max(140, Console().width)).print(compare_table(found))
         for note in found["notes"]:
             print(f"note: {note}", file=sys.stderr)  # noqa: T201
         if as_json:

@@ -45,7 +45,7 @@ def compare(a: Path, b: Path) -> dict[str, Any]:
             rows.append({"arm": arm, "task": task, "a": shares[0], "b": shares[1], **found})
     if not rows:
         raise EvalError("no world was played in both: give both the same split= and seed=")
-    corrected = holm([row["p"] for row in rows])
+    corrected = holm([max(row["p"], row["p_worlds"]) for row in rows])
     paired = [row | {"p_holm": p} for row, p in zip(rows, corrected, strict=True)]
     return {"suite": first["suite"], "a": str(a), "b": str(b), "paired": paired, "notes": notes(first, second)}
 
@@ -57,5 +57,19 @@ def notes(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
         for name in ("model", "split", "seed", "n", "git")
         if a.get(name) != b.get(name)
     ]
+    one, two = a["asked"], b["asked"]
+    found += [
+        f"{name}: {one['eval'].get(name)} and {two['eval'].get(name)}"
+        for name in ("set", "batch", "env") if one["eval"].get(name) != two["eval"].get(name)
+    ]  # fmt: skip
+    found += [
+        f"arm {name} is set otherwise"
+        for name in one["arms"] if name in two["arms"] and _played(one["arms"][name]) != _played(two["arms"][name])
+    ]  # fmt: skip
+    found += ["the suite's worlds are others"] if one["suite"]["tasks"] != two["suite"]["tasks"] else []
     versions = [(name, (a.get("packages") or {}).get(name), (b.get("packages") or {}).get(name)) for name in COMPARED]
     return found + [f"{name}: {one} and {two}" for name, one, two in versions if one != two]
+
+
+def _played(arm: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in arm.items() if key != "about"}

@@ -7,7 +7,7 @@ again that were not through, whole, so that it comes to the same numbers as one 
 import json
 import multiprocessing
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, suppress
@@ -18,6 +18,7 @@ from typing import Any
 
 from agent.collect import Collection, visits_of
 from agent.config import CollectConfig, load_collect
+from agent.files import only_here
 from agent.log import versions, write_run
 from agent.manifest import LISTENING, Row
 from agent.models.base import Model
@@ -33,6 +34,11 @@ from eval.suites import Arm, EvalConfig, Suite, Task, load_arms, load_suite
 SETTINGS = "eval.json"
 MAY_DIFFER = {"processes", "runs", "name", "probes"}
 """Settings that may differ when an evaluation is gone on with."""
+FIXED = {
+    "seed": "seed=", "episodes": "n=", "split": "split=", "batch": "batch=", "workers": "processes=", "runs": "runs=",
+    "name": "name=", "agent.max_calls": "set=[agent.max_calls=...]",
+}  # fmt: skip
+"""Settings of a run that are every arm's, and what sets them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +121,12 @@ class Evaluation:
             raise EvalError(f"suite {config.suite} has no worlds: its arms are ways to retrieve")
         self.arms: dict[str, Arm] = load_arms(config.arms or self.suite.every)
         for name, arm in self.arms.items():
+            _same_budget(f"arm {name} sets", arm.set)
             if arm.memories != "own" and arm.of not in self.arms:
                 raise EvalError(f"arm {name} begins with the memories of {arm.of}: add it to arms=")
             if arm.memories != "own" and (self.arms[arm.of].memories != "own" or not self.arms[arm.of].memory):
                 raise EvalError(f"arm {name} begins with the memories of {arm.of}, which keeps none of its own")
+        _same_budget("set= has", [one for one in config.set if not one.startswith("agent.max_calls=")])
         self.n = config.n or self.suite.plan.n
         now = datetime.now().astimezone()
         label = f"{Path(config.suite).stem}-{now:%Y%m%d-%H%M%S}"
@@ -159,6 +167,7 @@ class Evaluation:
                     f"{self.folder} holds an evaluation with other {', '.join(differing)}: give the same settings, "
                     "or another name="
                 )
+            self._unchanged(settings_of(self.folder)["config"])
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -168,6 +177,17 @@ class Evaluation:
         described = {"eval": mine, "suite": self.suite.model_dump(mode="json"), "arms": known, "visits": self.visits}
         seeds = seeds_of(self.config.split)
         write_run(file, described, {"name": self.config.model}, [seeds.start + self.config.seed])
+
+    def _unchanged(self, before: Mapping[str, Any]) -> None:
+        """What a file says of the arms and worlds must be what it said when they were begun."""
+        changed = [
+            f"arm {name}" for name, arm in self.arms.items()
+            if Arm.model_validate(before["arms"][name]).model_copy(update={"about": arm.about}) != arm
+        ]  # fmt: skip
+        tasks = {name: Task.model_validate(task) for name, task in before["suite"]["tasks"].items()}
+        changed += [] if tasks == self.suite.tasks else [f"suite {self.config.suite}"]
+        if changed:
+            raise EvalError(f"{self.folder} was begun with another {', another '.join(changed)}: give another name=")
 
     def _collect(self, task: Task, name: str, arm_name: str, arm: Arm, first: int, episodes: int) -> CollectConfig:
         config = self.config
@@ -244,6 +264,10 @@ class Evaluation:
         Raises:
             EvalError: A process was killed.
         """
+        with only_here(self.folder):
+            return self._run(advance)
+
+    def _run(self, advance: Callable[[int, int], None]) -> list[Played]:
         self._libraries()
         own = [name for name, arm in self.arms.items() if arm.memories == "own"]
         checks = [name for name in self.arms if name not in own]
@@ -278,14 +302,14 @@ class Evaluation:
         players = pool(self.config.processes)
         try:
             return _in_order(_gathered(players, jobs, advance))
-        except BrokenProcessPool as error:
-            raise EvalError(
-                "a process that plays was killed, perhaps for memory: lower processes= or batch=, and give the same "
-                "name= to go on"
-            ) from error
-        except BaseException:
+        except BaseException as error:
             for process in multiprocessing.active_children():
                 process.kill()
+            if isinstance(error, BrokenProcessPool) or type(error).__name__ == "OutOfMemoryError":  # torch's
+                raise EvalError(
+                    "a process that plays was killed or had too little memory: lower processes= and give the same "
+                    "name= to go on, or lower batch= under another name="
+                ) from error
             raise
         finally:
             players.shutdown(wait=False, cancel_futures=True)
@@ -309,6 +333,13 @@ class Evaluation:
 
             done = distill(folder, [scripted.folder], task.env, say=self.say)
             told.write_text(json.dumps({"accepted": done.accepted, "tested": done.tested}))
+
+
+def _same_budget(where: str, settings: Sequence[str]) -> None:
+    for setting in settings:
+        key = setting.partition("=")[0].lstrip("+~")
+        if key in FIXED:
+            raise EvalError(f"{where} {key}, which is the same for every arm: it is set by {FIXED[key]}")
 
 
 def _gathered(players: ProcessPoolExecutor, jobs: Sequence[Job], advance: Callable[[int], None]) -> list[Played]:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from yaml import YAMLError
 
 from eval.errors import EvalError
+from tools import MemoryTools, Tool
 
 Memories = Literal["own", "restored", "swapped", "shuffled", "random", "empty"]
 
@@ -160,6 +161,11 @@ def load_arms(names: Iterable[str]) -> dict[str, Arm]:
     found: dict[str, Arm] = {}
     for name in names:
         arm = _checked(Arm, _read("arm", "arm", name, arms), f"arm {name}, ")
+        own = [held.name for scope in MemoryTools.__mro__ for held in vars(scope).values() if isinstance(held, Tool)]
+        if unknown := [tool for tool in arm.without if tool not in own]:
+            raise EvalError(
+                f"arm {name} is without {unknown[0]!r}, which is no memory tool: {_nearest(unknown[0], own)}"
+            )
         known = Path(name).stem if name.endswith(".yaml") else name
         if known in found:
             raise EvalError(f"two arms are called {known!r}: give the file of one another name")

@@ -1,5 +1,6 @@
 """An evaluation in one object: figures of every arm, differences between them, what the checks say."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from eval.errors import EvalError
 from eval.harness import Evaluation, Played, settings_of
 from eval.measures import Record, by_arm, measure
 from eval.probes import PROBES, Probe
-from eval.statistics import bootstrap_ci, clustered_ci, holm, mcnemar, power
+from eval.statistics import bootstrap_ci, clustered_ci, holm, mcnemar, power, sign_flip, tango_ci
 
 RECORDS = "records.jsonl"
 SUMMARY = "summary.json"
@@ -25,7 +26,8 @@ MEANS = ("model_calls", "prefill_tokens", "decode_tokens", "forced_tokens", "sec
 def figures(records: Sequence[Record]) -> dict[str, Any]:
     """Success with its interval, steps over the fewest, answers, cost; means are of one episode.
 
-    Success has Wilson's interval over episodes and one over whole worlds, whose episodes depend on each other.
+    The interval of success is Wilson's over episodes, as wide as that over whole worlds if that is wider: the episodes
+    of one world depend on each other.
     """
     solved = sum(bool(one["success"]) for one in records)
     ratios = [one["steps"] / one["optimal_steps"] for one in records if one["success"] and one["optimal_steps"]]
@@ -34,11 +36,11 @@ def figures(records: Sequence[Record]) -> dict[str, Any]:
     sizes = [one["kv_bytes"] for one in records if one["kv_bytes"] is not None]
     means = {name: _mean([one[name] for one in records if one[name] is not None]) for name in MEANS}
     tokens = [means[f"{kind}_tokens"] for kind in ("prefill", "decode", "forced")]
+    by_world = clustered_ci([one["success"] for one in records], [f"{one['task']} {one['world']}" for one in records])
     return {
-        "n": len(records), "worlds": len({one["world"] for one in records}),
+        "n": len(records), "worlds": len({(one["task"], one["world"]) for one in records}),
         "success": solved / len(records) if records else None,
-        "ci95": wilson_ci(solved, len(records)) if records else None,
-        "worlds_ci95": clustered_ci([one["success"] for one in records], [one["world"] for one in records]),
+        "ci95": _wider(wilson_ci(solved, len(records)), by_world) if records else None,
         "steps_over_optimal": _mean(ratios),
         "steps_over_optimal_ci95": bootstrap_ci(ratios) if len(ratios) > 1 else None,
         "recall": _mean([one["recall"] for one in records if "recall" in one]),
@@ -58,29 +60,35 @@ def difference(a: Sequence[Record], b: Sequence[Record]) -> dict[str, Any]:
     """Success of one arm minus another's, on the episodes that both played.
 
     Returns:
-        ``n``, ``diff``, ``ci95`` (episodes and whole worlds resampled, the wider of both), ``won``, ``lost`` and the
-        exact p-value of McNemar's test; of the ``steps_n`` episodes that both solved, ``steps_diff``: by how much more
-        the other arm's steps are over the fewest possible.
+        ``n``, ``diff``, ``ci95`` (Tango's score interval, and whole worlds resampled: as wide as both), ``won``,
+        ``lost``, ``p`` of McNemar's exact test and ``p_worlds``, which takes each world as one; of the ``steps_n``
+        episodes that both solved, ``steps_diff``: by how much more the other arm's steps are over the fewest possible.
     """
     theirs = {(one["task"], one["seed"]): one for one in b}
     pairs = [(one, theirs[key]) for one in a if (key := (one["task"], one["seed"])) in theirs]
     x = np.array([bool(one["success"]) for one, _ in pairs], bool)
     y = np.array([bool(other["success"]) for _, other in pairs], bool)
+    won, lost = int((x & ~y).sum()), int((~x & y).sum())
+    gaps, worlds = x.astype(float) - y, [f"{one['task']} {one['world']}" for one, _ in pairs]
     both = [(one, other) for one, other in pairs if one["success"] and other["success"] and one["optimal_steps"]]
     longer = [(other["steps"] - one["steps"]) / one["optimal_steps"] for one, other in both]
     return {
         "steps_n": len(both), "steps_diff": _mean(longer),
         "steps_ci95": _hull(np.array(longer), [f"{one['task']} {one['world']}" for one, _ in both]) if both else None,
+        "worlds": len({*worlds}),
         "n": len(pairs), "diff": float(x.mean() - y.mean()) if len(pairs) else None,
-        "ci95": _hull(x.astype(float) - y, [f"{one['task']} {one['world']}" for one, _ in pairs]),
-        "won": int((x & ~y).sum()), "lost": int((~x & y).sum()), "p": mcnemar(x, y),
+        "ci95": _wider(tango_ci(won, lost, len(pairs)), clustered_ci(gaps, worlds)),
+        "won": won, "lost": lost, "p": mcnemar(x, y), "p_worlds": sign_flip(gaps, worlds),
     }  # fmt: skip
 
 
 def _hull(differences: NDArray[np.float64], worlds: Sequence[str]) -> tuple[float, float]:
     """Few worlds that go alike have no spread over worlds: the wider interval is the honest one."""
-    by_episode, by_world = bootstrap_ci(differences), clustered_ci(differences, worlds)
-    return min(by_episode[0], by_world[0]), max(by_episode[1], by_world[1])
+    return _wider(bootstrap_ci(differences), clustered_ci(differences, worlds))
+
+
+def _wider(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
+    return min(one[0], other[0]), max(one[1], other[1])
 
 
 def summarise(config: Mapping[str, Any], records: Sequence[Record]) -> dict[str, Any]:
@@ -117,7 +125,7 @@ def _tasks(records: Sequence[Record]) -> dict[str, Any]:
 
 
 def _paired(names: Sequence[str], records: Sequence[Record]) -> list[dict[str, Any]]:
-    """The first arm beside every other one in each task; p-values are corrected for their number."""
+    """The first arm beside every other one in each task; the larger of both p-values is corrected for their number."""
     found: list[dict[str, Any]] = []
     arms = by_arm(records)
     for task in dict.fromkeys(one["task"] for one in records):
@@ -126,7 +134,7 @@ def _paired(names: Sequence[str], records: Sequence[Record]) -> list[dict[str, A
             assert first is not None
             one, two = ([*arms[name, task].values()] for name in (first, other))
             found.append({"a": first, "b": other, "task": task, **difference(one, two)})
-    corrected = holm([pair["p"] for pair in found])
+    corrected = holm([max(pair["p"], pair["p_worlds"]) for pair in found])
     return [pair | {"p_holm": p} for pair, p in zip(found, corrected, strict=True)]
 
 
@@ -144,7 +152,8 @@ def conclude(folder: Path, records: Sequence[Record], probed: Mapping[str, Probe
     write_records(folder, records)
     settings = settings_of(folder)
     summary = summarise(settings["config"], records)
-    summary |= {"probes": dict(probed or {}), "folder": str(folder), **_versions(settings)}
+    digest = hashlib.sha256((folder / RECORDS).read_bytes()).hexdigest()
+    summary |= {"probes": dict(probed or {}), "folder": str(folder), "records_sha256": digest, **_versions(settings)}
     with whole(folder / SUMMARY) as file:
         json.dump(summary, file, indent=1)
     return summary
@@ -173,9 +182,13 @@ def read_run(folder: Path) -> tuple[dict[str, Any], list[Record]]:
             raise EvalError(f"{folder} is not through ({name} is missing): go on with `hippo eval` and the same name=")
     try:
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-        records = [json.loads(line) for line in (folder / RECORDS).read_text(encoding="utf-8").splitlines()]
+        content = (folder / RECORDS).read_bytes()
+        if hashlib.sha256(content).hexdigest() != summary.get("records_sha256", hashlib.sha256(content).hexdigest()):
+            raise ValueError(f"{RECORDS} is not the one that the summary is of")
+        records = [json.loads(line) for line in content.decode().splitlines()]
         wanted = sum(one["n"] for one in summary["arms"].values())
         summary |= summarise(settings["config"], records)  # it may be of an older release
+        summary["asked"] = settings["config"]
     except (ValueError, OSError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise EvalError(
             f"{folder} is damaged ({type(error).__name__}: {error}): `hippo eval` with the same name= writes it again"

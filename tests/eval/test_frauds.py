@@ -8,6 +8,8 @@ import pytest
 
 from agent.chat import Message
 from agent.episode import Episode
+from eval import harness
+from eval.errors import EvalError
 from tests.eval.conftest import Evaluate, check
 
 WORLD = """
@@ -64,9 +66,19 @@ def test_memory_that_never_reaches_the_prompt(
 
 def test_an_arm_on_other_seeds(evaluate: Evaluate, arm: Callable[..., str]) -> None:
     other = arm("elsewhere", "about: plays other worlds\npolicy: random\nset: [seed=7200]")
-    summary, _ = evaluate("suite=sgc_rss", "n=5", f"arms=[expert,{other}]")
+    with pytest.raises(EvalError, match=r"arm .*elsewhere.* sets seed, which is the same for every arm"):
+        evaluate("suite=sgc_rss", "n=5", f"arms=[expert,{other}]")
+    with pytest.MonkeyPatch.context() as patch:  # and if it could
+        patch.setattr(harness, "_same_budget", lambda *_: None)
+        summary, _ = evaluate("suite=sgc_rss", "n=5", f"arms=[expert,{other}]")
     assert not summary["ok"]
     assert "expert lacks 5" in check(summary, "same seeds")["found"]
+
+
+def test_an_arm_with_more_calls(evaluate: Evaluate, arm: Callable[..., str]) -> None:
+    other = arm("longer", "about: may go on\npolicy: random\nset: [agent.max_calls=999]")
+    with pytest.raises(EvalError, match=r"agent\.max_calls, which is the same for every arm"):
+        evaluate("suite=sgc_rss", "n=5", f"arms=[expert,{other}]")
 
 
 def test_an_arm_in_easier_worlds_under_the_same_seeds(evaluate: Evaluate, arm: Callable[..., str]) -> None:

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from agent.errors import LogError
+from agent.files import only_here
 from eval.errors import EvalError
 from eval.harness import Evaluation
 from eval.suites import parse
 from eval.summary import read_run
-from tests.eval.conftest import Evaluate
+from tests.eval.conftest import ARMS, Evaluate
 
 TIMED = {"seconds", "tool_ms", "log"}
 
@@ -93,6 +95,7 @@ def test_other_settings_under_the_same_name_are_refused(evaluate: Evaluate) -> N
         (["suite=courier", "arms=[expert,expert]"], "two arms are called 'expert'"),
         (["suite=courier", "n=900000", "split=validation"], "goes beyond the split validation"),
         (["suite=hei_nw", "n=5", "arms=[model,memory_swapped]"], "memories are swapped between two: raise n"),
+        (["suite=hei_nw", "arms=[expert]", "set=[seed=3]"], "set= has seed, which is the same for every arm: it is"),
     ],
 )
 def test_what_is_asked_wrongly_is_told_before_anything_is_played(asked: list[str], told: str, tmp_path: Path) -> None:
@@ -134,6 +137,33 @@ def test_another_release_does_not_go_on_with_it_but_sums_it_up(evaluate: Evaluat
     manifest.write_text("".join(manifest.read_text().splitlines(keepends=True)[:3]))
     with pytest.raises(EvalError, match=r"begun with transformers 4\.0 \(now 5\."):
         evaluate(*asked)
+
+
+def test_a_changed_arm_does_not_go_on_under_the_same_name(evaluate: Evaluate, arm: Callable[..., str]) -> None:
+    asked = ["suite=hei_nw", "n=5", "name=a"]
+    asked.append(f"arms=[{arm('mine', ARMS['forgetful'].replace('without:', '#'))}]")
+    evaluate(*asked)
+    arm("mine", "about: in other words\npolicy: expert")
+    evaluate(*asked)
+    arm("mine", ARMS["forgetful"])
+    with pytest.raises(EvalError, match="begun with another arm mine: give another name="):
+        evaluate(*asked)
+
+
+def test_a_folder_is_one_process_alone(evaluate: Evaluate) -> None:
+    asked = ["suite=hei_nw", "n=5", "arms=[random_calls]", "name=a"]
+    _, folder = evaluate(*asked)
+    with only_here(folder), pytest.raises(LogError, match="another process is at work"):
+        evaluate(*asked)
+    evaluate(*asked)
+
+
+def test_records_that_were_changed_are_told(evaluate: Evaluate) -> None:
+    _, folder = evaluate("suite=hei_nw", "n=5", "arms=[random_calls]", "name=a")
+    file = folder / "records.jsonl"
+    file.write_text(file.read_text().replace('"success": false', '"success": true', 1))
+    with pytest.raises(EvalError, match=r"records.jsonl is not the one that the summary is of"):
+        read_run(folder)
 
 
 def test_memories_are_taken_from_an_arm_that_has_some(arm: Callable[..., str], tmp_path: Path) -> None:

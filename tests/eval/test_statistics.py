@@ -9,6 +9,8 @@ from eval.statistics import (
     median_ci,
     paired_difference,
     power,
+    sign_flip,
+    tango_ci,
     wilson_ci,
 )
 
@@ -39,6 +41,32 @@ def test_mcnemar_is_the_exact_binomial_of_the_discordant() -> None:
     a, b = [1, 1, 1, 1, 1, 1, 0, 1], [0, 0, 0, 0, 0, 0, 1, 1]
     assert mcnemar(a, b) == pytest.approx(2 * (1 + 7) / 2**7)
     assert mcnemar([1, 0], [1, 0]) == 1.0
+
+
+def test_tangos_interval_matches_published_values_and_is_never_of_no_width() -> None:
+    assert tango_ci(12, 2, 50) == pytest.approx((0.0611, 0.3447), abs=1e-4)  # as in his examples, and PropCIs'
+    assert tango_ci(2, 12, 50) == pytest.approx((-0.3447, -0.0611), abs=1e-4)
+    score = 1.96**2 / (100 + 1.96**2)
+    assert tango_ci(0, 0, 100) == pytest.approx((-score, score), abs=1e-4)
+    assert tango_ci(100, 0, 100) == pytest.approx((0.926, 1.0), abs=1e-3)
+
+
+def test_tangos_interval_covers_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    drawn = rng.multinomial(60, [0.5, 0.2, 0.1, 0.2], size=400)
+    covered = [low <= 0.1 <= high for low, high in (tango_ci(int(k[1]), int(k[2]), 60) for k in drawn)]
+    assert 0.92 < np.mean(covered) < 0.98
+
+
+def test_worlds_that_go_alike_count_once() -> None:
+    assert sign_flip([1] * 10, range(10)) == pytest.approx(2 / 2**10)
+    assert sign_flip([1] * 10, [0] * 5 + [1] * 5) == pytest.approx(0.5)
+    assert sign_flip([1, -1, 0], "aab") == 1.0
+    assert sign_flip([], []) == 1.0
+    few, many = [1, 1, 1, 1, -1] * 4, [0] * 20
+    assert sign_flip(few + many, range(40)) == pytest.approx(
+        mcnemar([1, 1, 1, 1, 0] * 4, [0, 0, 0, 0, 1] * 4), abs=4e-3
+    )
 
 
 def test_holm_steps_down_and_keeps_the_order() -> None:
