@@ -158,6 +158,7 @@ class Courier(Speaking):
         return self.story.errands[self.day - ROUNDS - 1] if self.day > ROUNDS else None
 
     def _gen_grid(self, width: int, height: int) -> None:
+        self.carrying = None  # MiniGrid lets go only after this; the bell must not depend on the day before
         rng, _ = seeding.np_random(self.world_seed)
         while True:
             colors = tuple(COLORS[int(i)] for i in rng.permutation(len(COLORS))[: self.rooms])

@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from minigrid.core.world_object import Ball
+from minigrid.core.world_object import Ball, Box, Key
 
 from envs import EnvConfigError
 from envs.courier import GIVE, LEVELS, Courier, Resident
@@ -97,6 +97,21 @@ def test_a_hurry_leaves_the_shortest_way_and_a_little() -> None:
     env = Courier(slack=4)
     find(env, "place")
     assert env.max_steps == env.optimal_steps() + 4
+
+
+def test_a_day_does_not_depend_on_what_was_carried_the_day_before() -> None:
+    tight = 0
+    env = Courier()
+    for seed in range(ROUNDS, 40):
+        fresh, _ = Courier().reset(seed=seed)
+        env.reset(seed=seed)
+        target = env.errand.target if env.errand else ""
+        color, _, kind = target.partition(" ")
+        env.carrying = {"ball": Ball, "key": Key, "box": Box}[kind](color) if kind else None
+        tight += env.max_steps != env.loose_steps and env.carrying is not None
+        again, _ = env.reset(seed=seed)
+        assert again == fresh
+    assert tight > 3
 
 
 def test_what_is_told_is_told_once_a_day() -> None:
