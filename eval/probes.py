@@ -1,4 +1,4 @@
-"""Measurements of a memory alone, which belong to a suite: ways to recall, schema routing."""
+"""Measurements of a memory alone, which belong to a suite: ways to recall, schema routing, what is replayed."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 Probe = dict[str, Any]
 """A title, the names of columns, and rows of words."""
 
-CUES, DISTRACTORS, STREAMS = 400, 4_000, 4
+CUES, DISTRACTORS, STREAMS, REPLAYED = 400, 4_000, 4, 20
 """Enough for intervals of a few hundredths; the commands of the benchmarks measure more."""
 
 
@@ -39,7 +39,22 @@ def schemas() -> Probe:
     }
 
 
-PROBES: Mapping[str, Callable[[], Probe]] = {"cues": cues, "schemas": schemas}
+def replay() -> Probe:
+    """What is replayed with the scheduler, without one part of it, and by even draws."""
+    from eval.bench.replay import measure
+
+    found = measure(REPLAYED)
+    rows = [
+        [name, *(_share(one[key]) for key in ("high_first", "old", "alike"))] for name, one in found["ways"].items()
+    ]
+    return {
+        "title": f"Replay of {found['events']} events in {REPLAYED} streams, a quarter of them near repeats",
+        "columns": ["batches are drawn by", "of the highest tenth, replayed", "replayed before", "alike in a batch"],
+        "rows": rows,
+    }
+
+
+PROBES: Mapping[str, Callable[[], Probe]] = {"cues": cues, "schemas": schemas, "replay": replay}
 
 
 def _share(one: Mapping[str, Any]) -> str:

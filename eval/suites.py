@@ -61,7 +61,9 @@ class Suite(_Strict):
     arms: tuple[str, ...] = Field(min_length=1)
     ablations: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
-    probes: tuple[Literal["cues", "schemas"], ...] = Field((), description="Measurements of the memory alone.")
+    probes: tuple[Literal["cues", "schemas", "replay"], ...] = Field(
+        (), description="Measurements of the memory alone."
+    )
     guess: dict[str, float] = Field(default_factory=dict, description="Success by guessing, by kind of mission.")
     plan: Plan
     retrieval: bool = Field(False, description="Ways to retrieve play, not agents.")
