@@ -113,7 +113,7 @@ def _run(
         "about": f"{summary['n']} episodes of each task: a difference of {plan['difference']:.2f} is found with a "
                  f"probability of {summary['power']:.2f} if {plan['discordant']:.0%} of the pairs differ. Seeds from "
                  f"{summary['seed']:,} of the {summary['split']} split on.",
-        "glance": [_glance(summary, settings["config"], task) for task in tasks],
+        "glance": [_glance(summary, settings["config"], task, _title(summary, folder)) for task in tasks],
         "pictures": _pictures(out, slug(folder.name), summary, records, groups, tasks, suite["guess"]),
         "groups": [{"title": title, "rows": [_row(summary, task, name) for task in tasks for name in groups[key]
                                              if task in summary["arms"][name]["tasks"]]}
@@ -141,7 +141,7 @@ def _title(summary: Mapping[str, Any], folder: Path) -> str:
     return suite if folder.name.startswith(suite) else f"{suite} ({folder.name})"
 
 
-def _glance(summary: Mapping[str, Any], config: Mapping[str, Any], task: str) -> dict[str, Any]:
+def _glance(summary: Mapping[str, Any], config: Mapping[str, Any], task: str, title: str) -> dict[str, Any]:
     first = next(iter(summary["arms"]))
     one = summary["arms"][first]["tasks"].get(task)
     pairs = {pair["b"]: pair for pair in summary["paired"] if pair["task"] == task}
@@ -150,7 +150,8 @@ def _glance(summary: Mapping[str, Any], config: Mapping[str, Any], task: str) ->
     without += [name for name in pairs if arms[name]["memories"] in ("swapped", "empty")] if not without else []
     best = max(without, key=lambda name: summary["arms"][name]["tasks"][task]["success"], default=None)
     return {
-        "name": f"{summary['suite']}: {task}", "n": one["n"] if one else 0,
+        "name": f"{title}: {task}" + (f", arm {first}" if first != "model" else ""),
+        "n": f"{one['n']:,} ({one['worlds']:,})" if one else "-",
         "success": number(one["success"]) if one else "-", "ci": interval(one["ci95"]) if one else "-",
         "other": best or "-", "ok": summary["ok"],
         "other_success": number(summary["arms"][best]["tasks"][task]["success"]) if best else "-",
