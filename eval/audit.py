@@ -92,7 +92,7 @@ def _reached(arms: Arms, records: Sequence[Record]) -> Iterator[Check]:
     played = by_arm(records)
     for (name, task), mine in played.items():
         arm = arms[name]
-        if arm["policy"] == "random" or not arm["memory"] or arm["memories"] != "own":
+        if arm["policy"] in ("random", "retrieval") or not arm["memory"] or arm["memories"] != "own":
             continue
         others = [o for o in arms if arms[o]["of"] == name and arms[o]["memories"] not in ("own", "restored")]
         others = [other for other in others if (other, task) in played]

@@ -65,7 +65,7 @@ def evaluate_ways(config: EvalConfig, say: Callable[[str], None] = lambda _words
             )  # fmt: skip
     known = {w: {"about": ABOUT[w], "policy": "retrieval", "memory": True, "memories": "own", "of": "", "set": []}
              for w in ways}  # fmt: skip
-    mine = {**config.model_dump(mode="json"), "arms": list(ways)}
+    mine = {**config.model_dump(mode="json"), "arms": list(ways), "model": "none", "split": config.data.resolve().name}
     described = {"eval": mine, "suite": suite.model_dump(mode="json"), "arms": known, "visits": {}}
     try:
         folder.mkdir(parents=True, exist_ok=True)
