@@ -79,19 +79,22 @@ def write_report(runs: Sequence[Path], out: Path, growth: Path | None = None) ->
 
 
 def _lead(summaries: Sequence[Mapping[str, Any]]) -> str:
-    models = ", ".join(dict.fromkeys(one["model"] for one in summaries))
-    splits = ", ".join(dict.fromkeys(one["split"] for one in summaries))
-    return f"Model {models}; worlds of the {splits} split; {len(summaries)} suites. Every arm plays the same worlds."
+    models = ", ".join(dict.fromkeys(one["model"] for one in summaries if one["model"] != "none"))
+    splits = " and ".join(dict.fromkeys(one["split"] for one in summaries))
+    count = f"{len(summaries)} evaluation{'s' * (len(summaries) > 1)}"
+    return f"{count}, model {models or 'none'}, split {splits}. Every arm of an evaluation plays the same worlds."
 
 
 def _mixed(runs: Sequence[tuple[Path, Mapping[str, Any]]]) -> list[str]:
-    """Versions that are not the same in all evaluations."""
+    """A note on versions that are not the same in all evaluations."""
     found = []
     for name in (*SHOWN, "git"):
-        seen = {str(one["git"])[:12] if name == "git" else str((one["packages"] or {}).get(name)) for _, one in runs}
+        seen = {
+            one["git"] and one["git"][:12] if name == "git" else (one["packages"] or {}).get(name) for _, one in runs
+        }
         if len(seen) > 1:
-            found.append(f"Mixed versions: {name} {' and '.join(sorted(seen))}. Compare across suites with care.")
-    return found
+            found.append(f"{name} {' and '.join(sorted(version or 'unknown' for version in seen))}")
+    return [f"Mixed versions: {'; '.join(found)}. Compare across suites with care."] if found else []
 
 
 def _run(

@@ -27,13 +27,13 @@ def test_the_report_needs_nothing_else(evaluated: Path, tmp_path: Path) -> None:
     html = done.html.read_text()
     assert not done.problems
     assert not re.search(r"(src|href)=[\"'](?!data:|#)|url\(|@import|<script", html)
-    for text in ("hei_nw: 12 events", "forgetful", "memory reaches expert", "By kind of mission", "unanswerable"):
+    for text in ("hei_nw (first): 12 events", "forgetful", "memory reaches expert", "By kind of mission", "unanswerable"):
         assert text in html
     assert html.count("data:image/png;base64,") == len([*(tmp_path / "report").glob("*.png")]) >= 2
     markdown = done.markdown.read_text()
     for picture in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", markdown):
         assert (tmp_path / "report" / picture).is_file()
-    assert "| hei_nw: 12 events | 10 | **1.000** |" in markdown
+    assert "| hei_nw (first): 12 events, arm expert | 10 (2) | **1.000** |" in markdown
 
 
 def test_failures_are_told_with_their_episodes(evaluate: Evaluate, tmp_path: Path) -> None:
