@@ -202,8 +202,10 @@ def _cost(summary: Mapping[str, Any], task: str, name: str) -> dict[str, Any]:
         "task": task, "arm": name, "calls": number(one["model_calls"], 1), "prefill": number(one["prefill_tokens"], 0),
         "decode": number(one["decode_tokens"], 0), "forced": number(one["forced_tokens"], 0),
         "context": number(one["context"], 0), "kv": "-" if cache is None else f"{cache / 2**20:.1f} MiB",
-        "flops": "-" if flops is None else f"{flops / 1e9:,.0f} G", "seconds": number(one["seconds"], 2),
-        "tool": number(one["tool_ms"], 2), "macros": number(one["macros_run"], 2),
+        "flops": "-" if flops is None else f"{flops / 1e9:,.0f} G",
+        "listening": f"{heard / 1e9:,.0f} G" if (heard := one.get("listening_flops")) else "-",
+        "seconds": number(one["seconds"], 2), "tool": number(one["tool_ms"], 2),
+        "macros": number(one["macros_run"], 2),
     }  # fmt: skip
 
 

@@ -27,12 +27,14 @@ def figures(records: Sequence[Record]) -> dict[str, Any]:
     """Success with its interval, steps over the fewest, answers, cost; means are of one episode.
 
     The interval of success is Wilson's over episodes, as wide as that over whole worlds if that is wider: the episodes
-    of one world depend on each other.
+    of one world depend on each other. Operations for each solved episode count its share of the visits in which one
+    only listens.
     """
     solved = sum(bool(one["success"]) for one in records)
     ratios = [one["steps"] / one["optimal_steps"] for one in records if one["success"] and one["optimal_steps"]]
     asked = [one for one in records if one["em"] is not None]
-    spent = [one["flops"] for one in records if one["flops"] is not None]
+    spent = [one["flops"] + (one.get("listening_flops") or 0) for one in records if one["flops"] is not None]
+    heard = [one["listening_flops"] for one in records if one.get("listening_flops") is not None]
     sizes = [one["kv_bytes"] for one in records if one["kv_bytes"] is not None]
     means = {name: _mean([one[name] for one in records if one[name] is not None]) for name in MEANS}
     tokens = [means[f"{kind}_tokens"] for kind in ("prefill", "decode", "forced")]
@@ -46,7 +48,8 @@ def figures(records: Sequence[Record]) -> dict[str, Any]:
         "recall": _mean([one["recall"] for one in records if "recall" in one]),
         "em": _mean([one["em"] for one in asked]), "f1": _mean([one["f1"] for one in asked]),
         **means, "tokens": None if None in tokens else sum(one for one in tokens if one is not None),
-        "flops_per_solved": sum(spent) / solved if spent and solved else None, "kv_bytes": max(sizes, default=None),
+        "flops_per_solved": sum(spent) / solved if spent and solved else None, "listening_flops": _mean(heard),
+        "kv_bytes": max(sizes, default=None),
         "invalid_calls": sum(one["invalid_calls"] for one in records),
         "macros_run": _mean([one["macros_run"] > 0 for one in records]),
     }  # fmt: skip
@@ -139,12 +142,23 @@ def _paired(names: Sequence[str], records: Sequence[Record]) -> list[dict[str, A
 
 
 def finish(evaluation: Evaluation, played: Sequence[Played]) -> dict[str, Any]:
-    """Measure what was played, write ``records.jsonl`` and ``summary.json``; the summary."""
-    probed: dict[str, Probe] = {}
+    """Measure what was played, write ``records.jsonl`` and ``summary.json``; the summary.
+
+    What was probed before stays.
+    """
+    probed: dict[str, Probe] = _probed(evaluation.folder)
     for name in evaluation.suite.probes if evaluation.config.probes else ():
         evaluation.say(f"{name}: the memory alone")
         probed[name] = PROBES[name]()
     return conclude(evaluation.folder, measure(played, evaluation.folder), probed)
+
+
+def _probed(folder: Path) -> dict[str, Probe]:
+    try:
+        found: dict[str, Probe] = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["probes"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def conclude(folder: Path, records: Sequence[Record], probed: Mapping[str, Probe] | None = None) -> dict[str, Any]:

@@ -12,6 +12,8 @@ import pytest
 
 from agent.errors import LogError
 from agent.files import only_here
+from eval import measures
+from eval.cost import Cost, Shape
 from eval.errors import EvalError
 from eval.harness import Evaluation
 from eval.suites import parse
@@ -164,6 +166,27 @@ def test_records_that_were_changed_are_told(evaluate: Evaluate) -> None:
     file.write_text(file.read_text().replace('"success": false', '"success": true', 1))
     with pytest.raises(EvalError, match=r"records.jsonl is not the one that the summary is of"):
         read_run(folder)
+
+
+def test_listening_is_paid_for(evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measures, "shape_of", lambda _config: Shape(1, 1, 1, 1, 1, 1, 1))
+    monkeypatch.setattr(measures, "cost_of", lambda decisions, _shape: Cost(flops=10 * len([*decisions])))
+    summary, folder = evaluate("suite=sgc_rss", "n=10", "arms=[expert]")
+    _, records = read_run(folder)
+    manifests = folder.glob("episodes/*/*/episodes.jsonl")
+    calls = sum(json.loads(row)["model_calls"] for one in manifests for row in one.read_text().splitlines())
+    assert sum(one["flops"] + one["listening_flops"] for one in records) == 10 * calls
+    assert min(one["listening_flops"] for one in records) > max(one["flops"] for one in records) / 2
+    assert summary["arms"]["expert"]["flops_per_solved"] == pytest.approx(calls)  # 10 of 10 are solved
+
+
+def test_what_was_probed_stays(evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch) -> None:
+    probe = {"title": "t", "columns": ["a"], "rows": [["b"]]}
+    monkeypatch.setattr("eval.summary.PROBES", {"cues": lambda: probe, "replay": lambda: probe})
+    asked = ["suite=hei_nw", "n=5", "arms=[random_calls]", "name=a"]
+    evaluate(*asked, "probes=true")
+    summary, _ = evaluate(*asked)
+    assert summary["probes"] == {"cues": probe, "replay": probe}
 
 
 def test_memories_are_taken_from_an_arm_that_has_some(arm: Callable[..., str], tmp_path: Path) -> None:

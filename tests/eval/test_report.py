@@ -27,7 +27,13 @@ def test_the_report_needs_nothing_else(evaluated: Path, tmp_path: Path) -> None:
     html = done.html.read_text()
     assert not done.problems
     assert not re.search(r"(src|href)=[\"'](?!data:|#)|url\(|@import|<script", html)
-    for text in ("hei_nw (first): 12 events", "forgetful", "memory reaches expert", "By kind of mission", "unanswerable"):
+    for text in (
+        "hei_nw (first): 12 events",
+        "forgetful",
+        "memory reaches expert",
+        "By kind of mission",
+        "unanswerable",
+    ):
         assert text in html
     assert html.count("data:image/png;base64,") == len([*(tmp_path / "report").glob("*.png")]) >= 2
     markdown = done.markdown.read_text()
