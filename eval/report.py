@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -139,9 +140,9 @@ def _run(
 
 
 def _title(summary: Mapping[str, Any], folder: Path) -> str:
-    """The suite; with the folder's name where that is another."""
-    suite = str(summary["suite"])
-    return suite if folder.name.startswith(suite) else f"{suite} ({folder.name})"
+    """The suite; with the folder's name where somebody chose another."""
+    suite = Path(str(summary["suite"])).stem
+    return suite if re.fullmatch(rf"{re.escape(suite)}(-\d{{8}}-\d{{6}})?", folder.name) else f"{suite} ({folder.name})"
 
 
 def _glance(summary: Mapping[str, Any], config: Mapping[str, Any], task: str, title: str) -> dict[str, Any]:
