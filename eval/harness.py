@@ -27,6 +27,7 @@ from agent.processes import pool
 from agent.runner import make_model
 from envs import make
 from envs.splits import seeds_of
+from eval.budget import all_alike, same_budget
 from eval.errors import EvalError
 from eval.meddling import Meddled, befores
 from eval.suites import Arm, EvalConfig, Suite, Task, load_arms, load_suite
@@ -34,11 +35,6 @@ from eval.suites import Arm, EvalConfig, Suite, Task, load_arms, load_suite
 SETTINGS = "eval.json"
 MAY_DIFFER = {"processes", "runs", "name", "probes"}
 """Settings that may differ when an evaluation is gone on with."""
-FIXED = {
-    "seed": "seed=", "episodes": "n=", "split": "split=", "batch": "batch=", "workers": "processes=", "runs": "runs=",
-    "name": "name=", "agent.max_calls": "set=[agent.max_calls=...]",
-}  # fmt: skip
-"""Settings of a run that are every arm's, and what sets them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +117,11 @@ class Evaluation:
             raise EvalError(f"suite {config.suite} has no worlds: its arms are ways to retrieve")
         self.arms: dict[str, Arm] = load_arms(config.arms or self.suite.every)
         for name, arm in self.arms.items():
-            _same_budget(f"arm {name} sets", arm.set)
             if arm.memories != "own" and arm.of not in self.arms:
                 raise EvalError(f"arm {name} begins with the memories of {arm.of}: add it to arms=")
             if arm.memories != "own" and (self.arms[arm.of].memories != "own" or not self.arms[arm.of].memory):
                 raise EvalError(f"arm {name} begins with the memories of {arm.of}, which keeps none of its own")
-        _same_budget("set= has", [one for one in config.set if not one.startswith("agent.max_calls=")])
+        all_alike(config.set)
         self.n = config.n or self.suite.plan.n
         now = datetime.now().astimezone()
         label = f"{Path(config.suite).stem}-{now:%Y%m%d-%H%M%S}"
@@ -140,8 +135,12 @@ class Evaluation:
                 self.visits[name] = visits_of(env)
             self._listening[name] = listening(task, self.visits[name])
         self._enough_worlds()
-        for name in self.arms:
-            next(iter(self._own_jobs(name)), None)  # a setting that does not exist is told before anything is played
+        for name, arm in self.arms.items():  # a setting that does not exist is told before anything is played
+            for told, task in self.suite.tasks.items():
+                plain = arm.model_copy(update={"set": ()})
+                same_budget(
+                    name, self._collect(task, told, name, arm, 0, 1), self._collect(task, told, name, plain, 0, 1)
+                )
         self._begin()
 
     def _enough_worlds(self) -> None:
@@ -333,13 +332,6 @@ class Evaluation:
 
             done = distill(folder, [scripted.folder], task.env, say=self.say)
             told.write_text(json.dumps({"accepted": done.accepted, "tested": done.tested}))
-
-
-def _same_budget(where: str, settings: Sequence[str]) -> None:
-    for setting in settings:
-        key = setting.partition("=")[0].lstrip("+~")
-        if key in FIXED:
-            raise EvalError(f"{where} {key}, which is the same for every arm: it is set by {FIXED[key]}")
 
 
 def _gathered(players: ProcessPoolExecutor, jobs: Sequence[Job], advance: Callable[[int], None]) -> list[Played]:

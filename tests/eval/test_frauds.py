@@ -66,18 +66,21 @@ def test_memory_that_never_reaches_the_prompt(
 
 def test_an_arm_on_other_seeds(evaluate: Evaluate, arm: Callable[..., str]) -> None:
     other = arm("elsewhere", "about: plays other worlds\npolicy: random\nset: [seed=7200]")
-    with pytest.raises(EvalError, match=r"arm .*elsewhere.* sets seed, which is the same for every arm"):
+    with pytest.raises(EvalError, match="arm elsewhere sets seed, which is not an arm's to set"):
         evaluate("suite=sgc_rss", "n=5", f"arms=[expert,{other}]")
     with pytest.MonkeyPatch.context() as patch:  # and if it could
-        patch.setattr(harness, "_same_budget", lambda *_: None)
+        patch.setattr(harness, "same_budget", lambda *_: None)
         summary, _ = evaluate("suite=sgc_rss", "n=5", f"arms=[expert,{other}]")
     assert not summary["ok"]
     assert "expert lacks 5" in check(summary, "same seeds")["found"]
 
 
-def test_an_arm_with_more_calls(evaluate: Evaluate, arm: Callable[..., str]) -> None:
-    other = arm("longer", "about: may go on\npolicy: random\nset: [agent.max_calls=999]")
-    with pytest.raises(EvalError, match=r"agent\.max_calls, which is the same for every arm"):
+@pytest.mark.parametrize(
+    "setting", ["agent.max_calls=999", "policy=expert", "memory.path=solved", "split=train", "batch=1", "++seed=7200"]
+)
+def test_an_arm_that_takes_more_than_the_others_have(setting: str, evaluate: Evaluate, arm: Callable[..., str]) -> None:
+    other = arm("greedy", f"about: takes more\npolicy: random\nset: [{setting}]")
+    with pytest.raises(EvalError, match=r"arm greedy sets .*, which is not an arm's to set"):
         evaluate("suite=sgc_rss", "n=5", f"arms=[expert,{other}]")
 
 
