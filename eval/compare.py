@@ -57,6 +57,8 @@ def notes(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
         for name in ("model", "split", "seed", "n", "git")
         if a.get(name) != b.get(name)
     ]
+    if a["weights"] != b["weights"]:
+        found.append(f"adapter: {str(a['weights'])[:12]} and {str(b['weights'])[:12]}")
     one, two = a["asked"], b["asked"]
     found += [
         f"{name}: {one['eval'].get(name)} and {two['eval'].get(name)}"

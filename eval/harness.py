@@ -16,6 +16,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from agent import adapters
 from agent.collect import Collection, visits_of
 from agent.config import CollectConfig, load_collect
 from agent.files import only_here
@@ -157,7 +160,7 @@ class Evaluation:
 
     def _begin(self) -> None:
         file = self.folder / SETTINGS
-        mine = {**self.config.model_dump(mode="json"), "arms": list(self.arms)}
+        mine = {**self.config.model_dump(mode="json"), "arms": list(self.arms), "n": self.n}
         if file.is_file():
             before = settings_of(self.folder)["config"]["eval"]
             differing = sorted(key for key in mine if key not in MAY_DIFFER and before.get(key) != mine[key])
@@ -175,15 +178,28 @@ class Evaluation:
         known = {name: arm.model_dump(mode="json") for name, arm in self.arms.items()}
         described = {"eval": mine, "suite": self.suite.model_dump(mode="json"), "arms": known, "visits": self.visits}
         seeds = seeds_of(self.config.split)
-        write_run(file, described, {"name": self.config.model}, [seeds.start + self.config.seed])
+        write_run(file, described, {"name": self.config.model, "adapter_sha256": self._weights()},
+                  [seeds.start + self.config.seed])  # fmt: skip
+
+    def _weights(self) -> str | None:
+        """SHA-256 of the adapter that plays, if one does."""
+        if all(arm.policy != "model" for arm in self.arms.values()):
+            return None
+        model = load_collect(["policy=model", f"model={self.config.model}"]).model
+        adapter = model.adapter if isinstance(model, LocalModelConfig) else None
+        return adapters.digest(adapters.resolve(adapter)) if adapter else None
 
     def _unchanged(self, before: Mapping[str, Any]) -> None:
         """What a file says of the arms and worlds must be what it said when they were begun."""
+        try:
+            arms = {name: Arm.model_validate(before["arms"][name]) for name in self.arms}
+            tasks = {name: Task.model_validate(task) for name, task in before["suite"]["tasks"].items()}
+        except (KeyError, TypeError, AttributeError, ValidationError) as error:
+            raise EvalError(f"{self.folder / SETTINGS} is damaged: evaluate again under another name=") from error
         changed = [
             f"arm {name}" for name, arm in self.arms.items()
-            if Arm.model_validate(before["arms"][name]).model_copy(update={"about": arm.about}) != arm
+            if arms[name].model_copy(update={"about": arm.about}) != arm
         ]  # fmt: skip
-        tasks = {name: Task.model_validate(task) for name, task in before["suite"]["tasks"].items()}
         changed += [] if tasks == self.suite.tasks else [f"suite {self.config.suite}"]
         if changed:
             raise EvalError(f"{self.folder} was begun with another {', another '.join(changed)}: give another name=")
@@ -281,8 +297,11 @@ class Evaluation:
 
     def _same_versions(self, jobs: Sequence[Job]) -> None:
         """What one release began no other one goes on with; what is through may be summed up by any."""
-        before, now = settings_of(self.folder).get("packages") or {}, versions()
+        settings = settings_of(self.folder)
+        before, now = settings.get("packages") or {}, versions()
         other = [f"{name} {before.get(name)} (now {now[name]})" for name in now if before.get(name) != now[name]]
+        if (weights := (settings.get("model") or {}).get("adapter_sha256")) is not None and weights != self._weights():
+            other.append(f"other weights of {self.config.model}")
         if other and any(job.collection().worlds() for job in jobs):
             raise EvalError(
                 f"{self.folder} was begun with {', '.join(other)}: go on with the same versions, or give another name="

@@ -23,6 +23,7 @@ from eval.suites import Memories
 from memory import Embedder, Memory
 from memory.episodic import Recall
 from memory.relational import Fact
+from memory.relational.names import normalise
 from memory.spatial import Route
 from tools import MemoryTools
 
@@ -56,7 +57,7 @@ class ShuffledTools(MemoryTools):
 
     def _other(self, entity: str) -> str:
         entities = self.memory.relational.entities()
-        return str(derangement(sorted(entities)).get(entity.lower(), entity))
+        return str(derangement(sorted(entities)).get(normalise(entity), entity))
 
     def route(self, goal: str) -> Route:
         """The way to another place or thing."""

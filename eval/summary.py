@@ -203,6 +203,7 @@ def read_run(folder: Path) -> tuple[dict[str, Any], list[Record]]:
         wanted = sum(one["n"] for one in summary["arms"].values())
         summary |= summarise(settings["config"], records)  # it may be of an older release
         summary["asked"] = settings["config"]
+        summary["weights"] = (settings.get("model") or {}).get("adapter_sha256")
     except (ValueError, OSError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise EvalError(
             f"{folder} is damaged ({type(error).__name__}: {error}): `hippo eval` with the same name= writes it again"

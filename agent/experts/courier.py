@@ -137,10 +137,10 @@ class CourierExpert(Play):
         if mission.kind == "opens":
             keys = yield from self._facts(chat, f"{who}'s box", "opens")
             return keys[0][0] if keys else ""
-        owned = [head for head, tail in (yield from self._facts(chat, who, "owned by")) if tail == who]
+        owned = [head for head, tail in (yield from self._facts(chat, who, "owned by")) if _same(tail, who)]
         if mission.kind == "lent":
             whom = mission.slots["whom"]
-            lent = [head for head, tail in (yield from self._facts(chat, whom, "lent to")) if tail == whom]
+            lent = [head for head, tail in (yield from self._facts(chat, whom, "lent to")) if _same(tail, whom)]
             owned = [item for item in owned if item in lent]
         return owned[0] if owned else ""
 
@@ -216,7 +216,7 @@ class CourierExpert(Play):
         """Stand before somebody: where they are seen, where they live now, or where they once were."""
         if not self._seen(chat, who):
             homes = [tail for head, tail in (yield from self._facts(chat, who, "lives in"))
-                     if head == who]  # fmt: skip
+                     if _same(head, who)]  # fmt: skip
             if homes:
                 yield from self._enter(chat, homes[0].removesuffix(" room"))
         self._grounds.pop(chat, None)
@@ -224,3 +224,7 @@ class CourierExpert(Play):
 
     def _seen(self, chat: Chat, who: str) -> bool:
         return any(re.search(rf"\b{who} \d", text) for text in observations(chat))
+
+
+def _same(one: str, other: str) -> bool:
+    return one.lower() == other.lower()

@@ -168,6 +168,16 @@ def test_records_that_were_changed_are_told(evaluate: Evaluate) -> None:
         read_run(folder)
 
 
+def test_other_weights_do_not_go_on_with_it(tmp_path: Path) -> None:
+    asked = parse(["suite=hei_nw", "n=5", "arms=[model]", f"runs={tmp_path}", "name=a"])
+    settings = json.loads((Evaluation(asked).folder / "eval.json").read_text())
+    assert len(settings["model"]["adapter_sha256"]) == 64
+    settings["model"]["adapter_sha256"] = "0" * 64
+    (tmp_path / "a" / "eval.json").write_text(json.dumps(settings))
+    with pytest.raises(EvalError, match="begun with other weights of hippo-135m"):
+        Evaluation(asked).run()
+
+
 def test_listening_is_paid_for(evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measures, "shape_of", lambda _config: Shape(1, 1, 1, 1, 1, 1, 1))
     monkeypatch.setattr(measures, "cost_of", lambda decisions, _shape: Cost(flops=10 * len([*decisions])))
