@@ -3,44 +3,42 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agent.config import CollectConfig
+from agent import adapters
+from agent.config import CollectConfig, load_collect
+from agent.models.local import LocalModelConfig
 from eval.errors import EvalError
 
 FIXED = {
     "seed": "seed=", "episodes": "n=", "split": "split=", "batch": "batch=", "workers": "processes=", "runs": "runs=",
     "name": "name=", "agent.max_calls": "set=[agent.max_calls=...]", "policy": "the arm's key policy",
-    "memory.path": "the arm's key memories",
+    "memory.path": "the arm's key memories", "env": "the suite's tasks",
 }  # fmt: skip
 """Settings of a run that are every arm's, and what sets them."""
 
 
-def same_budget(arm: str, mine: CollectConfig, plain: CollectConfig) -> None:
-    """Refuse an arm whose settings change more than the agent.
+def same_budget(whose: str, mine: CollectConfig, plain: CollectConfig, free: Sequence[str] = ()) -> None:
+    """Refuse settings that change more than the agent.
 
     Args:
-        arm: Its name.
-        mine: What it would be played with.
-        plain: The same without its settings.
+        whose: Whose settings, for the message.
+        mine: What would be played with.
+        plain: The same without these settings.
+        free: Keys that may differ.
 
     Raises:
-        EvalError: One of them is every arm's.
+        EvalError: One of them has a place of its own.
     """
     one, other = mine.model_dump(mode="json"), plain.model_dump(mode="json")
     for key, by in FIXED.items():
-        if _at(one, key) != _at(other, key):
-            raise EvalError(f"arm {arm} sets {key}, which is not an arm's to set: it is set by {by}")
+        if key not in free and _at(one, key) != _at(other, key):
+            raise EvalError(f"{whose} changes {key}, which is set by {by}")
 
 
-def all_alike(settings: Sequence[str]) -> None:
-    """Refuse settings for every arm that have a key of their own.
-
-    Raises:
-        EvalError: One has.
-    """
-    for setting in settings:
-        key = setting.partition("=")[0].strip(" +~")
-        if key in FIXED and key != "agent.max_calls":
-            raise EvalError(f"set= has {key}: it is set by {FIXED[key]}")
+def weights(model: str) -> str | None:
+    """SHA-256 of the adapter of ``model=``, if it has one."""
+    found = load_collect(["policy=model", f"model={model}"]).model
+    adapter = found.adapter if isinstance(found, LocalModelConfig) else None
+    return adapters.digest(adapters.resolve(adapter)) if adapter else None
 
 
 def _at(config: Mapping[str, Any], key: str) -> Any:

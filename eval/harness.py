@@ -18,7 +18,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from agent import adapters
 from agent.collect import Collection, visits_of
 from agent.config import CollectConfig, load_collect
 from agent.files import only_here
@@ -30,7 +29,7 @@ from agent.processes import pool
 from agent.runner import make_model
 from envs import make
 from envs.splits import seeds_of
-from eval.budget import all_alike, same_budget
+from eval.budget import same_budget, weights
 from eval.errors import EvalError
 from eval.meddling import Meddled, befores
 from eval.suites import Arm, EvalConfig, Suite, Task, load_arms, load_suite
@@ -50,6 +49,7 @@ class Job:
         config: What is collected.
         memories: Whose memories visits begin with.
         before: For memories that are not its own: where each episode's is.
+        of: Then, the arm whose they are.
     """
 
     arm: str
@@ -57,6 +57,7 @@ class Job:
     config: CollectConfig
     memories: str = "own"
     before: tuple[tuple[int, tuple[Path, int]], ...] = ()
+    of: str = ""
 
     def collection(self, model: Model | None = None) -> Collection:
         """What was collected so far, and collects the rest."""
@@ -124,7 +125,6 @@ class Evaluation:
                 raise EvalError(f"arm {name} begins with the memories of {arm.of}: add it to arms=")
             if arm.memories != "own" and (self.arms[arm.of].memories != "own" or not self.arms[arm.of].memory):
                 raise EvalError(f"arm {name} begins with the memories of {arm.of}, which keeps none of its own")
-        all_alike(config.set)
         self.n = config.n or self.suite.plan.n
         now = datetime.now().astimezone()
         label = f"{Path(config.suite).stem}-{now:%Y%m%d-%H%M%S}"
@@ -140,10 +140,10 @@ class Evaluation:
         self._enough_worlds()
         for name, arm in self.arms.items():  # a setting that does not exist is told before anything is played
             for told, task in self.suite.tasks.items():
+                mine = self._collect(task, told, name, arm, 0, 1)
                 plain = arm.model_copy(update={"set": ()})
-                same_budget(
-                    name, self._collect(task, told, name, arm, 0, 1), self._collect(task, told, name, plain, 0, 1)
-                )
+                same_budget(f"set of arm {name}", mine, self._collect(task, told, name, plain, 0, 1))
+                same_budget("set=", mine, self._collect(task, told, name, arm, 0, 1, ()), ("agent.max_calls", "env"))
         self._begin()
 
     def _enough_worlds(self) -> None:
@@ -183,11 +183,7 @@ class Evaluation:
 
     def _weights(self) -> str | None:
         """SHA-256 of the adapter that plays, if one does."""
-        if all(arm.policy != "model" for arm in self.arms.values()):
-            return None
-        model = load_collect(["policy=model", f"model={self.config.model}"]).model
-        adapter = model.adapter if isinstance(model, LocalModelConfig) else None
-        return adapters.digest(adapters.resolve(adapter)) if adapter else None
+        return weights(self.config.model) if any(arm.policy == "model" for arm in self.arms.values()) else None
 
     def _unchanged(self, before: Mapping[str, Any]) -> None:
         """What a file says of the arms and worlds must be what it said when they were begun."""
@@ -204,7 +200,10 @@ class Evaluation:
         if changed:
             raise EvalError(f"{self.folder} was begun with another {', another '.join(changed)}: give another name=")
 
-    def _collect(self, task: Task, name: str, arm_name: str, arm: Arm, first: int, episodes: int) -> CollectConfig:
+    def _collect(
+        self, task: Task, name: str, arm_name: str, arm: Arm, first: int, episodes: int,
+        common: Sequence[str] | None = None,
+    ) -> CollectConfig:  # fmt: skip
         config = self.config
         asked = [f"env={task.env}", f"split={config.split}", f"seed={first}", f"episodes={max(1, episodes)}",
                  f"batch={config.batch}", f"agent.max_calls={task.calls}", *task.set]  # fmt: skip
@@ -219,7 +218,7 @@ class Evaluation:
             asked.append("memory=none")
         elif task.library:
             asked.append(f"memory.macros={self.folder / 'library' / slug(name)}")
-        made = load_collect([*asked, *arm.set, *config.set])
+        made = load_collect([*asked, *arm.set, *(config.set if common is None else common)])
         tools = [tool for tool in made.memory.tools if arm.memory and tool not in arm.without]
         changed = made.memory.model_copy(update={"tools": tools})
         return made.model_copy(
@@ -268,7 +267,7 @@ class Evaluation:
                     update={"name": f"{slug(name)}.{slug(task_name)}.{start}-{begin}", "batch": size,
                             "keep_memories": False}
                 )  # fmt: skip
-                yield Job(name, task_name, config, arm.memories, tuple(found[begin : begin + size]))
+                yield Job(name, task_name, config, arm.memories, tuple(found[begin : begin + size]), arm.of)
 
     def run(self, advance: Callable[[int, int], None] = lambda _done, _all: None) -> list[Played]:
         """Play what is missing.
@@ -300,7 +299,7 @@ class Evaluation:
         settings = settings_of(self.folder)
         before, now = settings.get("packages") or {}, versions()
         other = [f"{name} {before.get(name)} (now {now[name]})" for name in now if before.get(name) != now[name]]
-        if (weights := (settings.get("model") or {}).get("adapter_sha256")) is not None and weights != self._weights():
+        if (begun := (settings.get("model") or {}).get("adapter_sha256")) is not None and begun != self._weights():
             other.append(f"other weights of {self.config.model}")
         if other and any(job.collection().worlds() for job in jobs):
             raise EvalError(

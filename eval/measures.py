@@ -36,29 +36,33 @@ def measure(played: Sequence[Played], folder: Path) -> list[Record]:
     """
     records: list[Record] = []
     gold: dict[str, dict[int, tuple[str, ...]]] = {}
+    shares: dict[tuple[str, str], dict[str, int]] = {}
+    for one in played:
+        if not one.job.of and (shape := shape_of(one.job.config)):
+            shares.setdefault((one.job.arm, one.job.task), {}).update(_heard(one, shape))
     for one in played:
         job, shape = one.job, shape_of(one.job.config)
         rows = [row for row in one.rows if row["kind"] != LISTENING]
-        heard = _heard(one, shape) if shape else {}
-        shares = Counter(row["world"] for row in rows)
+        heard = shares.get((job.of or job.arm, job.task), {})
         right = gold.setdefault(job.task, {})
         right |= answers_of(job.config, [row["seed"] for row in rows if row["seed"] not in right])
         for row in rows:
             log = one.folder / row["log"]
             found = judge(read_events(log), right[row["seed"]], shape)
-            found["listening_flops"] = heard.get(row["world"], 0) // shares[row["world"]] if shape else None
+            found["listening_flops"] = heard.get(row["world"], 0) if shape else None
             records.append({"arm": job.arm, "task": job.task, **row, **found, "log": str(log.relative_to(folder))})
     return records
 
 
-def _heard(one: Played, shape: Shape) -> Counter[str]:
-    """Operations of each world's visits in which one only listens."""
+def _heard(one: Played, shape: Shape) -> dict[str, int]:
+    """Operations of each world's visits in which one only listens, shared out among the others."""
     spent: Counter[str] = Counter()
     for row in one.rows:
         if row["kind"] == LISTENING:
             decisions = (event for event in read_events(one.folder / row["log"]) if isinstance(event, Decided))
             spent[row["world"]] += cost_of(decisions, shape).flops
-    return spent
+    asked = Counter(row["world"] for row in one.rows if row["kind"] != LISTENING)
+    return {world: spent[world] // asked[world] for world in asked}
 
 
 def shape_of(config: CollectConfig) -> Shape | None:

@@ -115,8 +115,8 @@ def _run(
     return {
         "suite": _title(summary, folder), "anchor": slug(folder.name), "first": first,
         "about": f"{summary['n']} episodes of each task: a difference of {plan['difference']:.2f} is found with a "
-                 f"probability of {summary['power']:.2f} if {plan['discordant']:.0%} of the pairs differ. Seeds from "
-                 f"{summary['seed']:,} of the {summary['split']} split on.",
+                 f"probability of {summary['power']:.2f} if {plan['discordant']:.0%} of the pairs differ."
+                 + (f" Seeds from {summary['seed']:,} of the {summary['split']} split on." if suite["tasks"] else ""),
         "glance": [_glance(summary, settings["config"], task, _title(summary, folder)) for task in tasks],
         "pictures": _pictures(out, slug(folder.name), summary, records, groups, tasks, suite["guess"]),
         "groups": [{"title": title, "rows": [_row(summary, task, name) for task in tasks for name in groups[key]

@@ -108,10 +108,11 @@ def summarise(config: Mapping[str, Any], records: Sequence[Record]) -> dict[str,
         arms[name] = figures(mine) | {"about": config["arms"][name]["about"], "tasks": _tasks(mine)}
     checks = audit(config, records)
     plan = config["suite"]["plan"]
+    played = min((task["n"] for task in arms[names[0]]["tasks"].values()), default=0) if names else 0
     found = {
         "suite": config["eval"]["suite"], "model": config["eval"]["model"], "split": config["eval"]["split"],
-        "seed": config["eval"]["seed"], "n": config["eval"]["n"] or plan["n"], "plan": plan,
-        "power": power(config["eval"]["n"] or plan["n"], plan["difference"], plan["discordant"]),
+        "seed": config["eval"]["seed"], "n": played, "plan": plan,
+        "power": power(played, plan["difference"], plan["discordant"]),
         "arms": arms, "paired": _paired(names, records), "checks": [one.row() for one in checks],
     }  # fmt: skip
     return {**found, "ok": all(one.ok for one in checks)}

@@ -16,14 +16,21 @@ if TYPE_CHECKING:
 def surface(name: str, words: Iterable[str]) -> str:
     """A stored name as the first of several texts has it; the name itself if none does.
 
-    ``surface("gdansk", ["Ida lives in Gdansk"])`` is ``"Gdansk"``.
+    Where a text has it more than once, one with a capital inside a sentence is meant: ``surface("will", ["One day Will
+    will come"])`` is ``"Will"``.
     """
     spaced = r"\s+".join(map(re.escape, name.split()))
     pattern = re.compile(rf"(?<!\w){spaced}(?!\w)", re.IGNORECASE)
     for text in words:
-        if (found := pattern.search(text)) is not None:
-            return " ".join(found.group().split())
+        found = [*pattern.finditer(text)]
+        if found:
+            inside = (one for one in found if one.group() != one.group().lower() and not _begins(text, one.start()))
+            return " ".join(next(inside, found[0]).group().split())
     return name
+
+
+def _begins(text: str, at: int) -> bool:
+    return re.search(r"(^|[.!?:])\s*$", text[:at]) is not None
 
 
 def sentences(graph: "KG", facts: Sequence[Fact]) -> list[str]:

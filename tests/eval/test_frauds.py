@@ -66,7 +66,7 @@ def test_memory_that_never_reaches_the_prompt(
 
 def test_an_arm_on_other_seeds(evaluate: Evaluate, arm: Callable[..., str]) -> None:
     other = arm("elsewhere", "about: plays other worlds\npolicy: random\nset: [seed=7200]")
-    with pytest.raises(EvalError, match="arm elsewhere sets seed, which is not an arm's to set"):
+    with pytest.raises(EvalError, match="set of arm elsewhere changes seed, which is set by seed="):
         evaluate("suite=sgc_rss", "n=5", f"arms=[expert,{other}]")
     with pytest.MonkeyPatch.context() as patch:  # and if it could
         patch.setattr(harness, "same_budget", lambda *_: None)
@@ -76,17 +76,28 @@ def test_an_arm_on_other_seeds(evaluate: Evaluate, arm: Callable[..., str]) -> N
 
 
 @pytest.mark.parametrize(
-    "setting", ["agent.max_calls=999", "policy=expert", "memory.path=solved", "split=train", "batch=1", "++seed=7200"]
+    "setting",
+    [
+        "agent={max_calls: 999}",
+        "policy=expert",
+        "env.kwargs.level=easy",
+        "memory.path=solved",
+        "split=train",
+        "batch=1",
+        "++seed=7200",
+    ],
 )
 def test_an_arm_that_takes_more_than_the_others_have(setting: str, evaluate: Evaluate, arm: Callable[..., str]) -> None:
-    other = arm("greedy", f"about: takes more\npolicy: random\nset: [{setting}]")
-    with pytest.raises(EvalError, match=r"arm greedy sets .*, which is not an arm's to set"):
+    other = arm("greedy", f"about: takes more\npolicy: random\nset: ['{setting}']")
+    with pytest.raises(EvalError, match=r"set of arm greedy changes .*, which is set by"):
         evaluate("suite=sgc_rss", "n=5", f"arms=[expert,{other}]")
 
 
 def test_an_arm_in_easier_worlds_under_the_same_seeds(evaluate: Evaluate, arm: Callable[..., str]) -> None:
     other = arm("easier", "about: plays easier worlds\npolicy: expert\nset: [env.kwargs.level=easy]")
-    summary, _ = evaluate("suite=sgc_rss", "n=5", f"arms=[expert,{other}]")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(harness, "same_budget", lambda *_: None)
+        summary, _ = evaluate("suite=sgc_rss", "n=5", f"arms=[expert,{other}]")
     assert check(summary, "same seeds")["ok"]
     assert "arms met different worlds" in check(summary, "same worlds")["found"]
     assert not summary["ok"]

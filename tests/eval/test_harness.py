@@ -97,7 +97,7 @@ def test_other_settings_under_the_same_name_are_refused(evaluate: Evaluate) -> N
         (["suite=courier", "arms=[expert,expert]"], "two arms are called 'expert'"),
         (["suite=courier", "n=900000", "split=validation"], "goes beyond the split validation"),
         (["suite=hei_nw", "n=5", "arms=[model,memory_swapped]"], "memories are swapped between two: raise n"),
-        (["suite=hei_nw", "arms=[expert]", "set=[seed=3]"], "set= has seed: it is set by seed="),
+        (["suite=hei_nw", "arms=[expert]", "set=[seed=3]"], "set= changes seed, which is set by seed="),
     ],
 )
 def test_what_is_asked_wrongly_is_told_before_anything_is_played(asked: list[str], told: str, tmp_path: Path) -> None:

@@ -126,6 +126,9 @@ def test_names_are_compared_in_lower_case_and_shown_as_they_were_told(memory: Me
         ("c++", ["He writes C++ daily"], "C++"),
         ("a (b", ["A (B"], "A (B"),
         ("oslo", ["", "no such name"], "oslo"),
+        ("will", ["One day will come when Will lives in Riga"], "Will"),
+        ("may", ["May lives in Rome, and I may go"], "May"),
+        ("red key", ["the red key is here. Red key!"], "red key"),
         ("new york", ["New\nYork"], "New York"),
     ],
 )
