@@ -141,9 +141,13 @@ class Evaluation:
         for name, arm in self.arms.items():  # a setting that does not exist is told before anything is played
             for told, task in self.suite.tasks.items():
                 mine = self._collect(task, told, name, arm, 0, 1)
-                plain = arm.model_copy(update={"set": ()})
-                same_budget(f"set of arm {name}", mine, self._collect(task, told, name, plain, 0, 1))
-                same_budget("set=", mine, self._collect(task, told, name, arm, 0, 1, ()), ("agent.max_calls", "env"))
+                if arm.set:
+                    plain = arm.model_copy(update={"set": ()})
+                    same_budget(f"set of arm {name}", mine, self._collect(task, told, name, plain, 0, 1))
+                if config.set:
+                    same_budget(
+                        "set=", mine, self._collect(task, told, name, arm, 0, 1, ()), ("agent.max_calls", "env")
+                    )
         self._begin()
 
     def _enough_worlds(self) -> None:
