@@ -43,7 +43,7 @@ def can_ask(turn: Turn, tool: str, argument: str, value: str) -> bool:
     for spec in turn.offer:
         if spec.name == tool:
             schema = spec.parameters["properties"][argument]
-            return "enum" not in schema or value.lower() in map(str.lower, schema["enum"])
+            return "enum" not in schema or any(same_name(value, one) for one in schema["enum"])
     return False
 
 
@@ -60,6 +60,11 @@ def ask_graph(entity: str) -> ToolCall:
 def recall(cue: str) -> ToolCall:
     """The call that searches what happened."""
     return ToolCall(name="recall", arguments={"cue": cue[:MAX_CUE]})
+
+
+def same_name(one: str, other: str) -> bool:
+    """Whether two names are one to the graph, which shows them as they were told."""
+    return one.lower() == other.lower()
 
 
 def facts_in(text: str, relation: str) -> list[tuple[str, str]]:
@@ -145,9 +150,7 @@ class FactReader(Play):
                 subject = UNKNOWN
                 break
             yield ask_graph(subject)
-            tails = [
-                tail for head, tail in facts_in(chat.messages[-1].content, relation) if head.lower() == subject.lower()
-            ]
+            tails = [tail for head, tail in facts_in(chat.messages[-1].content, relation) if same_name(head, subject)]
             subject = UNKNOWN if not tails else tails[0] if len(tails) == 1 else DISPUTED
         yield answer(subject)
 

@@ -17,6 +17,7 @@ from agent.experts.asking import (
     observations,
     offered,
     recall,
+    same_name,
 )
 from agent.models.follower import MissionFollower, ahead_in, asks_twice, carried_in, choices
 from agent.models.missions import Goal
@@ -137,10 +138,10 @@ class CourierExpert(Play):
         if mission.kind == "opens":
             keys = yield from self._facts(chat, f"{who}'s box", "opens")
             return keys[0][0] if keys else ""
-        owned = [head for head, tail in (yield from self._facts(chat, who, "owned by")) if _same(tail, who)]
+        owned = [head for head, tail in (yield from self._facts(chat, who, "owned by")) if same_name(tail, who)]
         if mission.kind == "lent":
             whom = mission.slots["whom"]
-            lent = [head for head, tail in (yield from self._facts(chat, whom, "lent to")) if _same(tail, whom)]
+            lent = [head for head, tail in (yield from self._facts(chat, whom, "lent to")) if same_name(tail, whom)]
             owned = [item for item in owned if item in lent]
         return owned[0] if owned else ""
 
@@ -216,7 +217,7 @@ class CourierExpert(Play):
         """Stand before somebody: where they are seen, where they live now, or where they once were."""
         if not self._seen(chat, who):
             homes = [tail for head, tail in (yield from self._facts(chat, who, "lives in"))
-                     if _same(head, who)]  # fmt: skip
+                     if same_name(head, who)]  # fmt: skip
             if homes:
                 yield from self._enter(chat, homes[0].removesuffix(" room"))
         self._grounds.pop(chat, None)
@@ -224,7 +225,3 @@ class CourierExpert(Play):
 
     def _seen(self, chat: Chat, who: str) -> bool:
         return any(re.search(rf"\b{who} \d", text) for text in observations(chat))
-
-
-def _same(one: str, other: str) -> bool:
-    return one.lower() == other.lower()
