@@ -37,11 +37,12 @@ def measure(played: Sequence[Played], folder: Path) -> list[Record]:
     records: list[Record] = []
     gold: dict[str, dict[int, tuple[str, ...]]] = {}
     shares: dict[tuple[str, str], dict[str, int]] = {}
-    for one in played:
-        if not one.job.of and (shape := shape_of(one.job.config)):
+    shapes = [shape_of(one.job.config) for one in played]
+    for one, shape in zip(played, shapes, strict=True):
+        if not one.job.of and shape:
             shares.setdefault((one.job.arm, one.job.task), {}).update(_heard(one, shape))
-    for one in played:
-        job, shape = one.job, shape_of(one.job.config)
+    for one, shape in zip(played, shapes, strict=True):
+        job = one.job
         rows = [row for row in one.rows if row["kind"] != LISTENING]
         heard = shares.get((job.of or job.arm, job.task), {})
         right = gold.setdefault(job.task, {})
