@@ -25,7 +25,7 @@ from agent.experts import expert_for
 from agent.lockstep import Env, Seat, play
 from agent.log import write_run
 from agent.loop import Agent
-from agent.manifest import MANIFEST, Row, append, by_kind, read, totals, write
+from agent.manifest import LISTENING, MANIFEST, Row, append, by_kind, read, totals, write
 from agent.models.base import Model
 from agent.models.local import LocalModelConfig
 from agent.models.script import RandomCaller
@@ -172,6 +172,12 @@ def kept_memory(run: Path, episode: int) -> Path:
 def visits_of(env: Env) -> int:
     """Episodes of one world, which share a memory."""
     return int(env.get_wrapper_attr("visits")) if env.has_wrapper_attr("visits") else 1
+
+
+def counted_visits(env: Env) -> int:
+    """Episodes of one world that count: not those in which one only listens, as its first visits tell."""
+    kinds = [env.reset(seed=seed)[1].get("kind") for seed in range(visits_of(env))]
+    return len(kinds) - kinds.count(LISTENING)
 
 
 def _row(start: Start, end: End, visit: int) -> Row:

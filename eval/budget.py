@@ -7,6 +7,7 @@ from agent import adapters
 from agent.config import CollectConfig, load_collect
 from agent.models.local import LocalModelConfig
 from eval.errors import EvalError
+from eval.suites import Arm
 
 FIXED = {
     "seed": "seed=", "episodes": "n=", "split": "split=", "batch": "batch=", "workers": "processes=", "runs": "runs=",
@@ -34,11 +35,38 @@ def same_budget(whose: str, mine: CollectConfig, plain: CollectConfig, free: Seq
             raise EvalError(f"{whose} changes {key}, which is set by {by}")
 
 
-def weights(model: str) -> str | None:
-    """SHA-256 of the adapter of ``model=``, if it has one."""
-    found = load_collect(["policy=model", f"model={model}"]).model
-    adapter = found.adapter if isinstance(found, LocalModelConfig) else None
-    return adapters.digest(adapters.resolve(adapter)) if adapter else None
+def weights(model: str, common: Sequence[str], arms: Mapping[str, Arm]) -> dict[str, str]:
+    """SHA-256 of the adapter that plays in each arm that has one.
+
+    Args:
+        model: As for ``model=``.
+        common: Settings of every arm.
+        arms: By name; their settings may choose another adapter.
+    """
+    found: dict[str, str] = {}
+    known: dict[tuple[str, ...], str | None] = {}
+    for name, arm in arms.items():
+        if arm.policy == "model":
+            theirs = tuple(setting for setting in (*arm.set, *common) if setting.startswith("model."))
+            if theirs not in known:
+                made = load_collect(["policy=model", f"model={model}", *theirs]).model
+                adapter = made.adapter if isinstance(made, LocalModelConfig) else None
+                known[theirs] = adapters.digest(adapters.resolve(adapter)) if adapter else None
+            if digest := known[theirs]:
+                found[name] = digest
+    return found
+
+
+def begun_with(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The weights that an evaluation was begun with, by arm; one of an older release tells those of ``model`` only."""
+    model = settings.get("model") or {}
+    old = model.get("adapter_sha256")
+    return dict(model.get("adapters") or ({"model": old} if old else {}))
+
+
+def other_weights(a: Mapping[str, str], b: Mapping[str, str]) -> list[str]:
+    """Arms that have other weights in ``b`` than in ``a``, of those in both."""
+    return [name for name in a if name in b and a[name] != b[name]]
 
 
 def _at(config: Mapping[str, Any], key: str) -> Any:

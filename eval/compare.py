@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from eval.budget import other_weights
 from eval.errors import EvalError
 from eval.measures import by_arm
 from eval.statistics import holm
@@ -57,8 +58,8 @@ def notes(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
         for name in ("model", "split", "seed", "n", "git")
         if a.get(name) != b.get(name)
     ]
-    if a["weights"] != b["weights"]:
-        found.append(f"adapter: {str(a['weights'])[:12]} and {str(b['weights'])[:12]}")
+    mine, theirs = a["weights"], b["weights"]
+    found += [f"adapter of {name}: {mine[name][:12]} and {theirs[name][:12]}" for name in other_weights(mine, theirs)]
     one, two = a["asked"], b["asked"]
     found += [
         f"{name}: {one['eval'].get(name)} and {two['eval'].get(name)}"

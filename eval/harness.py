@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from agent.collect import Collection, visits_of
+from agent.collect import Collection, counted_visits, visits_of
 from agent.config import CollectConfig, load_collect
 from agent.files import only_here
 from agent.log import versions, write_run
@@ -29,7 +29,7 @@ from agent.processes import pool
 from agent.runner import make_model
 from envs import make
 from envs.splits import seeds_of
-from eval.budget import same_budget, weights
+from eval.budget import begun_with, other_weights, same_budget, weights
 from eval.errors import EvalError
 from eval.meddling import Meddled, befores
 from eval.suites import Arm, EvalConfig, Suite, Task, load_arms, load_suite
@@ -130,13 +130,12 @@ class Evaluation:
         label = f"{Path(config.suite).stem}-{now:%Y%m%d-%H%M%S}"
         self.folder = config.runs / (config.name or label)
         self.visits: dict[str, int] = {}
-        self._listening: dict[str, int] = {}
+        self._counted: dict[str, int] = {}
         self.kept = {arm.of for arm in self.arms.values() if arm.memories != "own"}
         for name, task in self.suite.tasks.items():
             asked = self._collect(task, name, "model", Arm(about="", policy="random"), 0, 1)
             with closing(make(asked.env.id, **asked.env.kwargs)) as env:
-                self.visits[name] = visits_of(env)
-            self._listening[name] = listening(task, self.visits[name])
+                self.visits[name], self._counted[name] = visits_of(env), counted_visits(env)
         self._enough_worlds()
         for name, arm in self.arms.items():  # a setting that does not exist is told before anything is played
             for told, task in self.suite.tasks.items():
@@ -182,12 +181,12 @@ class Evaluation:
         known = {name: arm.model_dump(mode="json") for name, arm in self.arms.items()}
         described = {"eval": mine, "suite": self.suite.model_dump(mode="json"), "arms": known, "visits": self.visits}
         seeds = seeds_of(self.config.split)
-        write_run(file, described, {"name": self.config.model, "adapter_sha256": self._weights()},
+        write_run(file, described, {"name": self.config.model, "adapters": self._weights()},
                   [seeds.start + self.config.seed])  # fmt: skip
 
-    def _weights(self) -> str | None:
-        """SHA-256 of the adapter that plays, if one does."""
-        return weights(self.config.model) if any(arm.policy == "model" for arm in self.arms.values()) else None
+    def _weights(self) -> dict[str, str]:
+        """SHA-256 of the adapter that plays in each arm that has one."""
+        return weights(self.config.model, self.config.set, self.arms)
 
     def _unchanged(self, before: Mapping[str, Any]) -> None:
         """What a file says of the arms and worlds must be what it said when they were begun."""
@@ -234,8 +233,7 @@ class Evaluation:
 
     def worlds(self, task: str) -> int:
         """How many worlds of a task are played."""
-        visits = self.visits[task]
-        return -(-self.n // max(1, visits - self._listening[task]))
+        return -(-self.n // max(1, self._counted[task]))
 
     def _own_jobs(self, arm: str) -> Iterator[Job]:
         for name, task in self.suite.tasks.items():
@@ -303,8 +301,7 @@ class Evaluation:
         settings = settings_of(self.folder)
         before, now = settings.get("packages") or {}, versions()
         other = [f"{name} {before.get(name)} (now {now[name]})" for name in now if before.get(name) != now[name]]
-        if (begun := (settings.get("model") or {}).get("adapter_sha256")) is not None and begun != self._weights():
-            other.append(f"other weights of {self.config.model}")
+        other += [f"other weights of arm {name}" for name in other_weights(begun_with(settings), self._weights())]
         if other and any(job.collection().worlds() for job in jobs):
             raise EvalError(
                 f"{self.folder} was begun with {', '.join(other)}: go on with the same versions, or give another name="
@@ -367,17 +364,6 @@ def _gathered(players: ProcessPoolExecutor, jobs: Sequence[Job], advance: Callab
 
 def _in_order(played: Sequence[Played]) -> list[Played]:
     return sorted(played, key=lambda one: (one.job.arm, one.job.task, one.job.config.seed, one.folder.name))
-
-
-def listening(task: Task, visits: int) -> int:
-    """How many of a world's visits are for listening only, found in one world of the train split."""
-    asked = load_collect([f"env={task.env}", *task.set])
-    count = 0
-    with closing(make(asked.env.id, **asked.env.kwargs)) as env, suppress(KeyError):
-        for seed in range(visits):
-            _, info = env.reset(seed=seed)
-            count += info["kind"] == LISTENING
-    return count
 
 
 def slug(name: str) -> str:

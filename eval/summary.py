@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from agent.files import whole
 from agent.statistics import wilson_ci
 from eval.audit import audit
+from eval.budget import begun_with
 from eval.errors import EvalError
 from eval.harness import Evaluation, Played, settings_of
 from eval.measures import Record, by_arm, measure
@@ -204,7 +205,7 @@ def read_run(folder: Path) -> tuple[dict[str, Any], list[Record]]:
         wanted = sum(one["n"] for one in summary["arms"].values())
         summary |= summarise(settings["config"], records)  # it may be of an older release
         summary["asked"] = settings["config"]
-        summary["weights"] = (settings.get("model") or {}).get("adapter_sha256")
+        summary["weights"] = begun_with(settings)
     except (ValueError, OSError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise EvalError(
             f"{folder} is damaged ({type(error).__name__}: {error}): `hippo eval` with the same name= writes it again"

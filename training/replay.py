@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from agent import adapters
-from agent.collect import Collection, visits_of
+from agent.collect import Collection, counted_visits, visits_of
 from agent.config import CollectConfig, choices, load_collect
 from agent.episodes import Logged, logged
 from agent.events import Observed
@@ -155,7 +155,8 @@ class Loop:
     Attributes:
         envs: Tasks: choices of ``env=``.
         worlds: Of each task that are collected in a round.
-        validate: Validation episodes of each task, at least, that are played before and after.
+        validate: Validation episodes of each task, at least, that are played before and after and count: not those in
+            which one only listens.
         replayed: Episodes that a round trains on.
         batch: Worlds that are played in lock-step.
         tolerance: Greatest loss of success on a task, as a share, against the adapter that was begun with.
@@ -300,8 +301,8 @@ class Improver:
         """What each process plays of a task."""
         asked = load_collect([f"env={env}", "policy=model", f"split={split}", f"agent.max_calls={self.loop.max_calls}"])
         with closing(make(asked.env.id, **asked.env.kwargs)) as world:
-            visits = visits_of(world)
-        worlds = self.loop.worlds if split == "train" else -(-self.loop.validate // visits)
+            visits, counted = visits_of(world), counted_visits(world)
+        worlds = self.loop.worlds if split == "train" else -(-self.loop.validate // max(1, counted))
         first = self.loop.seed + (int(name.rpartition("-")[2]) - 1) * worlds * visits if split == "train" else 0
         size = -(-worlds // max(1, self.loop.processes // len(self.loop.envs)))
         for begin in range(0, worlds, size):

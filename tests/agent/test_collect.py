@@ -5,13 +5,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from filelock import FileLock
 
-from agent.collect import Collection
+from agent.collect import Collection, counted_visits
 from agent.config import load_collect
 from agent.errors import ConfigError, LogError
 from agent.events import Decided, Start, untimed
@@ -246,3 +247,10 @@ def test_a_world_that_can_not_begin_is_told(cli: Cli, tmp_path: Path) -> None:
     code, _, err = cli("collect", *words, "workers=1", "episodes=1")
     assert code == 2
     assert "can't begin with seed 0: EnvConfigError: 18 landmarks do not fit" in " ".join(err.split())
+
+
+@pytest.mark.parametrize(("name", "counted"), [("episodic_qa", 5), ("multi_hop_qa", 5), ("courier", 7), ("gym", 1)])
+def test_visits_for_listening_only_do_not_count(name: str, counted: int) -> None:
+    config = load_collect([f"env={name}", *(["env.id=BabyAI-GoToLocal-v0"] if name == "gym" else [])])
+    with closing(make(config.env.id, **config.env.kwargs)) as env:
+        assert counted_visits(env) == counted

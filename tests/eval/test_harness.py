@@ -169,12 +169,19 @@ def test_records_that_were_changed_are_told(evaluate: Evaluate) -> None:
 
 
 def test_other_weights_do_not_go_on_with_it(tmp_path: Path) -> None:
-    asked = parse(["suite=hei_nw", "n=5", "arms=[model]", f"runs={tmp_path}", "name=a"])
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("about: another adapter\nset: [model.adapter=hippo-135m, model.seq_len=512]\n")
+    asked = parse(["suite=hei_nw", "n=5", f"arms=[model,untrained,{mine}]", f"runs={tmp_path}", "name=a"])
     settings = json.loads((Evaluation(asked).folder / "eval.json").read_text())
-    assert len(settings["model"]["adapter_sha256"]) == 64
-    settings["model"]["adapter_sha256"] = "0" * 64
-    (tmp_path / "a" / "eval.json").write_text(json.dumps(settings))
-    with pytest.raises(EvalError, match="begun with other weights of hippo-135m"):
+    assert settings["model"]["adapters"].keys() == {"model", "mine"}
+    for arm in ("model", "mine"):
+        changed = settings["model"]["adapters"] | {arm: "0" * 64}
+        (tmp_path / "a" / "eval.json").write_text(json.dumps(settings | {"model": {"adapters": changed}}))
+        with pytest.raises(EvalError, match=f"begun with other weights of arm {arm}"):
+            Evaluation(asked).run()
+    old = {"name": "hippo-135m", "adapter_sha256": "0" * 64}  # as releases before wrote it
+    (tmp_path / "a" / "eval.json").write_text(json.dumps(settings | {"model": old}))
+    with pytest.raises(EvalError, match="begun with other weights of arm model: "):
         Evaluation(asked).run()
 
 
