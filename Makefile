@@ -3,6 +3,7 @@ PYTHON ?= python3
 PIP_OPTIONS ?=
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_OPTIONS)
 
 .DEFAULT_GOAL := help
@@ -26,11 +27,11 @@ lint: $(VENV)/.dev ## ruff: style and formatting
 types: $(VENV)/.dev ## mypy, strict
 	$(BIN)/mypy
 
-unit: $(VENV)/.dev $(VENV)/.models ## pytest
-	$(BIN)/python -m pytest
+unit: $(VENV)/.dev $(VENV)/.models ## pytest, a process for each core
+	$(PYTEST)
 
 coverage: $(VENV)/.dev $(VENV)/.models ## pytest with branch coverage
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(PYTEST) --cov --cov-report=term:skip-covered
 
 bench: $(VENV)/.bench $(VENV)/.models ## seconds per step, beside smolagents on the same model
 	$(BIN)/python -m eval.bench.loop
