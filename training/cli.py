@@ -83,7 +83,7 @@ def improve(
     validate: Annotated[int, typer.Option(min=1, help="Episodes of each task before and after.")] = 64,
     replayed: Annotated[int, typer.Option(min=1, help="Episodes that a round trains on.")] = 256,
     batch: Annotated[int, typer.Option(min=1, help="Worlds in lock-step.")] = 16,
-    processes: Annotated[int, typer.Option(min=1, help="Play at once; to go on, as many again.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="That play at once.")] = 1,
     tolerance: Annotated[float, typer.Option(min=0, help="Loss on a task from which a round is not taken.")] = 0.02,
     as_json: Json = False,
 ) -> None:

@@ -7,7 +7,9 @@ successes, draw, train on, and play the old tasks before and after. What lowers 
 """
 
 import json
+import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,7 +30,7 @@ from envs.splits import seeds_of
 from memory import HashingEmbedder, Memory, Provenance
 from memory.episodic.replay import ReplayConfig
 from training.config import TrainConfig
-from training.errors import TrainConfigError
+from training.errors import TrainConfigError, TrainingError
 
 ROUNDS = "rounds.jsonl"
 
@@ -162,7 +164,7 @@ class Loop:
         tolerance: Greatest loss of success on a task, as a share, against the adapter that was begun with.
         max_calls: Decisions in one episode.
         processes: That play tasks, or parts of them, at the same time, each with a model of its own on one of the GPUs.
-            A killed round goes on with as many again, else it is played anew.
+            A killed round may go on with more or fewer.
         seed: First world of the train split, counted from its beginning.
     """
 
@@ -218,6 +220,7 @@ class Improver:
             say(f"{', '.join(missing)}: not played, so nobody will know if it is forgotten; name it with --env")
         self.folder = config.out / f"{config.name}-rounds"
         self.queue = EpisodeQueue(self.folder / "queue", ReplayConfig(max_similarity=1.0))
+        self._visits: dict[str, tuple[int, int]] = {}
 
     def run(self, rounds: int) -> list[dict[str, Any]]:
         """Play so many rounds; each is recorded when it is through, and a killed one begins again.
@@ -245,7 +248,7 @@ class Improver:
         """One round that begins with an adapter."""
         name = Path(adapter).name
         before, collected = self._play(adapter, ("validation", f"before-{name}"), ("train", f"round-{number}"))
-        added = self.queue.add([folder for _, folders in collected.values() for folder in folders])
+        self.queue.add([folder for _, folders in collected.values() for folder in folders])
         logs = self._drawn(number)
         settings = {"name": f"{self.config.name}-{number}", "adapter": adapter,
                     "data": self.config.data.model_copy(update={"runs": logs})}  # fmt: skip
@@ -266,7 +269,8 @@ class Improver:
                      f"({low:.3f} to {high:.3f}, n {change.n})")  # fmt: skip
         return {
             "round": number, "began_with": adapter, "adapter": made, "taken": not worse, "worse": worse,
-            "collected": {env: totals(rows) for env, (rows, _) in collected.items()}, "new_episodes": added,
+            "collected": {env: totals(rows) for env, (rows, _) in collected.items()},
+            "kept": {env: sum(bool(row["success"]) for row in rows) for env, (rows, _) in collected.items()},
             "replayed": len(logs), "tasks": {env: asdict(change) for env, change in changes.items()},
             "since_the_beginning": {env: asdict(change) for env, change in since.items()},
             "sha256": adapters.digest(config.folder),
@@ -285,26 +289,54 @@ class Improver:
         """Play every task in each split, under each name; the same name is not played twice."""
         asked = [(run, env) for run in range(len(runs)) for env in self.loop.envs]
         parts = [[*self._parts(env, adapter, *runs[run])] for run, env in asked]
-        flat = [config for configs in parts for config in configs]
-        if self.loop.processes == 1:
-            done = iter([*map(_played, flat)])
-        else:
-            with pool(self.loop.processes) as players:
-                done = iter([*players.map(_played, flat)])
+        done = self._all([config for configs in parts for config in configs])
         played: list[dict[str, Played]] = [{} for _ in runs]
         for (run, env), configs in zip(asked, parts, strict=True):
-            shares = [next(done) for _ in configs]
+            shares = [done[str(config.name)] for config in configs]
             played[run][env] = ([row for rows, _ in shares for row in rows], [folder for _, folder in shares])
         return played
+
+    def _all(self, parts: Sequence[CollectConfig]) -> dict[str, tuple[list[Row], Path]]:
+        """Play parts, by name; those whose worlds have the most visits, which are played in turn, begin first."""
+        ordered = sorted(parts, key=lambda config: -self._visits[config.env.id][0])
+        if self.loop.processes == 1:
+            return {str(config.name): _played(config) for config in ordered}
+        players = pool(self.loop.processes)
+        try:
+            played = players.map(_played, ordered)
+            return {str(config.name): one for config, one in zip(ordered, played, strict=True)}
+        except BaseException as error:
+            for process in multiprocessing.active_children():
+                process.kill()
+            if isinstance(error, BrokenProcessPool) or type(error).__name__ == "OutOfMemoryError":  # torch's
+                raise TrainingError(
+                    "a process that plays was killed or had too little memory: give the same command again with a "
+                    "smaller --processes or --batch; worlds that were played through stay"
+                ) from error
+            raise
+        finally:
+            players.shutdown(wait=False, cancel_futures=True)
+
+    def _part_size(self, name: str, size: int) -> int:
+        """How many worlds one part of ``name`` has: what it had when it was begun."""
+        file = self.folder / "parts.json"
+        known: dict[str, int] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        if name not in known:
+            known[name] = size
+            with whole(file) as out:
+                json.dump(known, out, indent=1)
+        return known[name]
 
     def _parts(self, env: str, adapter: str, split: str, name: str) -> Iterator[CollectConfig]:
         """What each process plays of a task."""
         asked = load_collect([f"env={env}", "policy=model", f"split={split}", f"agent.max_calls={self.loop.max_calls}"])
-        with closing(make(asked.env.id, **asked.env.kwargs)) as world:
-            visits, counted = visits_of(world), counted_visits(world)
+        if asked.env.id not in self._visits:
+            with closing(make(asked.env.id, **asked.env.kwargs)) as world:
+                self._visits[asked.env.id] = visits_of(world), counted_visits(world)
+        visits, counted = self._visits[asked.env.id]
         worlds = self.loop.worlds if split == "train" else -(-self.loop.validate // max(1, counted))
         first = self.loop.seed + (int(name.rpartition("-")[2]) - 1) * worlds * visits if split == "train" else 0
-        size = -(-worlds // max(1, self.loop.processes // len(self.loop.envs)))
+        size = self._part_size(f"{name}-{env}", -(-worlds // max(1, self.loop.processes // len(self.loop.envs))))
         for begin in range(0, worlds, size):
             part = f"-{begin}-{size}" if size < worlds else ""
             yield asked.model_copy(

@@ -1,13 +1,18 @@
 import json
+import multiprocessing
+import threading
+import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agent.manifest import Row
+from agent.models.local import LocalModel
 from envs.splits import SEEDS, split_of
 from training.config import load_train
-from training.errors import TrainConfigError
+from training.errors import TrainConfigError, TrainingError
 from training.qlora import train
 from training.replay import EpisodeQueue, Improver, Loop, Played, compare, tasks_of
 
@@ -64,6 +69,7 @@ def test_a_round_collects_trains_and_compares(made: Path, tiny: Path, runs: Path
     assert done[0]["tasks"]["babyai_mixed"] == {"n": 2, "before": 0.0, "after": 0.0, "lost": 0, "won": 0}
     assert done[0]["taken"] is True
     assert done[0]["collected"]["babyai_mixed"]["episodes"] == 2
+    assert done[0]["kept"] == {"babyai_mixed": 0}
     assert done[0]["replayed"] >= 6
     assert (tmp_path / "better-1" / "adapter_model.safetensors").is_file()
     assert json.loads((tmp_path / "better-rounds" / "rounds.jsonl").read_text()) == done[0]
@@ -100,7 +106,9 @@ def test_a_slow_loss_over_rounds_is_not_taken(
     assert tasks_of("hippo-135m") == ["babyai_mixed", "courier", "episodic_qa", "multi_hop_qa", "water_maze"]
 
 
-def test_tasks_are_played_at_the_same_time(made: Path, tiny: Path, tmp_path: Path) -> None:
+def test_tasks_are_played_at_the_same_time(
+    made: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     where = ["name=a", f"model={tiny}", f"adapter={made}", f"out={tmp_path}"]
     config = load_train([*where, "model.device=cpu", "model.max_call_tokens=32"])
     loop = Loop(["babyai_mixed", "water_maze"], worlds=2, validate=2, batch=2, max_calls=3, processes=4)
@@ -115,6 +123,29 @@ def test_tasks_are_played_at_the_same_time(made: Path, tiny: Path, tmp_path: Pat
     assert [[row["seed"] for row in rows] for rows, _ in played.values()] == [[SEEDS, SEEDS + 1]] * 2
     folders = [folder for _, folders in (*played.values(), *collected.values()) for folder in folders]
     assert all((folder / "episodes.jsonl").is_file() for folder in folders)
+    fewer = Improver(config, replace(loop, processes=1), lambda _one: None, print)  # goes on with the same parts
+    monkeypatch.setattr(LocalModel, "decide", lambda *_: pytest.fail("was played"))
+    again, _ = fewer._play(str(made), ("validation", "before-a"), ("train", "round-1"))
+    assert again == played
+
+
+def test_a_process_that_is_killed_is_told(made: Path, tiny: Path, tmp_path: Path) -> None:
+    config = load_train(["name=a", f"model={tiny}", f"adapter={made}", f"out={tmp_path}", "model.device=cpu"])
+    improver = Improver(config, Loop(["babyai_mixed"], validate=2, processes=2), lambda _one: None, print)
+
+    def kill() -> None:
+        while not (children := multiprocessing.active_children()):
+            time.sleep(0.01)
+        children[0].kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(TrainingError, match="smaller --processes or --batch"):
+        improver._play(str(made), ("validation", "before-a"))
+    killer.join()
+    for child in multiprocessing.active_children():
+        child.join(20)
+        assert not child.is_alive()
 
 
 def test_a_killed_round_trains_on_what_it_drew(made: Path, tiny: Path, runs: Path, tmp_path: Path) -> None:
