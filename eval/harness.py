@@ -162,6 +162,15 @@ class Evaluation:
                 raise EvalError(f"n={self.n} is one world of {name}, and memories are swapped between two: raise n")
 
     def _begin(self) -> None:
+        """Write down what is asked for; what is there already must have been asked for in the same way."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EvalError(f"{self.folder} can't be made: {error.strerror}; choose another runs=") from error
+        with only_here(self.folder):
+            self._settle()
+
+    def _settle(self) -> None:
         file = self.folder / SETTINGS
         mine = {**self.config.model_dump(mode="json"), "arms": list(self.arms), "n": self.n}
         if file.is_file():
@@ -174,10 +183,6 @@ class Evaluation:
                 )
             self._unchanged(settings_of(self.folder)["config"])
             return
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise EvalError(f"{self.folder} can't be made: {error.strerror}; choose another runs=") from error
         known = {name: arm.model_dump(mode="json") for name, arm in self.arms.items()}
         described = {"eval": mine, "suite": self.suite.model_dump(mode="json"), "arms": known, "visits": self.visits}
         seeds = seeds_of(self.config.split)
