@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from agent.statistics import tango_ci as tango_ci
 from agent.statistics import wilson_ci as wilson_ci
 
 RESAMPLES = 10_000
@@ -80,33 +81,6 @@ def mcnemar(a: ArrayLike, b: ArrayLike) -> float:
     x, y = np.asarray(a, bool), np.asarray(b, bool)
     won, lost = int((x & ~y).sum()), int((~x & y).sum())
     return float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
-
-
-def tango_ci(won: int, lost: int, n: int) -> tuple[float, float]:
-    """95 % score interval of a paired difference of shares (Tango 1998, doi:10.1002/(sici)1097-0258); wide at 0 of n.
-
-    Args:
-        won: Pairs in which only the one succeeds.
-        lost: Pairs in which only the other does.
-        n: All pairs.
-    """
-    from scipy.optimize import brentq
-    from scipy.stats import norm
-
-    if n == 0:
-        return (float("nan"), float("nan"))
-    limit = float(norm.ppf(0.975))
-
-    def score(gap: float) -> float:
-        b = won + lost - (2 * n - won + lost) * gap
-        nuisance = (max(b**2 + 8 * n * lost * gap * (1 - gap), 0.0) ** 0.5 + b) / (4 * n)  # share of lost under gap
-        variance = n * (2 * nuisance + gap * (1 - gap))
-        return float((won - lost - n * gap) / max(variance, 1e-12) ** 0.5)
-
-    seen = (won - lost) / n
-    low = brentq(lambda gap: score(gap) - limit, -1 + 1e-9, seen - 1e-9) if seen > -1 + 1e-8 else -1.0
-    high = brentq(lambda gap: score(gap) + limit, seen + 1e-9, 1 - 1e-9) if seen < 1 - 1e-8 else 1.0
-    return float(low), float(high)
 
 
 def sign_flip(differences: ArrayLike, clusters: Sequence[object], seed: int = 0) -> float:

@@ -24,7 +24,7 @@ from agent.files import whole
 from agent.log import read_events
 from agent.manifest import Row, counted, totals
 from agent.processes import pool
-from agent.statistics import wilson_ci
+from agent.statistics import tango_ci
 from envs import make
 from envs.splits import seeds_of
 from memory import HashingEmbedder, Memory, Provenance
@@ -126,6 +126,7 @@ class Interference:
         after: The same.
         lost: Episodes that were solved before only.
         won: Episodes that are solved after only.
+        ci95: Interval of the difference, ``after - before``.
     """
 
     n: int
@@ -133,6 +134,7 @@ class Interference:
     after: float
     lost: int
     won: int
+    ci95: tuple[float, float]
 
 
 def compare(before: Sequence[Row], after: Sequence[Row]) -> Interference:
@@ -141,12 +143,15 @@ def compare(before: Sequence[Row], after: Sequence[Row]) -> Interference:
     second = {row["seed"]: bool(row["success"]) for row in after}
     seeds = sorted(first.keys() & second.keys())
     count = max(len(seeds), 1)
+    lost = sum(first[seed] and not second[seed] for seed in seeds)
+    won = sum(second[seed] and not first[seed] for seed in seeds)
     return Interference(
         n=len(seeds),
         before=sum(first[seed] for seed in seeds) / count,
         after=sum(second[seed] for seed in seeds) / count,
-        lost=sum(first[seed] and not second[seed] for seed in seeds),
-        won=sum(second[seed] and not first[seed] for seed in seeds),
+        lost=lost,
+        won=won,
+        ci95=tango_ci(won, lost, len(seeds)) if seeds else (-1.0, 1.0),
     )
 
 
@@ -264,9 +269,9 @@ class Improver:
             env for env, change in since.items() if change.lost - change.won > self.loop.tolerance * change.n + 1e-9
         ]
         for env, change in changes.items():
-            low, high = wilson_ci(round(change.after * change.n), change.n)
+            low, high = change.ci95
             self.say(f"round {number}, {env}: {change.before:.3f} before, {change.after:.3f} after "
-                     f"({low:.3f} to {high:.3f}, n {change.n})")  # fmt: skip
+                     f"({change.after - change.before:+.3f}, {low:+.3f} to {high:+.3f}, n {change.n})")  # fmt: skip
         return {
             "round": number, "began_with": adapter, "adapter": made, "taken": not worse, "worse": worse,
             "collected": {env: totals(rows) for env, (rows, _) in collected.items()},

@@ -51,6 +51,7 @@ def test_interference_is_counted_episode_by_episode() -> None:
     after = [{"seed": seed, "success": seed != 0, "kind": "x"} for seed in range(9)]
     found = compare(before, after)
     assert (found.n, found.before, found.after, found.lost, found.won) == (8, 0.75, 0.875, 1, 2)
+    assert found.ci95[0] < 0 < found.after - found.before < found.ci95[1]
 
 
 def test_a_round_collects_trains_and_compares(made: Path, tiny: Path, runs: Path, tmp_path: Path) -> None:
@@ -66,7 +67,11 @@ def test_a_round_collects_trains_and_compares(made: Path, tiny: Path, runs: Path
     said: list[str] = []
     improver = Improver(config, loop, lambda one: train(one, said.append), said.append)
     done = improver.run(1)
-    assert done[0]["tasks"]["babyai_mixed"] == {"n": 2, "before": 0.0, "after": 0.0, "lost": 0, "won": 0}
+    change = done[0]["tasks"]["babyai_mixed"]
+    low, high = change["ci95"]
+    assert change == {"n": 2, "before": 0.0, "after": 0.0, "lost": 0, "won": 0, "ci95": [low, high]}
+    assert low == pytest.approx(-high)
+    assert high > 0.5  # two worlds show nothing
     assert done[0]["taken"] is True
     assert done[0]["collected"]["babyai_mixed"]["episodes"] == 2
     assert done[0]["kept"] == {"babyai_mixed": 0}
