@@ -93,8 +93,9 @@ class MemoryTools(SpatialTools):
 
     def facts(self, entity: str) -> list[Fact]:
         """Facts about an entity, its own first."""
-        found, name = self.memory.relational.ask(entity, 8 * MAX_FACTS), normalise(entity)
-        return sorted(found, key=lambda fact: (fact.relation == SEEN_AT, fact.head != name))[:MAX_FACTS]
+        found = self.memory.relational.ask(entity, 8 * MAX_FACTS)
+        names = {normalise(entity), *self.memory.relational.seeds(entity)}
+        return sorted(found, key=lambda fact: (fact.relation == SEEN_AT, fact.head not in names))[:MAX_FACTS]
 
     @tool
     def recall(self, cue: Cue) -> ToolResult:

@@ -116,7 +116,7 @@ def seeds(kg: "KG", question: str, past: bool) -> set[str]:
                 (name, name),
             ).fetchone()
         )
-        return entity if told else None
+        return entity if told else kg.respelled(name)
 
     text = normalise(question)
     if (whole := known(text)) is not None:

@@ -257,6 +257,13 @@ class KG:
         self._mirror.sync()
         return self._mirror.folded(folded)
 
+    def respelled(self, name: str) -> str | None:
+        """The entity in facts that hold now whose name differs from ``name`` in accents or punctuation only."""
+        graph = self.graph
+        known = self._mirror.spellings.get(spelling(name))
+        entity = self.aliases.entity(known) if known else None
+        return entity if entity in graph else None
+
     # asking
 
     def ask(self, question: str, k: int = 5, at: float | None = None) -> list[Fact]:

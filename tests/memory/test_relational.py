@@ -74,3 +74,21 @@ def test_the_longest_name_wins(memory: Memory) -> None:
 def test_a_long_question_takes_bounded_time(memory: Memory) -> None:
     told(memory, ("ada", "knows", "bo"))
     assert len(memory.relational.ask("word " * 20_000 + "ada", 3)) == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "asked"),
+    [
+        ("O’Neill", "O'Neill"),
+        ("O'Neill", "where does O’Neill live?"),
+        ("José Díaz", "Jose Diaz"),
+        ("Coca-Cola", "CocaCola"),
+    ],
+)
+def test_who_asks_may_spell_a_name_otherwise(memory: Memory, told: str, asked: str) -> None:
+    memory.relational.upsert([Tuple(told, "lives in", "Rome", Provenance("a"))])
+    assert [fact.tail for fact in memory.relational.ask(asked, 3)] == ["rome"]
+    memory.relational.upsert([Tuple("C++", "likes", "tea", Provenance("a"))])
+    assert not memory.relational.ask("C", 3)
+    memory.forget(source="a")
+    assert not memory.relational.ask(asked, 3)
