@@ -33,6 +33,10 @@ from training.config import TrainConfig
 from training.errors import TrainConfigError, TrainingError
 
 ROUNDS = "rounds.jsonl"
+BEGUN = "begun.json"
+
+FREE = {"batch", "processes"}
+"""Settings of the loop that may differ when rounds are gone on with."""
 
 
 class Train(Protocol):
@@ -217,6 +221,8 @@ class Improver:
             raise TrainConfigError("name the adapter to go on from: adapter=hippo-135m")
         if not loop.envs:
             raise TrainConfigError(f"{config.adapter} has no card that names its tasks: name them with --env")
+        for env in loop.envs:
+            load_collect([f"env={env}"])  # one that does not exist is told before anything is played
         self.config = config
         self.loop = loop
         self.train = train
@@ -231,9 +237,10 @@ class Improver:
         """Play so many rounds; each is recorded when it is through, and a killed one begins again.
 
         Raises:
-            TrainConfigError: A round has no success to learn from.
+            TrainConfigError: A round has no success to learn from, or the rounds were begun in another way.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._begin()
         done = [json.loads(line) for line in self._file.read_text().splitlines()] if self._file.is_file() else []
         if self.config.data.runs:
             self.queue.add(self.config.data.runs)
@@ -244,6 +251,20 @@ class Improver:
                 file.write(f"{line}\n")
             done.append(json.loads(line))
         return done
+
+    def _begin(self) -> None:
+        """Write down how the rounds are begun; those that are there must have been begun in the same way."""
+        begun_with = adapters.digest(adapters.resolve(str(self.config.adapter)))
+        mine = {key: value for key, value in asdict(self.loop).items() if key not in FREE}
+        mine |= {"envs": sorted(self.loop.envs), "adapter": begun_with}
+        file = self.folder / BEGUN
+        before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else mine
+        if differing := sorted(key for key in mine if before.get(key) != mine[key]):
+            raise TrainConfigError(
+                f"{self.folder} holds rounds with other {', '.join(differing)}: give the same again, or another name="
+            )
+        with whole(file) as out:
+            json.dump(mine, out, indent=1)
 
     @property
     def _file(self) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.errors import ConfigError
 from agent.manifest import Row
 from agent.models.local import LocalModel
 from envs.splits import SEEDS, split_of
@@ -79,6 +80,20 @@ def test_a_round_collects_trains_and_compares(made: Path, tiny: Path, runs: Path
     assert (tmp_path / "better-1" / "adapter_model.safetensors").is_file()
     assert json.loads((tmp_path / "better-rounds" / "rounds.jsonl").read_text()) == done[0]
     assert Improver(config, loop, lambda _one: pytest.fail("was done"), said.append).run(1) == done
+
+
+def test_rounds_go_on_as_they_were_begun(made: Path, tiny: Path, tmp_path: Path) -> None:
+    config = load_train(["name=a", f"model={tiny}", f"adapter={made}", f"out={tmp_path}"])
+    loop = Loop(["babyai_mixed"], worlds=2)
+    Improver(config, loop, lambda _one: None, print).run(0)
+    Improver(config, replace(loop, processes=3, batch=2), lambda _one: None, print).run(0)
+    with pytest.raises(TrainConfigError, match="a-rounds holds rounds with other envs, worlds: give the same again"):
+        Improver(config, replace(loop, worlds=3, envs=["courier"]), lambda _one: None, print).run(0)
+    other = config.model_copy(update={"adapter": "hippo-135m"})
+    with pytest.raises(TrainConfigError, match="with other adapter"):
+        Improver(other, loop, lambda _one: None, print).run(0)
+    with pytest.raises(ConfigError, match="nowhere"):
+        Improver(config, Loop(["nowhere"]), lambda _one: None, print)
 
 
 def test_a_slow_loss_over_rounds_is_not_taken(
