@@ -181,6 +181,8 @@ def _folder(group: str) -> Path:
 
 def _read(what: str, group: str, name: str, known: Callable[[], list[str]]) -> dict[str, Any]:
     path = Path(name) if name.endswith(".yaml") else _folder(group) / f"{name}.yaml"
+    if name.endswith(".yaml") and not path.is_file():
+        raise EvalError(f"{what} {name}: there is no such file; without .yaml it is one of {', '.join(known())}")
     if not path.is_file() or (not name.endswith(".yaml") and name not in known()):
         raise EvalError(f"unknown {what} {name!r}: {_nearest(name, known())}")
     try:

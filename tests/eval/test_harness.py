@@ -87,6 +87,7 @@ def test_other_settings_under_the_same_name_are_refused(evaluate: Evaluate) -> N
     [
         (["suite=hei_nv"], "unknown suite 'hei_nv': did you mean hei_nw"),
         (["suite=courier", "arms=[modle]"], "unknown arm 'modle': did you mean model"),
+        (["suite=courier", "arms=[absent.yaml]"], "arm absent.yaml: there is no such file; without .yaml it is one of"),
         (["suite=courier", "arm=model"], "unknown setting 'arm': did you mean arms"),
         (["n=3"], "which suite"),
         (["suite=courier", "n=0"], "n: input should be greater than or equal to 1"),
