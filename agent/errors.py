@@ -25,5 +25,9 @@ class ObservationTooLongError(ModelError, ValueError):
     """One observation alone does not fit into the model's window."""
 
 
+class PlayerLostError(AgentError, RuntimeError):
+    """A process that plays ended before it was through."""
+
+
 class LogError(AgentError, OSError):
     """A log can't be written or read."""

@@ -4,15 +4,37 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import connection, get_context
 from typing import Any
 
+from agent.errors import PlayerLostError
 
-def pool(count: int) -> ProcessPoolExecutor:
-    """So many new processes, each with one thread of torch; the first takes the first GPU, and so on in turn."""
+
+@contextmanager
+def players(count: int) -> Iterator[ProcessPoolExecutor]:
+    """So many new processes, each with one thread of torch; the first takes the first GPU, and so on in turn.
+
+    They end with this context, and at once after an error or an interruption.
+
+    Raises:
+        PlayerLostError: One was killed, or had too little memory.
+    """
     context = get_context("spawn")
-    return ProcessPoolExecutor(count, context, initializer=_settle, initargs=(context.Value("i", 0),))
+    made = ProcessPoolExecutor(count, context, initializer=_settle, initargs=(context.Value("i", 0),))
+    try:
+        yield made
+    except BaseException as error:
+        for process in multiprocessing.active_children():
+            process.kill()
+        if isinstance(error, BrokenProcessPool) or type(error).__name__ == "OutOfMemoryError":  # torch's
+            raise PlayerLostError("a process that plays was killed or had too little memory") from error
+        raise
+    finally:
+        made.shutdown(wait=False, cancel_futures=True)
 
 
 def obey_parent() -> None:

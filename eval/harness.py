@@ -5,11 +5,9 @@ again that were not through, whole, so that it comes to the same numbers as one 
 """
 
 import json
-import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,12 +18,13 @@ from pydantic import ValidationError
 
 from agent.collect import Collection, counted_visits, visits_of
 from agent.config import CollectConfig, load_collect
+from agent.errors import PlayerLostError
 from agent.files import only_here
 from agent.log import versions, write_run
 from agent.manifest import LISTENING, Row
 from agent.models.base import Model
 from agent.models.local import LocalModelConfig
-from agent.processes import pool
+from agent.processes import players
 from agent.runner import make_model
 from envs import make
 from envs.splits import seeds_of
@@ -322,20 +321,13 @@ class Evaluation:
                 done += len(played[-1].rows)
                 advance(done)
             return _in_order(played)
-        players = pool(self.config.processes)
         try:
-            return _in_order(_gathered(players, jobs, advance))
-        except BaseException as error:
-            for process in multiprocessing.active_children():
-                process.kill()
-            if isinstance(error, BrokenProcessPool) or type(error).__name__ == "OutOfMemoryError":  # torch's
-                raise EvalError(
-                    "a process that plays was killed or had too little memory: lower processes= and give the same "
-                    "name= to go on, or lower batch= under another name="
-                ) from error
-            raise
-        finally:
-            players.shutdown(wait=False, cancel_futures=True)
+            with players(self.config.processes) as pool:
+                return _in_order(_gathered(pool, jobs, advance))
+        except PlayerLostError as error:
+            raise EvalError(
+                f"{error}: lower processes= and give the same name= to go on, or lower batch= under another name="
+            ) from error
 
     def _libraries(self) -> None:
         """Mine and test macros for the tasks that ask for them; once."""
@@ -358,9 +350,9 @@ class Evaluation:
             told.write_text(json.dumps({"accepted": done.accepted, "tested": done.tested}))
 
 
-def _gathered(players: ProcessPoolExecutor, jobs: Sequence[Job], advance: Callable[[int], None]) -> list[Played]:
+def _gathered(pool: ProcessPoolExecutor, jobs: Sequence[Job], advance: Callable[[int], None]) -> list[Played]:
     played, done = [], 0
-    for future in as_completed([players.submit(_play, job) for job in jobs]):
+    for future in as_completed([pool.submit(_play, job) for job in jobs]):
         played.append(future.result())
         done += len(played[-1].rows)
         advance(done)

@@ -7,9 +7,7 @@ successes, draw, train on, and play the old tasks before and after. What lowers 
 """
 
 import json
-import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,11 +17,12 @@ from agent import adapters
 from agent.collect import Collection, counted_visits, visits_of
 from agent.config import CollectConfig, choices, load_collect
 from agent.episodes import Logged, logged
+from agent.errors import PlayerLostError
 from agent.events import Observed
 from agent.files import whole
 from agent.log import read_events
 from agent.manifest import Row, counted, totals
-from agent.processes import pool
+from agent.processes import players
 from agent.statistics import tango_ci
 from envs import make
 from envs.splits import seeds_of
@@ -327,21 +326,15 @@ class Improver:
         ordered = sorted(parts, key=lambda config: -self._visits[config.env.id][0])
         if self.loop.processes == 1:
             return {str(config.name): _played(config) for config in ordered}
-        players = pool(self.loop.processes)
         try:
-            played = players.map(_played, ordered)
-            return {str(config.name): one for config, one in zip(ordered, played, strict=True)}
-        except BaseException as error:
-            for process in multiprocessing.active_children():
-                process.kill()
-            if isinstance(error, BrokenProcessPool) or type(error).__name__ == "OutOfMemoryError":  # torch's
-                raise TrainingError(
-                    "a process that plays was killed or had too little memory: give the same command again with a "
-                    "smaller --processes or --batch; worlds that were played through stay"
-                ) from error
-            raise
-        finally:
-            players.shutdown(wait=False, cancel_futures=True)
+            with players(self.loop.processes) as pool:
+                played = pool.map(_played, ordered)
+                return {str(config.name): one for config, one in zip(ordered, played, strict=True)}
+        except PlayerLostError as error:
+            raise TrainingError(
+                f"{error}: give the same command again with a smaller --processes or --batch; worlds that were played "
+                "through stay"
+            ) from error
 
     def _part_size(self, name: str, size: int) -> int:
         """How many worlds one part of ``name`` has: what it had when it was begun."""
