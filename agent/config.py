@@ -189,7 +189,8 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 def _explain(error: Exception, overrides: Sequence[str], folder: Path, root: str) -> str:
     """One line for what Hydra says in many."""
     if isinstance(error, MissingMandatoryValue):
-        return f"{error.full_key} must be set: for example env=BabyAI-GoToLocal-v0"
+        example = "name=mine" if error.full_key == "name" else "env=BabyAI-GoToLocal-v0"
+        return f"{error.full_key} must be set: for example {example}"
     keys = set(_keys(folder, root, [o for o in overrides if o.partition("=")[0] in GROUPS]))
     for override in overrides:
         key = override.partition("=")[0].lstrip("+~")

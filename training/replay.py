@@ -239,10 +239,10 @@ class Improver:
             TrainConfigError: A round has no success to learn from, or the rounds were begun in another way.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._begin()
         done = [json.loads(line) for line in self._file.read_text().splitlines()] if self._file.is_file() else []
         if self.config.data.runs:
             self.queue.add(self.config.data.runs)
+        self._begin()
         for number in range(len(done) + 1, rounds + 1):
             taken = [str(one["adapter"]) for one in done if one["taken"]]
             line = json.dumps(self.round(number, taken[-1] if taken else str(self.config.adapter)))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import ConfigError
+from agent.errors import ConfigError, LogError
 from agent.manifest import Row
 from agent.models.local import LocalModel
 from envs.splits import SEEDS, split_of
@@ -85,6 +85,9 @@ def test_a_round_collects_trains_and_compares(made: Path, tiny: Path, runs: Path
 def test_rounds_go_on_as_they_were_begun(made: Path, tiny: Path, tmp_path: Path) -> None:
     config = load_train(["name=a", f"model={tiny}", f"adapter={made}", f"out={tmp_path}"])
     loop = Loop(["babyai_mixed"], worlds=2)
+    nowhere = config.model_copy(update={"data": config.data.model_copy(update={"runs": [tmp_path / "nowhere"]})})
+    with pytest.raises(LogError, match="nowhere"):  # what fails at once begins nothing
+        Improver(nowhere, replace(loop, worlds=9), lambda _one: None, print).run(0)
     Improver(config, loop, lambda _one: None, print).run(0)
     Improver(config, replace(loop, processes=3, batch=2), lambda _one: None, print).run(0)
     with pytest.raises(TrainConfigError, match="a-rounds holds rounds with other envs, worlds: give the same again"):
@@ -179,6 +182,11 @@ def test_a_killed_round_trains_on_what_it_drew(made: Path, tiny: Path, runs: Pat
         drawn.append(improver._drawn(1))
     assert drawn[0] == drawn[1]
     assert improver._drawn(2) != drawn[0]
+
+
+def test_a_missing_name_is_asked_for() -> None:
+    with pytest.raises(ConfigError, match="name must be set: for example name=mine"):
+        load_train(["adapter=hippo-135m"])
 
 
 def test_it_needs_an_adapter_to_begin_with(tiny: Path, tmp_path: Path) -> None:
