@@ -240,9 +240,11 @@ class Improver:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         done = [json.loads(line) for line in self._file.read_text().splitlines()] if self._file.is_file() else []
+        begun = self._begun()
         if self.config.data.runs:
             self.queue.add(self.config.data.runs)
-        self._begin()
+        with whole(self.folder / BEGUN) as out:
+            json.dump(begun, out, indent=1)
         for number in range(len(done) + 1, rounds + 1):
             taken = [str(one["adapter"]) for one in done if one["taken"]]
             line = json.dumps(self.round(number, taken[-1] if taken else str(self.config.adapter)))
@@ -251,8 +253,8 @@ class Improver:
             done.append(json.loads(line))
         return done
 
-    def _begin(self) -> None:
-        """Write down how the rounds are begun; those that are there must have been begun in the same way."""
+    def _begun(self) -> dict[str, Any]:
+        """How the rounds are begun; those that are there must have been begun in the same way."""
         begun_with = adapters.digest(adapters.resolve(str(self.config.adapter)))
         mine = {key: value for key, value in asdict(self.loop).items() if key not in FREE}
         mine |= {"envs": sorted(self.loop.envs), "adapter": begun_with}
@@ -262,8 +264,7 @@ class Improver:
             raise TrainConfigError(
                 f"{self.folder} holds rounds with other {', '.join(differing)}: give the same again, or another name="
             )
-        with whole(file) as out:
-            json.dump(mine, out, indent=1)
+        return mine
 
     @property
     def _file(self) -> Path:

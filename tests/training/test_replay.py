@@ -82,16 +82,18 @@ def test_a_round_collects_trains_and_compares(made: Path, tiny: Path, runs: Path
     assert Improver(config, loop, lambda _one: pytest.fail("was done"), said.append).run(1) == done
 
 
-def test_rounds_go_on_as_they_were_begun(made: Path, tiny: Path, tmp_path: Path) -> None:
-    config = load_train(["name=a", f"model={tiny}", f"adapter={made}", f"out={tmp_path}"])
-    loop = Loop(["babyai_mixed"], worlds=2)
+def test_rounds_go_on_as_they_were_begun(made: Path, tiny: Path, runs: Path, tmp_path: Path) -> None:
+    asked = ["name=a", f"model={tiny}", f"adapter={made}", f"out={tmp_path}"]
+    config, loop = load_train(asked), Loop(["babyai_mixed"], worlds=2)
     nowhere = config.model_copy(update={"data": config.data.model_copy(update={"runs": [tmp_path / "nowhere"]})})
     with pytest.raises(LogError, match="nowhere"):  # what fails at once begins nothing
         Improver(nowhere, replace(loop, worlds=9), lambda _one: None, print).run(0)
     Improver(config, loop, lambda _one: None, print).run(0)
     Improver(config, replace(loop, processes=3, batch=2), lambda _one: None, print).run(0)
     with pytest.raises(TrainConfigError, match="a-rounds holds rounds with other envs, worlds: give the same again"):
-        Improver(config, replace(loop, worlds=3, envs=["courier"]), lambda _one: None, print).run(0)
+        Improver(load_train([*asked, f"data.runs=[{runs}]"]), replace(loop, worlds=3, envs=["courier"]),
+                 lambda _one: None, print).run(0)  # fmt: skip
+    assert not Improver(config, loop, lambda _one: None, print).queue.tasks()  # what is refused changes nothing
     other = config.model_copy(update={"adapter": "hippo-135m"})
     with pytest.raises(TrainConfigError, match="with other adapter"):
         Improver(other, loop, lambda _one: None, print).run(0)
