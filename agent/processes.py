@@ -27,6 +27,7 @@ def players(count: int) -> Iterator[ProcessPoolExecutor]:
     made = ProcessPoolExecutor(count, context, initializer=_settle, initargs=(context.Value("i", 0),))
     try:
         yield made
+        made.shutdown()  # what they held, such as memory of a GPU, is free then
     except BaseException as error:
         for process in multiprocessing.active_children():
             process.kill()
