@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -198,6 +199,14 @@ def tasks_of(adapter: str) -> list[str]:
     return [name for name in named if f"env:{load_collect([f'env={name}']).env.id}" in sources]
 
 
+@cache
+def _visits(env: str) -> tuple[int, int]:
+    """How many episodes a world of a task has, and how many of them count."""
+    asked = load_collect([f"env={env}"]).env
+    with closing(make(asked.id, **asked.kwargs)) as world:
+        return visits_of(world), counted_visits(world)
+
+
 def _played(config: CollectConfig) -> tuple[list[Row], Path]:
     """Play a task; what was played before is not played again."""
     collection = Collection(config, seeds_of(config.split), make)
@@ -230,7 +239,6 @@ class Improver:
             say(f"{', '.join(missing)}: not played, so nobody will know if it is forgotten; name it with --env")
         self.folder = config.out / f"{config.name}-rounds"
         self.queue = EpisodeQueue(self.folder / "queue", ReplayConfig(max_similarity=1.0))
-        self._visits: dict[str, tuple[int, int]] = {}
 
     def run(self, rounds: int) -> list[dict[str, Any]]:
         """Play so many rounds; each is recorded when it is through, and a killed one begins again.
@@ -312,25 +320,28 @@ class Improver:
         return [Path(log) for log in json.loads(file.read_text(encoding="utf-8"))]
 
     def _play(self, adapter: str, *runs: tuple[str, str]) -> list[dict[str, Played]]:
-        """Play every task in each split, under each name; the same name is not played twice."""
+        """Play every task in each split, under each name; the same name is not played twice.
+
+        Tasks whose worlds have the most visits, which are played in turn, begin first.
+        """
         asked = [(run, env) for run in range(len(runs)) for env in self.loop.envs]
+        asked.sort(key=lambda one: -_visits(one[1])[0])
         parts = [[*self._parts(env, adapter, *runs[run])] for run, env in asked]
         done = self._all([config for configs in parts for config in configs])
-        played: list[dict[str, Played]] = [{} for _ in runs]
+        played: list[dict[str, Played]] = [dict.fromkeys(self.loop.envs, ([], [])) for _ in runs]
         for (run, env), configs in zip(asked, parts, strict=True):
             shares = [done[str(config.name)] for config in configs]
             played[run][env] = ([row for rows, _ in shares for row in rows], [folder for _, folder in shares])
         return played
 
     def _all(self, parts: Sequence[CollectConfig]) -> dict[str, tuple[list[Row], Path]]:
-        """Play parts, by name; those whose worlds have the most visits, which are played in turn, begin first."""
-        ordered = sorted(parts, key=lambda config: -self._visits[config.env.id][0])
+        """Play parts; returns what was played by name."""
         if self.loop.processes == 1:
-            return {str(config.name): _played(config) for config in ordered}
+            return {str(config.name): _played(config) for config in parts}
         try:
             with players(self.loop.processes) as pool:
-                played = pool.map(_played, ordered)
-                return {str(config.name): one for config, one in zip(ordered, played, strict=True)}
+                played = pool.map(_played, parts)
+                return {str(config.name): one for config, one in zip(parts, played, strict=True)}
         except PlayerLostError as error:
             raise TrainingError(
                 f"{error}: give the same command again with a smaller --processes or --batch; worlds that were played "
@@ -350,10 +361,7 @@ class Improver:
     def _parts(self, env: str, adapter: str, split: str, name: str) -> Iterator[CollectConfig]:
         """What each process plays of a task."""
         asked = load_collect([f"env={env}", "policy=model", f"split={split}", f"agent.max_calls={self.loop.max_calls}"])
-        if asked.env.id not in self._visits:
-            with closing(make(asked.env.id, **asked.env.kwargs)) as world:
-                self._visits[asked.env.id] = visits_of(world), counted_visits(world)
-        visits, counted = self._visits[asked.env.id]
+        visits, counted = _visits(env)
         worlds = self.loop.worlds if split == "train" else -(-self.loop.validate // max(1, counted))
         first = self.loop.seed + (int(name.rpartition("-")[2]) - 1) * worlds * visits if split == "train" else 0
         size = self._part_size(f"{name}-{env}", -(-worlds // max(1, self.loop.processes // len(self.loop.envs))))
