@@ -116,7 +116,9 @@ def _parent(folder: Path) -> dict[str, Any]:
 
 def _words(argv: list[str]) -> list[str]:
     """The command's words; what was begun as a module is named as it is under ``hippo``."""
-    return argv[1:] if argv[1:2] in (["train"], ["distill"]) else ["train", *argv[1:]]
+    if argv[1:2] in (["train"], ["distill"]):
+        return argv[1:]
+    return ["distill" if Path(argv[0]).name == "cli.py" else "train", *argv[1:]]
 
 
 def _version(package: str) -> str | None:

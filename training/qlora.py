@@ -254,8 +254,13 @@ def _arguments(config: TrainConfig, prepared: Prepared, device: torch.device) ->
     schedule = config.train
     batch = 1 if config.dry_run else schedule.batch
     processes = PartialState().num_processes
-    accumulation = max(1, round(schedule.tokens_per_step / (batch * config.model.seq_len * processes)))
-    accumulation = 1 if config.dry_run else accumulation
+    least = batch * config.model.seq_len * processes
+    if schedule.tokens_per_step < least and not config.dry_run:
+        raise TrainConfigError(
+            f"train.tokens_per_step={schedule.tokens_per_step} is less than one batch, {least} tokens ({batch} rows of "
+            f"{config.model.seq_len} in each of {processes} processes): lower train.batch, or raise it"
+        )
+    accumulation = 1 if config.dry_run else round(schedule.tokens_per_step / least)
     if len(prepared.rows) < batch * processes:
         raise TrainConfigError(
             f"{len(prepared.rows)} packed rows are less than one batch ({batch} in each of {processes} processes): "

@@ -132,6 +132,8 @@ def test_a_failed_attempt_does_not_take_the_name(made: Path, tiny: Path, runs: P
         train(settings(tiny, runs, tmp_path, "adapter=nothing-like-it", "train.steps=1"), silent)
     with pytest.raises(TrainConfigError, match="are less than one batch"):
         train(settings(tiny, runs, tmp_path, "train.batch=64", "train.tokens_per_step=65536"), silent)
+    with pytest.raises(TrainConfigError, match=r"tokens_per_step=1000 is less than one batch, \d+ tokens"):
+        train(settings(tiny, runs, tmp_path, "train.batch=4", "train.tokens_per_step=1000"), silent)
     said: list[str] = []
     dry = train(settings(tiny, runs, tmp_path, "dry_run=true", "train.steps=2"), said.append)
     assert re.match(r"24 episodes of 3 runs, [\d,]+ tokens to learn of [\d,]+; left out: nothing", said[0])
