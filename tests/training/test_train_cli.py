@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from training.card import _words as command_words
+
 pytestmark = pytest.mark.model
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -45,3 +47,16 @@ def test_distill_improve_needs_an_adapter(cli: Cli, tiny: Path, tmp_path: Path) 
     code, _, err = cli("distill", "improve", "name=a", f"model={tiny}", f"out={tmp_path}", "--env", "courier")
     assert code == 2
     assert "adapter=hippo-135m" in err
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["bin/hippo", "train", "name=x"], ["train", "name=x"]),
+        (["bin/hippo", "distill", "improve"], ["distill", "improve"]),
+        (["training/train_cli.py", "name=x"], ["train", "name=x"]),
+        (["training/cli.py", "improve"], ["distill", "improve"]),
+    ],
+)
+def test_a_card_names_the_command_as_it_is_under_hippo(argv: list[str], words: list[str]) -> None:
+    assert command_words(argv) == words
