@@ -61,6 +61,6 @@ $(VENV)/.bench: $(VENV)/.runtime
 	$(PIP) --editable '.[bench]'
 	@touch $@
 
-$(VENV)/.models: agent/catalog.py | $(VENV)/.runtime
+$(VENV)/.models: agent/hub/catalog.py | $(VENV)/.runtime
 	$(BIN)/hippo models fetch smollm2-135m minilm spacy-en
 	@touch $@

@@ -3,8 +3,8 @@
 from agent.chat import Chat, Message
 from agent.episode import AgentConfig
 from agent.errors import AgentError, CatalogError, ConfigError, HashMismatchError, LogError, ModelError
-from agent.events import End, Ending, Event
-from agent.log import EventLog, read_events
+from agent.logs.events import End, Ending, Event
+from agent.logs.log import EventLog, read_events
 from agent.loop import Agent
 from agent.models.base import Decision, Model, Turn, Usage
 from agent.models.scripted import ScriptedModel

@@ -1,5 +1,5 @@
 """``python -m agent`` is ``hippo``."""
 
-from agent.cli import main
+from agent.commands.main import main
 
 main()

@@ -9,9 +9,19 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.chat import Chat, Message, turn_text
-from agent.events import Decided, End, Ending, Event, Observed, Ran, Returned, Start, Wrote
+from agent.logs.events import (
+    Decided,
+    End,
+    Ending,
+    Event,
+    Observed,
+    Ran,
+    Returned,
+    Start,
+    Wrote,
+)
+from agent.memory_writer import Rememberer
 from agent.models.base import Decision, Turn, Usage
-from agent.remember import Rememberer
 from tools import MemoryTools, Toolbox, ToolCall, ToolResult, ToolSpec
 from tools.macro_run import MacroRun
 from tools.schema import narrowed

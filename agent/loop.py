@@ -10,13 +10,18 @@ from typing import Any
 import gymnasium as gym
 from gymnasium import spaces
 
+from agent.driver import (
+    Seat,
+    advance,
+    decide,
+    play,
+)
 from agent.episode import AgentConfig, Episode, Setting
 from agent.errors import AgentError, ConfigError
-from agent.events import Event
-from agent.lockstep import Seat, advance, decide, play
-from agent.log import EventLog
+from agent.logs.events import Event
+from agent.logs.log import EventLog
+from agent.memory_writer import Rememberer
 from agent.models.base import Model
-from agent.remember import Rememberer
 from memory import Memory
 from memory.episodic import WriteGate
 from tools import MemoryTools, Tool, Toolbox
@@ -250,7 +255,7 @@ class Agent:
         emit: Callable[[Event], None] | None = None,
         label: str | None = None,
     ) -> Episode:
-        """Begin an episode that :mod:`agent.lockstep` plays on.
+        """Begin an episode that :mod:`agent.driver` plays on.
 
         Args:
             env: The environment.

@@ -8,10 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from envs.asking import Asked, ListenAndAnswer, Session, plain
 from envs.corpora import Corpus, Document, Question, load
 from envs.errors import DataError, EnvConfigError
 from envs.language import Meaning
+from envs.questions import (
+    Asked,
+    ListenAndAnswer,
+    Session,
+    plain,
+)
 from envs.settings import check_range
 from envs.splits import Split, layout_split
 

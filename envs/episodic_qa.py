@@ -5,10 +5,18 @@ from itertools import product
 
 import numpy as np
 
-from envs.asking import UNKNOWN, Asked, ListenAndAnswer, Session, bare, question, sentence
 from envs.errors import EnvConfigError
 from envs.language import Grammar, Meaning
 from envs.names import DAYS, TIMES, pool, some
+from envs.questions import (
+    UNKNOWN,
+    Asked,
+    ListenAndAnswer,
+    Session,
+    bare,
+    question,
+    sentence,
+)
 from envs.settings import check_range, settings_of
 from envs.splits import Split
 

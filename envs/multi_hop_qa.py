@@ -5,10 +5,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from envs.asking import DISPUTED, Asked, ListenAndAnswer, Session, bare, question, sentence
 from envs.language import Meaning
 from envs.multi_hop_words import ASKING, TELLING, TIES
 from envs.names import pool, some
+from envs.questions import (
+    DISPUTED,
+    Asked,
+    ListenAndAnswer,
+    Session,
+    bare,
+    question,
+    sentence,
+)
 from envs.settings import check_range, settings_of
 from envs.splits import Split
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agent import adapters
 from agent.config import CollectConfig, load_collect
+from agent.hub import adapters
 from agent.models.local import LocalModelConfig
 from eval.errors import EvalError
 from eval.suites import Arm

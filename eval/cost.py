@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.events import Decided
+from agent.logs.events import Decided
 
 HALF = 2
 """Bytes of a number in bfloat16."""

@@ -7,9 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.errors import LogError
-from agent.events import Decided, Event, Observed, Ran, Returned, Start, Wrote
-from agent.log import read_events
-from envs.asking import UNKNOWN, folded
+from agent.logs.events import (
+    Decided,
+    Event,
+    Observed,
+    Ran,
+    Returned,
+    Start,
+    Wrote,
+)
+from agent.logs.log import read_events
+from envs.questions import UNKNOWN, folded
 from eval.measures import LOOKUPS, Record
 
 MENDING = {

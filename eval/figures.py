@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.bench.plots import lines
+from eval.plots import lines
 
 COLOURS = {"arms": "#2a6f97", "ablations": "#d98324", "checks": "#9b2226"}
 

@@ -16,21 +16,21 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from agent.collect import Collection, counted_visits, visits_of
 from agent.config import CollectConfig, load_collect
 from agent.errors import PlayerLostError
 from agent.files import only_here
-from agent.log import versions, write_run
-from agent.manifest import LISTENING, Row
+from agent.logs.log import versions, write_run
+from agent.logs.manifest import LISTENING, Row
 from agent.models.base import Model
 from agent.models.local import LocalModelConfig
-from agent.processes import players
-from agent.runner import make_model
+from agent.rollout.collect import Collection, counted_visits, visits_of
+from agent.rollout.processes import players
+from agent.rollout.runner import make_model
 from envs import make
 from envs.splits import seeds_of
 from eval.budget import begun_with, other_weights, same_budget, weights
 from eval.errors import EvalError
-from eval.meddling import Meddled, befores
+from eval.intervention import Meddled, befores
 from eval.suites import Arm, EvalConfig, Suite, Task, load_arms, load_suite
 
 SETTINGS = "eval.json"

@@ -7,15 +7,21 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from agent import catalog
 from agent.config import CollectConfig
 from agent.errors import CatalogError
-from agent.events import Decided, Event, Observed, Returned, Start
-from agent.log import read_events
-from agent.manifest import LISTENING
+from agent.hub import catalog
+from agent.logs.events import (
+    Decided,
+    Event,
+    Observed,
+    Returned,
+    Start,
+)
+from agent.logs.log import read_events
+from agent.logs.manifest import LISTENING
 from agent.models.local import LocalModelConfig
 from envs import make
-from envs.asking import DISPUTED, UNKNOWN, folded
+from envs.questions import DISPUTED, UNKNOWN, folded
 from eval.cost import Shape, cost_of
 from eval.harness import Played
 

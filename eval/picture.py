@@ -12,9 +12,9 @@ from pathlib import Path
 from rich.console import Console
 
 from agent import Agent, AgentConfig, ScriptedModel
-from agent.events import Observed
-from agent.models.script import RouteFollower
-from agent.view import View
+from agent.commands.terminal import View
+from agent.logs.events import Observed
+from agent.policies.script import RouteFollower
 from envs import make
 from memory import Memory
 

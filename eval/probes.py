@@ -41,7 +41,7 @@ def schemas() -> Probe:
 
 def replay() -> Probe:
     """What is replayed with the scheduler, without one part of it, and by even draws."""
-    from eval.bench.replay import measure
+    from eval.bench.replay_queue import measure
 
     found = measure(REPLAYED)
     rows = [

@@ -15,12 +15,13 @@ from memory.episodic import EpisodicStore, RecallConfig, Retention
 from memory.episodic.lexical import flush
 from memory.errors import DamagedError, EmbedderError, NotAMemoryError, StorageError, UnknownItemError
 from memory.forget import Forgotten, Selector
+from memory.procedural import MacroLib
 from memory.provenance import Provenance, Row
 from memory.reading import Passage, Reader, Reading
 from memory.relational import KG, Routing
-from memory.relational.retrieval import Evidence, Method, Retriever
+from memory.retrieval import Evidence, Method, Retriever
 from memory.snapshots import Snapshot, Snapshots
-from memory.spatial import MacroLib, PlaceGraph, SpatialConfig
+from memory.spatial import PlaceGraph, SpatialConfig
 from memory.store import Store, connect, storage_errors
 from memory.transfer import Imported
 from memory.undo import Undone

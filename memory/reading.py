@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 from memory.episodic import EpisodicStore, Event
 from memory.errors import InvalidItemError
+from memory.mentions import TITLE, MentionIndex
 from memory.provenance import Provenance, origin_of
 from memory.relational import KG, Tuple
 from memory.relational.extract import TupleExtractor, checked
-from memory.relational.mentions import TITLE, MentionIndex
 from memory.relational.rules import RuleExtractor
 from memory.rows import chunks
 

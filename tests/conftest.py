@@ -6,7 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from agent import catalog
+from agent.hub import catalog
 from agent.models.local import LocalModel, LocalModelConfig
 from memory import HashingEmbedder, Memory, Provenance
 
@@ -14,12 +14,12 @@ from memory import HashingEmbedder, Memory, Provenance
 @pytest.fixture(scope="session")
 def cli() -> Callable[..., tuple[int, str, str]]:
     """Run ``hippo`` with these arguments; gives exit code, stdout and stderr."""
-    from agent.cli import app
-    from training.adapters_cli import app as adapters
-    from training.adapters_cli import export
-    from training.cli import app as distill
-    from training.episodes_cli import app as episodes
-    from training.train_cli import train
+    from agent.commands.main import app
+    from training.commands.adapters import app as adapters
+    from training.commands.adapters import export
+    from training.commands.distill import app as distill
+    from training.commands.episodes import app as episodes
+    from training.commands.train import train
 
     def run(*arguments: object) -> tuple[int, str, str]:
         words = list(map(str, arguments))

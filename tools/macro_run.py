@@ -5,7 +5,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from memory import InvalidItemError, UnknownItemError
-from memory.spatial import Macro, MacroLib, Moment, Step
+from memory.procedural import (
+    Macro,
+    MacroLib,
+    Moment,
+    Step,
+)
 from tools.types import ToolCall, ToolResult
 
 RUN = "run_macro"

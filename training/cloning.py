@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.files import whole
-from agent.trajectory import logs_in, trajectory_of
+from agent.logs.trajectory import logs_in, trajectory_of
 from memory import InvalidItemError, Memory
-from memory.spatial import Macro, Trajectory
+from memory.procedural import Macro, Trajectory
 from training.rows import Counts, rows
 
 

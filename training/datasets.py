@@ -6,7 +6,15 @@ from typing import Any, TypedDict
 
 from agent.chat import Message, Role, turn_text
 from agent.errors import LogError
-from agent.events import Decided, End, Event, Observed, Returned, Start, conversation
+from agent.logs.events import (
+    Decided,
+    End,
+    Event,
+    Observed,
+    Returned,
+    Start,
+    conversation,
+)
 from tools import ToolCall
 
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.collect import Collection
 from agent.config import load_collect
-from agent.episodes import peek
-from agent.macro_trial import judge
-from agent.manifest import totals
-from agent.trajectory import distinct, logs_in, trajectories
+from agent.logs.episodes import peek
+from agent.logs.manifest import totals
+from agent.logs.trajectory import distinct, logs_in, trajectories
+from agent.rollout.collect import Collection
+from agent.rollout.macro_trial import judge
 from envs import make
 from envs.splits import seeds_of, split_of
 from memory import InvalidItemError, Memory

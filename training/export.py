@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import torch
 
-from agent import adapters, catalog
 from agent.files import whole
+from agent.hub import adapters, catalog
 from training.errors import AdapterError
 from training.gguf_file import write_gguf
 

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from accelerate import PartialState
 
-from agent import adapters, catalog
 from agent.config import load_collect
 from agent.files import whole
+from agent.hub import adapters, catalog
 from agent.models.tokens import ChatTokens
 from agent.models.window import Window
 from training.attention import attention_for

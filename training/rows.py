@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.events import End, Event, Start
 from agent.files import whole
-from agent.log import read_events
+from agent.logs.events import End, Event, Start
+from agent.logs.log import read_events
 from envs.splits import Split, split_of
 from memory import InvalidItemError
 from training.datasets import Row, row_of

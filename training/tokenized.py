@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from agent.episode import AgentConfig
-from agent.episodes import peek
 from agent.errors import LogError
 from agent.files import whole
-from agent.log import read_events
+from agent.logs.episodes import peek
+from agent.logs.log import read_events
+from agent.logs.trajectory import logs_in
 from agent.models.tokens import ChatTokens
 from agent.models.window import Window
-from agent.trajectory import logs_in
 from envs.splits import split_of
 from training.config import DataSettings, plain
 from training.datasets import transcript

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from agent.collect import Collection, visits_of
 from agent.config import load_collect
-from agent.manifest import totals
+from agent.logs.manifest import totals
 from agent.models.local import LocalModel
+from agent.rollout.collect import Collection, visits_of
 from envs import make
 from envs.splits import seeds_of
 from training.config import TrainConfig

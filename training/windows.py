@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agent.chat import Chat, Message
-from agent.events import Decided, Event, Start
+from agent.logs.events import Decided, Event, Start
+from agent.memory_writer import KNOWN, STRANGE
 from agent.models.tokens import ChatTokens
 from agent.models.window import Window
-from agent.remember import KNOWN, STRANGE
 from tools import ToolSpec
 from training.datasets import EmptyMaskError, transcript
 from training.errors import RowTooLongError

@@ -12,9 +12,9 @@ import torch
 from llguidance import LLMatcher
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent import adapters, catalog
 from agent.chat import Chat, Message
 from agent.errors import ModelError, ObservationTooLongError
+from agent.hub import adapters, catalog
 from agent.models.base import Decision, Turn, Usage
 from agent.models.decode import BatchDecoder, Job
 from agent.models.grammar import NOTHING, Grammar, words_of

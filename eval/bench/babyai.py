@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from agent.episode import AgentConfig
-from agent.events import End, Event, Start
+from agent.logs.events import End, Event, Start
 from agent.loop import Agent
-from agent.macro_trial import SHUT
-from agent.models.follower import MissionFollower
 from agent.models.scripted import ScriptedModel
+from agent.policies.follower import MissionFollower
+from agent.rollout.macro_trial import SHUT
 from envs import make
 from eval.bench.report import tell
 from eval.statistics import bootstrap_ci, wilson_ci

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from agent import Agent, AgentConfig, End
-from agent.events import Decided
+from agent.logs.events import Decided
 from agent.models.local import LocalModel, LocalModelConfig
 from envs import make
 

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.bench.plots import bars
 from eval.bench.stories import Cues, Story, half_of_the_words, stories
+from eval.plots import bars
 from eval.statistics import paired_difference, wilson_ci
 from memory import Embedder, HashingEmbedder, Memory, MiniLMEmbedder, RecallConfig
 from memory.episodic import DGKey

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from eval.bench import torture
-from eval.bench.plots import histogram
 from eval.bench.report import tell
+from eval.plots import histogram
 from eval.statistics import median_ratio_ci
 from memory import HashingEmbedder, Memory, Provenance
 from memory.episodic import Event

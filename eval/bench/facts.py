@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.bench.plots import bars
 from eval.bench.report import tell
+from eval.plots import bars
 from eval.statistics import wilson_ci
 from memory import HashingEmbedder, Memory, Provenance
 from memory.relational import RuleExtractor, Tuple

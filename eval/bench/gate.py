@@ -27,8 +27,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.bench.plots import bars
 from eval.bench.stories import ADJECTIVES, NAMES, ROOMS, SIDES, THINGS, VERBS
+from eval.plots import bars
 from eval.statistics import bootstrap_ci, paired_difference
 from memory import Embedder, MiniLMEmbedder
 from memory.episodic import WriteGate
@@ -95,7 +95,7 @@ class Surprise:
         from transformers import AutoModelForCausalLM, AutoTokenizer
         from transformers.utils import logging
 
-        from agent import catalog
+        from agent.hub import catalog
 
         logging.disable_progress_bar()
         path = catalog.fetch("smollm2-135m")

@@ -18,8 +18,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from agent import Agent, AgentConfig, catalog
-from agent.events import Decided, Event
+from agent import Agent, AgentConfig
+from agent.hub import catalog
+from agent.logs.events import Decided, Event
 from agent.models.local import LocalModel, LocalModelConfig
 from envs import make
 from eval.bench.report import tell

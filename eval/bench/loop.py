@@ -24,7 +24,7 @@ import torch
 
 from agent import Agent, AgentConfig, Chat, Decision, End, Turn
 from agent.chat import template
-from agent.events import Decided, Event
+from agent.logs.events import Decided, Event
 from agent.loop import actions_of
 from agent.models.local import LocalModel, LocalModelConfig
 from envs import make

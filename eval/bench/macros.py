@@ -19,16 +19,16 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from agent.events import End, Event
-from agent.macro_trial import judge, run_trial
-from agent.trajectory import trajectory_of
+from agent.logs.events import End, Event
+from agent.logs.trajectory import trajectory_of
+from agent.rollout.macro_trial import judge, run_trial
 from envs import make
 from eval.bench.babyai import LEVELS, play, solvable
 from eval.bench.report import tell
 from eval.statistics import bootstrap_ci, paired_difference, wilson_ci
 from memory import HashingEmbedder, Memory
-from memory.spatial import MacroLib, Moment
-from memory.spatial.scoring import Head
+from memory.procedural import MacroLib, Moment
+from memory.procedural.scoring import Head
 
 TASKS = (
     "go to, room", "pick up, maze", "open, room", "unlock, room", "unlock, distractors", "put next, room",

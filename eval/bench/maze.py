@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from envs.water_maze import WaterMaze
-from eval.bench.plots import histogram
 from eval.bench.report import tell
+from eval.plots import histogram
 from eval.statistics import bootstrap_ci, paired_difference, wilson_ci
 from memory import HashingEmbedder, Memory, Provenance
 from memory.spatial import View

@@ -25,11 +25,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.bench.plots import bars
 from eval.bench.report import tell
 from eval.bench.stories import ADJECTIVES, NAMES, ROOMS, SIDES, THINGS, VERBS
 from eval.bench.torture import in_child
 from eval.bench.vectors import Mixture, mixture, spread
+from eval.plots import bars
 from eval.statistics import bootstrap_ci, median_ci, median_ratio_ci
 from memory import HashingEmbedder, Memory
 from memory.episodic import Event

@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from agent import catalog
+from agent.hub import catalog
 
 LLAMA_3B = {
     "hidden_size": 3072, "intermediate_size": 8192, "num_hidden_layers": 28, "num_attention_heads": 24,

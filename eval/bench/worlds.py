@@ -19,11 +19,11 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from agent.collect import Collection
 from agent.config import load_collect
-from agent.log import read_events
-from agent.manifest import Row, by_kind, totals
-from agent.replay import replay
+from agent.logs.log import read_events
+from agent.logs.manifest import Row, by_kind, totals
+from agent.logs.verify_log import replay
+from agent.rollout.collect import Collection
 from envs import known_ids, make
 from envs.splits import seeds_of
 from eval.bench.report import tell
@@ -137,7 +137,7 @@ def tokens(episodes: int) -> dict[str, Any]:
     """Tokens of observations: of experts in our worlds, of chance in every MiniGrid and BabyAI id."""
     from transformers import AutoTokenizer
 
-    from agent import catalog
+    from agent.hub import catalog
 
     tokenizer = AutoTokenizer.from_pretrained(catalog.fetch("smollm2-135m"))
 

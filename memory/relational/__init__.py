@@ -1,10 +1,10 @@
 """Relational memory (SGC-RSS): what is true."""
 
 from memory.relational.aliases import Alias, Aliases
-from memory.relational.asking import FoundFact, Subgraph
 from memory.relational.extract import TemplateExtractor, TupleExtractor
 from memory.relational.graph import KG
 from memory.relational.names import FUNCTIONAL, normalise
+from memory.relational.query import FoundFact, Subgraph
 from memory.relational.rules import RuleExtractor
 from memory.relational.schema import Frame, Routing, SchemaIndex
 from memory.relational.tuples import Fact, Tuple

@@ -10,11 +10,12 @@ from memory import provenance
 from memory.embedding import Embedder, HashingEmbedder
 from memory.errors import InvalidItemError, UnknownItemError
 from memory.provenance import Provenance
-from memory.relational import asking, surface
+from memory.relational import query as asking
+from memory.relational import surface
 from memory.relational.aliases import Alias, Aliases, candidates
-from memory.relational.asking import Subgraph
-from memory.relational.mirror import Mirror
+from memory.relational.graph_cache import Mirror
 from memory.relational.names import FUNCTIONAL, SUPERSEDE_MIN, normalise, relation_name, spelling
+from memory.relational.query import Subgraph
 from memory.relational.schema import Routing, SchemaIndex
 from memory.relational.tuples import COLUMNS, Fact, Tuple
 from memory.relational.validity import Contradiction, Validity

@@ -1,22 +1,43 @@
 """Spatial memory (SMPD): where things are and how to get there."""
 
 from memory.spatial.config import SpatialConfig
-from memory.spatial.frame import Edge, Frame, Place, Terrain, Transform
 from memory.spatial.goals import UNKNOWN, UNVISITED, Located
+from memory.spatial.grid_map import Edge, Frame, Place, Terrain, Transform
 from memory.spatial.localize import Belief
-from memory.spatial.macro import Macro, Suggestion
-from memory.spatial.macros import MacroLib
 from memory.spatial.metric import Sighting
 from memory.spatial.names import place_name, place_number
 from memory.spatial.places import PlaceGraph
 from memory.spatial.planner import CUT, Route, astar, plan_poses, to_networkx
-from memory.spatial.program import Call, Moment, Step, Trajectory
 from memory.spatial.search import SearchGraph
 from memory.spatial.view import FORWARD, HEADINGS, LEFT, RIGHT, Cell, Pose, Position, View
 
 __all__ = [
-    "CUT", "FORWARD", "HEADINGS", "LEFT", "RIGHT", "UNKNOWN", "UNVISITED", "Belief", "Call", "Cell", "Edge", "Frame",
-    "Located", "Macro", "MacroLib", "Moment", "Place", "PlaceGraph", "Pose", "Position", "Route", "SearchGraph",
-    "Sighting", "SpatialConfig", "Step", "Suggestion", "Terrain", "Trajectory", "Transform", "View", "astar",
-    "place_name", "place_number", "plan_poses", "to_networkx",
-]  # fmt: skip
+    "CUT",
+    "FORWARD",
+    "HEADINGS",
+    "LEFT",
+    "RIGHT",
+    "UNKNOWN",
+    "UNVISITED",
+    "Belief",
+    "Cell",
+    "Edge",
+    "Frame",
+    "Located",
+    "Place",
+    "PlaceGraph",
+    "Pose",
+    "Position",
+    "Route",
+    "SearchGraph",
+    "Sighting",
+    "SpatialConfig",
+    "Terrain",
+    "Transform",
+    "View",
+    "astar",
+    "place_name",
+    "place_number",
+    "plan_poses",
+    "to_networkx",
+]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memory.spatial.frame import Terrain
+from memory.spatial.grid_map import Terrain
 from memory.spatial.search import distances
 from memory.spatial.view import HEADINGS, Pose, Position, View
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from memory.errors import UnknownItemError
-from memory.spatial.frame import Place, Terrain
+from memory.spatial.grid_map import Place, Terrain
 from memory.spatial.names import place_name, place_number
 from memory.spatial.planner import in_the_way, plan_text
 from memory.spatial.texts import TextMap, TextPlace, words_of

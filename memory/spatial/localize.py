@@ -7,7 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memory.spatial.frame import Frame, Place, Terrain, Transform
+from memory.spatial.grid_map import (
+    Frame,
+    Place,
+    Terrain,
+    Transform,
+)
 from memory.spatial.view import HEADINGS, Position
 
 # Log-likelihood ratios of what one cell shows now and what the map says, right place against chance.

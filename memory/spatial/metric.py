@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from memory.provenance import Provenance
 from memory.spatial.explore import Reach, best_pose
-from memory.spatial.frame import Frame, Joined, Terrain
+from memory.spatial.grid_map import Frame, Joined, Terrain
 from memory.spatial.localize import BELIEVED, LABEL_MISSED, Atlas, Belief, Overlay
 from memory.spatial.view import FORWARD, LEFT, RIGHT, Cell, Pose, Position, View
 from memory.store import Store

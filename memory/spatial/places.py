@@ -10,8 +10,8 @@ from memory.errors import InvalidItemError, UnknownItemError
 from memory.provenance import Provenance, origin_of
 from memory.spatial import goals
 from memory.spatial.config import SpatialConfig
-from memory.spatial.frame import Frame
 from memory.spatial.goals import BESIDE, UNKNOWN, UNVISITED, Located
+from memory.spatial.grid_map import Frame
 from memory.spatial.metric import MetricWalk, Sighting
 from memory.spatial.names import place_name, place_number
 from memory.spatial.planner import Route, beyond, facing_beside, plan_poses, plan_text

@@ -8,7 +8,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from memory.spatial.frame import Place, Terrain
+from memory.spatial.grid_map import Place, Terrain
 from memory.spatial.search import BLOCKED, cheapest, distances
 from memory.spatial.texts import TextMap
 from memory.spatial.view import FORWARD, HEADINGS, LEFT, RIGHT, Pose, Position

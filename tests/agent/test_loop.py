@@ -9,8 +9,15 @@ from gymnasium import spaces
 
 import envs
 from agent import Agent, AgentConfig, AgentError, ConfigError, Decision, End, Event, ScriptedModel, Turn, read_events
-from agent.events import Decided, Observed, Returned, Start, Wrote, untimed
-from agent.models.script import RouteFollower
+from agent.logs.events import (
+    Decided,
+    Observed,
+    Returned,
+    Start,
+    Wrote,
+    untimed,
+)
+from agent.policies.script import RouteFollower
 from memory import HashingEmbedder, Memory
 from tools import ToolCall, UnknownToolError, tool
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from agent.models.missions import goals_of
+from agent.policies.missions import goals_of
 from envs import EnvConfigError
 from envs.babyai_mixed import LEVELS, SKILLS, BabyAIMixed
 

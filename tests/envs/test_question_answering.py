@@ -9,11 +9,16 @@ import envs
 from agent.loop import actions_of
 from agent.models.grammar import words_of
 from envs import EnvConfigError
-from envs.asking import DISPUTED, LISTEN, UNKNOWN, folded
 from envs.document_qa import DocumentQA
 from envs.episodic_qa import KINDS, EpisodicQA
 from envs.errors import DataError
 from envs.multi_hop_qa import MultiHopQA
+from envs.questions import (
+    DISPUTED,
+    LISTEN,
+    UNKNOWN,
+    folded,
+)
 
 
 def test_answers_are_compared_without_frills() -> None:

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from eval.bench import cues, gate, replay
+from eval.bench import cues, gate
+from eval.bench import replay_queue as replay
 from eval.bench.recall import World, overlap, sentences
 from eval.bench.stories import Cues, stories
 from eval.bench.vectors import Mixture, spread

@@ -122,7 +122,7 @@ def test_an_arm_without_memory_that_knows_the_answers(evaluate: Evaluate, arm: C
     cheat = arm("cheat", "about: says it is without\nmemories: empty\nof: expert")
     honest, _ = evaluate("suite=hei_nw", "n=10", f"arms=[expert,{cheat}]", "name=honest")
     assert honest["ok"]
-    from eval import meddling
+    from eval import intervention as meddling
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(meddling._MeddledPlayer, "open_memory", _own)
@@ -132,7 +132,7 @@ def test_an_arm_without_memory_that_knows_the_answers(evaluate: Evaluate, arm: C
 
 
 def _own(self: Any, world: int, embedder: Any) -> Any:
-    from agent.collect import kept_memory
+    from agent.rollout.collect import kept_memory
     from memory import Memory
 
     folder, episode = self.run.before[world]

@@ -61,7 +61,7 @@ def test_the_same_command_gives_the_same_numbers(evaluate: Evaluate) -> None:
 def test_a_killed_evaluation_goes_on_to_the_same(evaluate: Evaluate, tmp_path: Path) -> None:
     asked = ["suite=sgc_rss", "n=60", "arms=[expert,random_calls]", "batch=1"]
     command = [sys.executable, "-m", "agent", "eval", *asked, f"runs={tmp_path / 'eval'}", "name=killed", "processes=2"]
-    script = "from agent.cli import main; main()"
+    script = "from agent.commands.main import main; main()"
     began = subprocess.Popen([sys.executable, "-c", script, *command[3:]], stderr=subprocess.DEVNULL)
     folder = tmp_path / "eval" / "killed"
     deadline = time.monotonic() + 60

@@ -1,7 +1,13 @@
 import pytest
 
-from agent import catalog
-from agent.events import Decided, Event, Observed, Returned, Start
+from agent.hub import catalog
+from agent.logs.events import (
+    Decided,
+    Event,
+    Observed,
+    Returned,
+    Start,
+)
 from eval.cost import Shape, cost_of
 from eval.failures import why
 from eval.measures import exact, f1, judge, leaks

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from eval.cli import app
+from eval.commands.evaluate import app
 from eval.compare import compare
 from eval.errors import EvalError
 from eval.report import write_report

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from envs import corpora as loaders
 from envs.errors import DataError
-from eval.cli import app
+from eval.commands.evaluate import app
 from eval.retrieval import evaluate, summary
 from memory import HashingEmbedder
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from memory import HashingEmbedder, InvalidItemError, Memory, Provenance
+from memory.mentions import phrases
 from memory.reading import Passage
 from memory.relational import Tuple
-from memory.relational.mentions import phrases
-from memory.relational.push import push
+from memory.relational.pagerank import push
 
 PASSAGES = (
     (
@@ -29,7 +29,7 @@ QUESTION = "Where was the house founded that published the first novel of Grace 
 
 @pytest.fixture(scope="module")
 def read() -> Iterator[Memory]:
-    from agent import catalog
+    from agent.hub import catalog
 
     catalog.fetch("spacy-en")
     with Memory.open(None, HashingEmbedder()) as memory:

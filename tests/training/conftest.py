@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.collect import Collection
 from agent.config import load_collect
+from agent.rollout.collect import Collection
 from envs import make
 from envs.splits import seeds_of
 from eval.bench.training import shape

@@ -6,7 +6,7 @@ import envs
 from agent import Agent, LogError, ScriptedModel
 from agent.chat import template
 from agent.models.local import LocalModel
-from agent.models.script import RouteFollower
+from agent.policies.script import RouteFollower
 from memory import Memory
 from training import EmptyMaskError, assistant_mask, row_of
 from training.datasets import Row

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.events import Decided
-from agent.log import read_events
+from agent.logs.events import Decided
+from agent.logs.log import read_events
 from memory import InvalidItemError, Memory
 from tests.training.conftest import collect
 from training.distill import distill

@@ -4,8 +4,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from agent import adapters
 from agent.errors import CatalogError
+from agent.hub import adapters
 from training.errors import AdapterError
 from training.export import export, figures
 from training.gguf_file import write_gguf

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from agent import adapters
 from agent.errors import CatalogError, ConfigError
+from agent.hub import adapters
 from agent.models.local import LocalModel, LocalModelConfig
 from tests.training.conftest import settings, silent
 from training.config import load_train

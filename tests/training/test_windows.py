@@ -4,12 +4,17 @@ import pytest
 
 import envs
 from agent import Agent, AgentConfig, ScriptedModel
-from agent.events import Decided, End, Observed, Returned
-from agent.experts import expert_for
-from agent.log import read_events
+from agent.logs.events import (
+    Decided,
+    End,
+    Observed,
+    Returned,
+)
+from agent.logs.log import read_events
+from agent.memory_writer import KNOWN
 from agent.models.local import LocalModel, LocalModelConfig
 from agent.models.window import Window, Windowed
-from agent.remember import KNOWN
+from agent.policies import expert_for
 from memory import HashingEmbedder, Memory
 from training.errors import RowTooLongError
 from training.windows import IGNORED, Encoder

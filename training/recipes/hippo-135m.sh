@@ -17,7 +17,7 @@ collect() { # folder, first seed, environment, episodes
     tail -n 1 "$RUNS/collect.log"
 }
 train() {
-    $PYTHON -m torch.distributed.run --nproc_per_node "$GPUS" -m training.train_cli lora=all_linear lora.dropout=0 \
+    $PYTHON -m torch.distributed.run --nproc_per_node "$GPUS" -m training.commands.train lora=all_linear lora.dropout=0 \
         data.workers="$WORKERS" train.batch=32 train.fused_kernels=true train.tokens_per_step=65536 \
         ${PREPARE:+prepare_only=true} "$@"
 }

@@ -1,0 +1,80 @@
+"""What is installed, what is missing, how to get it."""
+
+import importlib.util
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from agent.hub import catalog
+from memory.paths import cache_dir
+
+NEEDED = (
+    "torch", "transformers", "peft", "bitsandbytes", "faiss-cpu", "networkx", "pydantic", "jinja2", "gymnasium",
+    "minigrid", "llguidance", "hydra-core", "gguf", "spacy", "matplotlib",
+)  # fmt: skip
+OPTIONAL = {"trl": "training: pip install 'hippo-llm-memory[train]'", "smolagents": "the loop benchmark: [bench]"}
+LEAST_FREE_GB = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding; ``fix`` says what to do where it is not ``ok``."""
+
+    name: str
+    ok: bool
+    found: str
+    fix: str = ""
+    needed: bool = True
+
+
+def checks() -> list[Check]:
+    """Look at this machine: Python, packages, models, accelerator, disk."""
+    found = [Check("python", True, platform.python_version())]
+    found += [_package(name, True, "run `make setup`") for name in NEEDED]
+    found += [_package(name, False, fix) for name, fix in OPTIONAL.items()]
+    found += [
+        Check(
+            f"model {entry.name}",
+            catalog.is_cached(entry.name),
+            "fetched" if catalog.is_cached(entry.name) else "not fetched",
+            f"run `hippo models fetch {entry.name}`",
+            needed=entry.name in ("smollm2-135m", "minilm", "spacy-en"),
+        )
+        for entry in catalog.ENTRIES
+    ]
+    return [*found, _accelerator(), _disk()]
+
+
+def _package(name: str, needed: bool, fix: str) -> Check:
+    try:
+        return Check(name, True, metadata.version(name), needed=needed)
+    except metadata.PackageNotFoundError:
+        return Check(name, False, "not installed", fix, needed)
+
+
+def _accelerator() -> Check:
+    if importlib.util.find_spec("torch") is None:
+        return Check("accelerator", False, "torch is not installed", needed=False)
+    import torch
+
+    if torch.cuda.is_available():
+        gib = torch.cuda.get_device_properties(0).total_memory / 2**30
+        return Check("accelerator", True, f"{torch.cuda.get_device_name(0)}, {gib:.0f} GiB", needed=False)
+    return Check("accelerator", True, f"none: the CPU is used ({os.cpu_count()} cores)", needed=False)
+
+
+def _disk() -> Check:
+    folder = cache_dir()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free / 1e9
+    fix = f"free some space, or set HIPPO_CACHE to a folder on another disk (now {_short(cache_dir())})"
+    return Check("free disk for the cache", free > LEAST_FREE_GB, f"{free:.1f} GB", fix)
+
+
+def _short(path: Path) -> str:
+    home = str(Path.home())
+    return str(path).replace(home, "~", 1)

@@ -1,0 +1,384 @@
+"""``hippo kg``: fill the knowledge graph from text, ask it, look at it, take it elsewhere."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
+from rich.table import Table
+
+from agent.commands.console import Json, emit, plain_errors
+from agent.commands.memory import (
+    DryRun,
+    Folder,
+    opened,
+    say,
+    seconds,
+)
+from memory import InvalidItemError, Memory, Provenance, provenance
+from memory.reading import BATCH, Passage, Reader
+from memory.relational import Fact, FoundFact, RuleExtractor, TemplateExtractor, Tuple
+from memory.relational.export import export as export_graph
+from memory.relational.extract import checked
+from memory.relational.names import SAME_AS, canonical, normalise, relation_name
+from memory.rows import chunks
+
+app = typer.Typer(no_args_is_help=True, help="The knowledge graph: fill it from text, ask it, draw it, export it.")
+
+Engine = Literal["rules", "templates", "lm"]
+
+
+@app.command()
+def load(
+    folder: Folder,
+    files: Annotated[list[Path], typer.Argument(help=".txt or .md (a passage a paragraph), .jsonl (text or tuples).")],
+    source: Annotated[str, typer.Option(help="Who says so; the file by default.")] = "",
+    engine: Annotated[
+        Engine, typer.Option(help="What finds the facts: rules over a parse, templates, or lm, the 135 M model.")
+    ] = "rules",
+    conf_min: Annotated[float, typer.Option(min=0, max=1, help="Drop facts of less confidence.")] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Read text into the memory, made if missing: passages, the facts in them, and links between them.
+
+    Lines of .jsonl are {"text": ..., "title": ...} or {"head": ..., "relation": ..., "tail": ..., "conf": 0.9,
+    "text_span": ...}; both may have "source", "doc_id" and "time" (seconds or ISO 8601). Files are checked whole before
+    anything is written; when interrupted, what was read so far stays, and reading it again only strengthens it.
+    """
+    with plain_errors():
+        items = [(file, list(_items(file, source or str(file)))) for file in files]  # all of it, before any is written
+        with Memory.open(folder) as memory:
+            reader = Reader(memory.episodic, memory.relational, memory.retriever.mentions, _engine(engine), conf_min)
+            counts = {"passages": 0, "facts": 0}
+            with Progress(console=Console(stderr=True), transient=True) as bar:
+                for file, found in items:
+                    task = bar.add_task(file.name, total=len(found))
+                    for batch in chunks(found, BATCH):
+                        passages = [item for item in batch if isinstance(item, Passage)]
+                        tuples = [item for item in batch if isinstance(item, Tuple) and item.conf >= conf_min]
+                        readings = reader.read_many(passages)
+                        told = memory.relational.upsert(tuples)
+                        counts["passages"] += len(passages)
+                        counts["facts"] += len(told) + sum(len(reading.facts) for reading in readings)
+                        bar.advance(task, len(batch))
+            memory.retriever.mentions.sync()
+            say({**counts, "entities": len(memory.relational.entities()), "holding": len(memory.relational)}, as_json)
+
+
+_PASSAGE, _TUPLE = {"text", "title"}, {"head", "relation", "tail", "conf", "text_span"}
+_ORIGIN = {"source", "doc_id", "time"}
+
+
+def _items(file: Path, source: str) -> Iterator[Passage | Tuple]:
+    """What a file says, all of it checked."""
+    if file.is_dir():
+        raise InvalidItemError(f"{file} is a folder: name the files in it")
+    if not file.is_file():
+        raise InvalidItemError(f"there is no file {file}")
+    if file.suffix.lower() not in (".txt", ".md", ".jsonl"):
+        raise InvalidItemError(f"expected a .txt, .md or .jsonl file, got {file.name!r}")
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidItemError(f"{file} is not UTF-8 text: {error}") from error
+    if file.suffix.lower() != ".jsonl":
+        for number, part in enumerate(p.strip() for p in re.split(r"\n\s*\n", text) if p.strip()):
+            checked(part)
+            yield Passage(part, "", Provenance(source, doc_id=f"{file.name}#{number}"))
+        return
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                yield _item(line, f"{file.name}:{number}", source)
+            except InvalidItemError as error:
+                raise InvalidItemError(f"{file}:{number}: {error}; nothing was loaded") from error
+
+
+def _item(line: str, where: str, source: str) -> Passage | Tuple:
+    try:
+        data = json.loads(line)
+    except ValueError as error:
+        raise InvalidItemError(f"not JSON ({error})") from error
+    if not isinstance(data, dict) or ("text" in data) == ("head" in data):
+        raise InvalidItemError(
+            'expected either {"text": ..., "title": ...} or {"head": ..., "relation": ..., "tail": ...}, '
+            f"got {line[:80]!r}"
+        )
+    allowed = (_PASSAGE if "text" in data else _TUPLE) | _ORIGIN
+    if unknown := sorted(set(data) - allowed):
+        raise InvalidItemError(f"unknown key {unknown[0]!r}: expected some of {', '.join(sorted(allowed))}")
+    words = {name: _text(data, name) for name in data if name not in ("time", "conf")}
+    origin = Provenance(words.get("source", source), words.get("doc_id", words.get("title", where)))
+    if "time" in data:
+        moment = data["time"] if isinstance(data["time"], int | float) else seconds(str(data["time"]))
+        origin = replace(origin, time=float(moment or 0.0))
+    if "text" in data:
+        if not checked(words["text"]).strip():
+            raise InvalidItemError("a passage needs words, got an empty text")
+        return Passage(words["text"], words.get("title", ""), origin)
+    conf = data.get("conf", 1.0)
+    if isinstance(conf, bool) or not isinstance(conf, int | float):
+        raise InvalidItemError(f"conf must be a number in [0, 1], got {conf!r}")
+    head, relation, tail = (words.get(name, "") for name in ("head", "relation", "tail"))
+    origin = replace(origin, text_span=words.get("text_span", ""))
+    names = Tuple(head, relation, tail, origin, conf=float(conf)).names()
+    return Tuple(*canonical(*names), origin, conf=float(conf))
+
+
+def _text(data: Mapping[str, Any], name: str) -> str:
+    if not isinstance(data[name], str):
+        raise InvalidItemError(f"{name} must be text, got {data[name]!r}")
+    return checked(data[name])
+
+
+def _engine(name: Engine) -> Any:
+    if name == "lm":
+        from agent.extraction import ModelExtractor
+
+        return ModelExtractor()
+    return RuleExtractor() if name == "rules" else TemplateExtractor()
+
+
+@app.command()
+def ask(
+    folder: Folder,
+    question: Annotated[str, typer.Argument(help="Names entities, or says what is wanted.")],
+    k: Annotated[int, typer.Option("-k", help="How many.")] = 5,
+    at: Annotated[
+        str | None, typer.Option(help="What held then: seconds or ISO 8601; facts hold from the time they came with.")
+    ] = None,
+    passages: Annotated[bool, typer.Option("--passages", help="Evidence from what was read, not facts.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Facts that answer a question, each with its sources and the way to it."""
+    with opened(folder) as memory:
+        moment = seconds(at)
+        if passages:
+            if moment is not None:
+                raise InvalidItemError("--at is for facts: leave out --passages")
+            _passages(memory, question, k, as_json)
+            return
+        if moment is not None:
+            found = _sourced(memory, memory.relational.ask(question, k, at=moment))
+        else:
+            found = list(memory.relational.retrieve(question, k).facts)
+        rows = [_told(item) for item in found]
+        if as_json:
+            emit({"question": question, "facts": rows})
+            return
+        _table(rows)
+
+
+def _passages(memory: Memory, question: str, k: int, as_json: bool) -> None:
+    found = [
+        {
+            "trace": item.trace.id,
+            "text": item.trace.key,
+            "path": list(item.path),
+            "facts": memory.relational.sentences(item.facts),
+            "sources": sorted({origin.source for origin in item.trace.provenance}),
+        }
+        for item in memory.retrieve(question, k)
+    ]
+    if as_json:
+        emit({"question": question, "passages": found})
+        return
+    console = Console()
+    if not found:
+        console.print("nothing was read yet")
+    for item in found:
+        console.print(f"[bold]{item['trace']}[/bold] {escape(str(item['text']))}", highlight=False)
+        console.print(f"   [dim]{escape(' → '.join(map(str, item['path'])))}[/dim]", highlight=False)  # type: ignore[call-overload]
+
+
+def _sourced(memory: Memory, facts: Sequence[Fact]) -> list[FoundFact]:
+    """Facts with those who said them."""
+    sources = provenance.of_many(memory.store.db, "facts", [fact.id for fact in facts])
+    return [FoundFact(fact, 0.0, (), sources.get(fact.id, ())) for fact in facts]
+
+
+def _told(item: FoundFact) -> dict[str, Any]:
+    origin = item.sources[0] if item.sources else None
+    return {
+        **_plain(item.fact),
+        "path": [str(step) for step in item.path],
+        "source": origin.source if origin else "",
+        "doc_id": origin.doc_id if origin else "",
+        "span": origin.text_span if origin else "",
+    }
+
+
+def _plain(fact: Fact) -> dict[str, Any]:
+    return {
+        "id": fact.id, "head": fact.head, "relation": fact.relation, "tail": fact.tail, "conf": fact.conf,
+        "valid_from": fact.valid_from, "valid_to": fact.valid_to, "strength": fact.strength,
+    }  # fmt: skip
+
+
+def _day(time: float | None) -> str:
+    if time is None:
+        return "now"
+    try:
+        return datetime.fromtimestamp(time).isoformat(" ", "minutes")
+    except (ValueError, OverflowError, OSError):
+        return f"{time:g}"
+
+
+def _table(rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        Console().print("nothing is known of that")
+        return
+    ended = any(row["valid_to"] is not None for row in rows)
+    table = Table("id", "fact", *(["from", "to"] if ended else []), "said by", "words", box=None)
+    for row in rows:
+        way = "".join(f"\n[dim]  by {escape(step)}[/dim]" for step in row.get("path", ()))
+        fact = escape(f"{row['head']} {row['relation'].replace('_', ' ')} {row['tail']}")
+        times = [_day(row["valid_from"]), _day(row["valid_to"])] if ended else []
+        table.add_row(
+            str(row["id"]),
+            fact + way,
+            *times,
+            escape(str(row.get("source", ""))),
+            escape(str(row.get("span", ""))[:80]),
+        )
+    Console().print(table)
+
+
+@app.command()
+def path(
+    folder: Folder,
+    one: Annotated[str, typer.Argument(help="An entity.")],
+    other: Annotated[str, typer.Argument(help="Another.")],
+    as_json: Json = False,
+) -> None:
+    """The fewest facts that lead from one entity to another."""
+    with opened(folder) as memory:
+        facts = memory.relational.path(one, other)
+        rows = [_told(item) for item in _sourced(memory, facts)]
+        if as_json:
+            emit({"path": rows})
+        elif not facts:
+            print(f"no way leads from {one} to {other}")  # noqa: T201
+        else:
+            _table(rows)
+
+
+@app.command()
+def show(
+    folder: Folder,
+    entity: Annotated[str, typer.Argument(help="An entity or a question.")],
+    k: Annotated[int, typer.Option("-k", help="How many facts.")] = 20,
+    picture: Annotated[Path | None, typer.Option(help="Draw it: a .png or .svg file.")] = None,
+    history: Annotated[str, typer.Option(help="All that was ever told of this relation instead.")] = "",
+    as_json: Json = False,
+) -> None:
+    """What is known around an entity, and a picture of it."""
+    with opened(folder) as memory:
+        if history:
+            if picture is not None:
+                raise InvalidItemError("--picture draws what holds now: leave out --history")
+            relation = relation_name(history)
+            facts = memory.relational.history(entity, SAME_AS.get(relation, relation))
+            rows = [_told(item) for item in _sourced(memory, facts)]
+        else:
+            found = memory.relational.retrieve(entity, k)
+            rows = [_told(item) for item in found.facts]
+            if picture is not None:
+                from agent.commands.graph_picture import draw
+
+                draw(found.graph, found.seeds, picture, entity)
+        names = memory.relational.aliases.names(normalise(entity))
+        if as_json:
+            emit({"entity": entity, "names": names, "facts": rows, "picture": str(picture) if picture else None})
+            return
+        _table(rows)
+        if picture is not None and not history:
+            print(f"drawn in {picture}")  # noqa: T201
+
+
+@app.command()
+def contradictions(folder: Folder, as_json: Json = False) -> None:
+    """Facts that can't both be so, of relations with one tail: lives_in, located_in, is_at, owned_by, works_at."""
+    with opened(folder) as memory:
+        found = memory.relational.contradictions()
+        rows = [
+            {"entity": c.entity, "relation": c.relation, "reason": c.reason, "facts": [_plain(f) for f in c.facts]}
+            for c in found
+        ]
+        if as_json:
+            emit({"contradictions": rows})
+            return
+        table = Table("reason", "fact", "against", box=None)
+        for one in found:
+            table.add_row(one.reason, *(escape(f"{fact.id}: {fact}") for fact in one.facts))
+        Console().print(table if found else "no contradictions")
+
+
+@app.command()
+def resolve(
+    folder: Folder,
+    least: Annotated[float, typer.Option(min=0, max=1, help="Least cosine of two names.")] = 0.6,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Merge names that are spelled alike and mean the same; `unmerge` undoes one."""
+    with opened(folder) as memory:
+        found = memory.relational.resolve(least, dry_run=dry_run)
+        merged = [{"id": a.id, "alias": a.alias, "entity": a.entity, "score": round(a.score, 3)} for a in found]
+        say({"dry_run": dry_run, "merged": merged}, as_json)
+
+
+@app.command()
+def aliases(folder: Folder, as_json: Json = False) -> None:
+    """List the names that stand for others, with their numbers for `unmerge`."""
+    with opened(folder) as memory:
+        found = memory.relational.aliases.all()
+        if as_json:
+            emit({"aliases": [asdict(alias) for alias in found]})
+            return
+        table = Table("id", "name", "stands for", "found by", box=None)
+        for one in found:
+            table.add_row(str(one.id), escape(one.alias), escape(one.entity), one.method)
+        Console().print(table if found else "no names are joined")
+
+
+@app.command()
+def merge(
+    folder: Folder,
+    alias: Annotated[str, typer.Argument(help="The other name.")],
+    entity: Annotated[str, typer.Argument(help="The entity.")],
+    as_json: Json = False,
+) -> None:
+    """Say that two names are one entity's."""
+    with opened(folder) as memory:
+        say({"id": memory.relational.merge(alias, entity), "alias": alias, "entity": entity}, as_json)
+
+
+@app.command()
+def unmerge(
+    folder: Folder,
+    alias_id: Annotated[int, typer.Argument(help="Number of a merge, as `aliases` lists it.")],
+    as_json: Json = False,
+) -> None:
+    """Undo a merge: what was told of either is told apart again."""
+    with opened(folder) as memory:
+        undone = memory.relational.unmerge(alias_id)
+        say({"alias": undone.alias, "entity": undone.entity}, as_json)
+
+
+@app.command()
+def export(
+    folder: Folder,
+    file: Annotated[Path, typer.Argument(help="A .graphml or .jsonld file to write.")],
+    as_json: Json = False,
+) -> None:
+    """Write the facts that hold now, with their sources, for other programs."""
+    with opened(folder) as memory:
+        say({"file": str(file), "facts": export_graph(memory.relational, file)}, as_json)

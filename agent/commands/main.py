@@ -1,0 +1,244 @@
+"""The command line: ``hippo``."""
+
+from importlib.metadata import entry_points
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress
+from rich.table import Table
+
+from agent.commands.console import Json, emit, plain_errors
+from agent.commands.kg import app as kg_app
+from agent.commands.macros import app as macros_app
+from agent.commands.map import app as map_app
+from agent.commands.memory import app as memory_app
+from agent.errors import CatalogError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="A hippocampus for small language models: memories as tools in an agent loop.",
+)
+models_app = typer.Typer(no_args_is_help=True, help="Models: list, fetch, verify.")
+app.add_typer(models_app, name="models")
+app.add_typer(memory_app, name="memory")
+app.add_typer(kg_app, name="kg")
+app.add_typer(map_app, name="map")
+app.add_typer(macros_app, name="macros")
+
+
+@app.command()
+def run(
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Settings as key=value: env=water_maze episodes=2 model.temperature=0.7", show_default=False
+        ),
+    ] = None,
+    as_json: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show the table only.")] = False,
+) -> None:
+    r"""Play episodes: the map, every step, every call and what is remembered, live.
+
+    Examples:
+    hippo run env=water_maze episodes=2
+
+    hippo run env=BabyAI-GoToLocal-v0 memory=none
+
+    hippo run plugins=\[my_tools.py] model.temperature=0.7 seed=3
+    """
+    from envs import EnvError
+
+    with plain_errors(EnvError):
+        from agent.config import load
+
+        config = load(overrides or [])
+        from agent.commands.terminal import View, table
+        from agent.rollout.runner import Run
+        from envs import make
+
+        console = Console(stderr=as_json)
+        interrupted = False
+        with Run(config, make) as played:
+            console.print(f"[dim]log: {played.folder}[/dim]", highlight=False)
+            with View(console, played.memory) as view:
+
+                def draw(env: Any) -> None:
+                    if env.has_wrapper_attr("ansi"):
+                        view.world(env.get_wrapper_attr("ansi")())
+
+                try:
+                    played.play((lambda _event: None) if quiet else view.show, draw)
+                except KeyboardInterrupt:
+                    interrupted = True
+            console.print(table(played.episodes))
+            if as_json:
+                emit(played.result())
+        if interrupted:
+            raise KeyboardInterrupt
+
+
+@app.command()
+def collect(
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Settings as key=value: env=courier policy=expert episodes=700 split=train", show_default=False
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Play many episodes and log them, each world with a memory of its own; the same name= again goes on with it.
+
+    workers= says how many processes play, batch= how many worlds a model plays in lock-step, split= and seed= which
+    worlds, env.kwargs.level= how hard they are.
+
+    Examples:
+    hippo collect env=babyai_mixed episodes=1000 name=expert
+
+    hippo collect env=courier policy=random split=test episodes=70
+
+    hippo collect env=water_maze policy=model model=smollm2-135m batch=64 episodes=200
+    """
+    from envs import EnvError
+
+    with plain_errors(EnvError):
+        from agent.config import load_collect
+        from agent.logs.manifest import table
+        from agent.rollout.collect import Collection
+        from envs import make, seeds_of
+
+        config = load_collect(overrides or [])
+        made = Collection(config, seeds_of(config.split), make)
+        console = Console(stderr=True)
+        there = f"{len(made.rows)} episodes are there" if made.rows else "a new run"
+        console.print(f"[dim]log: {made.folder}, {there}[/dim]", highlight=False)
+        try:
+            with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
+                task = bar.add_task("episodes", total=config.episodes, completed=len(made.rows))
+                made.run(lambda count: bar.advance(task, count))
+        except KeyboardInterrupt:
+            console.print(f"hint: go on with the same settings and name={made.folder.name}", highlight=False)
+            raise
+        if not as_json:
+            Console().print(table(made.rows))
+        else:
+            emit(made.result())
+
+
+@app.command()
+def envs(pattern: Annotated[str, typer.Argument(help="Part of a name.")] = "") -> None:
+    """List the environments that `env=...` takes."""
+    from agent.config import choices
+    from envs import known_ids
+
+    short = [name for name in choices("env") if name != "gym"]
+    for name in [*short, *known_ids()]:
+        if pattern.lower() in name.lower():
+            print(name)  # noqa: T201
+
+
+@app.command()
+def tools(
+    paths: Annotated[list[str] | None, typer.Argument(help="Your own: module, module:tool or file.py.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show tools as the model sees them; with a path, those that it holds."""
+    with plain_errors():
+        from memory import HashingEmbedder, Memory
+        from tools import MemoryTools
+        from tools.plugins import load
+
+        if paths:
+            found = [tool for path in paths for tool in load(path)]
+        else:
+            found = MemoryTools(Memory.open(None, HashingEmbedder())).select()
+        if as_json:
+            emit([tool.spec().openai() for tool in found])
+            return
+        for tool in found:
+            arguments = ", ".join(tool.schema["properties"])
+            print(f"{tool.name}({arguments}): {tool.description}")  # noqa: T201
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what is installed, what is missing and how to get it."""
+    from agent.commands.doctor import checks
+
+    found = checks()
+    if as_json:
+        emit([{"name": c.name, "ok": c.ok, "needed": c.needed, "found": c.found, "fix": c.fix} for c in found])
+    else:
+        for check in found:
+            mark = "ok     " if check.ok else "MISSING" if check.needed else "none   "
+            fix = "" if check.ok or not check.fix else f"  hint: {check.fix}"
+            print(f"{mark} {check.name:<24} {check.found}{fix}")  # noqa: T201
+    if any(check.needed and not check.ok for check in found):
+        raise typer.Exit(1)
+
+
+@models_app.command("list")
+def models_list(as_json: Json = False) -> None:
+    """List the catalogue."""
+    from agent.hub import catalog
+
+    rows = [
+        {
+            "name": e.name, "role": e.role, "parameters": e.parameters, "license": e.license,
+            "source": str(e.source), "fetched": catalog.is_cached(e.name),
+        }
+        for e in catalog.ENTRIES
+    ]  # fmt: skip
+    if as_json:
+        emit(rows)
+        return
+    made = Table("name", "role", "parameters", "license", "source", "fetched", box=None)
+    for row in rows:
+        made.add_row(*(("yes" if v else "no") if isinstance(v, bool) else str(v) for v in row.values()))
+    Console(width=max(Console().width, 140)).print(made)
+
+
+@models_app.command("fetch")
+def models_fetch(names: Annotated[list[str], typer.Argument(help="Names of `hippo models list`.")]) -> None:
+    """Download, verify and convert models into the cache; what is there is left alone."""
+    with plain_errors():
+        from agent.hub import catalog
+
+        for name in names:
+            catalog.entry(name)
+        for name in names:
+            print(f"{name}: {catalog.fetch(name)}")  # noqa: T201
+
+
+@models_app.command("verify")
+def models_verify(
+    names: Annotated[list[str] | None, typer.Argument(help="Names; every fetched model by default.")] = None,
+) -> None:
+    """Hash the cached files again and compare."""
+    with plain_errors():
+        from agent.hub import catalog
+
+        chosen = names or [e.name for e in catalog.ENTRIES if catalog.is_cached(e.name)]
+        if not chosen:
+            raise CatalogError("nothing was fetched yet: run `hippo models fetch smollm2-135m`")
+        for name in chosen:
+            print(f"{name}: {catalog.verify(name)} files ok")  # noqa: T201
+
+
+def _plug_in() -> None:
+    """Add the commands of the packages above this one, and of others that name the group ``hippo.commands``."""
+    for entry in entry_points(group="hippo.commands"):
+        found = entry.load()
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=entry.name)
+        else:
+            app.command(entry.name)(found)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    _plug_in()
+    app()

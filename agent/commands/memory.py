@@ -1,0 +1,298 @@
+"""``hippo memory``: look into a memory, mend it, move it, forget and take that back."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from agent.commands.console import Json, emit, plain_errors
+from agent.hub import adapters
+from memory import DamagedError, Embedder, InvalidItemError, Memory, NotAMemoryError, UnknownItemError
+from memory.embedding import recorded
+from memory.provenance import TABLES, Row
+
+app = typer.Typer(no_args_is_help=True, help="A memory: look into it, forget, undo, copy, check, move.")
+
+Folder = Annotated[Path, typer.Argument(help="The memory's folder.", show_default=False)]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")]
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Memory]:
+    """Open a memory that is there; errors in one line."""
+    with plain_errors():
+        if not (folder / "memory.db").is_file():
+            raise NotAMemoryError(f"there is no memory in {folder}: expected the file memory.db in it")
+        with Memory.open(folder) as memory:
+            yield memory
+
+
+def say(result: dict[str, Any], as_json: bool) -> None:
+    """Print a mapping as lines, or as JSON."""
+    if as_json:
+        emit(result)
+        return
+    for name, value in result.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{v} {k}" for k, v in value.items()) or "none"
+        elif isinstance(value, list):
+            value = "".join(f"\n  {item}" for item in value) or "none"
+        print(f"{name:<12} {value}")  # noqa: T201
+
+
+def _embedder_of(file: Path) -> Embedder | None:
+    """The embedder that an export was written with, if it says so."""
+    with file.open("rb") as lines:
+        try:
+            name = json.loads(lines.readline())["embedder"]
+        except (ValueError, KeyError, TypeError):
+            return None
+    return recorded(name) if name else None
+
+
+def _row(text: str) -> Row:
+    """``traces:12``, or ``12`` for a trace."""
+    table, _, number = text.rpartition(":")
+    table = table or "traces"
+    if table not in TABLES or not (number.isascii() and number.isdecimal() and len(number) < 19):
+        raise InvalidItemError(f"expected TABLE:ID with a table of {', '.join(TABLES)}, got {text!r}")
+    return table, int(number)
+
+
+def seconds(text: str | None) -> float | None:
+    """Seconds since the epoch, or a date and time in ISO 8601 (local without a zone)."""
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError as error:
+        raise InvalidItemError(f"expected seconds or a time such as 2026-11-22T10:00, got {text!r}") from error
+
+
+@app.command()
+def stats(folder: Folder, as_json: Json = False) -> None:
+    """Count what is there, where it came from and what it takes on disk."""
+    with opened(folder) as memory:
+        db = memory.store.db
+        sources = db.execute("SELECT source, count(*) FROM provenance GROUP BY source ORDER BY 2 DESC LIMIT 20")
+        trained = db.execute("SELECT trained_on, nprobe FROM coarse").fetchone()
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        say(
+            {
+                **memory.stats(),
+                "pinned": db.execute("SELECT count(*) FROM traces WHERE pinned").fetchone()[0],
+                "schema": memory.store.version,
+                "embedder": memory.embedder.name,
+                "index": f"{trained[1]} lists probed, trained on {trained[0]}" if trained else "exact",
+                "bytes": sum(path.stat().st_size for path in files),
+                "sources": dict(sources.fetchall()),
+                "replayed": memory.episodic.replay.draws,
+                "snapshots": memory.snapshots.names(),
+                "forgettings": len(memory.operations()),
+            },
+            as_json,
+        )
+
+
+@app.command()
+def search(
+    folder: Folder,
+    cue: Annotated[str, typer.Argument(help="Words; leave out for slots only.")] = "",
+    k: Annotated[int, typer.Option("-k", help="How many.")] = 5,
+    who: Annotated[str, typer.Option(help="Slot.")] = "",
+    what: Annotated[str, typer.Option(help="Slot.")] = "",
+    where: Annotated[str, typer.Option(help="Slot.")] = "",
+    when: Annotated[str, typer.Option(help="Slot.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Recall traces from words, or from slots."""
+    with opened(folder) as memory:
+        slots = {
+            name: v for name, v in zip(("who", "what", "where", "when"), (who, what, where, when), strict=True) if v
+        }
+        if cue and slots:
+            raise InvalidItemError("give words or slots, not both")
+        hits = memory.episodic.recall(slots or cue, k)  # type: ignore[arg-type]
+        if as_json:
+            emit({"cue": slots or cue, "hits": [asdict(hit) for hit in hits]})
+            return
+        table = Table("id", "score", "text", "slots", "told by", box=None)
+        for hit in hits:
+            told = ", ".join(dict.fromkeys(origin.source for origin in hit.trace.provenance))
+            filled = ", ".join(f"{n}: {v}" for n, v in hit.trace.entity_slots.items() if v)
+            table.add_row(str(hit.trace.id), f"{hit.score:.3f}", escape(hit.trace.key), escape(filled), escape(told))
+        Console().print(table if hits else "nothing remembered yet")
+
+
+@app.command()
+def show(
+    folder: Folder,
+    row: Annotated[str, typer.Argument(help="A trace's id, or TABLE:ID as in facts:3.")],
+    as_json: Json = False,
+) -> None:
+    """Show one row of any store, its origins, what it came from and what came of it."""
+    with opened(folder) as memory:
+        table, number = _row(row)
+        found = memory.inspect((table, number))
+        if found is None:
+            raise UnknownItemError(f"no row of {table} has id {number}")
+        say(found, as_json)
+
+
+@app.command()
+def forget(
+    folder: Folder,
+    source: Annotated[str | None, typer.Option(help="Exact source.")] = None,
+    doc: Annotated[str | None, typer.Option(help="Exact document or episode.")] = None,
+    since: Annotated[str | None, typer.Option(help="From this time on: seconds or ISO 8601.")] = None,
+    until: Annotated[str | None, typer.Option(help="Before this time.")] = None,
+    row: Annotated[list[str] | None, typer.Option(help="A row, as traces:12; may be repeated.")] = None,
+    trained: Annotated[Path, typer.Option("--adapters", help="Folder of your adapters.")] = Path("runs/adapters"),
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Remove what came from somewhere and all that was derived from it; `undo` brings it back.
+
+    Weights can't forget: the adapters that were trained on a source are named, with the command that makes them again
+    without it.
+    """
+    with opened(folder) as memory:
+        rows = [_row(text) for text in row or ()]
+        done = memory.forget(
+            source=source, doc_id=doc, since=seconds(since), until=seconds(until), rows=rows, dry_run=dry_run
+        )
+        said = asdict(done)
+        if dry_run:
+            del said["operation"], said["snapshot"]
+        using = adapters.trained_on(source, trained) if source else []
+        say({"dry_run": dry_run, **said, **({"adapters": using} if using else {})}, as_json)
+
+
+@app.command()
+def undo(
+    folder: Folder,
+    operation: Annotated[int | None, typer.Argument(help="Number of a forgetting; the last by default.")] = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Bring back what a forgetting took; what was written since stays."""
+    with opened(folder) as memory:
+        say({"dry_run": dry_run, **asdict(memory.undo(operation, dry_run=dry_run))}, as_json)
+
+
+@app.command()
+def snapshot(
+    folder: Folder,
+    reason: Annotated[str, typer.Option(help="A note for later.")] = "",
+    show_all: Annotated[bool, typer.Option("--list", help="List the snapshots there are instead.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Copy the whole memory."""
+    with opened(folder) as memory:
+        if not show_all:
+            say(asdict(memory.snapshot(reason)), as_json)
+            return
+        found = []
+        for name in memory.snapshots.names():
+            try:
+                found.append(memory.snapshots.read(name))
+            except DamagedError as error:
+                print(f"warning: {error}", file=sys.stderr)  # noqa: T201
+        if as_json:
+            emit([asdict(one) for one in found])
+            return
+        table = Table("name", "traces", "bytes", "reason", box=None)
+        for one in found:
+            table.add_row(one.name, str(one.rows["traces"]), str(one.bytes), escape(one.reason))
+        Console().print(table if found else "no snapshots yet")
+
+
+@app.command()
+def restore(
+    folder: Folder,
+    name: Annotated[str, typer.Argument(help="Name of a snapshot.")],
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Make everything what it was; a snapshot of the present is taken first."""
+    with opened(folder) as memory:
+        chosen = memory.snapshots.check(name)
+        before = None if dry_run else memory.restore(name)
+        say(
+            {
+                "dry_run": dry_run,
+                "restored": name,
+                "created": chosen.created,
+                "rows": chosen.rows,
+                "before": before.name if before else "",
+            },
+            as_json,
+        )
+
+
+@app.command()
+def verify(folder: Folder, as_json: Json = False) -> None:
+    """Look for anything that is not as it should be; exit code 1 if there is."""
+    with opened(folder) as memory:
+        report = memory.verify()
+    say({"ok": report.ok, "checked": report.checked, "problems": report.problems}, as_json)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    folder: Folder, file: Annotated[Path, typer.Argument(help="JSONL file to write.")], as_json: Json = False
+) -> None:
+    """Write everything to one JSONL file."""
+    with opened(folder) as memory:
+        say({"file": str(file), "rows": memory.export(file)}, as_json)
+
+
+@app.command("import")
+def import_(
+    folder: Folder,
+    file: Annotated[Path, typer.Argument(help="JSONL file of `hippo memory export`.")],
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Bring in an export, into a new memory too; what is there already is strengthened, not doubled."""
+    if file.is_file() and not dry_run:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not any(folder.iterdir()):
+            with plain_errors():
+                Memory.open(folder, _embedder_of(file)).close()
+    with opened(folder) as memory:
+        say({"dry_run": dry_run, **asdict(memory.import_(file, dry_run=dry_run))}, as_json)
+
+
+@app.command("train-completion")
+def train_completion(
+    folder: Folder,
+    epochs: Annotated[int, typer.Option(min=1, help="Greatest count of passes.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Seed.")] = 0,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Train the network that completes partial cues on this memory's traces."""
+    with opened(folder) as memory:
+        from memory.episodic.completion import CompletionConfig, train
+
+        card = train(
+            memory.store, memory.embedder, CompletionConfig(epochs=epochs, seed=seed),
+            lambda line: print(line, file=sys.stderr), dry_run,  # noqa: T201
+        )  # fmt: skip
+        say({"dry_run": dry_run, **card}, as_json)

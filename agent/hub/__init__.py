@@ -1,0 +1,1 @@
+"""Models and adapters: the catalogue, downloads, LoRA weights."""

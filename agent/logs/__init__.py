@@ -1,0 +1,1 @@
+"""What happened in an episode, on disk: typed events, logs, lists of episodes, trajectories."""

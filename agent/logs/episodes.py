@@ -1,0 +1,192 @@
+"""Logged episodes without reading all of them: how each began and ended, which of them to take."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from pydantic import ValidationError
+
+from agent.errors import LogError
+from agent.files import whole
+from agent.logs.events import (
+    PARSER,
+    End,
+    Event,
+    Start,
+)
+from agent.logs.manifest import MANIFEST, Row, write
+from agent.logs.trajectory import logs_in
+from agent.rollout.runner import summary
+
+TAIL = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A log's beginning and end.
+
+    Attributes:
+        path: The ``events.jsonl``.
+        start: Its first event.
+        end: Its last, ``None`` if it was cut short.
+    """
+
+    path: Path
+    start: Start
+    end: End | None
+
+    @property
+    def over_optimal(self) -> float | None:
+        """Steps over the fewest possible, of a solved episode whose fewest are known."""
+        if self.end is None or not self.end.success or not self.start.optimal_steps:
+            return None
+        return self.end.steps / self.start.optimal_steps
+
+    def row(self) -> Row:
+        """The episode in one object."""
+        start, end = self.start, self.end
+        about = {"episode": start.episode, "env": start.env, "kind": start.kind, "world": start.world}
+        if end is None:
+            return about | {"seed": start.seed, "ending": "unfinished", "success": False, "log": str(self.path)}
+        return about | summary(start, end, end.seconds) | {"log": str(self.path)}
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which episodes to take; what is left out does not matter.
+
+    Attributes:
+        env: Part of the environment's id.
+        kind: Kind of mission.
+        solved: Solved ones only, or unsolved ones only.
+        ending: How they ended.
+        most_over: Most steps over the fewest possible.
+        most_steps: Most steps.
+    """
+
+    env: str | None = None
+    kind: str | None = None
+    solved: bool | None = None
+    ending: str | None = None
+    most_over: float | None = None
+    most_steps: int | None = None
+
+    def concerns(self, one: Logged) -> bool:
+        """Whether an episode is of the environment and the kind, whatever came of it."""
+        return (self.env or "").lower() in one.start.env.lower() and self.kind in (None, one.start.kind)
+
+    def takes(self, one: Logged) -> bool:
+        """Whether it takes an episode; one that was cut short only if nothing was asked of its end."""
+        end, over = one.end, one.over_optimal
+        if end is None:
+            return self == Filter(self.env, self.kind) and self.concerns(one)
+        return (
+            self.concerns(one)
+            and self.solved in (None, end.success)
+            and self.ending in (None, end.ending)
+            and (self.most_over is None or (over is not None and over <= self.most_over))
+            and (self.most_steps is None or end.steps <= self.most_steps)
+        )
+
+
+def logged(paths: Sequence[Path], cut: list[Path] | None = None) -> Iterator[Logged]:
+    """The episodes of runs, folders or files.
+
+    Args:
+        paths: The runs.
+        cut: Takes the logs that have no whole line: an episode was broken off before it began.
+
+    Raises:
+        LogError: There is none, or a log's first or last line is no event.
+    """
+    for path in logs_in(paths):
+        one = peek(path)
+        if one is not None:
+            yield one
+        elif cut is not None:
+            cut.append(path)
+
+
+def peek(path: Path) -> Logged | None:
+    """Read a log's first and last event; ``None`` if it has no whole line.
+
+    Raises:
+        LogError: It is not there, or they are none.
+    """
+    if not path.is_file():
+        raise LogError(f"no log at {path}: give an events.jsonl")
+    with path.open("rb") as file:
+        first = file.readline()
+        if not first.endswith(b"\n"):
+            return None
+        last = _last_line(file)
+    start = _event(path, first, "the first line")
+    if not isinstance(start, Start):
+        raise LogError(f"{path} does not begin with an episode's start: it is damaged, or no log of an episode")
+    end = _event(path, last, "the last line")
+    return Logged(path, start, end if isinstance(end, End) else None)
+
+
+def _last_line(file: IO[bytes]) -> bytes:
+    """The last whole line of a file, which has one."""
+    size = file.seek(0, os.SEEK_END)
+    tail = b""
+    while len(tail) < size:
+        block = min(TAIL, size - len(tail))
+        file.seek(size - len(tail) - block)
+        tail = file.read(block) + tail
+        whole = tail[: tail.rfind(b"\n") + 1]
+        if whole.count(b"\n") > 1:
+            return whole[:-1].rsplit(b"\n", 1)[1]
+    return tail[: tail.rfind(b"\n")]
+
+
+def _event(path: Path, line: bytes, where: str) -> Event:
+    try:
+        return PARSER.validate_json(line)
+    except ValidationError as error:
+        raise LogError(f"{path}: {where} is no event: {error.errors()[0]['msg']}") from error
+
+
+def named_in(log: Path, env: str) -> str:
+    """The environment's name as its run, or the one that it was filtered from, was given it, with its module."""
+    folder = log.parent.parent
+    for file, keys in (("run.json", ("config", "env", "id")), ("filter.json", ("envs", env))):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            found = json.loads((folder / file).read_text())
+            for key in keys:
+                found = found[key]
+            if str(found).rpartition(":")[2] == env:
+                return str(found)
+    return env
+
+
+def link(taken: Sequence[Logged], out: Path, about: dict[str, Any]) -> None:
+    """Put episodes into a folder of their own.
+
+    Args:
+        taken: The episodes.
+        out: The folder; must not be there, or be empty.
+        about: Where they come from, kept in ``filter.json``.
+
+    Raises:
+        LogError: The folder is not empty or can't be written.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise LogError(f"{out} is not an empty folder: choose another")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for number, one in enumerate(taken):
+            target = out / f"{number:06}" / "events.jsonl"
+            target.parent.mkdir()
+            target.write_bytes(one.path.read_bytes())
+    except OSError as error:
+        raise LogError(f"can't write {out}: {error.strerror}") from error
+    write(out / MANIFEST, [one.row() | {"log": f"{i:06}/events.jsonl"} for i, one in enumerate(taken)])
+    named = {one.start.env: named_in(one.path, one.start.env) for one in taken}
+    with whole(out / "filter.json") as file:
+        json.dump(about | {"envs": named, "logs": [str(one.path) for one in taken]}, file, indent=1)

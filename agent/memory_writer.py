@@ -1,0 +1,126 @@
+"""The hippocampal part of a step: what is perceived goes into the memories."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from agent.logs.events import Wrote
+from memory import Memory, Provenance
+from memory.episodic import WriteGate
+from memory.relational import Tuple
+from memory.spatial import Sighting, View, place_name
+
+GOAL = "goal"
+KNOWN = "You know this place."
+STRANGE = "You do not know this place after all."
+LIKELY = 0.5
+"""Probability from which on a map of an earlier visit is planned over."""
+
+
+class Rememberer:
+    """Writes one episode's observations into a memory.
+
+    The place graph takes in every observation at once; the knowledge graph learns which things were
+    seen where; the write gate decides, once the surprise is known, whether an observation becomes a
+    trace. What tools return never comes here.
+
+    Args:
+        memory: The memory.
+        gate: The write gate.
+        source: Provenance of what is written, for example ``env:hippo/WaterMaze-v0``.
+        episode: Name of the episode, the provenance's document.
+    """
+
+    def __init__(self, memory: Memory, gate: WriteGate, source: str, episode: str) -> None:
+        self.memory = memory
+        self.gate = gate
+        self.source = source
+        self.episode = episode
+        self.note = ""
+        self._strange = self._been = False
+
+    def enter(self, world: str) -> None:
+        """Begin an episode in ``world``; nothing is remembered of places that went stale."""
+        with self.memory.transaction():
+            self._strange = self._been = bool(self.memory.spatial.maps(world))
+            for place in self.memory.spatial.enter(world):
+                self.memory.relational.retire_place(place_name(place), Provenance(self.source, self.episode))
+
+    def perceive(
+        self, text: str, view: Mapping[str, Any] | None, action: str | None, reward: float, step: int
+    ) -> list[Wrote]:
+        """Put an observation on the map and things seen into the graph, in one transaction."""
+        spatial = self.memory.spatial
+        origin = Provenance(self.source, self.episode, text)
+        before = spatial.place
+        with self.memory.transaction():
+            sighting = spatial.observe(text, View.parse(view) if view else None, action, origin=origin)
+            if reward > 0:
+                spatial.mark(GOAL, origin)
+            elif sighting.place != before:
+                spatial.missed(GOAL, origin)
+            facts = self._facts(sighting, origin)
+            if sighting.renamed:
+                self.memory.episodic.move({place_name(a): place_name(b) for a, b in sighting.renamed.items()})
+        self.note = self._recognised(sighting)
+        events = []
+        if sighting.place != before or sighting.relocalized or reward > 0:
+            note = "recognised the map; " if sighting.relocalized else "lost; a new map; " if sighting.lost else ""
+            where = f" at ({sighting.pose.x}, {sighting.pose.y})" if sighting.pose else ""
+            label = f", marked {GOAL}" if reward > 0 else ""
+            events.append(self._wrote("spatial", [sighting.place], f"{note}place {sighting.place}{where}{label}", step))
+        if facts:
+            ids, words = facts
+            events.append(self._wrote("relational", ids, words, step))
+        return events
+
+    def _recognised(self, sighting: Sighting) -> str:
+        """What there is to tell when an earlier visit's map is recognised, or turns out to be another's."""
+        if sighting.pose is None:  # places are texts: each says by itself which it is
+            return ""
+        strange = self._been and sighting.confidence < LIKELY
+        changed, self._strange = strange != self._strange, strange
+        return "" if not changed else STRANGE if strange else KNOWN
+
+    def _facts(self, sighting: Sighting, origin: Provenance) -> tuple[list[int], str] | None:
+        graph = self.memory.relational
+        for thing, place in sighting.vanished:
+            graph.retire(thing, "seen_at", place_name(place), origin)
+        seen = [Tuple(thing, "seen_at", place_name(place), origin) for thing, place in sighting.appeared]
+        if not seen:
+            return None
+        ids = graph.upsert(seen)
+        return ids, "; ".join(f"{t.head} seen at {t.tail}" for t in seen)
+
+    def consider(self, text: str, surprise: float | None, reward: float, step: int) -> Wrote | None:
+        """Ask the gate about one observation; write it as a trace if it opens."""
+        if not text.strip():
+            return None
+        novelty = self.memory.episodic.novelty(text)
+        score = self.gate.score(surprise=surprise or 0.0, novelty=novelty, reward=reward)
+        if not self.gate.opens(score):
+            return None
+        place = self.memory.spatial.place
+        tags = tuple(
+            name
+            for name, value in (("surprise", surprise or 0.0), ("novelty", novelty), ("reward", abs(reward)))
+            if value > self.gate.tau
+        )
+        trace_id = self.memory.episodic.write(
+            text,
+            {
+                "who": "agent",
+                "where": place_name(place) if place is not None else "",
+                "when": f"{self.episode} step {step}",
+            },
+            origin=Provenance(self.source, self.episode, text),
+            span_ref=f"{self.episode}/step{step}",
+            tags=tags,
+            salience=score,
+        )
+        return Wrote(
+            turn=0, step=step, store="episodic", ids=[trace_id], text=text, score=score,
+            surprise=surprise, novelty=novelty, reward=reward,
+        )  # fmt: skip
+
+    def _wrote(self, store: str, ids: list[int], text: str, step: int) -> Wrote:
+        return Wrote.model_validate({"turn": 0, "step": step, "store": store, "ids": ids, "text": text})

@@ -1,0 +1,113 @@
+"""Policies without a model, beside which a model's score has to be read."""
+
+import random
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from agent.chat import Chat
+from agent.errors import ModelError
+from agent.models.base import Turn
+from agent.policies.follower import MissionFollower, actions_of
+from agent.policies.missions import goals_of
+from memory.spatial import UNVISITED
+from tools import ToolCall, ToolSpec
+
+GOAL = "goal"
+
+
+class RandomCaller:
+    """Any offered tool with any offered argument; free text is words of the newest message."""
+
+    def __init__(self) -> None:
+        self._rngs: WeakKeyDictionary[Chat, random.Random] = WeakKeyDictionary()
+
+    def __call__(self, turn: Turn) -> ToolCall:
+        """Answer one turn."""
+        rng = self._rngs.setdefault(turn.chat, random.Random(turn.chat.seed))  # noqa: S311
+        spec = rng.choice(list(turn.offer))
+        words = turn.chat.messages[-1].content.split()
+        properties = spec.parameters["properties"]
+        return ToolCall(name=spec.name, arguments={name: _any(s, words, rng) for name, s in properties.items()})
+
+
+def _any(schema: Mapping[str, Any], words: list[str], rng: random.Random) -> Any:
+    """A value that satisfies a simple schema."""
+    if "enum" in schema:
+        return rng.choice(schema["enum"])
+    match schema.get("type"):
+        case "boolean":
+            return rng.random() < 0.5
+        case "integer" | "number":
+            return rng.randint(int(schema.get("minimum", 0)), int(schema.get("maximum", 9)))
+        case "array":
+            return []
+        case _:
+            return " ".join(rng.choices(words or ["nothing"], k=3))[: schema.get("maxLength", 40)]
+
+
+class RouteFollower:
+    """What the tools alone can do: asks the map for a route, follows it, explores where there is none.
+
+    Goes to the ``goal`` if the map has it, else where ``explore`` leads.
+
+    Args:
+        find: Whether it asks with ``find`` where that is offered.
+    """
+
+    def __init__(self, find: bool = False) -> None:
+        self.find = find
+        self._plans: WeakKeyDictionary[Chat, tuple[str, deque[str], int]] = WeakKeyDictionary()
+
+    def __call__(self, turn: Turn) -> ToolCall:
+        """Answer one turn.
+
+        Raises:
+            ModelError: There is no ``plan_route`` to ask.
+        """
+        offer = {spec.name: spec for spec in turn.offer}
+        wanted = GOAL if GOAL in _goals(offer) else "explore" if "explore" in offer else UNVISITED
+        target, steps, told = self._plans.get(turn.chat, ("", deque(), 0))
+        if target == wanted and not steps:
+            told = len(turn.chat.messages) - 1
+            steps = deque(actions_of(turn.chat.messages[-1].content) or ())
+            self._plans[turn.chat] = (target, steps, told)
+        if target == wanted and steps and steps[0] in offer and told >= turn.chat.start:
+            return ToolCall(name=steps.popleft())
+        if wanted == "explore" or wanted in _goals(offer):
+            self._plans[turn.chat] = (wanted, deque(), 0)
+            if self.find and "find" in offer:
+                return ToolCall(name="find", arguments={"thing": GOAL})
+            return ToolCall(name="explore") if wanted == "explore" else _plan(wanted)
+        if "left" not in offer:
+            raise ModelError("the script needs plan_route, or at least left: enable the memory's tools")
+        return ToolCall(name="left")
+
+
+class Script:
+    """Does the mission where it is in words that :class:`MissionFollower` knows, else goes to the goal.
+
+    Args:
+        macros: Whether it runs macros where they fit.
+    """
+
+    def __init__(self, macros: bool = False) -> None:
+        self._missions, self._routes = MissionFollower(macros), RouteFollower()
+
+    def __call__(self, turn: Turn) -> ToolCall:
+        """Answer one turn."""
+        known = goals_of(turn.chat.mission) and "explore" in {tool.name for tool in turn.chat.tools}
+        return (self._missions if known else self._routes)(turn)
+
+
+def _plan(goal: str) -> ToolCall:
+    return ToolCall(name="plan_route", arguments={"goal": goal})
+
+
+def _goals(offer: Mapping[str, ToolSpec]) -> Sequence[str]:
+    if "plan_route" not in offer:
+        return ()
+    schema: Mapping[str, Any] = offer["plan_route"].parameters["properties"]["goal"]
+    found: Sequence[str] = schema.get("enum", ())
+    return found

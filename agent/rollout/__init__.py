@@ -1,0 +1,1 @@
+"""Many episodes: one run, a collection of worlds, and the processes that play them."""

@@ -1,0 +1,138 @@
+"""Trying macros in fresh instances of an environment, before they are trusted."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from time import time
+from typing import Any
+
+import gymnasium as gym
+
+from agent.errors import ModelError
+from agent.logs.events import End, Returned, Start
+from agent.loop import Agent
+from agent.models.base import Turn
+from agent.models.scripted import ScriptedModel
+from memory import HashingEmbedder, InvalidItemError, Memory
+from memory.episodic import WriteGate
+from memory.procedural import Macro, MacroLib
+from memory.procedural.library import ACCEPT_TRIALS
+from memory.procedural.matching import matches
+from memory.procedural.mining import mission_words
+from memory.procedural.program import fill
+from memory.procedural.scoring import Outcome
+from tools import ToolCall
+
+SHUT = WriteGate(tau=1e9)
+"""Trials leave no traces behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of running one macro once.
+
+    Attributes:
+        seed: Of the instance.
+        call: The macro with its values.
+        ok: Whether it went to its end as expected.
+        solved: Whether the episode was solved by it.
+        steps: Steps of the environment.
+        said: What it came to, in words.
+        outcome: The same, as the library keeps it.
+        partial: Whether the mission asks for more than the macro does.
+    """
+
+    seed: int
+    call: str
+    ok: bool
+    solved: bool
+    steps: int
+    said: str
+    outcome: Outcome
+    partial: bool
+
+    @property
+    def passed(self) -> bool:
+        """Whether it solved the episode; or did its part, and saw to it, where the mission asks for more."""
+        return self.solved or (self.ok and self.partial)
+
+
+def run_trial(env: gym.Env[Any, Any], macro: Macro, library: MacroLib, seed: int) -> Trial | None:
+    """Run a macro at the start of one episode with a map of its own; ``None`` where the mission does not ask for it.
+
+    Args:
+        env: The environment.
+        macro: The macro.
+        library: Holds it, and those that it calls; nothing is written there.
+        seed: Of the instance.
+    """
+    with Memory.open(None, HashingEmbedder()) as memory:
+        memory.macros.copy_from(library)
+        memory.macros.retry(macro.signature)
+        chosen: list[str] = []
+        taken: dict[str, str] = {}
+
+        def policy(turn: Turn) -> ToolCall:
+            values = next(matches(macro.triggers, macro.variables, mission_words(turn.chat.mission)), None)
+            if values is None or chosen:
+                raise ModelError("the trial is over")
+            chosen.append(macro.call(values))
+            taken.update(values)
+            return ToolCall(name="run_macro", arguments={"call": chosen[0]})
+
+        agent = Agent(ScriptedModel(policy), memory, ["plan_route", "explore", "run_macro"], gate=SHUT)
+        events = list(agent.run(env, seed=seed))
+        if not chosen:
+            return None
+        outcomes = memory.macros.get(macro.signature).outcomes
+    said = next((e for e in reversed(events) if isinstance(e, Returned) and e.name == "run_macro"), None)
+    end = events[-1]
+    assert isinstance(end, End)
+    assert isinstance(events[0], Start)
+    words = " ".join(mission_words(events[0].mission))
+    partial = bool(macro.effects) and all(fill(trigger, taken) != words for trigger in macro.triggers)
+    text = said.text if said else end.reason
+    outcome = outcomes[0] if outcomes else Outcome(False, time(), (), text)
+    return Trial(seed, chosen[0], outcome.ok, end.success, end.steps, text, outcome, partial)
+
+
+def judge(
+    env: gym.Env[Any, Any],
+    library: MacroLib,
+    signature: str,
+    seeds: Iterable[int],
+    trials: int = ACCEPT_TRIALS,
+    advance: Callable[[Trial], None] = lambda _trial: None,
+) -> tuple[Macro, list[Trial]]:
+    """Run a macro in fresh instances until it was tried often enough, and accept or reject it.
+
+    Instances whose missions do not ask for it are passed over.
+
+    Args:
+        env: The environment.
+        library: Holds the macro.
+        signature: Which, by signature or name.
+        seeds: Of instances that it was not mined from.
+        trials: How often to run it.
+        advance: Told of every trial.
+
+    Returns:
+        The macro, accepted or rejected, or as it was when too few missions asked for it; and the trials.
+
+    Raises:
+        UnknownItemError: There is no such macro.
+        InvalidItemError: Fewer than 20 trials are asked for.
+    """
+    if trials < ACCEPT_TRIALS:
+        raise InvalidItemError(f"a macro is judged by at least {ACCEPT_TRIALS} trials, got {trials}")
+    macro = library.get(signature)
+    done: list[Trial] = []
+    for seed in seeds:
+        trial = run_trial(env, macro, library, seed)
+        if trial is not None:
+            done.append(trial)
+            advance(trial)
+        if len(done) == trials:
+            passes = sum(t.passed for t in done)
+            library.note(macro.signature, [t.outcome for t in done])
+            return library.judge(macro.signature, passes, trials), done
+    return macro, done

@@ -1,0 +1,179 @@
+"""``hippo run``: build what the configuration says, play, log, sum up."""
+
+import re
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import datetime
+from typing import Any
+
+import gymnasium as gym
+
+from agent.config import RunConfig
+from agent.errors import ConfigError
+from agent.logs.events import End, Event, Start
+from agent.logs.log import read_events, write_run
+from agent.loop import Agent
+from agent.models.base import Model
+from agent.models.endpoint import EndpointModel
+from agent.models.local import LocalModel
+from agent.models.scripted import ScriptedModel
+from agent.policies import expert_for
+from agent.policies.script import RandomCaller, Script
+from memory import Memory
+from memory.embedding import by_name
+from tools import MemoryTools
+from tools.plugins import load as load_plugin
+
+Env = gym.Env[Any, Any]
+MakeEnv = Callable[..., Env]
+
+
+def make_model(config: RunConfig) -> Model:
+    """Make the model that the configuration names."""
+    choice = config.model
+    if choice.kind == "endpoint":
+        return EndpointModel(choice)
+    if choice.kind == "script":
+        return ScriptedModel(Script(choice.macros), name="script")
+    if choice.kind == "random":
+        return ScriptedModel(RandomCaller(), name="random")
+    if choice.kind == "expert":
+        raise ConfigError("the expert is of an environment: `hippo run model=expert`, or `hippo collect policy=expert`")
+    return LocalModel(choice)
+
+
+def library_of(config: RunConfig) -> Memory | None:
+    """The memory whose macros a new one begins with, if one is named.
+
+    Raises:
+        ConfigError: There is none in that folder.
+    """
+    folder = config.memory.macros if config.memory.enabled else None
+    if folder is None:
+        return None
+    if not (folder / "memory.db").is_file():
+        raise ConfigError(f"memory.macros={folder} holds no memory: `hippo macros mine` makes one")
+    return Memory.open(folder)
+
+
+class Run:
+    """One run: a folder of logs, a memory, an agent, its episodes.
+
+    Args:
+        config: Settings.
+        make_env: Makes an environment from its id and settings.
+        make_model: Makes the model, last of all: mistakes in the rest are told at once.
+
+    Raises:
+        ConfigError: The run's folder exists already.
+    """
+
+    def __init__(
+        self, config: RunConfig, make_env: MakeEnv, make_model: Callable[[RunConfig], Model] = make_model
+    ) -> None:
+        self.config = config
+        self._make_model = make_model
+        self.make_env = make_env
+        now = datetime.now().astimezone()
+        name = config.name or f"{short_name(config.env.id)}-{now:%H%M%S}-{now.microsecond // 1000:03}"
+        self.folder = config.runs / f"{now:%Y-%m-%d}" / name
+        if (self.folder / "run.json").exists():
+            raise ConfigError(f"there is a run in {self.folder} already: choose another name")
+        self.episodes: list[dict[str, Any]] = []
+        self.memory: Memory | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "Run":
+        """Open memory and environment."""
+        try:
+            self._open()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close them."""
+        self._stack.close()
+
+    def _open(self) -> None:
+        config = self.config
+        plugins = [tool for path in config.plugins for tool in load_plugin(path)]
+        self.env = self.make_env(config.env.id, **config.env.kwargs)
+        self._stack.callback(self.env.close)
+        if config.memory.enabled:
+            path = config.memory.path or self.folder / "memory"
+            opened = Memory.open(
+                path,
+                by_name(config.memory.embedder),
+                recall=config.memory.recall,
+                retention=config.memory.retention,
+                routing=config.memory.routing,
+                spatial=config.memory.spatial,
+                tuple_conf_min=config.memory.tuple_conf_min,
+            )
+            self.memory = self._stack.enter_context(opened)
+            library = library_of(config)
+            if library is not None:
+                with library:
+                    self.memory.macros.copy_from(library.macros)
+            MemoryTools(self.memory).select(config.memory.tools)
+        if config.model.kind == "expert":
+            self.env.reset(seed=config.seed)
+            self.model: Model = ScriptedModel(expert_for(self.env), name="expert")
+        else:
+            self.model = self._make_model(config)
+        names = config.memory.tools if config.memory.enabled else None
+        self.agent = Agent(self.model, self.memory, names, plugins, config.memory.gate, config.agent, self.folder.name)
+        seeds = [config.seed + number for number in range(config.episodes)]
+        write_run(self.folder / "run.json", config.model_dump(mode="json"), self.model.describe(), seeds)
+
+    def play(self, watch: Callable[[Event], None], draw: Callable[[Env], None]) -> None:
+        """Play every episode; an interruption ends the run after a complete log."""
+        for number in range(self.config.episodes):
+            log = self.folder / f"{number:04}" / "events.jsonl"
+            began = time.perf_counter()
+            events = self.agent.run(self.env, self.config.seed + number, log, number, draw)
+            try:
+                for event in events:
+                    watch(event)
+            finally:
+                events.close()
+                written = read_events(log) if log.is_file() else []
+                if written and isinstance(start := written[0], Start) and isinstance(end := written[-1], End):
+                    self.episodes.append(summary(start, end, time.perf_counter() - began))
+
+    def result(self) -> dict[str, Any]:
+        """The run in one object."""
+        return {
+            "env": self.config.env.id,
+            "model": self.model.name,
+            "run_dir": str(self.folder),
+            "episodes": self.episodes,
+        }
+
+
+def short_name(env: str) -> str:
+    """An environment's id as it stands in the name of a folder."""
+    return re.split("[/:]", env)[-1].lower()
+
+
+def summary(start: Start, end: End, seconds: float) -> dict[str, Any]:
+    """One episode in one object."""
+    return {
+        "seed": start.seed,
+        "ending": end.ending,
+        "success": end.success,
+        "steps": end.steps,
+        "optimal_steps": start.optimal_steps,
+        "return": round(end.total_reward, 4),
+        "model_calls": end.model_calls,
+        "tool_calls": end.tool_calls,
+        "invalid_calls": end.invalid_calls,
+        "prefill_tokens": end.prefill_tokens,
+        "decode_tokens": end.decode_tokens,
+        "forced_tokens": end.forced_tokens,
+        "writes": end.writes,
+        "seconds": round(seconds, 3),
+    }

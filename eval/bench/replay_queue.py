@@ -1,0 +1,109 @@
+"""What the replay scheduler changes: the same streams of events, replayed with it, without one part, and evenly.
+
+Events come in six parts of a stream, each followed by four batches; a quarter of them are near repeats of another one
+(the same, on another day), and the write gate gave each a score. Measured, for every stream:
+
+- ``high_first``: of the tenth with the highest scores, the share that was replayed when the stream ends;
+- ``old``: of the last batches, the share that was replayed before;
+- ``alike``: of a batch, the share that has another one within cosine 0.95.
+
+    python -m eval.bench.replay_queue --streams 20
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from eval.bench.report import tell
+from eval.bench.stories import DAYS, stories
+from eval.statistics import bootstrap_ci
+from memory import Embedder, Memory, MiniLMEmbedder, Provenance
+from memory.episodic import ReplayConfig
+
+PARTS, PART, BATCHES, SIZE = 6, 80, 4, 16
+ALIKE = 0.95
+WAYS: Mapping[str, ReplayConfig | None] = {
+    "the scheduler (default)": ReplayConfig(),
+    "without priorities": ReplayConfig(alpha=0.0),
+    "without variety": ReplayConfig(max_similarity=1.0, w_diversity=0.0),
+    "without interleaving": ReplayConfig(old_share=0.0),
+    "without it: even draws": None,
+}
+MEASURES = ("high_first", "old", "alike")
+
+
+def stream(seed: int) -> list[tuple[str, float]]:
+    """Sentences in the order told, each with the score that the write gate gave it."""
+    rng = np.random.default_rng(seed)
+    told = [story.sentence for story in stories(PARTS * PART, seed)]
+    for index in rng.choice(len(told) - 1, len(told) // 4, replace=False) + 1:
+        told[index] = _another_day(told[rng.integers(index)], rng)
+    return list(zip(told, rng.exponential(1.0, len(told)).tolist(), strict=True))
+
+
+def _another_day(sentence: str, rng: np.random.Generator) -> str:
+    for day in DAYS:
+        sentence = sentence.replace(day, str(rng.choice(DAYS)))
+    return sentence
+
+
+def play(events: Sequence[tuple[str, float]], config: ReplayConfig | None, embedder: Embedder) -> dict[str, float]:
+    """Replay one stream in one way, or by even draws over all traces; its measures."""
+    rng = np.random.default_rng(0)
+    with Memory.open(None, embedder) as memory:
+        replayed: set[int] = set()
+        last_old, alike = [], []
+        for part in range(PARTS):
+            for text, score in events[part * PART : (part + 1) * PART]:
+                memory.episodic.write(text, {"who": "agent"}, origin=Provenance("bench"), salience=score)
+            for _ in range(BATCHES):
+                if config is None:
+                    held = [row[0] for row in memory.store.db.execute("SELECT id FROM traces ORDER BY id")]
+                    batch = rng.choice(held, SIZE, replace=False).tolist()
+                else:
+                    batch = [item.key_id for item in memory.episodic.replay.draw(SIZE, config)]
+                if part == PARTS - 1:
+                    last_old.append(np.mean([trace in replayed for trace in batch]))
+                alike.append(_alike(memory, batch))
+                replayed |= {*batch}
+        rows = memory.store.db.execute("SELECT id FROM traces ORDER BY salience DESC").fetchall()
+    top = {row[0] for row in rows[: len(rows) // 10]}
+    return {
+        "high_first": len(top & replayed) / len(top), "old": float(np.mean(last_old)), "alike": float(np.mean(alike)),
+    }  # fmt: skip
+
+
+def _alike(memory: Memory, batch: Sequence[int]) -> float:
+    vectors = memory.embedder.embed([memory.episodic.get(trace).key for trace in batch])
+    cosines = vectors @ vectors.T - 2 * np.eye(len(batch))
+    return float((cosines.max(1) > ALIKE).mean())
+
+
+def measure(streams: int, embedder: Embedder | None = None) -> dict[str, Any]:
+    """Every way on the same streams; means with 95 % intervals over streams."""
+    embedder = embedder or MiniLMEmbedder(cache_size=100_000)
+    events = [stream(seed) for seed in range(streams)]
+    embedder.embed([text for one in events for text, _ in one])  # many at once are quicker
+    found = {}
+    for name, config in WAYS.items():
+        rows = [play(one, config, embedder) for one in events]
+        found[name] = {
+            key: {"mean": float(np.mean([row[key] for row in rows])), "ci95": bootstrap_ci([row[key] for row in rows])}
+            for key in MEASURES
+        }
+    return {"streams": streams, "events": PARTS * PART, "ways": found}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--streams", type=int, default=20, help="of 480 events each")
+    parser.add_argument("--json", action="store_true", help="one JSON object as stdout's last line")
+    options = parser.parse_args(arguments)
+    tell(measure(options.streams), options.json)
+
+
+if __name__ == "__main__":
+    main()

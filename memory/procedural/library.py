@@ -1,0 +1,367 @@
+"""What one has learnt to do: sequences of calls that worked, each kept once."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from time import time
+from typing import Any
+
+from memory import provenance, rows
+from memory.errors import InvalidItemError, UnknownItemError
+from memory.procedural import mining
+from memory.procedural.macro import (
+    Macro,
+    Status,
+    Suggestion,
+    covered,
+    lesson,
+    linked,
+    name_of,
+    situation,
+    slug,
+    spoken,
+    step_of,
+    unused,
+)
+from memory.procedural.matching import Variable, matches, variables_of
+from memory.procedural.program import (
+    VARIABLE,
+    Moment,
+    Step,
+    Trajectory,
+)
+from memory.procedural.scoring import Head, Outcome
+from memory.provenance import Provenance, origin_of
+from memory.store import Store
+
+ACCEPT_MIN = 0.97
+"""Least share of fresh instances in which a macro must work to be accepted."""
+
+ACCEPT_TRIALS = 20
+"""Least count of them."""
+
+SUGGEST_MIN = 0.5
+"""Least expected success of a macro that is suggested."""
+
+MAX_OUTCOMES = 64
+
+MAX_WORDS = 4
+"""Most words of a value of a variable that was written by hand."""
+
+
+class MacroLib:
+    """Macros in SQLite; adding the same steps again strengthens the one there is.
+
+    Args:
+        store: The database.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._cache: tuple[tuple[int, int], int, list[Macro]] | None = None
+        self._writes = 0
+        self._head: tuple[tuple[tuple[int, int], int], Head] | None = None
+
+    def __len__(self) -> int:
+        """Count of macros."""
+        with self.store.lock:
+            return int(self.store.db.execute("SELECT count(*) FROM macros").fetchone()[0])
+
+    def add(
+        self,
+        trajectory: Trajectory | Iterable[Step | tuple[str, Mapping[str, Any]]],
+        *,
+        name: str = "",
+        triggers: Iterable[str] = (),
+        origin: Provenance | str | None = None,
+    ) -> str:
+        """Keep a sequence of calls that worked; returns its signature.
+
+        Args:
+            trajectory: The calls, as steps or as ``(tool, arguments)``; or a whole episode, whose routes
+                are folded and whose values from the mission become variables.
+            name: What to call it; made from the first and the last call by default. What can't be in a name
+                becomes an underscore.
+            triggers: For steps with variables such as ``$1``: pieces of missions that ask for it, for example
+                ``"fetch the $1"``.
+            origin: The episode it was seen in.
+
+        Raises:
+            InvalidItemError: No steps, arguments that are not JSON, or an episode without success.
+        """
+        if isinstance(trajectory, Trajectory):
+            return self._add_episode(trajectory, name, origin)
+        steps = [step if isinstance(step, Step) else step_of(step) for step in trajectory]
+        with self.store.write() as db:
+            macro, fresh = self._write(steps, name or spoken(steps))
+            said = {"name": macro.name if fresh or not name else slug(name)}
+            if fresh:
+                marks = dict.fromkeys(VARIABLE.findall(json.dumps([step.json() for step in steps])))
+                typed = [asdict(Variable(mark, [], MAX_WORDS)) for mark in marks]
+                asked = dict.fromkeys(triggers, 1)
+                rows.update(db, ("macros", macro.id), {"variables": json.dumps(typed), "triggers": json.dumps(asked)})
+            provenance.add(db, ("macros", macro.id), origin_of(origin), said)
+            rows.settle(db, ("macros", macro.id), [said], 1)
+            self._writes += 1
+        return macro.signature
+
+    def _add_episode(self, trajectory: Trajectory, name: str, origin: Provenance | str | None) -> str:
+        mining.check(trajectory)
+        if not trajectory.success:
+            raise InvalidItemError(
+                "an episode without success teaches no macro; its outcome can be kept with outcome()"
+            )
+        found = mining.whole(trajectory)
+        said = lesson(found, found.pieces)
+        return self._keep(found, name, [(origin_of(origin or trajectory.origin), said)]).signature
+
+    def mine(self, trajectories: Iterable[Trajectory], max_macros: int = 16) -> list[Macro]:
+        """Find sub-sequences that repeat over successful episodes and keep them as candidates.
+
+        Args:
+            trajectories: Episodes; those without success are left out.
+            max_macros: How many to find at most.
+
+        Returns:
+            The macros, the one that saves most first. One that is known already is strengthened by
+            episodes that it was not seen in before; what was accepted stays as it is.
+
+        Raises:
+            InvalidItemError: A malformed trajectory; nothing is kept.
+        """
+        if not isinstance(trajectories, Iterable):
+            raise InvalidItemError(f"mine takes trajectories, got {type(trajectories).__name__}")
+        episodes = list(trajectories)
+        found = mining.mine(episodes, max_macros)
+        kept: list[Macro] = []
+        with self.store.write():
+            for one in found:
+                steps = tuple(step.rename(lambda text: linked(text, kept)) for step in one.steps)
+                by_episode: dict[int, list[tuple[int, str]]] = {}
+                for piece in one.pieces:
+                    by_episode.setdefault(piece[0], []).append(piece)
+                origins = [(origin_of(episodes[n].origin), lesson(one, pieces)) for n, pieces in by_episode.items()]
+                kept.append(self._keep(replace(one, steps=steps), "", origins, again=False))
+        return [self.get(macro.signature) for macro in kept]
+
+    def _keep(
+        self, found: mining.Mined, name: str, origins: Sequence[tuple[Provenance, dict[str, Any]]], again: bool = True
+    ) -> Macro:
+        """Write what was found, or strengthen what is known; ``again`` counts an origin that said so before."""
+        with self.store.write() as db:
+            macro, fresh = self._write(found.steps, name or name_of(found))
+            row = ("macros", macro.id)
+            if fresh:
+                typed = [asdict(v) for v in variables_of(found.variables, found.values, found.shown)]
+                rows.update(db, row, {
+                    "preconditions": json.dumps(found.preconditions), "effects": json.dumps(found.effects),
+                    "variables": json.dumps(typed),
+                })  # fmt: skip
+            before = {(origin.source, origin.doc_id) for origin in macro.provenance}
+            new = [(o, said) for o, said in origins if again or (o.source, o.doc_id) not in before]
+            for origin, said in new:
+                provenance.add(db, row, origin, {"name": macro.name, **said})
+            rows.settle(db, row, [said for _, said in new], 1)
+            self._writes += 1
+        return self.get(macro.signature)
+
+    def _write(self, steps: Sequence[Step], name: str) -> tuple[Macro, bool]:
+        """Write one macro if there is none of these steps; tells whether it is new. Its origins are to follow."""
+        if not steps or not all(step.name for step in steps):
+            raise InvalidItemError("a macro needs at least one step, and every step a tool's name")
+        try:
+            body = json.dumps([step.json() for step in steps], sort_keys=True)
+            # What is expected may be learnt anew; what is done is what a macro is.
+            done = [[*step.json()[:2], *([True] if step.follow else [])] for step in steps]
+            signature = hashlib.sha256(json.dumps(done, sort_keys=True).encode()).hexdigest()[:16]
+        except (TypeError, ValueError) as error:
+            raise InvalidItemError(f"a macro's arguments must be JSON: {error}") from error
+        with self.store.write() as db:
+            if db.execute("SELECT 1 FROM macros WHERE signature = ?", (signature,)).fetchone():
+                return self.get(signature), False
+            taken = {row[0] for row in db.execute("SELECT name FROM macros").fetchall()}
+            db.execute(
+                "INSERT INTO macros(signature, name, steps, strength) VALUES (?, ?, ?, 0)",
+                (signature, unused(slug(name), taken), body),
+            )
+            self._writes += 1
+            return self.get(signature), True
+
+    def get(self, signature: str) -> Macro:
+        """One macro by signature or name.
+
+        Raises:
+            UnknownItemError: There is none.
+        """
+        with self.store.lock:
+            row = self.store.db.execute(
+                f"SELECT {_COLUMNS} FROM macros WHERE signature = ? OR name = ? ORDER BY signature = ? DESC,"
+                " status = 'accepted' DESC, id",
+                (signature,) * 3,
+            ).fetchone()
+            if row is None:
+                names = ", ".join(macro.name for macro in self.all()[:8]) or "none"
+                raise UnknownItemError(f"no macro has the signature or name {signature!r}; there are: {names}")
+            return self._made(row)
+
+    def _made(self, row: Sequence[Any]) -> Macro:
+        number, signature, name, steps, strength, variables, triggers, needed, effects, status, outcomes = row
+        return Macro(
+            number, signature, name,
+            tuple(Step.parse(step) for step in json.loads(steps)),
+            strength,
+            provenance.of(self.store.db, "macros", number),
+            tuple(Variable(**one) for one in json.loads(variables)),
+            json.loads(triggers),
+            tuple(json.loads(needed)),
+            tuple(json.loads(effects)),
+            status,
+            tuple(Outcome.parse(one) for one in json.loads(outcomes)),
+        )  # fmt: skip
+
+    def all(self, status: Status | None = None) -> list[Macro]:
+        """Every macro, the strongest first; those of one status if asked for."""
+        with self.store.lock:
+            stamp = self.store.stamp
+            if self._cache is None or self._cache[:2] != (stamp, self._writes) or self.store.in_transaction:
+                rows = self.store.db.execute(f"SELECT {_COLUMNS} FROM macros ORDER BY strength DESC, id").fetchall()
+                self._cache = (stamp, self._writes, [self._made(row) for row in rows])
+            return [macro for macro in self._cache[2] if status in (None, macro.status)]
+
+    def suggest(self, mission: str, moment: Moment, topk: int = 3) -> list[Suggestion]:
+        """Accepted macros that the mission asks for and whose preconditions hold, the likeliest first.
+
+        What failed lately is not suggested.
+
+        Args:
+            mission: What is to be done.
+            moment: What is known now.
+            topk: How many at most.
+        """
+        words = mining.mission_words(mission)
+        found: dict[str, Suggestion] = {}
+        for macro in self.all("accepted"):
+            for values in matches(macro.triggers, macro.variables, words):
+                if not all(moment.holds(fact, values) for fact in macro.preconditions):
+                    continue
+                if macro.effects and all(moment.holds(fact, values) for fact in macro.effects):
+                    continue
+                score = self.head.score(macro.outcomes, situation(moment, values))
+                if score >= SUGGEST_MIN:
+                    one = Suggestion(macro, values, score)
+                    found.setdefault(one.call, one)
+        # What does most at once first, among those that are likely to work.
+        return sorted(found.values(), key=lambda s: (-round(s.score, 1), -covered(s), -s.score, s.call))[:topk]
+
+    @property
+    def head(self) -> Head:
+        """What expects success: the decayed frequency, or the learnt head where that was shown to be better."""
+        state = (self.store.stamp, self._writes)
+        if self._head is None or self._head[0] != state:
+            self._head = (state, Head.fit([macro.outcomes for macro in self.all()]))
+        return self._head[1]
+
+    def parse(self, call: str) -> tuple[Macro, dict[str, str]]:
+        """Read ``"go_to(red ball)"``.
+
+        Raises:
+            InvalidItemError: Another form, or another count of values.
+            UnknownItemError: There is no such macro.
+        """
+        found = re.fullmatch(r"\s*([\w-]+)\s*(?:\((.*)\))?\s*", call)
+        if found is None:
+            raise InvalidItemError(f"a macro is run as name(value, ...), got {call!r}")
+        macro = self.get(found[1])
+        values = [part.strip() for part in (found[2] or "").split(",") if part.strip()]
+        if len(values) != len(macro.asked):
+            raise InvalidItemError(f"{macro.name} takes {len(macro.asked)} values, got {len(values)}: {call!r}")
+        return macro, dict(zip((v.name for v in macro.asked), values, strict=True))
+
+    def copy_from(self, other: "MacroLib") -> None:
+        """Take over every macro of another library that is not here, as it is there, without origins of its own."""
+        with self.store.write() as db, other.store.lock:
+            columns = f"signature, name, steps, {_COLUMNS.partition('steps, ')[2]}"
+            for row in other.store.db.execute(f"SELECT {columns} FROM macros ORDER BY id").fetchall():
+                if db.execute("SELECT 1 FROM macros WHERE signature = ?", row[:1]).fetchone() is None:
+                    marks = ", ".join("?" * len(row))
+                    cursor = db.execute(f"INSERT INTO macros({columns}) VALUES ({marks})", row)
+                    provenance.add(db, ("macros", int(cursor.lastrowid or 0)), origin_of("copy"), fresh=True)
+            self._writes += 1
+
+    def outcome(
+        self,
+        signature: str,
+        ok: bool,
+        moment: Moment,
+        values: Mapping[str, str],
+        where: str = "",
+        at: float | None = None,
+    ) -> Macro:
+        """Keep what came of running a macro.
+
+        Args:
+            signature: Which.
+            ok: Whether it did what was expected of it to the end.
+            moment: What was known when it began.
+            values: Of its variables.
+            where: Where and why it stopped.
+            at: Seconds since the epoch; now by default.
+
+        Raises:
+            UnknownItemError: There is no such macro.
+        """
+        when = time() if at is None else at
+        return self.note(signature, [Outcome(bool(ok), when, tuple(sorted(situation(moment, values))), where)])
+
+    def note(self, signature: str, outcomes: Sequence[Outcome]) -> Macro:
+        """Keep several outcomes, oldest first.
+
+        Raises:
+            UnknownItemError: There is no such macro.
+        """
+        with self.store.write() as db:
+            macro = self.get(signature)
+            kept = [outcome.json() for outcome in [*macro.outcomes, *outcomes][-MAX_OUTCOMES:]]
+            db.execute("UPDATE macros SET outcomes = ? WHERE id = ?", (json.dumps(kept), macro.id))
+            self._writes += 1
+        return self.get(signature)
+
+    def retry(self, signature: str) -> Macro:
+        """Make a macro a candidate again, without outcomes, so that it can be tried anew.
+
+        Raises:
+            UnknownItemError: There is no such macro.
+        """
+        with self.store.write() as db:
+            macro = self.get(signature)
+            db.execute("UPDATE macros SET status = 'candidate', outcomes = '[]' WHERE id = ?", (macro.id,))
+            self._writes += 1
+        return self.get(signature)
+
+    def judge(self, signature: str, passes: int, trials: int) -> Macro:
+        """Accept or reject a macro after it was run in fresh instances.
+
+        Args:
+            signature: Which.
+            passes: In how many it did what was expected.
+            trials: In how many it was run.
+
+        Raises:
+            InvalidItemError: Fewer than 20 trials, or more passes than trials.
+            UnknownItemError: There is no such macro.
+        """
+        if trials < ACCEPT_TRIALS or not 0 <= passes <= trials:
+            raise InvalidItemError(
+                f"judge needs at least {ACCEPT_TRIALS} trials and passes among them, got {passes}/{trials}"
+            )
+        status: Status = "accepted" if passes >= ACCEPT_MIN * trials else "rejected"
+        with self.store.write() as db:
+            macro = self.get(signature)
+            db.execute("UPDATE macros SET status = ? WHERE id = ?", (status, macro.id))
+            self._writes += 1
+        return self.get(signature)
+
+
+_COLUMNS = "id, signature, name, steps, strength, variables, triggers, preconditions, effects, status, outcomes"

@@ -1,0 +1,181 @@
+"""From calls to steps with variables: routes folded, loops closed, values of the mission lifted."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from memory.procedural.program import Call, Moment, Trajectory
+
+Span = tuple[int, int]
+"""First word and the one after the last of a piece of a mission."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One or more calls that count as one step.
+
+    Attributes:
+        name: The tool or action.
+        arguments: Its arguments, with ``$``-variables for pieces of the mission.
+        follow: Whether the actions of its result were done.
+        count: How many calls it stands for.
+        starts: The moment before each time it was called.
+        after: The moment after the last.
+    """
+
+    name: str
+    arguments: Mapping[str, Any]
+    follow: bool
+    count: int
+    starts: tuple[Moment, ...]
+    after: Moment
+
+    @property
+    def before(self) -> Moment:
+        """The moment before the first call."""
+        return self.starts[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Lifted:
+    """One trajectory as tokens.
+
+    Attributes:
+        mission: Its words.
+        spans: For each variable the piece of the mission that it stands for, in order.
+        seen: For each variable that the mission does not name, its value and what showed it, for
+            example ``("blue", "locked $2 $1")``: the known thing in which it stands.
+        tokens: The steps.
+    """
+
+    mission: tuple[str, ...]
+    spans: Mapping[str, Span]
+    seen: Mapping[str, tuple[str, str]]
+    tokens: tuple[Token, ...]
+
+    def values(self) -> dict[str, str]:
+        """The variables' values."""
+        named = {name: " ".join(self.mission[a:b]) for name, (a, b) in self.spans.items()}
+        return named | {name: value for name, (value, _) in self.seen.items()}
+
+
+def mission_words(mission: str) -> tuple[str, ...]:
+    """Words of a mission, punctuation parted from them."""
+    return tuple(mission.replace(",", " ,").replace(".", " .").replace("?", " ?").split())
+
+
+def fold(calls: Sequence[Call]) -> list[Token]:
+    """Calls as tokens: a route and the actions that follow it are one, and so are its repeats.
+
+    Calls that failed are left out.
+    """
+    tokens: list[Token] = []
+    index = 0
+    while index < len(calls):
+        call = calls[index]
+        index += 1
+        if not call.ok:
+            continue
+        after, count = call.after, 1
+        for action in call.actions:
+            if index == len(calls) or not calls[index].acts or calls[index].name != action:
+                break
+            after = calls[index].after
+            index, count = index + 1, count + 1
+        token = Token(call.name, call.arguments, bool(call.actions), count, (call.before,), after)
+        last = tokens[-1] if tokens else None
+        if last is not None and token.follow and (last.name, last.arguments) == (token.name, token.arguments):
+            tokens[-1] = replace(last, count=last.count + count, starts=(*last.starts, call.before), after=after)
+        else:
+            tokens.append(token)
+    return tokens
+
+
+def explorers(folded: Sequence[Sequence[Token]]) -> set[str]:
+    """Tools without arguments whose result names actions: they look for what is not known yet."""
+    return {token.name for tokens in folded for token in tokens if token.follow and not token.arguments}
+
+
+def with_exploring(tokens: Sequence[Token], explorer: str | None) -> list[Token]:
+    """The tokens, with a loop of no turns before each route to what was known already."""
+    made: list[Token] = []
+    for token in tokens:
+        routed = token.follow and token.arguments
+        if routed and explorer and not (made and made[-1].name == explorer):
+            made.append(Token(explorer, {}, True, 0, (token.before,), token.before))
+        made.append(token)
+    return made
+
+
+def lift(trajectory: Trajectory, tokens: Sequence[Token]) -> Lifted:
+    """Put variables where arguments repeat pieces of the mission."""
+    words = mission_words(trajectory.mission)
+    texts = [v for token in tokens for v in token.arguments.values() if isinstance(v, str)]
+    spans = sorted({span for text in texts if (span := _longest(text.split(), words))})
+    # Of two pieces that overlap the shorter counts: "blue" in "blue door" and in "blue key".
+    kept = [s for s in spans if not any(o != s and s[0] <= o[0] and o[1] <= s[1] for o in spans)]
+    names = {f"${number}": span for number, span in enumerate(kept, start=1)}
+    values = {name: words[a:b] for name, (a, b) in names.items()}
+
+    seen: dict[str, tuple[str, str]] = {}
+
+    def lifted(text: str, known: Iterable[str]) -> str:
+        parts = text.split()
+        for name, piece in values.items():
+            _put(parts, piece, name)
+        for name, (value, _) in seen.items():
+            _put(parts, (value,), name)
+        if not any(part.startswith("$") for part in parts):
+            for index, word in enumerate(parts):
+                shown = _shown(word, known, values, f"${len(values) + len(seen) + 1}")
+                if shown is not None:
+                    name = f"${len(values) + len(seen) + 1}"
+                    seen[name], parts[index] = (word, shown), name
+                    break
+        return " ".join(parts)
+
+    made = tuple(
+        replace(
+            token,
+            arguments={
+                key: lifted(value, token.before.known) if isinstance(value, str) else value
+                for key, value in token.arguments.items()
+            },
+        )
+        for token in tokens
+    )
+    return Lifted(words, names, seen, made)
+
+
+def _put(parts: list[str], piece: Sequence[str], name: str) -> None:
+    """Put a variable in the place of the words that it stands for."""
+    for at in range(len(parts) - len(piece) + 1):
+        if tuple(parts[at : at + len(piece)]) == tuple(piece):
+            parts[at : at + len(piece)] = [name]
+            return
+
+
+def _shown(word: str, known: Iterable[str], values: Mapping[str, Sequence[str]], name: str) -> str | None:
+    """The known thing that holds ``word`` and something of the mission, told with variables."""
+    for thing in sorted(known, key=lambda text: (-len(text.split()), text)):
+        parts = thing.split()
+        if word not in parts:
+            continue
+        for variable, piece in values.items():
+            if set(piece) < set(parts):
+                _put(parts, tuple(piece), variable)
+        if any(part.startswith("$") for part in parts):
+            parts[parts.index(word)] = name
+            return " ".join(parts)
+    return None
+
+
+def _longest(text: Sequence[str], mission: Sequence[str]) -> Span | None:
+    """The longest run of the text's words in the mission, the last such run of the text's."""
+    for size in range(len(text), 0, -1):
+        for start in range(len(text) - size, -1, -1):
+            piece = tuple(text[start : start + size])
+            for at in range(len(mission) - size + 1):
+                if tuple(mission[at : at + size]) == piece:
+                    return at, at + size
+    return None

@@ -1,0 +1,101 @@
+import pytest
+
+from eval.bench.extraction import golden, score
+from memory import InvalidItemError, Provenance
+from memory.errors import EmbedderError
+from memory.relational import RuleExtractor, TemplateExtractor
+
+
+@pytest.fixture(scope="module")
+def rules() -> RuleExtractor:
+    from agent.hub import catalog
+
+    catalog.fetch("spacy-en")
+    return RuleExtractor()
+
+
+def facts(extractor: RuleExtractor | TemplateExtractor, text: str) -> set[str]:
+    return {str(item.head) + f" {item.relation} " + item.tail for item in extractor.extract(text)}
+
+
+def test_the_golden_set_is_large_and_its_halves_are_alike() -> None:
+    sentences = golden()
+    assert len(sentences) >= 200
+    assert len({s.text for s in sentences}) == len(sentences)
+    assert [s.construction for s in sentences[::2]] == [s.construction for s in sentences[1::2]]
+    assert {"passive", "apposition", "relative", "conjunction", "negation", "date", "quantity"} <= {
+        s.construction for s in sentences
+    }
+
+
+def test_rules_on_the_half_that_was_not_used_while_writing_them(rules: RuleExtractor) -> None:
+    figures = score(golden()[1::2], rules)
+    assert figures["precision"] >= 0.90
+    assert figures["recall"] >= 0.75
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "   ", "?!...", "123 456.", "Ada does not live in Rome.", "If Ada lived in Rome, she would own a boat.",
+        "¿Dónde vive Ada?", "艾达住在罗马。", "the the the the", "a" * 5000, "- - -\n\n* *", "\0\0",
+    ],
+)  # fmt: skip
+def test_what_states_nothing_gives_nothing(rules: RuleExtractor, text: str) -> None:
+    assert [t for t in rules.extract(text) if "rome" in (t.head, t.tail)] == []
+
+
+def test_every_tuple_cites_its_sentence(rules: RuleExtractor) -> None:
+    text = "Ada lives in Rome. She owns a lamp, and the lamp is in the attic."
+    found = rules.extract(text, Provenance("diary", "monday", time=5.0, trust=0.5))
+    assert {str(t.head) for t in found} == {"ada", "lamp"}
+    for item in found:
+        assert item.provenance.text_span in text
+        assert (item.provenance.source, item.provenance.doc_id, item.provenance.time) == ("diary", "monday", 5.0)
+        assert item.provenance.trust == 0.5
+        assert 0 < item.conf <= 1
+
+
+def test_confidence_orders_and_cuts(rules: RuleExtractor) -> None:
+    text = "Ada bought a lamp. She lives in Rome."
+    by_tail = {t.tail: t.conf for t in rules.extract(text)}
+    assert by_tail["lamp"] > by_tail["rome"], "a pronoun makes it less sure"
+    strict = RuleExtractor(conf_min=0.9)
+    strict._pipeline = rules._pipeline
+    assert {t.tail for t in strict.extract(text)} == {"lamp"}
+
+
+def test_a_pronoun_nobody_can_resolve_states_nothing(rules: RuleExtractor) -> None:
+    assert facts(rules, "She owns the lamp.") == set()
+    assert facts(rules, "It opens the chest.") == set()
+
+
+def test_a_long_text_is_read_in_bounded_time(rules: RuleExtractor) -> None:
+    import time
+
+    text = "Ada lives in Rome and Bo found the key. " * 2500  # 100 kB take a few seconds
+    began = time.perf_counter()
+    assert len(rules.extract(text)) == 2
+    assert time.perf_counter() - began < 60
+    with pytest.raises(InvalidItemError, match="at most 2,000,000"):
+        rules.extract("a" * 2_000_001)
+    with pytest.raises(InvalidItemError, match="must be a string"):
+        rules.extract(None)  # type: ignore[arg-type]
+
+
+def test_a_missing_parser_is_told(tmp_path: "object") -> None:
+    with pytest.raises(EmbedderError, match="hippo models fetch spacy-en"):
+        RuleExtractor(folder=tmp_path).extract("Ada lives in Rome.")  # type: ignore[arg-type]
+
+
+def test_templates_read_sentences_of_a_known_form_only() -> None:
+    templates = TemplateExtractor()
+    assert facts(templates, "Ada moved to the red room. The grey key opens Bo's box. Hello there!") == {
+        "ada lives_in red room",
+        "grey key opens bo's box",
+    }
+    assert facts(templates, "Bo owns the lamp. Ada does not live in Rome. Tom no longer works at the mill.") == {
+        "lamp owned_by bo"
+    }
+    own = TemplateExtractor([("{x} is the friend of {y}", ("{x}", "friend_of", "{y}"))])
+    assert facts(own, "Ada is the friend of Bo.") == {"ada friend_of bo"}

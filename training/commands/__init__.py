@@ -1,0 +1,1 @@
+"""Commands of training: ``hippo train``, ``distill``, ``episodes``, ``adapters`` and ``export``."""

@@ -1,0 +1,86 @@
+"""``hippo adapters``: which there are, and where they come from."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from agent.commands.console import Json, emit, plain_errors
+from agent.hub import adapters
+from training.errors import AdapterError, TrainingError
+
+app = typer.Typer(no_args_is_help=True, help="Adapters: list, show.")
+
+Home = Annotated[Path, typer.Option("--in", help="Folder that your own adapters are in.")]
+
+
+@app.callback()
+def group() -> None:
+    """Adapters."""
+
+
+@app.command("list")
+def list_adapters(home: Home = Path("runs/adapters"), as_json: Json = False) -> None:
+    """List the adapters that ship and your own."""
+    with plain_errors(TrainingError):
+        rows = [row(folder) for folder in adapters.found(home)]
+        if as_json:
+            emit(rows)
+            return
+        made = Table("name", "model", "from", "steps", "episodes", "MiB", "folder", box=None, pad_edge=False)
+        for one in rows:
+            cells = (one[key] for key in ("name", "model", "parent", "steps", "episodes", "mib", "folder"))
+            made.add_row(*("-" if cell is None else str(cell) for cell in cells))
+        Console(width=max(Console().width, 140)).print(made)
+
+
+@app.command()
+def show(adapter: Annotated[str, typer.Argument(help="Name or folder of an adapter.")], as_json: Json = False) -> None:
+    """Show an adapter's card: base model, data, command, metrics, lineage."""
+    with plain_errors(TrainingError):
+        folder = adapters.resolve(adapter)
+        card = adapters.card(folder)
+        if as_json:
+            emit(card | {"folder": str(folder)})
+            return
+        from training.card import words
+
+        print(words(card) if card else f"{folder} has no card: it was not trained by `hippo train`")  # noqa: T201
+
+
+def row(folder: Path) -> dict[str, Any]:
+    """An adapter in one object."""
+    card = adapters.card(folder)
+    steps = f"{card['steps']} (dry run)" if card.get("dry_run") else card.get("steps")
+    return {
+        "name": folder.name, "model": card.get("base", {}).get("name"), "steps": steps,
+        "parent": (card.get("parent") or {}).get("name"), "folder": str(folder), "sha256": adapters.digest(folder),
+        "episodes": sum(card["data"]["taken"].values()) if card else None,
+        "mib": round((folder / adapters.WEIGHTS).stat().st_size / 2**20, 1), "sources": card.get("sources", []),
+    }  # fmt: skip
+
+
+def export(
+    adapter: Annotated[str, typer.Argument(help="Name or folder of an adapter.")],
+    out: Annotated[Path, typer.Argument(help="New folder for safetensors, new file for GGUF.")],
+    form: Annotated[str, typer.Option("--form", help="safetensors or gguf.")] = "safetensors",
+    as_json: Json = False,
+) -> None:
+    """Add an adapter to its base model's weights, check that it answers the same, and write it."""
+    with plain_errors(TrainingError):
+        from training.export import export as exported
+        from training.export import figures
+
+        if form not in ("safetensors", "gguf"):
+            raise AdapterError(f"unknown form {form!r}: expected safetensors or gguf")
+        done = exported(adapter, out, form)  # type: ignore[arg-type]
+        if as_json:
+            emit(figures(done))
+            return
+        print(  # noqa: T201
+            f"{done.path}: written. Merging changes logits by {done.merged:.1e} at most, taking it out again by "
+            f"{done.unmerged:.1e};\nhalf precision, as written, by {done.written:.1e} (they spread by {done.scale:.1f})"
+            f"; the same next token after {done.agree:.1%} of a few free texts"
+        )

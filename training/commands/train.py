@@ -1,0 +1,71 @@
+"""``hippo train``: logged episodes become an adapter."""
+
+import os
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from agent.commands.console import Json, emit, plain_errors
+
+MAIN = os.environ.get("RANK", "0") == "0"
+"""Of several processes the first speaks."""
+
+
+def say(words: str) -> None:
+    """Show a line of progress: in place on a terminal, else one after the other."""
+    if not MAIN:
+        return
+    end = "\033[K\r" if sys.stderr.isatty() else "\n"
+    print(words, end=end, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def train(
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value settings over configs/train.yaml.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train an adapter on logged episodes; the same command again goes on where it was stopped.
+
+    \b
+    hippo train name=mine 'data.runs=\\[runs/2026-11-22/skills]'
+    hippo train name=mine 'data.runs=\\[runs/2026-11-22/skills]' dry_run=true
+    hippo train name=big model=llama32-3b train=gpu12gb lora=all_linear 'data.runs=\\[runs]'
+    """  # noqa: D301
+    with plain_errors(*_errors()):
+        from training.config import load_train
+
+        config = load_train(overrides or [])
+        import torch
+
+        from training.qlora import train as trained
+
+        done = trained(config, say)
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+        if not MAIN:
+            return
+        if config.prepare_only:
+            print(f"{done.folder}: train with data.prepared={done.folder}")  # noqa: T201
+            return
+        if as_json:
+            emit({**asdict(done), "folder": str(done.folder)})
+            return
+        stopped = f"; stopped: {done.stopped}" if done.stopped else ""
+        play = f"hippo run model={config.model.name} model.adapter={done.folder} seed=1000000"
+        then = "a dry run: nothing to play with" if config.dry_run else f"play worlds that it never met: {play}"
+        print(  # noqa: T201
+            f"{done.folder}: {done.steps} steps, loss {done.loss:.4f}, {done.tokens_per_second:,.0f} tokens/s{stopped}"
+            f"\n{then}"
+        )
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    from envs import EnvError
+    from training.errors import TrainingError
+
+    return (TrainingError, EnvError)
+
+
+if __name__ == "__main__":
+    typer.run(train)
