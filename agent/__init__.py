@@ -1,7 +1,7 @@
 """One episode: a small language model with memories as tools."""
 
 from agent.chat import Chat, Message
-from agent.episode import AgentConfig
+from agent.episode_state import AgentConfig
 from agent.errors import AgentError, CatalogError, ConfigError, HashMismatchError, LogError, ModelError
 from agent.logs.events import End, Ending, Event
 from agent.logs.log import EventLog, read_events

@@ -2,25 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from typing import Any, Literal
 
-from jinja2 import Environment, StrictUndefined
-
+from agent.prompts import compiled
 from tools import ToolCall, ToolSpec
 
 Role = Literal["user", "assistant", "tool"]
 
-_TEMPLATES = Environment(undefined=StrictUndefined, keep_trailing_newline=False, autoescape=False)
-
-
-def template(name: str) -> str:
-    """The text of one of our templates, for example ``system.j2`` or ``chat/chatml.jinja``."""
-    return (files("agent") / "prompts" / name).read_text(encoding="utf-8")
-
-
-_SYSTEM = _TEMPLATES.from_string(template("system.j2"))
-_TURN = _TEMPLATES.from_string(template("turn.j2"))
+_SYSTEM = compiled("system.j2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +34,6 @@ class Message:
             return {"role": self.role, "content": self.content}
         function = {"name": self.call.name, "arguments": self.call.arguments}
         return {"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": function}]}
-
-
-def turn_text(observation: str, result: str = "") -> str:
-    """What a user or tool message says: a result, if any, and what is observed."""
-    return _TURN.render(observation=observation, result=result)
 
 
 @dataclass(eq=False)

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agent.episode import AgentConfig
+from agent.episode_state import AgentConfig
 from agent.errors import ConfigError
 from agent.models.endpoint import EndpointConfig
 from agent.models.local import LocalModelConfig

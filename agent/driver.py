@@ -1,141 +1,185 @@
-"""Many episodes side by side, decided for in one batch."""
+"""Drives episodes: one alone, or several side by side that a model decides for in one batch."""
 
 import math
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
-
-import gymnasium as gym
+from typing import Any
 
 from agent.episode import Episode
 from agent.logs.events import Event
 from agent.logs.log import EventLog
 from agent.models.base import Model
+from agent.text_env import Env
 from memory import InvalidItemError
 from memory.spatial import View
 from tools import ToolResult
 from tools.toolbox import run_for
 
-Env = gym.Env[Any, Any]
+Emit = Callable[[Event], None]
+Begin = Callable[[Emit], Episode]
+"""Resets an environment and begins an episode that reports its events."""
 
 
-class Beginner(Protocol):
-    """Begins episodes: :class:`agent.loop.Agent` does."""
-
-    model: Model
-
-    def begin(
-        self, env: Env, seed: int | None, number: int | None, emit: Callable[[Event], None] | None, label: str | None
-    ) -> Episode:
-        """Reset an environment and make its episode."""
-        ...
+def ignore_event(_index: int, _event: Event) -> None:
+    """Take an event that nobody asked for."""
 
 
-@dataclass
-class Seat:
-    """Episodes that are played in turn, with one agent in one environment.
+@dataclass(eq=False)
+class EpisodeSlot:
+    """Episodes that are played in turn in one environment; :meth:`agent.Agent.slot` makes one.
+
+    Slots that are played side by side must not share a memory.
 
     Attributes:
-        agent: Plays them; seats side by side must not share a memory.
+        model: Decides.
         env: The environment.
-        seeds: One for each episode.
-        numbers: Numbers of the episodes; counted by the agent by default.
-        labels: What the agent's memory calls each; by its number by default.
-        logs: Where each is logged.
-        keep: Told of every event with the index of its episode.
+        begins: Begins each episode.
+        logs: An ``events.jsonl`` for each, if they are logged.
+        keep: Receives every event with the index of its episode.
+        on_step: Called with the environment after the reset and after every decision, for example to draw.
+        episode: The episode under way.
     """
 
-    agent: Beginner
+    model: Model
     env: Env
-    seeds: Sequence[int]
-    numbers: Sequence[int] = ()
-    labels: Sequence[str] = ()
+    begins: Sequence[Begin]
     logs: Sequence[Path] = ()
-    keep: Callable[[int, Event], None] = lambda _index, _event: None
+    keep: Callable[[int, Event], None] = ignore_event
+    on_step: Callable[[Env], None] | None = None
     episode: Episode | None = None
-    _played: int = 0
-    _files: ExitStack = field(default_factory=ExitStack)
+    _begun: int = 0
+    _log: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def playing(self) -> bool:
+        """Whether an episode is under way that has not ended."""
+        return self.episode is not None and self.episode.end is None
 
     def begin(self) -> bool:
-        """Begin the next episode; ``False`` when there is none."""
-        index = self._played
-        if index >= len(self.seeds):
+        """Begin the next episode; returns ``False`` when there is none."""
+        index = self._begun
+        if index >= len(self.begins):
             return False
-        self._played += 1
-        log = self.logs[index] if self.logs else None
+        self._begun += 1
         sinks: list[EventLog] = []
 
         def emit(event: Event) -> None:
-            if log is not None:
-                if not sinks:  # only an episode that began has a log
-                    log.unlink(missing_ok=True)
-                    sinks.append(self._files.enter_context(EventLog(log)))
-                sinks[0].write(event)
+            if self.logs and not sinks:  # only an episode that began has a log
+                sinks.append(self._log.enter_context(EventLog(self.logs[index])))
+            for sink in sinks:
+                sink.write(event)
             self.keep(index, event)
 
-        number = self.numbers[index] if self.numbers else None
-        label = self.labels[index] if self.labels else None
-        self.episode = self.agent.begin(self.env, self.seeds[index], number, emit, label)
+        self.episode = self.begins[index](emit)
+        self.stepped()
         return True
 
+    def stepped(self) -> None:
+        """Report that the environment was reset or a decision was taken."""
+        if self.on_step is not None:
+            self.on_step(self.env)
+
     def close(self, reason: str = "the caller stopped") -> None:
-        """End the episode under way, if it has not, and its log."""
+        """End the episode under way, if it has not ended, and its log."""
         try:
             if self.episode is not None:
-                self.agent.model.release(self.episode.chat)
+                self.model.release(self.episode.chat)
                 self.episode.finish("stopped", reason)
         finally:
             self.episode = None
-            self._files.close()
+            self._log.close()
 
 
-def play(model: Model, seats: Iterable[Seat], size: int, env_timeout: float = 30.0) -> Generator[Seat, None, None]:
-    """Play seats side by side; the next one begins when another is through.
+def play(
+    model: Model, slots: Iterable[EpisodeSlot], size: int, env_timeout: float = 30.0
+) -> Generator[EpisodeSlot, None, None]:
+    """Play slots side by side; the next one begins when another is through.
+
+    Args:
+        model: Decides for all of them in one batch.
+        slots: What is played; taken as there is room.
+        size: How many are played at once.
+        env_timeout: Seconds for one step of an environment.
+
+    Yields:
+        Each slot when its last episode has ended.
+    """
+    for finished in rounds(model, slots, size, env_timeout):
+        yield from finished
+
+
+def rounds(
+    model: Model, slots: Iterable[EpisodeSlot], size: int, env_timeout: float = 30.0
+) -> Generator[list[EpisodeSlot], None, None]:
+    """Play slots side by side, one decision for each episode in a round.
 
     Every ending leaves complete logs: also Ctrl-C, an error, or a caller that stops iterating.
 
     Args:
         model: Decides for all of them in one batch.
-        seats: What is played; taken as there is room.
+        slots: What is played; taken as there is room.
         size: How many are played at once.
         env_timeout: Seconds for one step of an environment.
 
     Yields:
-        Each seat when its last episode has ended.
+        After every beginning and every round, the slots whose last episode has ended.
     """
-    waiting, live = iter(seats), list[Seat]()
+    waiting, live = iter(slots), list[EpisodeSlot]()
+    reason = "an error ended the run"
     try:
         while True:
-            while len(live) < size and (seat := next(waiting, None)) is not None:
-                live.append(seat)
-                seat.begin()
+            begun = False
+            while len(live) < size and (slot := next(waiting, None)) is not None:
+                live.append(slot)
+                begun |= slot.begin()
             if not live:
                 return
-            playing = [(e, seat.env) for seat in live if (e := seat.episode) is not None and e.end is None]
-            advance(model, [episode for episode, _ in playing], [env for _, env in playing], env_timeout)
-            for seat in [seat for seat in live if seat.episode is None or seat.episode.end is not None]:
-                seat.close()
-                if not seat.begin():
-                    live.remove(seat)
-                    yield seat
+            if begun:
+                yield []
+            advance(model, [slot for slot in live if slot.playing], env_timeout)
+            finished = [slot for slot in live if not slot.playing and not _go_on(slot)]
+            live = [slot for slot in live if slot not in finished]
+            yield finished
+    except KeyboardInterrupt:
+        reason = "interrupted by the user"
+        raise
+    except GeneratorExit:
+        reason = "the caller stopped"
+        raise
     finally:
         with ExitStack() as closing:
-            for seat in live:
-                closing.callback(seat.close, "the batch was stopped")
+            for slot in live:
+                closing.callback(slot.close, reason)
 
 
-def decide(model: Model, episodes: list[Episode]) -> list[ToolResult | None]:
-    """One decision for each episode; one that the model can't decide for ends.
+def _go_on(slot: EpisodeSlot) -> bool:
+    """Close a slot's episode and begin its next; returns whether there is one."""
+    slot.close()
+    return slot.begin()
+
+
+def advance(model: Model, slots: Sequence[EpisodeSlot], env_timeout: float) -> None:
+    """Take one decision for each slot's episode, and a step of its environment where that is an action."""
+    episodes = [slot.episode for slot in slots if slot.episode is not None]
+    results = decide(model, episodes) if episodes else []
+    for slot, episode, result in zip(slots, episodes, results, strict=True):
+        if result is not None and result.acts and episode.end is None:
+            _step(slot.env, episode, result.action, env_timeout)
+        slot.stepped()
+
+
+def decide(model: Model, episodes: Sequence[Episode]) -> list[ToolResult | None]:
+    """Take one decision for each episode; one that the model can't decide for ends.
 
     An episode with a macro under way is decided by that.
     """
-    running = [episode.running for episode in episodes]
+    running = [episode.running_macro for episode in episodes]
     if any(running):
-        waiting = [episode for episode in episodes if not episode.running]
+        waiting = [episode for episode, busy in zip(episodes, running, strict=True) if not busy]
         asked = iter(decide(model, waiting) if waiting else ())
-        return [e.proceed() if busy else next(asked) for e, busy in zip(episodes, running, strict=True)]
+        return [episode.proceed() if busy else next(asked) for episode, busy in zip(episodes, running, strict=True)]
     try:
         decisions = model.decide([episode.turn() for episode in episodes])
     except Exception as error:  # the boundary: a model may raise anything
@@ -144,13 +188,6 @@ def decide(model: Model, episodes: list[Episode]) -> list[ToolResult | None]:
         episodes[0].finish("model_error", f"{type(error).__name__}: {error}")
         return [None]
     return [episode.take(decision) for episode, decision in zip(episodes, decisions, strict=True)]
-
-
-def advance(model: Model, episodes: list[Episode], envs: Sequence[Env], env_timeout: float) -> None:
-    """One decision for each episode, and a step of the environment where it is an action."""
-    for episode, env, result in zip(episodes, envs, decide(model, episodes) if episodes else (), strict=True):
-        if result is not None and result.acts and episode.end is None:
-            _step(env, episode, result.action, env_timeout)
 
 
 def _step(env: Env, episode: Episode, action: Any, env_timeout: float) -> None:

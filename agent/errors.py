@@ -25,7 +25,7 @@ class ObservationTooLongError(ModelError, ValueError):
     """One observation alone does not fit into the model's window."""
 
 
-class PlayerLostError(AgentError, RuntimeError):
+class WorkerLostError(AgentError, RuntimeError):
     """A process that plays ended before it was through."""
 
 

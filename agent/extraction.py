@@ -7,7 +7,7 @@ from agent.chat import Chat, Message
 from agent.models.base import Model, Turn
 from memory import Provenance
 from memory.relational import Tuple
-from memory.relational.extract import checked, spanned
+from memory.relational.extract import validate_text, with_span
 from memory.relational.names import canonical, normalise, relation_name
 from tools import ToolCall, ToolSpec
 
@@ -73,7 +73,7 @@ class ModelExtractor:
 
     def extract(self, text: str, origin: Provenance | str | None = None) -> list[Tuple]:
         """Tuples in the order of the text; what the model says of itself (head and tail alike) is dropped."""
-        sentences = [s.strip() for s in re.split(r"(?<=[.!?])\s+", checked(text)) if _spans(s)]
+        sentences = [s.strip() for s in re.split(r"(?<=[.!?])\s+", validate_text(text)) if _spans(s)]
         found = []
         for start in range(0, len(sentences), self.batch):
             part = sentences[start : start + self.batch]
@@ -109,5 +109,5 @@ def _read(text: str, sentence: str, origin: Provenance | str | None) -> list[Tup
     for fact in facts:
         names = canonical(normalise(fact["head"]), relation_name(fact["relation"]), normalise(fact["tail"]))
         if all(names) and names[0] != names[2]:
-            found.append(Tuple(*names, spanned(origin, sentence, _CONF), conf=_CONF))
+            found.append(Tuple(*names, with_span(origin, sentence, _CONF), conf=_CONF))
     return found

@@ -1,33 +1,24 @@
 """The agent loop: decide, act, remember."""
 
-import json
-import secrets
-import zlib
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
-from gymnasium import spaces
-
-from agent.driver import (
-    Seat,
-    advance,
-    decide,
-    play,
-)
-from agent.episode import AgentConfig, Episode, Setting
+from agent.driver import Emit, EpisodeSlot, decide, ignore_event, play, rounds
+from agent.episode import Episode
+from agent.episode_state import AgentConfig, EpisodeContext
 from agent.errors import AgentError, ConfigError
 from agent.logs.events import Event
-from agent.logs.log import EventLog
-from agent.memory_writer import Rememberer
+from agent.memory_writer import MemoryWriter
 from agent.models.base import Model
+from agent.text_env import Env, action_tools_of, env_name, env_settings, mission_in, optimal_steps_of, reset, world_in
 from memory import Memory
 from memory.episodic import WriteGate
 from tools import MemoryTools, Tool, Toolbox
-from tools.actions import action_tools, answer_action
-
-Env = gym.Env[Any, Any]
+from tools.actions import action_tools
 
 
 class Agent:
@@ -98,47 +89,27 @@ class Agent:
             ConfigError: The environment's observations or actions are of another kind.
             LogError: The log can't be written.
         """
-        queue: list[Event] = []
-        sink = EventLog(log) if log else None
+        events: deque[Event] = deque()
 
-        def emit(event: Event) -> None:
-            if sink:
-                sink.write(event)
-            queue.append(event)
+        def played() -> Iterator[Event]:
+            while events:
+                yield events.popleft()
 
-        def flush() -> Iterator[Event]:
-            while queue:
-                yield queue.pop(0)
-
-        episode: Episode | None = None
+        slot = self.slot(
+            env,
+            [seed],
+            () if number is None else [number],
+            logs=[log] if log else (),
+            keep=lambda _index, event: events.append(event),
+            on_step=on_step,
+        )
         try:
-            episode, observation, info = self._begin(env, seed, number, emit)
-            episode.start(observation, info)
-            if on_step:
-                on_step(env)
-            yield from flush()
-            while episode.end is None:
-                advance(self.model, [episode], [env], self.config.env_timeout)
-                if on_step:
-                    on_step(env)
-                yield from flush()
+            with closing(rounds(self.model, [slot], 1, self.config.env_timeout)) as playing:
+                for _ in playing:
+                    yield from played()
         except KeyboardInterrupt:
-            if episode:
-                episode.finish("stopped", "interrupted by the user")
-                yield from flush()
+            yield from played()
             raise
-        except GeneratorExit:
-            if episode:
-                episode.finish("stopped", "the caller stopped")
-            raise
-        finally:
-            try:
-                if episode:
-                    self.model.release(episode.chat)
-                    episode.finish("stopped", "an error ended the run")
-            finally:
-                if sink:
-                    sink.close()
 
     def run_batch(
         self, envs: Sequence[Env], seeds: Sequence[int], logs: Sequence[Path] | None = None
@@ -163,17 +134,44 @@ class Agent:
         if len(envs) != len(seeds) or (logs is not None and len(logs) != len(envs)):
             raise ConfigError(f"expected a seed and a log for each of {len(envs)} environments")
         events: list[list[Event]] = [[] for _ in envs]
-
-        def keep(seat: int) -> Callable[[int, Event], None]:
-            return lambda _index, event: events[seat].append(event)
-
-        seats = [
-            Seat(self, env, [seed], [index], logs=[logs[index]] if logs else (), keep=keep(index))
-            for index, (env, seed) in enumerate(zip(envs, seeds, strict=True))
-        ]
-        for _ in play(self.model, seats, len(seats), self.config.env_timeout):
+        slots = []
+        for index, (env, seed) in enumerate(zip(envs, seeds, strict=True)):
+            log = [logs[index]] if logs else []
+            for path in log:
+                path.unlink(missing_ok=True)
+            slots.append(
+                self.slot(env, [seed], [index], logs=log, keep=lambda _, event, at=index: events[at].append(event))  # type: ignore[misc]
+            )
+        for _ in play(self.model, slots, len(slots), self.config.env_timeout):
             pass
         return events
+
+    def slot(
+        self,
+        env: Env,
+        seeds: Sequence[int | None],
+        numbers: Sequence[int] = (),
+        labels: Sequence[str] = (),
+        logs: Sequence[Path] = (),
+        keep: Callable[[int, Event], None] = ignore_event,
+        on_step: Callable[[Env], None] | None = None,
+    ) -> EpisodeSlot:
+        """Return episodes to be played in turn in one environment, for :func:`agent.driver.play`.
+
+        Args:
+            env: The environment.
+            seeds: A seed for each episode.
+            numbers: Numbers of the episodes; counted by the agent by default.
+            labels: What the agent's memory calls each; by its number by default.
+            logs: An ``events.jsonl`` for each, if they are logged.
+            keep: Receives every event with the index of its episode.
+            on_step: Called after the reset and after every decision, for example to draw.
+        """
+        begins = [
+            partial(self.begin, env, seed, numbers[index] if numbers else None, label=labels[index] if labels else None)
+            for index, seed in enumerate(seeds)
+        ]
+        return EpisodeSlot(self.model, env, begins, logs, keep, on_step)
 
     def reset(
         self,
@@ -193,9 +191,10 @@ class Agent:
             emit: Takes every event.
         """
         self.close()
-        setting = Setting("external", self._episodes, seed, mission, world, list(actions))
+        label = self._label(None, self._episodes)
+        context = EpisodeContext("external", self._episodes, seed, mission, world, list(actions), label=label)
         self._episodes += 1
-        self._external = self._episode(setting, action_tools(actions), emit or _ignore)
+        self._external = self._episode(context, action_tools(actions), emit or _ignore)
 
     def act(self, observation: str, reward: float = 0.0, info: Mapping[str, Any] | None = None) -> Any:
         """Choose the next action; memory tools may be called on the way.
@@ -252,130 +251,56 @@ class Agent:
         env: Env,
         seed: int | None,
         number: int | None = None,
-        emit: Callable[[Event], None] | None = None,
+        emit: Emit | None = None,
         label: str | None = None,
     ) -> Episode:
-        """Begin an episode that :mod:`agent.driver` plays on.
+        """Reset the environment and begin its episode.
 
         Args:
             env: The environment.
             seed: Seed of the environment and of sampling.
             number: Number of the episode; counted by the agent by default.
-            emit: Takes every event.
+            emit: Receives every event.
             label: What the memory calls the episode; by its number by default.
 
         Raises:
             ConfigError: The environment's observations or actions are of another kind.
         """
-        episode, observation, info = self._begin(env, seed, number, emit or _ignore, label)
+        observation, info = reset(env, seed)
+        actions = action_tools_of(env)
+        number = self._episodes if number is None else number
+        context = EpisodeContext(
+            env=env_name(env),
+            number=number,
+            seed=seed,
+            mission=mission_in(env, info),
+            world=world_in(env, info, seed),
+            action_names=[tool.name for tool in actions],
+            optimal_steps=optimal_steps_of(env),
+            kind=str(info.get("kind") or ""),
+            settings=env_settings(env),
+            label=self._label(label, number),
+        )
+        self._episodes += 1
+        episode, last = self._episode(context, actions, emit or _ignore), self._last
+        if self.config.history:
+            if last is not None and last.context.world == context.world:
+                episode.chat.messages = [*last.chat.messages]
+            self._last = episode
         episode.start(observation, info)
         return episode
 
-    def _begin(
-        self,
-        env: Env,
-        seed: int | None,
-        number: int | None,
-        emit: Callable[[Event], None],
-        label: str | None = None,
-    ) -> tuple[Episode, str, Mapping[str, Any]]:
-        """Reset the environment and make its episode; returns it with the first observation and info."""
-        try:
-            observation, info = env.reset(seed=seed)
-        except Exception as error:  # the boundary: an environment may raise anything
-            raise ConfigError(
-                f"the environment can't begin with seed {seed}: {type(error).__name__}: {error}"
-            ) from error
-        if not isinstance(observation, str):
-            raise ConfigError(
-                f"the environment observes {type(observation).__name__}, not text: wrap it so that its observation "
-                "is a str (envs.make does this for MiniGrid and BabyAI)"
-            )
-        actions = actions_of(env)
-        name = env.spec.id if env.spec else type(env.unwrapped).__name__
-        optimal = _optional(env, "optimal_steps")
-        setting = Setting(
-            env=name,
-            number=self._episodes if number is None else number,
-            seed=seed,
-            mission=str(info.get("mission") or _optional(env, "mission") or "do what the world asks"),
-            world=str(info.get("world") or world_name(env, name, seed)).replace("#", "-"),
-            action_names=[tool.name for tool in actions],
-            optimal_steps=optimal() if callable(optimal) else None,
-            kind=str(info.get("kind") or ""),
-            settings=plain(env.spec.kwargs) if env.spec else {},
-        )
-        self._episodes += 1
-        episode, last = self._episode(setting, actions, emit, label), self._last
-        if self.config.history:
-            if last is not None and last.setting.world == setting.world:
-                episode.chat.messages = [*last.chat.messages]
-            self._last = episode
-        return episode, observation, info
+    def _label(self, label: str | None, number: int) -> str:
+        """Return what the memory calls an episode."""
+        return " ".join(filter(None, (self.name, label or f"episode {number}")))
 
-    def _episode(
-        self, setting: Setting, actions: list[Tool], emit: Callable[[Event], None], label: str | None = None
-    ) -> Episode:
-        document = " ".join(filter(None, (self.name, label or f"episode {setting.number}")))
-        rememberer = None
+    def _episode(self, context: EpisodeContext, actions: list[Tool], emit: Emit) -> Episode:
+        writer = None
         if self.memory:
-            rememberer = Rememberer(self.memory, self.gate, f"env:{setting.env}", document)
-        if self._memory_tools:
-            self._memory_tools.episode = document
+            writer = MemoryWriter(self.memory, self.gate, f"env:{context.env}", context.label)
         toolbox = Toolbox([*actions, *self._extra])
-        return Episode(setting, toolbox, self.config, emit, rememberer, self._memory_tools)
-
-
-def world_name(env: Env, name: str, seed: int | None) -> str:
-    """Name of the map of an environment that gives none: the same for the same settings and seed.
-
-    Without a seed the world can't be the same again, so the name is new.
-    """
-    if seed is None:
-        return f"{name}-{secrets.token_hex(4)}"
-    settings = env.spec.kwargs if env.spec else {}
-    mark = f"-{zlib.crc32(repr(sorted(settings.items())).encode()):08x}" if settings else ""
-    return f"{name}{mark}-{seed}"
-
-
-def plain(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as JSON holds them; what it can't hold as words."""
-    found: dict[str, Any] = json.loads(json.dumps(dict(settings), default=str))
-    return found
+        return Episode(context, toolbox, self.config, emit, writer, self._memory_tools)
 
 
 def _ignore(_event: Event) -> None:
     """Take an event that nobody asked for."""
-
-
-def actions_of(env: Env) -> list[Tool]:
-    """The environment's actions as tools.
-
-    ``env.named_actions`` (name to value and description) if it has that, and where the action is text
-    ``answer(text)``, or as ``env.text_action`` (name, description) calls it, unless that is
-    ``None`` (with ``env.extractive``, of words in view alone); else ``action_0``, ``action_1`` ... of a discrete space.
-
-    Raises:
-        ConfigError: Another action space.
-    """
-    named = action_tools(_optional(env, "named_actions") or {})
-    if isinstance(env.action_space, spaces.Text):
-        said = ("answer", "give your answer and end the turn")
-        said = env.get_wrapper_attr("text_action") if env.has_wrapper_attr("text_action") else said
-        if said is None and named:
-            return named
-        limit, extractive = min(env.action_space.max_length, 200), bool(_optional(env, "extractive"))
-        return [*named, answer_action(said[1], limit, said[0], extractive)]
-    if named:
-        return named
-    if isinstance(env.action_space, spaces.Discrete):
-        first = int(env.action_space.start)
-        return action_tools({f"action_{i}": (i, f"action {i}") for i in range(first, first + int(env.action_space.n))})
-    raise ConfigError(
-        f"actions of type {type(env.action_space).__name__} can't be tools: give the environment `named_actions`, "
-        "a dictionary from name to (value, description)"
-    )
-
-
-def _optional(env: Env, name: str) -> Any:
-    return env.get_wrapper_attr(name) if env.has_wrapper_attr(name) else None

@@ -1,6 +1,7 @@
 """The hippocampal part of a step: what is perceived goes into the memories."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from agent.logs.events import Wrote
@@ -16,18 +17,31 @@ LIKELY = 0.5
 """Probability from which on a map of an earlier visit is planned over."""
 
 
-class Rememberer:
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An observation that the write gate has not decided on, for want of the model's surprise."""
+
+    text: str
+    reward: float
+    step: int
+
+
+class MemoryWriter:
     """Writes one episode's observations into a memory.
 
     The place graph takes in every observation at once; the knowledge graph learns which things were
-    seen where; the write gate decides, once the surprise is known, whether an observation becomes a
-    trace. What tools return never comes here.
+    seen where. The write gate decides with :meth:`write_pending`, once the surprise is known, whether an
+    observation becomes a trace. What tools return never comes here.
 
     Args:
         memory: The memory.
         gate: The write gate.
         source: Provenance of what is written, for example ``env:hippo/WaterMaze-v0``.
         episode: Name of the episode, the provenance's document.
+
+    Attributes:
+        note: What the memory says of the last observation; empty mostly.
+        pending: The last observation, until the gate has decided on it.
     """
 
     def __init__(self, memory: Memory, gate: WriteGate, source: str, episode: str) -> None:
@@ -36,6 +50,7 @@ class Rememberer:
         self.source = source
         self.episode = episode
         self.note = ""
+        self.pending: Pending | None = None
         self._strange = self._been = False
 
     def enter(self, world: str) -> None:
@@ -62,6 +77,7 @@ class Rememberer:
             if sighting.renamed:
                 self.memory.episodic.move({place_name(a): place_name(b) for a, b in sighting.renamed.items()})
         self.note = self._recognised(sighting)
+        self.pending = Pending(text, reward, step)
         events = []
         if sighting.place != before or sighting.relocalized or reward > 0:
             note = "recognised the map; " if sighting.relocalized else "lost; a new map; " if sighting.lost else ""
@@ -91,10 +107,16 @@ class Rememberer:
         ids = graph.upsert(seen)
         return ids, "; ".join(f"{t.head} seen at {t.tail}" for t in seen)
 
-    def consider(self, text: str, surprise: float | None, reward: float, step: int) -> Wrote | None:
-        """Ask the gate about one observation; write it as a trace if it opens."""
-        if not text.strip():
+    def write_pending(self, surprise: float | None) -> Wrote | None:
+        """Ask the gate about the pending observation, and write it as a trace if the gate opens.
+
+        Args:
+            surprise: Of the observation, in [0, 1]; ``None`` if the model did not read it.
+        """
+        pending, self.pending = self.pending, None
+        if pending is None or not pending.text.strip():
             return None
+        text, reward, step = pending.text, pending.reward, pending.step
         novelty = self.memory.episodic.novelty(text)
         score = self.gate.score(surprise=surprise or 0.0, novelty=novelty, reward=reward)
         if not self.gate.opens(score):
@@ -118,9 +140,16 @@ class Rememberer:
             salience=score,
         )
         return Wrote(
-            turn=0, step=step, store="episodic", ids=[trace_id], text=text, score=score,
-            surprise=surprise, novelty=novelty, reward=reward,
-        )  # fmt: skip
+            turn=0,
+            step=step,
+            store="episodic",
+            ids=[trace_id],
+            text=text,
+            score=score,
+            surprise=surprise,
+            novelty=novelty,
+            reward=reward,
+        )
 
     def _wrote(self, store: str, ids: list[int], text: str, step: int) -> Wrote:
         return Wrote.model_validate({"turn": 0, "step": step, "store": store, "ids": ids, "text": text})

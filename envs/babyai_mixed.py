@@ -16,7 +16,7 @@ from minigrid.envs.babyai.core.verifier import (
 )
 
 from envs.errors import EnvConfigError
-from envs.language import Grammar
+from envs.language import TemplateGrammar
 from envs.settings import check_range, settings_of
 from envs.speaking import Speaking
 from envs.splits import layout_split
@@ -31,7 +31,7 @@ LEVELS = {
 SHAPES = {1: (1, 1), 2: (1, 2), 3: (1, 3), 4: (2, 2), 6: (2, 3), 9: (3, 3)}
 """Rows and columns by count of rooms."""
 
-MISSIONS = Grammar(
+MISSIONS = TemplateGrammar(
     {
         "go to": {
             "train": [

@@ -1,8 +1,8 @@
 """The words of :mod:`envs.courier`: how things are told, and asked for, in each split."""
 
-from envs.language import FRAMES, Grammar
+from envs.language import FRAMES, TemplateGrammar
 
-TELLING = Grammar(
+TELLING = TemplateGrammar(
     {
         "owner": {
             "train": [
@@ -192,7 +192,7 @@ TELLING = Grammar(
 )  # fmt: skip
 
 BELL = " before the bell rings"
-ASKING = Grammar(
+ASKING = TemplateGrammar(
     {
         "round": {
             "train": [

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 
 from envs.errors import EnvConfigError
-from envs.language import Grammar, Meaning
+from envs.language import Meaning, TemplateGrammar
 from envs.names import DAYS, TIMES, pool, some
 from envs.questions import (
     UNKNOWN,
@@ -25,7 +25,7 @@ LEVELS = {"easy": {"events": 6}, "medium": {"events": 12}, "hard": {"events": 24
 KINDS = ("full", "full", "partial", "partial", "unanswerable")
 TRIES = 1000
 
-WORDS = Grammar(
+WORDS = TemplateGrammar(
     {
         "event": {
             "train": [

@@ -48,7 +48,7 @@ class Meaning:
     slots: Mapping[str, str] = field(default_factory=dict)
 
 
-class Grammar:
+class TemplateGrammar:
     """Says meanings with the templates of a split, and reads sentences of any split.
 
     Args:

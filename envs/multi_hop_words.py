@@ -1,10 +1,10 @@
 """The words of :mod:`envs.multi_hop_qa`: how facts are told, and asked for, in each split."""
 
-from envs.language import FRAMES, Grammar
+from envs.language import FRAMES, TemplateGrammar
 
 TIES = ("boss", "teacher")
 
-TELLING = Grammar(
+TELLING = TemplateGrammar(
     {
         "tie": {
             "train": [
@@ -225,7 +225,7 @@ TELLING = Grammar(
     FRAMES,
 )  # fmt: skip
 
-ASKING = Grammar(
+ASKING = TemplateGrammar(
     {
         "lives in": {
             "train": [

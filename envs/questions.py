@@ -41,7 +41,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Session:
-    """What is told on each visit for listening, and the questions that follow."""
+    """What is told on each visit of ingestion, and the questions that follow."""
 
     told: Sequence[Sequence[str]]
     asked: Sequence[Asked]
@@ -64,7 +64,7 @@ class ListenAndAnswer(Visited, gym.Env[str, str]):
         named_actions: ``next`` hears on while something is told; an answer is any text.
         waiting: What is observed while an answer is waited for.
         extractive: Whether every right answer is made of words in view.
-        listening: How many of them are for listening.
+        ingestion: How many of the visits are for ingestion: something is told, and nothing asked.
         expert: Name of the policy that does it through the agent's tools.
         render_mode: ``None``, ``"ansi"`` or ``"rgb_array"``.
     """
@@ -76,9 +76,9 @@ class ListenAndAnswer(Visited, gym.Env[str, str]):
     extractive = False
     expert = ""
 
-    def __init__(self, listening: int, questions: int, render_mode: str | None = None) -> None:
-        self.listening = listening
-        self.visits = listening + questions
+    def __init__(self, ingestion: int, questions: int, render_mode: str | None = None) -> None:
+        self.ingestion = ingestion
+        self.visits = ingestion + questions
         self.render_mode = render_mode
         self.action_space = text_space()
         self.observation_space = text_space()
@@ -90,12 +90,12 @@ class ListenAndAnswer(Visited, gym.Env[str, str]):
 
     @property
     def asked(self) -> Asked | None:
-        """The question, ``None`` while listening."""
-        return self.session.asked[self.visit - self.listening] if self.visit >= self.listening else None
+        """The question, ``None`` during ingestion."""
+        return self.session.asked[self.visit - self.ingestion] if self.visit >= self.ingestion else None
 
     @property
     def answers(self) -> tuple[str, ...]:
-        """Right answers, each as good as another; none while listening."""
+        """Right answers, each as good as another; none during ingestion."""
         return self.asked.answers if self.asked else ()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
@@ -122,7 +122,7 @@ class ListenAndAnswer(Visited, gym.Env[str, str]):
 
     def _info(self) -> dict[str, Any]:
         return {
-            "mission": self.mission, "kind": self.asked.kind if self.asked else "listening", "visit": self.visit,
+            "mission": self.mission, "kind": self.asked.kind if self.asked else "ingestion", "visit": self.visit,
             "needs": list(self.asked.needs) if self.asked else [], "world": f"{self.name}-{self.world_seed}",
             "available_actions": ["answer"] if self.asked else ["next"],
         }  # fmt: skip

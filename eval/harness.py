@@ -17,24 +17,28 @@ from typing import Any
 from pydantic import ValidationError
 
 from agent.config import CollectConfig, load_collect
-from agent.errors import PlayerLostError
-from agent.files import only_here
+from agent.errors import WorkerLostError
+from agent.logs.events import INGESTION
+from agent.logs.files import folder_lock
 from agent.logs.log import versions, write_run
-from agent.logs.manifest import LISTENING, Row
+from agent.logs.manifest import Row
+from agent.logs.resume import changed_settings
 from agent.models.base import Model
 from agent.models.local import LocalModelConfig
-from agent.rollout.collect import Collection, counted_visits, visits_of
-from agent.rollout.processes import players
+from agent.rollout.collect import Collection
+from agent.rollout.processes import worker_pool
 from agent.rollout.runner import make_model
+from agent.rollout.worker import counted_visits
+from agent.text_env import visits_of
 from envs import make
 from envs.splits import seeds_of
 from eval.budget import begun_with, other_weights, same_budget, weights
 from eval.errors import EvalError
-from eval.intervention import Meddled, befores
+from eval.intervention import Intervention, befores
 from eval.suites import Arm, EvalConfig, Suite, Task, load_arms, load_suite
 
 SETTINGS = "eval.json"
-MAY_DIFFER = {"processes", "runs", "name", "probes"}
+RESUMABLE_KEYS = {"processes", "runs", "name", "probes"}
 """Settings that may differ when an evaluation is gone on with."""
 
 
@@ -63,7 +67,7 @@ class Job:
         seeds = seeds_of(self.config.split)
         if self.memories == "own":
             return Collection(self.config, seeds, make, model)
-        return Meddled(self.config, seeds, make, dict(self.before), self.memories, model)  # type: ignore[arg-type]
+        return Intervention(self.config, seeds, make, dict(self.before), self.memories, model)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,15 +170,15 @@ class Evaluation:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise EvalError(f"{self.folder} can't be made: {error.strerror}; choose another runs=") from error
-        with only_here(self.folder):
-            self._settle()
+        with folder_lock(self.folder):
+            self._record_settings()
 
-    def _settle(self) -> None:
+    def _record_settings(self) -> None:
         file = self.folder / SETTINGS
         mine = {**self.config.model_dump(mode="json"), "arms": list(self.arms), "n": self.n}
         if file.is_file():
             before = settings_of(self.folder)["config"]["eval"]
-            differing = sorted(key for key in mine if key not in MAY_DIFFER and before.get(key) != mine[key])
+            differing = sorted(changed_settings(before, mine, RESUMABLE_KEYS))
             if differing:
                 raise EvalError(
                     f"{self.folder} holds an evaluation with other {', '.join(differing)}: give the same settings, "
@@ -248,7 +252,7 @@ class Evaluation:
                 count = min(self.config.batch, worlds - begin) * visits
                 yield Job(arm, name, self._collect(task, name, arm, self.arms[arm], first + begin * visits, count))
 
-    def _meddled_jobs(self, name: str, played: Sequence[Played]) -> Iterator[Job]:
+    def _intervention_jobs(self, name: str, played: Sequence[Played]) -> Iterator[Job]:
         arm = self.arms[name]
         for task_name, task in self.suite.tasks.items():
             theirs = [one for one in played if (one.job.arm, one.job.task) == (arm.of, task_name)]
@@ -258,7 +262,7 @@ class Evaluation:
             for one in theirs:
                 shift = one.job.config.seed - start
                 folders |= {row["episode"] + shift: one.folder for row in one.rows}
-                counted += [row | {"episode": row["episode"] + shift} for row in one.rows if row["kind"] != LISTENING]
+                counted += [row | {"episode": row["episode"] + shift} for row in one.rows if row["kind"] != INGESTION]
             before = befores(counted, folders, arm.memories, self.visits[task_name])
             whole = {one.folder: one.job.config.seed - start for one in theirs}
             found = [(n, (folder, number - whole[folder])) for n, (folder, number) in sorted(before.items())]
@@ -284,7 +288,7 @@ class Evaluation:
         Raises:
             EvalError: A process was killed.
         """
-        with only_here(self.folder):
+        with folder_lock(self.folder):
             return self._run(advance)
 
     def _run(self, advance: Callable[[int, int], None]) -> list[Played]:
@@ -295,7 +299,7 @@ class Evaluation:
         self._same_versions(first)
         total = sum(job.config.episodes for job in first)
         played = self._all(first, lambda done: advance(done, total))
-        second = [job for name in checks for job in self._meddled_jobs(name, played)]
+        second = [job for name in checks for job in self._intervention_jobs(name, played)]
         total += sum(len(job.before) for job in second)
         done_before = sum(len(one.rows) for one in played)
         return played + self._all(second, lambda done: advance(done_before + done, total))
@@ -322,9 +326,9 @@ class Evaluation:
                 advance(done)
             return _in_order(played)
         try:
-            with players(self.config.processes) as pool:
+            with worker_pool(self.config.processes) as pool:
                 return _in_order(_gathered(pool, jobs, advance))
-        except PlayerLostError as error:
+        except WorkerLostError as error:
             raise EvalError(
                 f"{error}: lower processes= and give the same name= to go on, or lower batch= under another name="
             ) from error

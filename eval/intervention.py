@@ -17,7 +17,9 @@ import gymnasium as gym
 from agent.config import CollectConfig
 from agent.logs.manifest import Row
 from agent.models.base import Model
-from agent.rollout.collect import Collection, Player, kept_memory
+from agent.rollout.collect import Collection
+from agent.rollout.memories import copy_memory, kept_memory
+from agent.rollout.worker import RolloutWorker
 from eval.errors import EvalError
 from eval.suites import Memories
 from memory import Embedder, Memory
@@ -90,7 +92,7 @@ def derangement(items: Sequence[Any]) -> dict[Any, Any]:
     return dict(zip(mixed, [*mixed[1:], *mixed[:1]], strict=True))
 
 
-class Meddled(Collection):
+class Intervention(Collection):
     """Episodes by themselves, each beginning with a memory that another run kept, changed or not.
 
     Args:
@@ -119,13 +121,13 @@ class Meddled(Collection):
         done = {row["episode"] for row in self.rows}
         return [number for number in self.before if number not in done]
 
-    def player(self, model: Model | None = None) -> Player:
+    def worker(self, model: Model | None = None) -> RolloutWorker:
         """Who plays with these memories."""
-        return _MeddledPlayer(self, model)
+        return _InterventionWorker(self, model)
 
 
-class _MeddledPlayer(Player):
-    def __init__(self, run: Meddled, model: Model | None) -> None:
+class _InterventionWorker(RolloutWorker):
+    def __init__(self, run: Intervention, model: Model | None) -> None:
         super().__init__(run.config, run.folder, run.first, run.make_env, model)
         self.run = run
         self.visits = 1
@@ -134,12 +136,8 @@ class _MeddledPlayer(Player):
     def open_memory(self, world: int, embedder: Embedder) -> Memory:
         if self.run.memories == "empty":
             return super().open_memory(world, embedder)
-        config = self.config.memory
         folder, episode = self.run.before[world]
-        return Memory.copy_of(
-            kept_memory(folder, episode), embedder, recall=config.recall, retention=config.retention,
-            routing=config.routing, spatial=config.spatial, tuple_conf_min=config.tuple_conf_min,
-        )  # fmt: skip
+        return copy_memory(self.config.memory, kept_memory(folder, episode), embedder)
 
 
 def befores(

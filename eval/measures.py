@@ -11,6 +11,7 @@ from agent.config import CollectConfig
 from agent.errors import CatalogError
 from agent.hub import catalog
 from agent.logs.events import (
+    INGESTION,
     Decided,
     Event,
     Observed,
@@ -18,8 +19,8 @@ from agent.logs.events import (
     Start,
 )
 from agent.logs.log import read_events
-from agent.logs.manifest import LISTENING
 from agent.models.local import LocalModelConfig
+from agent.text_env import optional
 from envs import make
 from envs.questions import DISPUTED, UNKNOWN, folded
 from eval.cost import Shape, cost_of
@@ -49,14 +50,14 @@ def measure(played: Sequence[Played], folder: Path) -> list[Record]:
             shares.setdefault((one.job.arm, one.job.task), {}).update(_heard(one, shape))
     for one, shape in zip(played, shapes, strict=True):
         job = one.job
-        rows = [row for row in one.rows if row["kind"] != LISTENING]
+        rows = [row for row in one.rows if row["kind"] != INGESTION]
         heard = shares.get((job.of or job.arm, job.task), {})
         right = gold.setdefault(job.task, {})
         right |= answers_of(job.config, [row["seed"] for row in rows if row["seed"] not in right])
         for row in rows:
             log = one.folder / row["log"]
             found = judge(read_events(log), right[row["seed"]], shape)
-            found["listening_flops"] = heard.get(row["world"], 0) if shape else None
+            found["ingestion_flops"] = heard.get(row["world"], 0) if shape else None
             records.append({"arm": job.arm, "task": job.task, **row, **found, "log": str(log.relative_to(folder))})
     return records
 
@@ -65,10 +66,10 @@ def _heard(one: Played, shape: Shape) -> dict[str, int]:
     """Operations of each world's visits in which one only listens, shared out among the others."""
     spent: Counter[str] = Counter()
     for row in one.rows:
-        if row["kind"] == LISTENING:
+        if row["kind"] == INGESTION:
             decisions = (event for event in read_events(one.folder / row["log"]) if isinstance(event, Decided))
             spent[row["world"]] += cost_of(decisions, shape).flops
-    asked = Counter(row["world"] for row in one.rows if row["kind"] != LISTENING)
+    asked = Counter(row["world"] for row in one.rows if row["kind"] != INGESTION)
     return {world: spent[world] // asked[world] for world in asked}
 
 
@@ -88,11 +89,11 @@ def answers_of(config: CollectConfig, seeds: Sequence[int]) -> dict[int, tuple[s
         return {}
     found = {}
     with closing(make(config.env.id, **config.env.kwargs)) as env:
-        asks = env.has_wrapper_attr("answers")
+        asks = optional(env, "answers") is not None
         for seed in seeds:
             if asks:
                 env.reset(seed=seed)
-            found[seed] = tuple(env.get_wrapper_attr("answers")) if asks else ()
+            found[seed] = tuple(optional(env, "answers")) if asks else ()
     return found
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from agent import Agent, AgentConfig, ScriptedModel
-from agent.commands.terminal import View
+from agent.commands.terminal import TerminalView
 from agent.logs.events import Observed
 from agent.policies.script import RouteFollower
 from envs import make
@@ -31,8 +31,8 @@ def draw(path: Path, seeds: tuple[int, int] = (0, 1), last_steps: int = 4) -> No
     env = make("hippo/WaterMaze-v0")
     with Memory.open() as memory:
         agent = Agent(ScriptedModel(RouteFollower()), memory, config=AgentConfig(max_calls=400))
-        view = View(console, memory, live=False)
-        quiet = View(Console(file=io.StringIO()), memory, live=False)
+        view = TerminalView(console, memory, live=False)
+        quiet = TerminalView(Console(file=io.StringIO()), memory, live=False)
         for event in agent.run(env, seed=seeds[0]):
             quiet.show(event)
         env.reset(seed=seeds[1])

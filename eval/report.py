@@ -19,14 +19,14 @@ from eval.measures import Record
 from eval.summary import read_run
 from eval.tables import gap, interval, number, p_value
 
-GROUPS = {"arms": "Arms", "ablations": "Without one part", "checks": "With the memory meddled with"}
+GROUPS = {"arms": "Arms", "ablations": "Without one part", "checks": "Interventions on the memory"}
 SHOWN = ("torch", "transformers", "peft", "hippo-llm-memory")
 KINDS = 6
 """Arms that stand side by side, kind by kind."""
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ReportFiles:
     """What was written.
 
     Attributes:
@@ -40,7 +40,7 @@ class Report:
     problems: list[str]
 
 
-def write_report(runs: Sequence[Path], out: Path, growth: Path | None = None) -> Report:
+def write_report(runs: Sequence[Path], out: Path, growth: Path | None = None) -> ReportFiles:
     """Write the report of some evaluations; one that can't be read is named, and the rest is reported.
 
     Args:
@@ -76,7 +76,7 @@ def write_report(runs: Sequence[Path], out: Path, growth: Path | None = None) ->
     plain = Environment(undefined=StrictUndefined, autoescape=False, trim_blocks=True)  # Markdown
     words = plain.from_string((files("eval") / "templates" / "report.md.j2").read_text(encoding="utf-8"))
     markdown.write_text(words.render(page), encoding="utf-8")
-    return Report(html, markdown, problems)
+    return ReportFiles(html, markdown, problems)
 
 
 def _lead(summaries: Sequence[Mapping[str, Any]]) -> str:
@@ -204,7 +204,7 @@ def _cost(summary: Mapping[str, Any], task: str, name: str) -> dict[str, Any]:
         "decode": number(one["decode_tokens"], 0), "forced": number(one["forced_tokens"], 0),
         "context": number(one["context"], 0), "kv": "-" if cache is None else f"{cache / 2**20:.1f} MiB",
         "flops": "-" if flops is None else f"{flops / 1e9:,.0f} G",
-        "listening": f"{heard / 1e9:,.0f} G" if (heard := one.get("listening_flops")) else "-",
+        "ingestion": f"{heard / 1e9:,.0f} G" if (heard := one.get("ingestion_flops")) else "-",
         "seconds": number(one["seconds"], 2), "tool": number(one["tool_ms"], 2),
         "macros": number(one["macros_run"], 2),
     }  # fmt: skip

@@ -26,7 +26,7 @@ WITHIN = 5
 """A question is solved when all passages that answer it are among so many."""
 
 
-def evaluate_ways(config: EvalConfig, say: Callable[[str], None] = lambda _words: None) -> dict[str, Any]:
+def evaluate_retrieval_arms(config: EvalConfig, say: Callable[[str], None] = lambda _words: None) -> dict[str, Any]:
     """Find passages in every way, for the same questions; the summary.
 
     Args:

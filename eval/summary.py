@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.files import whole
+from agent.logs.events import current_kind
+from agent.logs.files import atomic_write
 from agent.statistics import wilson_ci
 from eval.audit import audit
 from eval.budget import begun_with
@@ -34,8 +35,8 @@ def figures(records: Sequence[Record]) -> dict[str, Any]:
     solved = sum(bool(one["success"]) for one in records)
     ratios = [one["steps"] / one["optimal_steps"] for one in records if one["success"] and one["optimal_steps"]]
     asked = [one for one in records if one["em"] is not None]
-    spent = [one["flops"] + (one.get("listening_flops") or 0) for one in records if one["flops"] is not None]
-    heard = [one["listening_flops"] for one in records if one.get("listening_flops") is not None]
+    spent = [one["flops"] + (one.get("ingestion_flops") or 0) for one in records if one["flops"] is not None]
+    heard = [one["ingestion_flops"] for one in records if one.get("ingestion_flops") is not None]
     sizes = [one["kv_bytes"] for one in records if one["kv_bytes"] is not None]
     means = {name: _mean([one[name] for one in records if one[name] is not None]) for name in MEANS}
     tokens = [means[f"{kind}_tokens"] for kind in ("prefill", "decode", "forced")]
@@ -49,7 +50,7 @@ def figures(records: Sequence[Record]) -> dict[str, Any]:
         "recall": _mean([one["recall"] for one in records if "recall" in one]),
         "em": _mean([one["em"] for one in asked]), "f1": _mean([one["f1"] for one in asked]),
         **means, "tokens": None if None in tokens else sum(one for one in tokens if one is not None),
-        "flops_per_solved": sum(spent) / solved if spent and solved else None, "listening_flops": _mean(heard),
+        "flops_per_solved": sum(spent) / solved if spent and solved else None, "ingestion_flops": _mean(heard),
         "kv_bytes": max(sizes, default=None),
         "invalid_calls": sum(one["invalid_calls"] for one in records),
         "macros_run": _mean([one["macros_run"] > 0 for one in records]),
@@ -170,7 +171,7 @@ def conclude(folder: Path, records: Sequence[Record], probed: Mapping[str, Probe
     summary = summarise(settings["config"], records)
     digest = hashlib.sha256((folder / RECORDS).read_bytes()).hexdigest()
     summary |= {"probes": dict(probed or {}), "folder": str(folder), "records_sha256": digest, **_versions(settings)}
-    with whole(folder / SUMMARY) as file:
+    with atomic_write(folder / SUMMARY) as file:
         json.dump(summary, file, indent=1)
     return summary
 
@@ -181,9 +182,16 @@ def _versions(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def write_records(folder: Path, records: Iterable[Record]) -> None:
     """Write the records of an evaluation, whole or not at all."""
-    with whole(folder / RECORDS) as file:
+    with atomic_write(folder / RECORDS) as file:
         for one in records:
             file.write(f"{json.dumps(one)}\n")
+
+
+def _current(record: Record) -> Record:
+    """Bring a record of an earlier release up to date: its names of figures and kinds are today's then."""
+    if "listening_flops" in record:
+        record["ingestion_flops"] = record.pop("listening_flops")
+    return record | {"kind": current_kind(record["kind"])}
 
 
 def read_run(folder: Path) -> tuple[dict[str, Any], list[Record]]:
@@ -201,7 +209,7 @@ def read_run(folder: Path) -> tuple[dict[str, Any], list[Record]]:
         content = (folder / RECORDS).read_bytes()
         if hashlib.sha256(content).hexdigest() != summary.get("records_sha256", hashlib.sha256(content).hexdigest()):
             raise ValueError(f"{RECORDS} is not the one that the summary is of")
-        records = [json.loads(line) for line in content.decode().splitlines()]
+        records = [_current(json.loads(line)) for line in content.decode().splitlines()]
         wanted = sum(one["n"] for one in summary["arms"].values())
         summary |= summarise(settings["config"], records)  # it may be of an older release
         summary["asked"] = settings["config"]

@@ -214,7 +214,7 @@ class Cascade:
         for fact, successor in sorted(successors.items()):
             self._end_anew(fact, successor)
         for row, contributions in self.changed.items():
-            rows.settle(self.db, row, contributions, -1)
+            rows.apply_contributions(self.db, row, contributions, -1)
 
     def _lost(self, table: str) -> list[rows.Values]:
         return [values for row in self.dead if row[0] == table and (values := rows.fetch(self.db, row))]

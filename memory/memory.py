@@ -269,7 +269,7 @@ class Memory(AbstractContextManager["Memory"]):
             snapshot = self.snapshots.create(f"before forgetting {selector.json()}")
             found = forgetting.forget(db, selector, snapshot.name, self.relational.functional, time())
             self.store.invalidate()
-        self._settle()
+        self._refresh_caches()
         return found
 
     delete_by_provenance = forget
@@ -296,7 +296,7 @@ class Memory(AbstractContextManager["Memory"]):
             self.store.invalidate()
             if dry_run:
                 raise _DryRun
-        self._settle()
+        self._refresh_caches()
         return done
 
     def operations(self) -> list[dict[str, Any]]:
@@ -328,10 +328,10 @@ class Memory(AbstractContextManager["Memory"]):
         done = transfer.import_(self.store, Path(path), self.relational.functional, dry_run)
         if not dry_run:
             self.episodic.evict()
-        self._settle()
+        self._refresh_caches()
         return done
 
-    def _settle(self) -> None:
+    def _refresh_caches(self) -> None:
         """After rows went or came in bulk: nothing of the old state stays in caches or in the log."""
         self.store.invalidate()
         with suppress(OSError):

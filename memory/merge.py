@@ -166,7 +166,7 @@ class Merger:
             [(origin, table, self.ids.get((table, item), item)) for origin, (table, item) in self._lineage],
         )
         for row, contributions in self._contributions.items():
-            rows.settle(self.db, row, contributions, 1)
+            rows.apply_contributions(self.db, row, contributions, 1)
         for fact, successor in self._successors:
             here = self.ids.get(("facts", successor), successor)
             if rows.fetch(self.db, ("facts", here)) is not None:
@@ -178,9 +178,9 @@ class Merger:
                 " AND role = 'said' AND time > ?)",
                 (time, fact, time),
             )
-        self._settle_functional()
+        self._end_superseded()
 
-    def _settle_functional(self) -> None:
+    def _end_superseded(self) -> None:
         groups = self.db.execute(
             "SELECT head, relation FROM facts WHERE valid_to IS NULL AND conf >= ?"
             " GROUP BY head, relation HAVING count(*) > 1",

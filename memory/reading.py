@@ -8,7 +8,7 @@ from memory.errors import InvalidItemError
 from memory.mentions import TITLE, MentionIndex
 from memory.provenance import Provenance, origin_of
 from memory.relational import KG, Tuple
-from memory.relational.extract import TupleExtractor, checked
+from memory.relational.extract import TupleExtractor, validate_text
 from memory.relational.rules import RuleExtractor
 from memory.rows import chunks
 
@@ -93,7 +93,7 @@ class Reader:
     def _read(self, passages: Sequence[Passage]) -> list[Reading]:
         origins = []
         for passage in passages:
-            if not checked(passage.text).strip():
+            if not validate_text(passage.text).strip():
                 raise InvalidItemError(f"a passage needs words, got an empty text (title {passage.title!r})")
             origin = origin_of(passage.origin)
             origins.append(replace(origin, doc_id=origin.doc_id or passage.title, text_span=passage.text))

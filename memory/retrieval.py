@@ -26,7 +26,7 @@ from memory.errors import InvalidItemError
 from memory.mentions import TITLE, MentionIndex, phrases
 from memory.relational.graph import KG
 from memory.relational.names import fold
-from memory.relational.pagerank import Reached, push
+from memory.relational.pagerank import Reached, personalized_pagerank
 from memory.relational.query import check
 from memory.relational.stems import stems
 from memory.relational.tuples import Fact
@@ -147,7 +147,9 @@ class _Question:
         base = {hit.trace.id: hit.score for hit in recalled}
         if method == "episodes":
             return [(hit.trace.id, hit.score) for hit in recalled]
-        self.walk = push(self._seeds(base if method == "dual" else {}), self._neighbours, self.config.restart)
+        self.walk = personalized_pagerank(
+            self._seeds(base if method == "dual" else {}), self._neighbours, self.config.restart
+        )
         reached = {node: score for node, score in self.walk.score.items() if isinstance(node, int)}
         order = sorted(reached, key=lambda node: (-reached[node], node))
         if method == "graph":

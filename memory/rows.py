@@ -94,7 +94,9 @@ def twin(db: sqlite3.Connection, table: str, values: Mapping[str, Any]) -> int |
     return None if found is None else int(found[0])
 
 
-def settle(db: sqlite3.Connection, row: Row, contributions: Iterable[Mapping[str, Any]], sign: int) -> None:
+def apply_contributions(
+    db: sqlite3.Connection, row: Row, contributions: Iterable[Mapping[str, Any]], sign: int
+) -> None:
     """Bring a row level with its origins after some came (``sign`` 1) or went (-1).
 
     Counts move by what those origins contributed; of salience, pin and confidence the greatest among

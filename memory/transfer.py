@@ -8,9 +8,7 @@ before it and their SHA-256; a file without it, or with another hash, is refused
 import base64
 import hashlib
 import json
-import os
 import sqlite3
-import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from typing import Any
 
 from memory.episodic.lexical import flush
 from memory.errors import DamagedError, EmbedderError, InvalidItemError, StorageError, UnknownItemError
+from memory.files import atomic_write
 from memory.merge import Merger
 from memory.provenance import TABLES
 from memory.store import Store, raise_storage_error
@@ -52,28 +51,15 @@ def export(store: Store, path: Path) -> dict[str, int]:
     if store.path is not None and _among(path.resolve(), store.path.parent.resolve()):
         raise InvalidItemError(f"{path} is one of the memory's own files: export to another name")
     counts: dict[str, int] = {}
-    name = ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        with os.fdopen(descriptor, "wb") as file, store.write():  # the lock keeps the state one state
-            digest, lines = hashlib.sha256(), 0
-            for table, line in _lines(store):
-                counts[table] = counts.get(table, 0) + 1
-                data = (json.dumps(line) + "\n").encode()
-                digest.update(data)
-                file.write(data)
-                lines += 1
-            file.write((json.dumps({"lines": lines, "sha256": digest.hexdigest()}) + "\n").encode())
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException as error:
-        if name:
-            Path(name).unlink(missing_ok=True)
-        if isinstance(error, OSError) and not isinstance(error, StorageError):
-            raise StorageError(f"nothing was exported to {path}: {error}") from error
-        raise
+    with atomic_write(path, "wb", sync=True) as file, store.write():  # the lock keeps the state one state
+        digest, lines = hashlib.sha256(), 0
+        for table, line in _lines(store):
+            counts[table] = counts.get(table, 0) + 1
+            data = (json.dumps(line) + "\n").encode()
+            digest.update(data)
+            file.write(data)
+            lines += 1
+        file.write((json.dumps({"lines": lines, "sha256": digest.hexdigest()}) + "\n").encode())
     counts.pop("")
     return counts
 

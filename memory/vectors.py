@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from memory import coarse
 from memory.errors import InvalidItemError
+from memory.files import atomic_write
 from memory.store import Store
 
 Vectors = NDArray[np.float32]
@@ -257,8 +257,8 @@ class VectorIndex:
             if self._state == self._saved:
                 return
             data = faiss.serialize_index(self._index)
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            _replace(self.file, data)
+            with atomic_write(self.file, "wb", sync=True) as file:
+                file.write(data.data)
             known = {"sha256": hashlib.sha256(data.data).hexdigest(), "dim": self.dim, "state": asdict(self._state)}
             db.execute("INSERT OR REPLACE INTO meta VALUES ('cache', ?)", (json.dumps(known),))
             db.execute("DELETE FROM removed WHERE seq <= ?", (self._state.last_removed - KEEP_REMOVED,))
@@ -278,16 +278,3 @@ def _bytes_if(file: io.BufferedReader, sha256: str | None) -> NDArray[np.uint8] 
     if file.readinto(data.data) != len(data) or hashlib.sha256(data.data).hexdigest() != sha256:
         return None
     return data
-
-
-def _replace(path: Path, data: NDArray[np.uint8]) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data.data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

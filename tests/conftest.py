@@ -1,8 +1,10 @@
 """Shared fixtures: a memory without a model, the real model once a session."""
 
+import platform
 from collections.abc import Callable, Iterator
 
 import pytest
+import torch
 import typer
 from typer.testing import CliRunner
 
@@ -47,5 +49,7 @@ def origin() -> Provenance:
 
 @pytest.fixture(scope="session")
 def model() -> LocalModel:
+    """The default model; in float32 where the processor has no instructions for bfloat16."""
     catalog.fetch("smollm2-135m")
-    return LocalModel(LocalModelConfig())
+    native = torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported() or platform.machine() == "arm64"
+    return LocalModel(LocalModelConfig(dtype="bfloat16" if native else "float32"))

@@ -1,5 +1,6 @@
 """A typed function becomes a tool; a toolbox validates and runs the calls."""
 
+from tools.context import ToolContext
 from tools.errors import ToolError, ToolSchemaError, UnknownToolError
 from tools.memory_tools import MemoryTools
 from tools.tool import Tool, tool
@@ -7,6 +8,15 @@ from tools.toolbox import Toolbox
 from tools.types import ToolCall, ToolResult, ToolSpec
 
 __all__ = [
-    "MemoryTools", "Tool", "ToolCall", "ToolError", "ToolResult", "ToolSchemaError", "ToolSpec", "Toolbox",
-    "UnknownToolError", "tool",
-]  # fmt: skip
+    "MemoryTools",
+    "Tool",
+    "ToolCall",
+    "ToolContext",
+    "ToolError",
+    "ToolResult",
+    "ToolSchemaError",
+    "ToolSpec",
+    "Toolbox",
+    "UnknownToolError",
+    "tool",
+]

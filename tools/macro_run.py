@@ -8,8 +8,8 @@ from memory import InvalidItemError, UnknownItemError
 from memory.procedural import (
     Macro,
     MacroLib,
-    Moment,
     Step,
+    SymbolicState,
 )
 from tools.types import ToolCall, ToolResult
 
@@ -38,7 +38,7 @@ class _NoWayError(_StopError):
 
 
 @dataclass(frozen=True)
-class Senses:
+class StateReader:
     """What a macro looks at while it runs.
 
     Attributes:
@@ -47,7 +47,7 @@ class Senses:
         joined: How often the map under one's feet was joined with another; places have new ids then.
     """
 
-    moment: Callable[[], Moment]
+    state: Callable[[], SymbolicState]
     place: Callable[[], int | None]
     joined: Callable[[], int]
 
@@ -65,14 +65,14 @@ class MacroRun:
         senses: What it looks at.
     """
 
-    def __init__(self, macro: Macro, values: Mapping[str, str], library: MacroLib, senses: Senses) -> None:
+    def __init__(self, macro: Macro, values: Mapping[str, str], library: MacroLib, reader: StateReader) -> None:
         self.macro = macro
         self.values = dict(values)
         self.actions = 0
         self.where = ""
         self._library = library
-        self._senses = senses
-        self._began = senses.moment()
+        self._reader = reader
+        self._began = reader.state()
         self._play: Play = self._run(macro, self.values, 0)
         self._recorded = False
         self._ended = False
@@ -140,11 +140,11 @@ class MacroRun:
         """Those of some facts that do not hold now."""
         if not facts:
             return []
-        moment = self._senses.moment()
+        state = self._reader.state()
         for variable in macro.variables:  # some are seen only on the way
-            if variable.name not in values and (value := variable.find(moment.known, values)):
+            if variable.name not in values and (value := variable.find(state.known, values)):
                 values[variable.name] = value
-        return [fact for fact in facts if not moment.holds(fact, values)]
+        return [fact for fact in facts if not state.holds(fact, values)]
 
     @staticmethod
     def _said(facts: list[str], values: Mapping[str, str]) -> str:
@@ -154,8 +154,8 @@ class MacroRun:
         return said
 
     def _now(self) -> str:
-        moment = self._senses.moment()
-        return f"{moment.ahead or 'nothing'} is ahead and {moment.carrying or 'nothing'} is carried"
+        state = self._reader.state()
+        return f"{state.ahead or 'nothing'} is ahead and {state.carrying or 'nothing'} is carried"
 
     def _step(self, step: Step, macro: Macro, values: dict[str, str], depth: int, looking: Step | None) -> Play:
         """Do a step, as often as it takes.
@@ -211,14 +211,14 @@ class MacroRun:
             return True
         data = result.data if isinstance(result.data, dict) else {}
         actions, after = list(data.get("actions", ())), list(data.get("after", ()))
-        joined = self._senses.joined()
+        joined = self._reader.joined()
         for index, action in enumerate(actions):
             if step.until and not self._lacking(step.until, values, macro):
                 return True
             self._check((yield ToolCall(name=str(action))))
-            if self._senses.joined() != joined:
+            if self._reader.joined() != joined:
                 return True  # the map was recognised: the way is to be planned anew
-            if index < len(after) and self._senses.place() not in (None, after[index]):
+            if index < len(after) and self._reader.place() not in (None, after[index]):
                 if repeated:
                     return False
                 raise _StopError(f"{action} did not lead where it should")

@@ -11,6 +11,7 @@ from memory.episodic import Recall, WriteGate
 from memory.relational import Fact, Tuple
 from memory.relational.names import canonical, normalise, relation_name
 from memory.spatial import place_number
+from tools.context import ToolContext
 from tools.errors import UnknownToolError
 from tools.spatial_tools import SpatialTools
 from tools.tool import MAX_CHOICES, Tool, tool
@@ -55,20 +56,14 @@ class MemoryTools(SpatialTools):
         super().__init__(memory, k)
         self.source = source
         self.gate = gate or WriteGate()
-        self.when = ""
-        self._episode = ""
         self._epoch = ""
         self._recalled: dict[int, list[str]] = {}
 
-    @property
-    def episode(self) -> str:
-        """Name of the episode under way; a new one forgets what was recalled in the last."""
-        return self._episode
-
-    @episode.setter
-    def episode(self, name: str) -> None:
-        self._episode = name
-        self._recalled.clear()
+    def update(self, context: ToolContext) -> None:
+        """Take over what tools may know of the moment; a new episode forgets what was recalled in the last."""
+        if context.episode != self.context.episode or not context.step:
+            self._recalled.clear()
+        super().update(context)
 
     def _entities(self) -> list[str]:
         names = [name for name in self.memory.relational.entities() if place_number(name) is None]
@@ -76,7 +71,7 @@ class MemoryTools(SpatialTools):
 
     def _origin(self, words: str, parents: Sequence[int] = ()) -> Provenance:
         derived = tuple(("traces", trace) for trace in parents)
-        return Provenance(self.source, doc_id=self.episode, text_span=words, derived_from=derived)
+        return Provenance(self.source, doc_id=self.context.episode, text_span=words, derived_from=derived)
 
     def _holding(self, text: str) -> list[int]:
         """Traces recalled in this episode that hold every word of ``text`` and are still there."""
@@ -130,7 +125,7 @@ class MemoryTools(SpatialTools):
             return ToolResult.failed(f"the write gate stayed shut (S {score:.2f})")
         trace_id = self.memory.episodic.write(
             text,
-            {"who": self.source, "when": self.when},
+            {"who": self.source, "when": self.context.when},
             origin=self._origin(text),
             tags=("pin",),
             salience=score,

@@ -1,14 +1,14 @@
 """The map and the macros as tools."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from memory import InvalidItemError, Memory, UnknownItemError
-from memory.procedural import Moment
+from memory.procedural import SymbolicState
 from memory.spatial import Route
-from tools.macro_run import MacroRun, Senses
+from tools.context import ToolContext
+from tools.macro_run import MacroRun, StateReader
 from tools.tool import tool
 from tools.types import ToolResult
 
@@ -30,12 +30,15 @@ class SpatialTools:
     def __init__(self, memory: Memory, k: int = 3) -> None:
         self.memory = memory
         self.k = k
-        self.mission = ""
-        self.view: Mapping[str, Any] | None = None
+        self.context = ToolContext()
 
-    def moment(self) -> Moment:
-        """What is known now, as macros see it."""
-        return Moment.of(self.view, self.memory.spatial.goals())
+    def update(self, context: ToolContext) -> None:
+        """Take over what tools may know of the moment; the loop calls this after every observation."""
+        self.context = context
+
+    def state(self) -> SymbolicState:
+        """Return what is known now, as macros see it."""
+        return SymbolicState.of(self.context.view, self.memory.spatial.goals())
 
     def _goals(self) -> list[str]:
         return self.memory.spatial.goals()
@@ -43,7 +46,7 @@ class SpatialTools:
     def _suggested(self) -> list[str]:
         if not len(self.memory.macros):
             return []
-        return [one.call for one in self.memory.macros.suggest(self.mission, self.moment(), SUGGESTED)]
+        return [one.call for one in self.memory.macros.suggest(self.context.mission, self.state(), SUGGESTED)]
 
     def route(self, goal: str) -> Route:
         """The way to a place or thing.
@@ -106,7 +109,7 @@ class SpatialTools:
     @tool(when=_has_macros)
     def suggest_macro(self) -> ToolResult:
         """What worked before and would fit now."""
-        found = self.memory.macros.suggest(self.mission, self.moment(), self.k)
+        found = self.memory.macros.suggest(self.context.mission, self.state(), self.k)
         if not found:
             return ToolResult.ok("no macro fits", [])
         lines = [f"{one.call}: {one.score:.0%} likely to work" for one in found]
@@ -124,8 +127,8 @@ class SpatialTools:
             return ToolResult.invalid(str(error))
         if macro.status == "rejected":
             return ToolResult.failed(f"{macro.name} was tried and did not work: it is not run")
-        senses = Senses(self.moment, lambda: spatial.place, lambda: spatial.joins)
-        return ToolResult("ok", "", program=MacroRun(macro, values, macros, senses))
+        reader = StateReader(self.state, lambda: spatial.place, lambda: spatial.joins)
+        return ToolResult("ok", "", program=MacroRun(macro, values, macros, reader))
 
 
 def _told(route: Route, most: int | None = None) -> ToolResult:

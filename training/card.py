@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from agent.files import whole
 from agent.hub import adapters, catalog
+from agent.logs.files import atomic_write
 from training.config import TrainConfig, plain
 
 README = "README.md"
@@ -80,9 +80,9 @@ def write_card(
         "device": _hardware(device),
         "packages": {name: _version(name) for name in PACKAGES},
     }
-    with whole(folder / adapters.CARD) as file:
+    with atomic_write(folder / adapters.CARD) as file:
         json.dump(card, file, indent=1)
-    with whole(folder / README) as file:
+    with atomic_write(folder / README) as file:
         file.write(words(card))
     return card
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.files import whole
+from agent.logs.files import atomic_write
 from agent.logs.trajectory import logs_in, trajectory_of
 from memory import InvalidItemError, Memory
 from memory.procedural import Macro, Trajectory
@@ -42,7 +42,7 @@ def clone(runs: Sequence[Path], memory: Memory, path: Path, most: int = 16) -> C
     """
     counts = Counts()
     won: list[Trajectory] = []
-    with whole(path) as file:
+    with atomic_write(path) as file:
         for log, row, events in rows(logs_in(runs), counts):
             won.append(trajectory_of(events, log.parent.parent.name))
             file.write(f"{json.dumps(row)}\n")

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
-from agent.chat import Message, Role, turn_text
+from agent.chat import Message, Role
 from agent.errors import LogError
 from agent.logs.events import (
     Decided,
@@ -15,6 +15,7 @@ from agent.logs.events import (
     Start,
     conversation,
 )
+from agent.shown import MAX_RESULT, shown_in
 from tools import ToolCall
 
 
@@ -53,24 +54,23 @@ def row_of(events: Sequence[Event]) -> Row:
     return Row(messages=messages, tools=json.dumps(start.tools), provenance=provenance)
 
 
-def transcript(events: Sequence[Event], max_result: int = 800) -> list[Message]:
+def transcript(events: Sequence[Event], max_result: int = MAX_RESULT) -> list[Message]:
     """The messages after the system message, as the model met them.
 
     Args:
         events: One episode's.
-        max_result: Longest result of a tool in characters, as the agent's settings had it.
+        max_result: Longest result in characters, for logs of earlier releases, which do not hold what was shown.
     """
     messages: list[Message] = []
     for event in conversation(events):
         if isinstance(event, Observed):
             role: Role = "user" if event.turn == 0 and not messages else "tool"
-            messages.append(Message(role, turn_text(event.text, event.note), observed=True))
+            messages.append(Message(role, shown_in(event), observed=True))
         elif isinstance(event, Decided):
             call = ToolCall(name=event.name, arguments=event.arguments or {}) if event.name is not None else None
             messages.append(Message("assistant", event.text, call))
         elif isinstance(event, Returned):
-            said = event.text if event.status == "ok" else f"{event.status}: {event.text}"
-            messages.append(Message("tool", said if len(said) <= max_result else f"{said[:max_result]}…"))
+            messages.append(Message("tool", shown_in(event, max_result)))
     return messages
 
 

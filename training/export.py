@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import torch
 
-from agent.files import whole
 from agent.hub import adapters, catalog
+from agent.logs.files import atomic_write
 from training.errors import AdapterError
 from training.gguf_file import write_gguf
 
@@ -116,7 +116,7 @@ def _export(
         )
     if form == "gguf":
         (part / "model.gguf").replace(out)
-        with whole(out.with_suffix(".card.json")) as file:
+        with atomic_write(out.with_suffix(".card.json")) as file:
             json.dump(_lineage(folder, card), file, indent=1)
     else:
         part.replace(out)
@@ -132,7 +132,7 @@ def _written(model: Any, tokenizer: Any, base: Path, folder: Path, card: dict[st
         return AutoModelForCausalLM.from_pretrained(part, gguf_file="model.gguf", dtype=torch.float32).eval()
     model.to(torch.bfloat16).save_pretrained(part)
     tokenizer.save_pretrained(part)
-    with whole(part / adapters.CARD) as file:
+    with atomic_write(part / adapters.CARD) as file:
         json.dump(_lineage(folder, card), file, indent=1)
     return AutoModelForCausalLM.from_pretrained(part, dtype=torch.bfloat16, use_safetensors=True).eval()
 

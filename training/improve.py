@@ -15,16 +15,19 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from agent.config import CollectConfig, choices, load_collect
-from agent.errors import PlayerLostError
-from agent.files import whole
+from agent.errors import WorkerLostError
 from agent.hub import adapters
 from agent.logs.episodes import Logged, logged
 from agent.logs.events import Observed
+from agent.logs.files import atomic_write
 from agent.logs.log import read_events
 from agent.logs.manifest import Row, counted, totals
-from agent.rollout.collect import Collection, counted_visits, visits_of
-from agent.rollout.processes import players
+from agent.logs.resume import changed_settings
+from agent.rollout.collect import Collection
+from agent.rollout.processes import worker_pool
+from agent.rollout.worker import counted_visits
 from agent.statistics import tango_ci
+from agent.text_env import visits_of
 from envs import make
 from envs.splits import seeds_of
 from memory import HashingEmbedder, Memory, Provenance
@@ -35,7 +38,7 @@ from training.errors import TrainConfigError, TrainingError
 ROUNDS = "rounds.jsonl"
 BEGUN = "begun.json"
 
-FREE = {"batch", "processes"}
+RESUMABLE_KEYS = {"batch", "processes"}
 """Settings of the loop that may differ when rounds are gone on with."""
 
 
@@ -160,7 +163,7 @@ def compare(before: Sequence[Row], after: Sequence[Row]) -> Interference:
 
 
 @dataclass(frozen=True, slots=True)
-class Loop:
+class ImproveConfig:
     """Settings of self-improvement.
 
     Attributes:
@@ -224,7 +227,7 @@ class Improver:
         say: Takes a line of progress.
     """
 
-    def __init__(self, config: TrainConfig, loop: Loop, train: Train, say: Callable[[str], None]) -> None:
+    def __init__(self, config: TrainConfig, loop: ImproveConfig, train: Train, say: Callable[[str], None]) -> None:
         if not config.adapter:
             raise TrainConfigError("name the adapter to go on from: adapter=hippo-135m")
         if not loop.envs:
@@ -251,7 +254,7 @@ class Improver:
         begun = self._begun()
         if self.config.data.runs:
             self.queue.add(self.config.data.runs)
-        with whole(self.folder / BEGUN) as out:
+        with atomic_write(self.folder / BEGUN) as out:
             json.dump(begun, out, indent=1)
         for number in range(len(done) + 1, rounds + 1):
             taken = [str(one["adapter"]) for one in done if one["taken"]]
@@ -264,11 +267,11 @@ class Improver:
     def _begun(self) -> dict[str, Any]:
         """How the rounds are begun; those that are there must have been begun in the same way."""
         begun_with = adapters.digest(adapters.resolve(str(self.config.adapter)))
-        mine = {key: value for key, value in asdict(self.loop).items() if key not in FREE}
+        mine = {key: value for key, value in asdict(self.loop).items() if key not in RESUMABLE_KEYS}
         mine |= {"envs": sorted(self.loop.envs), "adapter": begun_with}
         file = self.folder / BEGUN
         before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else mine
-        if differing := sorted(key for key in mine if before.get(key) != mine[key]):
+        if differing := sorted(changed_settings(before, mine)):
             raise TrainConfigError(
                 f"{self.folder} holds rounds with other {', '.join(differing)}: give the same again, or another name="
             )
@@ -315,7 +318,7 @@ class Improver:
         file = self.folder / f"drawn-{number}.json"
         if not file.is_file():
             logs = list(map(str, self.queue.draw(self.loop.replayed)))
-            with whole(file) as out:
+            with atomic_write(file) as out:
                 json.dump(logs, out)
         return [Path(log) for log in json.loads(file.read_text(encoding="utf-8"))]
 
@@ -339,10 +342,10 @@ class Improver:
         if self.loop.processes == 1:
             return {str(config.name): _played(config) for config in parts}
         try:
-            with players(self.loop.processes) as pool:
+            with worker_pool(self.loop.processes) as pool:
                 played = pool.map(_played, parts)
                 return {str(config.name): one for config, one in zip(parts, played, strict=True)}
-        except PlayerLostError as error:
+        except WorkerLostError as error:
             raise TrainingError(
                 f"{error}: give the same command again with a smaller --processes or --batch; worlds that were played "
                 "through stay"
@@ -354,7 +357,7 @@ class Improver:
         known: dict[str, int] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
         if name not in known:
             known[name] = size
-            with whole(file) as out:
+            with atomic_write(file) as out:
                 json.dump(known, out, indent=1)
         return known[name]
 

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 
+from agent.logs.files import atomic_path, atomic_write
 from training.config import Schedule
 from training.errors import TrainingError
 
@@ -82,9 +83,8 @@ class Monitor(TrainerCallback):
             return
         if not state.global_step:
             self._best.unlink(missing_ok=True)
-        part = self.path.with_suffix(".part")
-        part.write_text("".join(f"{json.dumps(line)}\n" for line in kept))
-        part.replace(self.path)
+        with atomic_write(self.path) as file:
+            file.writelines(f"{json.dumps(line)}\n" for line in kept)
         if state.global_step:
             self.say(f"going on from step {state.global_step} of {self.steps}")
 
@@ -160,9 +160,8 @@ class Monitor(TrainerCallback):
             from peft import get_peft_model_state_dict
 
             weights = get_peft_model_state_dict(model)
-            part = self._best.with_suffix(".part")
-            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, part)
-            part.replace(self._best)
+            with atomic_path(self._best) as part:
+                save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, part)
 
     def _write(self, line: Mapping[str, Any]) -> None:
         with self.path.open("a", encoding="utf-8") as file:

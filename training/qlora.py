@@ -16,8 +16,9 @@ import torch
 from accelerate import PartialState
 
 from agent.config import load_collect
-from agent.files import whole
 from agent.hub import adapters, catalog
+from agent.logs.files import atomic_path, atomic_write
+from agent.logs.resume import changed_settings, flat_settings
 from agent.models.tokens import ChatTokens
 from agent.models.window import Window
 from training.attention import attention_for
@@ -31,7 +32,7 @@ from training.validation import Validator
 CHECKPOINTS = "checkpoints"
 CONFIG = "train.json"
 DRY_STEPS = 2
-FREE = {
+RESUMABLE_KEYS = {
     "out", "dry_run", "prepare_only", "data.workers", "train.workers", "train.save_every", "train.patience",
     "model.device",
 }  # fmt: skip
@@ -144,8 +145,8 @@ def _claim(config: TrainConfig) -> Path:
         raise TrainConfigError(f"out={folder.parent} is a file: name a folder")
     settings = plain(config)
     if (folder / CONFIG).is_file():
-        before, now = _flat(json.loads((folder / CONFIG).read_text())), _flat(settings)
-        other = sorted(key for key in before.keys() | now.keys() if key not in FREE and before.get(key) != now.get(key))
+        before, now = flat_settings(json.loads((folder / CONFIG).read_text())), flat_settings(settings)
+        other = sorted(changed_settings(before, dict.fromkeys(before) | now, RESUMABLE_KEYS))
         if other and _began(folder):
             raise TrainConfigError(
                 f"{folder} is a training with another {', '.join(other)}: choose another name=, or the same settings "
@@ -154,18 +155,9 @@ def _claim(config: TrainConfig) -> Path:
     elif any(folder.glob("*")) if folder.is_dir() else False:
         raise TrainConfigError(f"{folder} holds something else: choose another name=")
     folder.mkdir(parents=True, exist_ok=True)
-    with whole(folder / CONFIG) as file:
+    with atomic_write(folder / CONFIG) as file:
         json.dump(settings, file, indent=1)
     return folder
-
-
-def _flat(settings: dict[str, Any], above: str = "") -> dict[str, Any]:
-    """Settings by their dotted names."""
-    found: dict[str, Any] = {}
-    for key, value in settings.items():
-        inner = _flat(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
-        found |= inner
-    return found
 
 
 def _began(folder: Path) -> bool:
@@ -387,11 +379,10 @@ def _save(model: Any, best: dict[str, torch.Tensor] | None, folder: Path, config
 
     weights = best or get_peft_model_state_dict(model)
     half = {name: tensor.detach().to(torch.bfloat16).cpu().contiguous() for name, tensor in weights.items()}
-    part = folder / f"{adapters.WEIGHTS}.part"
-    save_file(half, part, {"format": "pt"})
-    part.replace(folder / adapters.WEIGHTS)
+    with atomic_path(folder / adapters.WEIGHTS) as part:
+        save_file(half, part, {"format": "pt"})
     lora = model.peft_config["default"].to_dict() | {"base_model_name_or_path": config.model.name, "revision": None}
     settings = {key: sorted(value) if isinstance(value, set) else value for key, value in lora.items()}
     settings["inference_mode"] = True
-    with whole(folder / adapters.SETTINGS) as file:
+    with atomic_write(folder / adapters.SETTINGS) as file:
         json.dump(settings, file, indent=1, default=str)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.files import whole
 from agent.logs.events import End, Event, Start
+from agent.logs.files import atomic_write
 from agent.logs.log import read_events
 from envs.splits import Split, split_of
 from memory import InvalidItemError
@@ -95,7 +95,7 @@ def export(
         InvalidItemError: There is no episode to make a row of.
     """
     counts = Counts()
-    with whole(path) as file:
+    with atomic_write(path) as file:
         for _, row, _ in rows(logs, counts, unsolved, split):
             file.write(f"{json.dumps(row)}\n")
             advance()

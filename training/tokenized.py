@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from agent.episode import AgentConfig
+from agent.episode_state import AgentConfig
 from agent.errors import LogError
-from agent.files import whole
 from agent.logs.episodes import peek
+from agent.logs.files import atomic_write
 from agent.logs.log import read_events
 from agent.logs.trajectory import logs_in
 from agent.models.tokens import ChatTokens
@@ -97,7 +97,7 @@ def prepare(source: Source, folder: Path, seed: int, began: bool = False) -> Pre
     card |= {"mark": mark, "tokenizer": _tokenizer_digest(source)}
     rows.save_to_disk(str(folder / "rows"))
     shutil.rmtree(folder / "work", ignore_errors=True)
-    with whole(card_file) as file:
+    with atomic_write(card_file) as file:
         json.dump(card, file, indent=1)
     return Prepared(load_from_disk(str(folder / "rows")), card)
 

@@ -10,7 +10,8 @@ import torch
 from agent.config import load_collect
 from agent.logs.manifest import totals
 from agent.models.local import LocalModel
-from agent.rollout.collect import Collection, visits_of
+from agent.rollout.collect import Collection
+from agent.text_env import visits_of
 from envs import make
 from envs.splits import seeds_of
 from training.config import TrainConfig

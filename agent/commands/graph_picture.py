@@ -1,12 +1,12 @@
 """A subgraph as a picture: PNG or SVG."""
 
 import warnings
-from contextlib import suppress
 from pathlib import Path
 
 import networkx as nx
 
 from agent.errors import AgentError
+from memory.files import atomic_path
 
 _INK, _SEED, _NODE, _EDGE = "#1f2430", "#f2a65a", "#dfe7ef", "#8a94a6"
 _WRAP = 18
@@ -73,17 +73,9 @@ def draw(graph: "nx.MultiDiGraph[str]", seeds: tuple[str, ...], path: Path, titl
             x, y, "\n".join(sorted(set(relations))), ha="center", va="center", fontsize=8, color=_INK, zorder=2,
             bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.85},
         )  # fmt: skip
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # letters of scripts that the font has not
-            figure.savefig(partial)
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise PictureError(f"nothing was drawn to {path}: {error}") from error
+    with atomic_path(path, PictureError) as part, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # letters of scripts that the font has not
+        figure.savefig(part)
 
 
 def _distances(graph: "nx.Graph[str]") -> dict[str, dict[str, float]]:

@@ -26,7 +26,7 @@ from memory import InvalidItemError, Memory, Provenance, provenance
 from memory.reading import BATCH, Passage, Reader
 from memory.relational import Fact, FoundFact, RuleExtractor, TemplateExtractor, Tuple
 from memory.relational.export import export as export_graph
-from memory.relational.extract import checked
+from memory.relational.extract import validate_text
 from memory.relational.names import SAME_AS, canonical, normalise, relation_name
 from memory.rows import chunks
 
@@ -90,7 +90,7 @@ def _items(file: Path, source: str) -> Iterator[Passage | Tuple]:
         raise InvalidItemError(f"{file} is not UTF-8 text: {error}") from error
     if file.suffix.lower() != ".jsonl":
         for number, part in enumerate(p.strip() for p in re.split(r"\n\s*\n", text) if p.strip()):
-            checked(part)
+            validate_text(part)
             yield Passage(part, "", Provenance(source, doc_id=f"{file.name}#{number}"))
         return
     for number, line in enumerate(text.split("\n"), start=1):
@@ -120,7 +120,7 @@ def _item(line: str, where: str, source: str) -> Passage | Tuple:
         moment = data["time"] if isinstance(data["time"], int | float) else seconds(str(data["time"]))
         origin = replace(origin, time=float(moment or 0.0))
     if "text" in data:
-        if not checked(words["text"]).strip():
+        if not validate_text(words["text"]).strip():
             raise InvalidItemError("a passage needs words, got an empty text")
         return Passage(words["text"], words.get("title", ""), origin)
     conf = data.get("conf", 1.0)
@@ -135,7 +135,7 @@ def _item(line: str, where: str, source: str) -> Passage | Tuple:
 def _text(data: Mapping[str, Any], name: str) -> str:
     if not isinstance(data[name], str):
         raise InvalidItemError(f"{name} must be text, got {data[name]!r}")
-    return checked(data[name])
+    return validate_text(data[name])
 
 
 def _engine(name: Engine) -> Any:

@@ -55,19 +55,20 @@ def run(
         from agent.config import load
 
         config = load(overrides or [])
-        from agent.commands.terminal import View, table
+        from agent.commands.terminal import TerminalView, table
         from agent.rollout.runner import Run
+        from agent.text_env import drawing_of
         from envs import make
 
         console = Console(stderr=as_json)
         interrupted = False
         with Run(config, make) as played:
             console.print(f"[dim]log: {played.folder}[/dim]", highlight=False)
-            with View(console, played.memory) as view:
+            with TerminalView(console, played.memory) as view:
 
                 def draw(env: Any) -> None:
-                    if env.has_wrapper_attr("ansi"):
-                        view.world(env.get_wrapper_attr("ansi")())
+                    if (drawing := drawing_of(env)) is not None:
+                        view.world(drawing)
 
                 try:
                     played.play((lambda _event: None) if quiet else view.show, draw)

@@ -16,6 +16,7 @@ from agent.commands.console import Json, emit
 from agent.commands.memory import Folder, opened, say
 from agent.commands.terminal import remembered_map
 from memory import InvalidItemError, Memory, StorageError, UnknownItemError
+from memory.files import atomic_path
 from memory.spatial import Route, place_name, place_number
 
 app = typer.Typer(no_args_is_help=True, help="Maps: list, show, plan over them, export.")
@@ -136,15 +137,11 @@ def export(
         if path.suffix.lower() not in (".graphml", ".json"):
             raise InvalidItemError(f"expected a file that ends in .graphml or .json, got {path.name!r}")
         graph = _graph(memory, name)
-        half = path.with_name(f"{path.name}.part")
-        try:
+        with atomic_path(path) as part:
             if path.suffix.lower() == ".graphml":
-                nx.write_graphml(graph, half)
+                nx.write_graphml(graph, part)
             else:
-                half.write_text(json.dumps(nx.node_link_data(graph, edges="edges"), indent=1))
-            half.replace(path)
-        except OSError as error:
-            raise StorageError(f"can't write {path}: {error.strerror}; choose another file") from error
+                part.write_text(json.dumps(nx.node_link_data(graph, edges="edges"), indent=1))
         say({"file": str(path), "places": graph.number_of_nodes(), "edges": graph.number_of_edges()}, as_json)
 
 

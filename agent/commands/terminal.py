@@ -89,7 +89,7 @@ def _initials(content: str) -> str:
     return "".join(word[0] for word in content.split()[-2:]).ljust(2)
 
 
-class View:
+class TerminalView:
     """Shows events as they come: a live picture on a terminal, plain lines elsewhere.
 
     Args:

@@ -11,16 +11,15 @@ from typing import IO, Any
 from pydantic import ValidationError
 
 from agent.errors import LogError
-from agent.files import whole
 from agent.logs.events import (
     PARSER,
     End,
     Event,
     Start,
 )
-from agent.logs.manifest import MANIFEST, Row, write
+from agent.logs.files import atomic_write
+from agent.logs.manifest import MANIFEST, Row, episode_summary, write
 from agent.logs.trajectory import logs_in
-from agent.rollout.runner import summary
 
 TAIL = 1 << 16
 
@@ -52,7 +51,7 @@ class Logged:
         about = {"episode": start.episode, "env": start.env, "kind": start.kind, "world": start.world}
         if end is None:
             return about | {"seed": start.seed, "ending": "unfinished", "success": False, "log": str(self.path)}
-        return about | summary(start, end, end.seconds) | {"log": str(self.path)}
+        return about | episode_summary(start, end, end.seconds) | {"log": str(self.path)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,5 +187,5 @@ def link(taken: Sequence[Logged], out: Path, about: dict[str, Any]) -> None:
         raise LogError(f"can't write {out}: {error.strerror}") from error
     write(out / MANIFEST, [one.row() | {"log": f"{i:06}/events.jsonl"} for i, one in enumerate(taken)])
     named = {one.start.env: named_in(one.path, one.start.env) for one in taken}
-    with whole(out / "filter.json") as file:
+    with atomic_write(out / "filter.json") as file:
         json.dump(about | {"envs": named, "logs": [str(one.path) for one in taken]}, file, indent=1)

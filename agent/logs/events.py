@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 Ending = Literal["solved", "failed", "out_of_steps", "looping", "stopped", "model_error"]
 """How an episode ended.
@@ -15,8 +15,18 @@ same result too often. stopped: the user or the caller stopped it. model_error: 
 decide.
 """
 
+INGESTION = "ingestion"
+"""Kind of an episode in which something is told and nothing asked."""
+
+_FORMER_KINDS = {"listening": INGESTION}
+
 TIMINGS = frozenset({"at", "seconds", "model_seconds"})
 """Fields that hold wall-clock times; all others are the same when a seed is run again."""
+
+
+def current_kind(kind: str) -> str:
+    """Return the name of a kind of mission today; logs of earlier releases may have another."""
+    return _FORMER_KINDS.get(kind, kind)
 
 
 class _Event(BaseModel):
@@ -40,8 +50,10 @@ class Start(_Event):
     tools: list[dict[str, Any]] = Field(description="All tools, in OpenAI's format.")
     system: str = Field(description="The system message, tools not included.")
     optimal_steps: int | None
-    kind: str = Field("", description="What the mission is about, if the environment says so.")
-    settings: dict[str, Any] = Field(default_factory=dict, description="That the environment was made with.")
+    kind: Annotated[str, AfterValidator(current_kind)] = Field(
+        "", description="What the mission is about, if the environment says so."
+    )
+    settings: dict[str, Any] = Field(default_factory=dict, description="What the environment was made with.")
 
 
 class Observed(_Event):
@@ -53,6 +65,7 @@ class Observed(_Event):
     terminated: bool
     truncated: bool
     note: str = Field("", description="What the agent's memory says to that; the model reads it before the text.")
+    shown: str | None = Field(None, description="What the model read of it; null inside a macro, and in older logs.")
     view: dict[str, Any] | None = None
 
 
@@ -86,7 +99,8 @@ class Returned(_Event):
     type: Literal["returned"] = "returned"
     name: str | None
     status: Literal["ok", "invalid", "failed"]
-    text: str
+    text: str = Field(description="The whole result.")
+    shown: str | None = Field(None, description="What the model read of it; null inside a macro, and in older logs.")
     data: Any = None
 
 

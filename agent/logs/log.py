@@ -16,8 +16,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from agent.errors import LogError
-from agent.files import whole
 from agent.logs.events import PARSER, Event
+from agent.logs.files import atomic_write
 
 PACKAGES = (
     "torch", "transformers", "peft", "bitsandbytes", "faiss-cpu", "networkx", "pydantic", "gymnasium",
@@ -118,7 +118,7 @@ def write_run(path: Path, config: Mapping[str, Any], model: Mapping[str, Any], s
         "git": _git_revision(),
         "command": ["hippo", *(re.sub(r"(api_key=).*", r"\1***", word) for word in sys.argv[1:])],
     }
-    with whole(path) as file:
+    with atomic_write(path) as file:
         json.dump(record, file, indent=2)
 
 

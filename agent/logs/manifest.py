@@ -9,11 +9,11 @@ from typing import Any
 from rich.table import Table
 
 from agent.errors import LogError
-from agent.files import whole
+from agent.logs.events import INGESTION, End, Start, current_kind
+from agent.logs.files import atomic_write
 from agent.statistics import wilson_ci
 
 MANIFEST = "episodes.jsonl"
-LISTENING = "listening"
 
 Row = dict[str, Any]
 """One episode: number, seed, kind, world, what came of it, and where its log is."""
@@ -41,7 +41,7 @@ def read(path: Path) -> list[Row]:
                 raise ValueError(f"expected {', '.join(sorted(_NEEDED))}")
         except (ValueError, AttributeError) as error:
             raise LogError(f"{path} line {number} is no episode ({error}): remove it, and collect again") from error
-        rows.append(row)
+        rows.append(row | {"kind": current_kind(row["kind"])})
     return rows
 
 
@@ -64,7 +64,7 @@ def write(path: Path, rows: Sequence[Row]) -> None:
     Raises:
         LogError: It can't be written.
     """
-    with whole(path) as file:
+    with atomic_write(path) as file:
         file.write(_lines(rows))
 
 
@@ -73,14 +73,15 @@ def _lines(rows: Sequence[Row]) -> str:
 
 
 def counted(rows: Sequence[Row]) -> Sequence[Row]:
-    """The episodes that say something: all but those in which one only listens, unless there are no others."""
-    return [row for row in rows if row["kind"] != LISTENING] or rows
+    """Return the episodes that say something: all but those of ingestion, unless there are no others."""
+    return [row for row in rows if row["kind"] != INGESTION] or rows
 
 
 def totals(rows: Sequence[Row]) -> dict[str, Any]:
     """Count, success with its 95 % interval, and steps over optimal of those that were solved.
 
-    Episodes in which one only listens succeed always: they are counted, but if there are others, success is of those.
+    Episodes of ingestion, in which something is told and nothing asked, always succeed: they are counted, but if there
+    are others, success is of those.
     """
     count = len(rows)
     rows = counted(rows)
@@ -107,7 +108,7 @@ def table(rows: Sequence[Row]) -> Table:
         made.add_column(title, justify="right")
     for kind, figures in [
         *by_kind(rows).items(),
-        ("all" if LISTENING not in by_kind(rows) else "all but listening", totals(rows)),
+        ("all" if INGESTION not in by_kind(rows) else "all but ingestion", totals(rows)),
     ]:
         if figures["episodes"]:
             low, high = figures["ci95"]
@@ -117,3 +118,29 @@ def table(rows: Sequence[Row]) -> Table:
                 "-" if over is None else f"{over:.3f}",
             )  # fmt: skip
     return made
+
+
+def episode_summary(start: Start, end: End, seconds: float) -> dict[str, Any]:
+    """Return what came of one episode.
+
+    Args:
+        start: Its first event.
+        end: Its last.
+        seconds: Wall-clock time that it took.
+    """
+    return {
+        "seed": start.seed,
+        "ending": end.ending,
+        "success": end.success,
+        "steps": end.steps,
+        "optimal_steps": start.optimal_steps,
+        "return": round(end.total_reward, 4),
+        "model_calls": end.model_calls,
+        "tool_calls": end.tool_calls,
+        "invalid_calls": end.invalid_calls,
+        "prefill_tokens": end.prefill_tokens,
+        "decode_tokens": end.decode_tokens,
+        "forced_tokens": end.forced_tokens,
+        "writes": end.writes,
+        "seconds": round(seconds, 3),
+    }

@@ -17,7 +17,7 @@ from agent.logs.events import (
 )
 from agent.logs.log import read_events
 from memory import Provenance
-from memory.procedural import Call, Moment, Trajectory
+from memory.procedural import Call, SymbolicState, Trajectory
 
 
 def trajectory_of(events: Sequence[Event], name: str = "") -> Trajectory:
@@ -42,14 +42,14 @@ def trajectory_of(events: Sequence[Event], name: str = "") -> Trajectory:
 
 def _calls(events: Sequence[Event]) -> Iterator[Call]:
     known: set[str] = set()
-    before = after = Moment()
+    before = after = SymbolicState()
     pending: Decided | None = None
     returned: Returned | None = None
     inner = False
     for event in events:
         if isinstance(event, Observed):
             known |= {str(cell[2]) for cell in (event.view or {}).get("cells", ()) if cell[2] not in ("", "wall")}
-            after = Moment.of(event.view, known)
+            after = SymbolicState.of(event.view, known)
             if pending is not None and not inner and returned is None:
                 yield _call(pending, None, before, after)
                 pending = None
@@ -65,7 +65,7 @@ def _calls(events: Sequence[Event]) -> Iterator[Call]:
         yield _call(pending, returned, before, after)
 
 
-def _call(decided: Decided, returned: Returned | None, before: Moment, after: Moment) -> Call:
+def _call(decided: Decided, returned: Returned | None, before: SymbolicState, after: SymbolicState) -> Call:
     data: Any = returned.data if returned is not None else None
     actions = tuple(map(str, data.get("actions", ()))) if isinstance(data, dict) else ()
     ok = decided.name is not None and (returned is None or returned.status == "ok")

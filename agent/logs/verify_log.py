@@ -1,12 +1,10 @@
 """A log played again: the same actions in the same world must show the same."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import gymnasium as gym
 
 from agent.errors import LogError
 from agent.logs.events import (
@@ -18,14 +16,12 @@ from agent.logs.events import (
     Start,
 )
 from agent.logs.log import read_events
-from agent.loop import actions_of
+from agent.text_env import Env, MakeEnv, action_tools_of, optimal_steps_of
 from tools import Toolbox, ToolCall
-
-Env = gym.Env[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
+class Verified:
     """What playing a log again came to.
 
     Attributes:
@@ -44,7 +40,7 @@ class Replayed:
         return not self.difference
 
 
-def replay(log: Path, make_env: Callable[..., Env]) -> Replayed:
+def verify_log(log: Path, make_env: MakeEnv) -> Verified:
     """Play a log's actions again and compare every observation, reward and ending.
 
     Args:
@@ -64,24 +60,23 @@ def replay(log: Path, make_env: Callable[..., Env]) -> Replayed:
     try:
         return _compare(log, events, start, env)
     except Exception as error:  # the boundary: an environment may raise anything
-        return Replayed(log, 0, f"the environment raised {type(error).__name__}: {error}")
+        return Verified(log, 0, f"the environment raised {type(error).__name__}: {error}")
     finally:
         env.close()
 
 
-def _compare(log: Path, events: Sequence[Event], start: Start, env: Env) -> Replayed:
+def _compare(log: Path, events: Sequence[Event], start: Start, env: Env) -> Verified:
     text, info = env.reset(seed=start.seed)
-    optimal = env.get_wrapper_attr("optimal_steps")() if env.has_wrapper_attr("optimal_steps") else None
     begun: tuple[tuple[str, object, object], ...] = (
         ("mission", start.mission, str(info.get("mission", start.mission))),
         ("kind", start.kind, str(info.get("kind") or "")),
         ("world", start.world, str(info.get("world", start.world)).replace("#", "-")),
-        ("optimal_steps", start.optimal_steps, optimal),
+        ("optimal_steps", start.optimal_steps, optimal_steps_of(env)),
     )
     for name, before, after in begun:
         if before != after:
-            return Replayed(log, 0, f"{name} was {before!r}, now it is {after!r}")
-    actions = Toolbox(actions_of(env))
+            return Verified(log, 0, f"{name} was {before!r}, now it is {after!r}")
+    actions = Toolbox(action_tools_of(env))
     now: tuple[Any, ...] = (text, 0.0, False, False, info.get("view"))
     last = max((event.step for event in events if isinstance(event, Observed)), default=0)
     steps = shown = 0
@@ -90,7 +85,7 @@ def _compare(log: Path, events: Sequence[Event], start: Start, env: Env) -> Repl
         if isinstance(event, Decided | Ran) and event.name in actions.names:
             result = actions.dispatch(ToolCall(name=event.name, arguments=event.arguments or {}))
             if result.acts and steps > shown:
-                return Replayed(log, steps, f"step {steps} has no observation in the log")
+                return Verified(log, steps, f"step {steps} has no observation in the log")
             if result.acts and event.step < last:  # nothing was observed any more if the environment broke
                 text, reward, terminated, truncated, info = env.step(result.action)
                 now = (text, float(reward), bool(terminated), bool(truncated), info.get("view"))
@@ -102,7 +97,7 @@ def _compare(log: Path, events: Sequence[Event], start: Start, env: Env) -> Repl
             names = ("text", "reward", "terminated", "truncated", "view", "step")
             for field, then, today in zip(names, was, (*now, steps), strict=True):
                 if then != (json.loads(json.dumps(today)) if field == "view" else today):
-                    return Replayed(log, steps, f"step {event.step}: {field} was {then!r}, now it is {today!r}")
+                    return Verified(log, steps, f"step {event.step}: {field} was {then!r}, now it is {today!r}")
         elif isinstance(event, End):
             success = now[2] and bool(info.get("success", now[1] > 0))
             for field, then, today in (
@@ -110,5 +105,5 @@ def _compare(log: Path, events: Sequence[Event], start: Start, env: Env) -> Repl
                 ("success", event.success, success),
             ):  # fmt: skip
                 if then != today:
-                    return Replayed(log, steps, f"at the end {field} was {then!r}, now it is {today!r}")
-    return Replayed(log, steps)
+                    return Verified(log, steps, f"at the end {field} was {then!r}, now it is {today!r}")
+    return Verified(log, steps)

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from agent.chat import Chat, Message, template
+from agent.chat import Chat, Message
 from agent.errors import ModelError
+from agent.prompts import template
 
 FAMILIES = {"<|im_start|>": "chatml", "<|start_header_id|>": "llama3", "<|assistant|>": "phi3"}
 """Special token by which a tokenizer shows which of our chat templates it speaks."""

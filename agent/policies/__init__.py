@@ -5,5 +5,6 @@ Two know more than a model would: `DocumentReader` is told the right answers (it
 """
 
 from agent.policies.experts import expert_for
+from agent.policies.script import RandomCaller, RouteFollower, Script
 
-__all__ = ["expert_for"]
+__all__ = ["RandomCaller", "RouteFollower", "Script", "expert_for"]

@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import gymnasium as gym
-
 from agent.chat import Chat
 from agent.errors import ConfigError, ModelError
 from agent.models.base import Turn
@@ -14,12 +12,13 @@ from agent.policies.follower import MissionFollower
 from agent.policies.missions import goals_of
 from agent.policies.questions import DocumentReader, EventReader, FactReader
 from agent.policies.script import RouteFollower
+from agent.text_env import Env, env_name, mission_in, optional
 from tools import ToolCall
 
 Expert = Callable[[Turn], ToolCall]
 
 
-def expert_for(env: gym.Env[Any, Any]) -> Expert:
+def expert_for(env: Env) -> Expert:
     """The expert of an environment that was reset.
 
     An environment names it in ``expert``; other grid worlds have one if their missions are in BabyAI's words, or if
@@ -29,7 +28,7 @@ def expert_for(env: gym.Env[Any, Any]) -> Expert:
         ConfigError: There is none.
     """
     world: Any = env.unwrapped
-    name = env.get_wrapper_attr("expert") if env.has_wrapper_attr("expert") else ""
+    name = optional(env, "expert", "")
     makers: dict[str, Callable[[], Expert]] = {
         "courier": lambda: CourierExpert(world.understand),
         "events": lambda: EventReader(world.understand),
@@ -40,19 +39,16 @@ def expert_for(env: gym.Env[Any, Any]) -> Expert:
     }
     if name:
         return makers[name]()
-    if not env.has_wrapper_attr("bot_actions"):
-        raise ConfigError(f"there is no expert for {_id(env)}: use policy=model or policy=random")
-    mission = str(env.get_wrapper_attr("mission"))
-    if not goals_of(mission) and next(env.get_wrapper_attr("bot_actions")(), None) is None:
+    bot_actions = optional(env, "bot_actions")
+    if bot_actions is None:
+        raise ConfigError(f"there is no expert for {env_name(env)}: use policy=model or policy=random")
+    mission = mission_in(env, {})
+    if not goals_of(mission) and next(bot_actions(), None) is None:
         raise ConfigError(
-            f"there is no expert for {_id(env)}: its mission {mission!r} is not in BabyAI's words, and BabyAI's bot "
-            "can't do it; use policy=model or policy=random"
+            f"there is no expert for {env_name(env)}: its mission {mission!r} is not in BabyAI's words, and "
+            "BabyAI's bot can't do it; use policy=model or policy=random"
         )
     return GridExpert(env)
-
-
-def _id(env: gym.Env[Any, Any]) -> str:
-    return env.spec.id if env.spec else type(env.unwrapped).__name__
 
 
 class GridExpert:
@@ -62,11 +58,11 @@ class GridExpert:
         env: A grid world in words.
     """
 
-    def __init__(self, env: gym.Env[Any, Any]) -> None:
+    def __init__(self, env: Env) -> None:
         self._env = env
         self._follower = MissionFollower(find=True)
         self._bots: WeakKeyDictionary[Chat, Iterator[int]] = WeakKeyDictionary()
-        self._names = {value: name for name, (value, _) in env.get_wrapper_attr("named_actions").items()}
+        self._names = {value: name for name, (value, _) in optional(env, "named_actions", {}).items()}
 
     def __call__(self, turn: Turn) -> ToolCall:
         """Answer one turn.
@@ -77,7 +73,7 @@ class GridExpert:
         if goals_of(turn.chat.mission):
             return self._follower(turn)
         if turn.chat not in self._bots:
-            self._bots[turn.chat] = self._env.get_wrapper_attr("bot_actions")()
+            self._bots[turn.chat] = optional(self._env, "bot_actions")()
         action = next(self._bots[turn.chat], None)
         if action is None:
             raise ModelError("BabyAI's bot does not know what to do")

@@ -1,207 +1,38 @@
-"""Many episodes, logged: by processes side by side, or by one model in lock-step."""
+"""Collections: many episodes, logged, by processes side by side or by one model in lock-step."""
 
 import glob
 import json
-import multiprocessing
 import os
 import shutil
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from agent.config import CollectConfig
-from agent.driver import Env, Seat, play
-from agent.errors import ConfigError, LogError
-from agent.hub import catalog
-from agent.logs.events import End, Event, Start
+from agent.errors import ConfigError, LogError, WorkerLostError
+from agent.logs.files import folder_lock
 from agent.logs.log import write_run
-from agent.logs.manifest import (
-    LISTENING,
-    MANIFEST,
-    Row,
-    append,
-    by_kind,
-    read,
-    totals,
-    write,
-)
-from agent.loop import Agent
+from agent.logs.manifest import MANIFEST, Row, append, by_kind, read, totals, write
+from agent.logs.resume import changed_settings
 from agent.models.base import Model
-from agent.models.local import LocalModelConfig
-from agent.models.scripted import Policy, ScriptedModel
-from agent.models.tokens import ChatTokens
-from agent.models.window import Window, Windowed
 from agent.policies import expert_for
-from agent.policies.script import RandomCaller
-from agent.rollout.processes import obey_parent
-from agent.rollout.runner import (
-    MakeEnv,
-    library_of,
-    make_model,
-    short_name,
-    summary,
-)
-from memory import Embedder, Memory
-from memory.embedding import by_name
-from tools import MemoryTools
-from tools.plugins import load as load_plugin
+from agent.rollout.processes import worker_pool
+from agent.rollout.runner import make_model, short_name
+from agent.rollout.worker import RolloutWorker
+from agent.text_env import Env, MakeEnv, visits_of
 
-FREE = {"episodes", "workers", "batch", "runs", "name"}
+RESUMABLE_KEYS = {"episodes", "workers", "batch", "runs", "name"}
 """Settings that may differ when a collection is gone on with."""
 
 
-class Player:
-    """Plays worlds, each with a memory of its own that lasts for the visits to it.
-
-    Args:
-        config: Settings.
-        folder: Of the run.
-        first: The first seed.
-        make_env: Makes the environment.
-        model: Decides, for ``policy=model``; the expert or chance by default.
-    """
-
-    def __init__(
-        self, config: CollectConfig, folder: Path, first: int, make_env: MakeEnv, model: Model | None = None
-    ) -> None:
-        self.config = config
-        self.folder = folder
-        self.first = first
-        self.size = config.batch if config.policy == "model" else 1
-        self._plugins = [tool for path in config.plugins for tool in load_plugin(path)]
-        self._embedder: Embedder | None = by_name(config.memory.embedder) if config.memory.enabled else None
-        self._macros = library_of(config)
-        self._all = [make_env(config.env.id, **config.env.kwargs) for _ in range(self.size)]
-        self._envs = deque(self._all)
-        self._memories: dict[int, Memory] = {}
-        self.visits = self._visits = visits_of(self._envs[0])
-        self.tools: type[MemoryTools] = MemoryTools
-        self.model = model or self._policy(self._envs[0])
-
-    def _policy(self, env: Env) -> Model:
-        if self.config.policy == "random":
-            return ScriptedModel(RandomCaller(), name="random")
-        env.reset(seed=self.first)
-        expert: Policy = expert_for(env)
-        if self.config.window:
-            if not isinstance(self.config.model, LocalModelConfig):
-                raise ConfigError("window=true needs the name of a local model, such as model=smollm2-135m")
-            expert = windowed(expert, self.config.model)
-        return ScriptedModel(expert, name="expert")
-
-    def play(self, worlds: Iterable[int]) -> Generator[list[Row], None, None]:
-        """The rows of each world when it is through."""
-        rows: dict[int, list[Row]] = {}
-        seats = (self._seat(world, rows) for world in worlds)
-        timeout = self.config.agent.env_timeout
-        try:
-            with closing(play(self.model, seats, self.size, timeout)) as playing:
-                for seat in playing:
-                    world = seat.numbers[0] // self.visits
-                    self._envs.append(seat.env)
-                    if world in self._memories:
-                        self._memories.pop(world).close()
-                    yield rows.pop(world)
-        finally:  # a world may have been broken off
-            for memory in self._memories.values():
-                memory.close()
-            self._memories.clear()
-            self._envs = deque(self._all)
-
-    def _seat(self, world: int, rows: dict[int, list[Row]]) -> Seat:
-        config = self.config
-        numbers = range(world * self.visits, min((world + 1) * self.visits, config.episodes))
-        logs = [self.folder / f"{number:06}" / "events.jsonl" for number in numbers]
-        starts: dict[int, Start] = {}
-        done = rows[world] = list[Row]()
-
-        def keep(index: int, event: Event) -> None:
-            if isinstance(event, Start):
-                starts[index] = event
-            elif isinstance(event, End):
-                done.append(_row(starts[index], event, numbers[index] % self._visits))
-                if memory is not None and config.keep_memories:
-                    memory.save(kept_memory(self.folder, starts[index].episode))
-
-        memory = self._remembered(world)
-        guard = {"max_repeats": 0} if config.policy == "expert" else {}
-        agent = Agent(
-            self.model, memory, config.memory.tools if memory else None, self._plugins, config.memory.gate,
-            config.agent.model_copy(update=guard), memory_tools=self.tools,
-        )  # fmt: skip
-        seeds = [self.first + number for number in numbers]
-        labels = [f"episode {number % self._visits}" for number in numbers]
-        return Seat(agent, self._envs.popleft(), seeds, numbers, labels, logs, keep)
-
-    def _remembered(self, world: int) -> Memory | None:
-        """The memory that a world begins with, if it has one."""
-        if self._embedder is None:
-            return None
-        memory = self._memories[world] = self.open_memory(world, self._embedder)
-        return memory
-
-    def open_memory(self, world: int, embedder: Embedder) -> Memory:  # noqa: ARG002
-        """A new memory, with the macros of the library if there is one."""
-        config = self.config.memory
-        memory = Memory.open(
-            None, embedder, recall=config.recall, retention=config.retention, routing=config.routing,
-            spatial=config.spatial, tuple_conf_min=config.tuple_conf_min,
-        )  # fmt: skip
-        if self._macros is not None:
-            memory.macros.copy_from(self._macros.macros)
-        return memory
-
-    def close(self) -> None:
-        """Close the environments."""
-        for env in self._all:
-            env.close()
-        if self._macros is not None:
-            self._macros.close()
-
-
-def windowed(script: Policy, model: LocalModelConfig) -> Windowed:
-    """A script that sees what a model would.
-
-    Raises:
-        CatalogError: There is no such model.
-    """
-    from transformers import AutoTokenizer
-
-    tokens = ChatTokens(AutoTokenizer.from_pretrained(catalog.resolve(model.name)))
-    return Windowed(script, tokens, Window(model.seq_len, model.max_call_tokens))
-
-
-def kept_memory(run: Path, episode: int) -> Path:
-    """Where a run keeps what was remembered after an episode."""
-    return run / "memories" / f"{episode:06}"
-
-
-def visits_of(env: Env) -> int:
-    """Episodes of one world, which share a memory."""
-    return int(env.get_wrapper_attr("visits")) if env.has_wrapper_attr("visits") else 1
-
-
-def counted_visits(env: Env) -> int:
-    """Episodes of one world that count: not those in which one only listens, as its first visits tell."""
-    kinds = [env.reset(seed=seed)[1].get("kind") for seed in range(visits_of(env))]
-    return len(kinds) - kinds.count(LISTENING)
-
-
-def _row(start: Start, end: End, visit: int) -> Row:
-    about = {"episode": start.episode, "kind": start.kind, "world": start.world, "visit": visit}
-    return about | summary(start, end, end.seconds) | {"log": f"{start.episode:06}/events.jsonl"}
-
-
 class Collection:
-    """A run of :func:`collect`: its folder, and what is in it already.
+    """A run that collects episodes: its folder, and what is in it already.
 
     Args:
         config: Settings.
@@ -237,9 +68,9 @@ class Collection:
         """Episodes that are played in turn with one memory."""
         return visits_of(env)
 
-    def player(self, model: Model | None = None) -> Player:
+    def worker(self, model: Model | None = None) -> RolloutWorker:
         """Who plays."""
-        return Player(self.config, self.folder, self.first, self.make_env, model)
+        return RolloutWorker(self.config, self.folder, self.first, self.make_env, model)
 
     def _folder(self) -> Path:
         config, now = self.config, datetime.now().astimezone()
@@ -258,7 +89,7 @@ class Collection:
             before = _settings_in(run)
             with suppress(ValidationError):  # of an older release: what it does not say is as it was then
                 before = CollectConfig.model_validate(before).model_dump(mode="json")
-            differing = [key for key in settings if key not in FREE and before.get(key) != settings[key]]
+            differing = changed_settings(before, settings, RESUMABLE_KEYS)
             if differing or "policy" not in before:
                 what = f"other {', '.join(differing)}" if "policy" in before else "no collection"
                 raise ConfigError(f"{self.folder} holds a run with {what}: choose another name, or the same settings")
@@ -289,13 +120,8 @@ class Collection:
             LogError: The folder can't be written.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(self.folder / ".lock", blocking=False):
-                self._run(advance)
-        except Timeout as error:
-            raise ConfigError(
-                f"another process is collecting into {self.folder}: wait for it, or choose a name"
-            ) from error
+        with folder_lock(self.folder, error=ConfigError):
+            self._run(advance)
 
     def _run(self, advance: Callable[[int], None]) -> None:
         self.rows = self._resume()  # another process may have gone on meanwhile
@@ -304,12 +130,12 @@ class Collection:
         if not missing:
             return
         if self.config.policy == "model":
-            self._play(self.player(self._started()), missing, advance)
+            self._play(self.worker(self._started()), missing, advance)
             return
         self._started()
         workers = min(self.config.workers or os.cpu_count() or 1, len(missing))
         if workers == 1:
-            self._play(self.player(), missing, advance)
+            self._play(self.worker(), missing, advance)
         else:
             self._share(workers, missing, advance)
 
@@ -330,37 +156,25 @@ class Collection:
                 if int(log.parent.name) not in done:
                     shutil.rmtree(log.parent)
 
-    def _play(self, player: Player, worlds: Sequence[int], advance: Callable[[int], None]) -> None:
-        with closing(player), closing(player.play(worlds)) as played:
+    def _play(self, worker: RolloutWorker, worlds: Sequence[int], advance: Callable[[int], None]) -> None:
+        with closing(worker), closing(worker.play(worlds)) as played:
             for rows in played:
                 self._done(rows, advance)
 
     def _share(self, workers: int, worlds: Sequence[int], advance: Callable[[int], None]) -> None:
         """Let processes play; each takes the next world when it is through with one."""
-        pool = ProcessPoolExecutor(
-            workers, multiprocessing.get_context("spawn"), _begin_work,
-            (self.config, self.folder, self.first, self.make_env),
-        )  # fmt: skip
         waiting = deque(worlds)
-        threads = os.environ.get("OMP_NUM_THREADS")
-        os.environ["OMP_NUM_THREADS"] = "1"  # read by a process when it begins: one thread in each
         try:
-            running: set[Future[list[Row]]] = set()
-            while waiting or running:
-                while waiting and len(running) < 3 * workers:
-                    running.add(pool.submit(_work, waiting.popleft()))
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    self._done(future.result(), advance)
-        except BrokenProcessPool as error:
-            raise LogError(
-                "a process that plays was killed, perhaps for memory: go on with fewer workers=; what is done is kept"
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-            del os.environ["OMP_NUM_THREADS"]
-            if threads is not None:
-                os.environ["OMP_NUM_THREADS"] = threads
+            with worker_pool(workers, _begin_work, (self.config, self.folder, self.first, self.make_env)) as pool:
+                running: set[Future[list[Row]]] = set()
+                while waiting or running:
+                    while waiting and len(running) < 3 * workers:
+                        running.add(pool.submit(_work, waiting.popleft()))
+                    finished, running = wait(running, return_when=FIRST_COMPLETED)
+                    for future in finished:
+                        self._done(future.result(), advance)
+        except WorkerLostError as error:
+            raise LogError(f"{error}: go on with fewer workers=; what is done is kept") from error
 
     def _done(self, rows: list[Row], advance: Callable[[int], None]) -> None:
         self.rows += rows
@@ -370,28 +184,30 @@ class Collection:
     def result(self) -> dict[str, Any]:
         """The collection in one object."""
         return {
-            "env": self.config.env.id, "policy": self.config.policy, **totals(self.rows),
-            "run_dir": str(self.folder), "kinds": by_kind(self.rows),
-        }  # fmt: skip
+            "env": self.config.env.id,
+            "policy": self.config.policy,
+            **totals(self.rows),
+            "run_dir": str(self.folder),
+            "kinds": by_kind(self.rows),
+        }
 
 
-_player: Player | Exception
+_worker: RolloutWorker | Exception
 
 
 def _begin_work(config: CollectConfig, folder: Path, first: int, make_env: MakeEnv) -> None:
-    """Set a process up."""
-    global _player
-    obey_parent()
+    """Make the worker of this process."""
+    global _worker
     try:
-        _player = Player(config, folder, first, make_env)
+        _worker = RolloutWorker(config, folder, first, make_env)
     except Exception as error:  # told by the first world that is asked for
-        _player = error
+        _worker = error
 
 
 def _work(world: int) -> list[Row]:
-    if isinstance(_player, Exception):
-        raise _player
-    (rows,) = _player.play([world])
+    if isinstance(_worker, Exception):
+        raise _worker
+    (rows,) = _worker.play([world])
     return rows
 
 

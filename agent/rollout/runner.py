@@ -7,26 +7,22 @@ from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
 
-import gymnasium as gym
-
 from agent.config import RunConfig
 from agent.errors import ConfigError
 from agent.logs.events import End, Event, Start
 from agent.logs.log import read_events, write_run
+from agent.logs.manifest import episode_summary
 from agent.loop import Agent
 from agent.models.base import Model
 from agent.models.endpoint import EndpointModel
 from agent.models.local import LocalModel
 from agent.models.scripted import ScriptedModel
-from agent.policies import expert_for
-from agent.policies.script import RandomCaller, Script
+from agent.policies import RandomCaller, Script, expert_for
+from agent.rollout.memories import library_of, open_memory
+from agent.text_env import Env, MakeEnv
 from memory import Memory
-from memory.embedding import by_name
 from tools import MemoryTools
 from tools.plugins import load as load_plugin
-
-Env = gym.Env[Any, Any]
-MakeEnv = Callable[..., Env]
 
 
 def make_model(config: RunConfig) -> Model:
@@ -41,20 +37,6 @@ def make_model(config: RunConfig) -> Model:
     if choice.kind == "expert":
         raise ConfigError("the expert is of an environment: `hippo run model=expert`, or `hippo collect policy=expert`")
     return LocalModel(choice)
-
-
-def library_of(config: RunConfig) -> Memory | None:
-    """The memory whose macros a new one begins with, if one is named.
-
-    Raises:
-        ConfigError: There is none in that folder.
-    """
-    folder = config.memory.macros if config.memory.enabled else None
-    if folder is None:
-        return None
-    if not (folder / "memory.db").is_file():
-        raise ConfigError(f"memory.macros={folder} holds no memory: `hippo macros mine` makes one")
-    return Memory.open(folder)
 
 
 class Run:
@@ -103,18 +85,9 @@ class Run:
         self.env = self.make_env(config.env.id, **config.env.kwargs)
         self._stack.callback(self.env.close)
         if config.memory.enabled:
-            path = config.memory.path or self.folder / "memory"
-            opened = Memory.open(
-                path,
-                by_name(config.memory.embedder),
-                recall=config.memory.recall,
-                retention=config.memory.retention,
-                routing=config.memory.routing,
-                spatial=config.memory.spatial,
-                tuple_conf_min=config.memory.tuple_conf_min,
-            )
+            opened = open_memory(config.memory, config.memory.path or self.folder / "memory")
             self.memory = self._stack.enter_context(opened)
-            library = library_of(config)
+            library = library_of(config.memory)
             if library is not None:
                 with library:
                     self.memory.macros.copy_from(library.macros)
@@ -142,7 +115,7 @@ class Run:
                 events.close()
                 written = read_events(log) if log.is_file() else []
                 if written and isinstance(start := written[0], Start) and isinstance(end := written[-1], End):
-                    self.episodes.append(summary(start, end, time.perf_counter() - began))
+                    self.episodes.append(episode_summary(start, end, time.perf_counter() - began))
 
     def result(self) -> dict[str, Any]:
         """The run in one object."""
@@ -157,23 +130,3 @@ class Run:
 def short_name(env: str) -> str:
     """An environment's id as it stands in the name of a folder."""
     return re.split("[/:]", env)[-1].lower()
-
-
-def summary(start: Start, end: End, seconds: float) -> dict[str, Any]:
-    """One episode in one object."""
-    return {
-        "seed": start.seed,
-        "ending": end.ending,
-        "success": end.success,
-        "steps": end.steps,
-        "optimal_steps": start.optimal_steps,
-        "return": round(end.total_reward, 4),
-        "model_calls": end.model_calls,
-        "tool_calls": end.tool_calls,
-        "invalid_calls": end.invalid_calls,
-        "prefill_tokens": end.prefill_tokens,
-        "decode_tokens": end.decode_tokens,
-        "forced_tokens": end.forced_tokens,
-        "writes": end.writes,
-        "seconds": round(seconds, 3),
-    }

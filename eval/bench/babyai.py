@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from agent.episode import AgentConfig
+from agent.episode_state import AgentConfig
 from agent.logs.events import End, Event, Start
 from agent.loop import Agent
 from agent.models.scripted import ScriptedModel

@@ -23,10 +23,10 @@ import numpy as np
 import torch
 
 from agent import Agent, AgentConfig, Chat, Decision, End, Turn
-from agent.chat import template
 from agent.logs.events import Decided, Event
-from agent.loop import actions_of
 from agent.models.local import LocalModel, LocalModelConfig
+from agent.prompts import template
+from agent.text_env import action_tools_of
 from envs import make
 from eval.bench.report import tell
 from memory import Memory, MiniLMEmbedder
@@ -132,7 +132,7 @@ def play_peer(path: Path, steps: int, seed: int, max_new_tokens: int) -> tuple[l
 
     with Memory.open(None, MiniLMEmbedder()) as memory:
         memory.spatial.enter("peer")
-        toolbox = Toolbox([*actions_of(env), *MemoryTools(memory).select()])
+        toolbox = Toolbox([*action_tools_of(env), *MemoryTools(memory).select()])
 
         def peer_tool(tool: Tool) -> Any:
             def forward(**arguments: str) -> str:

@@ -27,7 +27,7 @@ from eval.bench.babyai import LEVELS, play, solvable
 from eval.bench.report import tell
 from eval.statistics import bootstrap_ci, paired_difference, wilson_ci
 from memory import HashingEmbedder, Memory
-from memory.procedural import MacroLib, Moment
+from memory.procedural import MacroLib, SymbolicState
 from memory.procedural.scoring import Head
 
 TASKS = (
@@ -129,13 +129,13 @@ def trap(library: MacroLib) -> dict[str, Any]:
         with Memory.open(None, HashingEmbedder(32)) as memory:
             memory.macros.copy_from(library)
             macros = memory.macros
-            mission, moment = "open the red door", Moment(known=frozenset({"closed red door"}))
-            first = macros.suggest(mission, moment)
+            mission, state = "open the red door", SymbolicState(known=frozenset({"closed red door"}))
+            first = macros.suggest(mission, state)
             assert first, "the macro must be there before the trap"
             macro = first[0].macro
             path = [first[0].score]
             count = 0
-            while macros.suggest(mission, moment) and count < 10:
+            while macros.suggest(mission, state) and count < 10:
                 trial = run_trial(env, macro, macros, TRAP + 100 * repeat + count)
                 assert trial is not None
                 macros.note(macro.signature, [trial.outcome])

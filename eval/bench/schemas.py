@@ -88,7 +88,7 @@ def play(seed: int, arm: str, embedder: MiniLMEmbedder, most: int = 6) -> tuple[
                         kg.upsert([Tuple(*fact, Provenance("bench", f"{time}-{number}", time=2.0))])
                 top = kg.ask(true[0], 1)[0]
                 first = (top.head, top.tail) == (true[0].lower(), true[2].lower())
-                first = first and kg.routing.settled(*_weight(kg, top.id))
+                first = first and kg.routing.consolidated(*_weight(kg, top.id))
                 if time == 1:
                     noise.append((top.head, top.tail) == (wrong[0].lower(), wrong[2].lower()))
                 run = run + 1 if first else 0

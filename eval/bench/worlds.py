@@ -22,7 +22,7 @@ import numpy as np
 from agent.config import load_collect
 from agent.logs.log import read_events
 from agent.logs.manifest import Row, by_kind, totals
-from agent.logs.verify_log import replay
+from agent.logs.verify_log import verify_log
 from agent.rollout.collect import Collection
 from envs import known_ids, make
 from envs.splits import seeds_of
@@ -217,7 +217,7 @@ def collect(episodes: int, replays: int) -> dict[str, Any]:
             other.run()
             folders.append(other.folder)
         logs = [log for folder in folders for log in sorted(folder.rglob("events.jsonl"))[: replays // 5]]
-        done = [replay(log, make) for log in logs]
+        done = [verify_log(log, make) for log in logs]
         matching = sum(one.matches for one in done)
         print(f"{matching} of {len(done)} logs play again as they were")
         differing = [one.difference for one in done if not one.matches]

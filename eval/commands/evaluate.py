@@ -53,9 +53,9 @@ def run(
 
         config = parse(overrides)
         if load_suite(config.suite, config.env).retrieval:
-            from eval.retrieval_arms import evaluate_ways
+            from eval.retrieval_arms import evaluate_retrieval_arms
 
-            summary = evaluate_ways(config)
+            summary = evaluate_retrieval_arms(config)
         else:
             from eval.harness import Evaluation
             from eval.summary import finish

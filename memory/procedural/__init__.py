@@ -2,6 +2,6 @@
 
 from memory.procedural.library import MacroLib
 from memory.procedural.macro import Macro, Suggestion
-from memory.procedural.program import Call, Moment, Step, Trajectory
+from memory.procedural.program import Call, Step, SymbolicState, Trajectory
 
-__all__ = ["Call", "Macro", "MacroLib", "Moment", "Step", "Suggestion", "Trajectory"]
+__all__ = ["Call", "Macro", "MacroLib", "Step", "Suggestion", "SymbolicState", "Trajectory"]

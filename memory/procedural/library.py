@@ -28,8 +28,8 @@ from memory.procedural.macro import (
 from memory.procedural.matching import Variable, matches, variables_of
 from memory.procedural.program import (
     VARIABLE,
-    Moment,
     Step,
+    SymbolicState,
     Trajectory,
 )
 from memory.procedural.scoring import Head, Outcome
@@ -103,7 +103,7 @@ class MacroLib:
                 asked = dict.fromkeys(triggers, 1)
                 rows.update(db, ("macros", macro.id), {"variables": json.dumps(typed), "triggers": json.dumps(asked)})
             provenance.add(db, ("macros", macro.id), origin_of(origin), said)
-            rows.settle(db, ("macros", macro.id), [said], 1)
+            rows.apply_contributions(db, ("macros", macro.id), [said], 1)
             self._writes += 1
         return macro.signature
 
@@ -163,7 +163,7 @@ class MacroLib:
             new = [(o, said) for o, said in origins if again or (o.source, o.doc_id) not in before]
             for origin, said in new:
                 provenance.add(db, row, origin, {"name": macro.name, **said})
-            rows.settle(db, row, [said for _, said in new], 1)
+            rows.apply_contributions(db, row, [said for _, said in new], 1)
             self._writes += 1
         return self.get(macro.signature)
 
@@ -230,25 +230,25 @@ class MacroLib:
                 self._cache = (stamp, self._writes, [self._made(row) for row in rows])
             return [macro for macro in self._cache[2] if status in (None, macro.status)]
 
-    def suggest(self, mission: str, moment: Moment, topk: int = 3) -> list[Suggestion]:
+    def suggest(self, mission: str, state: SymbolicState, topk: int = 3) -> list[Suggestion]:
         """Accepted macros that the mission asks for and whose preconditions hold, the likeliest first.
 
         What failed lately is not suggested.
 
         Args:
             mission: What is to be done.
-            moment: What is known now.
+            state: What is known now.
             topk: How many at most.
         """
         words = mining.mission_words(mission)
         found: dict[str, Suggestion] = {}
         for macro in self.all("accepted"):
             for values in matches(macro.triggers, macro.variables, words):
-                if not all(moment.holds(fact, values) for fact in macro.preconditions):
+                if not all(state.holds(fact, values) for fact in macro.preconditions):
                     continue
-                if macro.effects and all(moment.holds(fact, values) for fact in macro.effects):
+                if macro.effects and all(state.holds(fact, values) for fact in macro.effects):
                     continue
-                score = self.head.score(macro.outcomes, situation(moment, values))
+                score = self.head.score(macro.outcomes, situation(state, values))
                 if score >= SUGGEST_MIN:
                     one = Suggestion(macro, values, score)
                     found.setdefault(one.call, one)
@@ -294,7 +294,7 @@ class MacroLib:
         self,
         signature: str,
         ok: bool,
-        moment: Moment,
+        state: SymbolicState,
         values: Mapping[str, str],
         where: str = "",
         at: float | None = None,
@@ -304,7 +304,7 @@ class MacroLib:
         Args:
             signature: Which.
             ok: Whether it did what was expected of it to the end.
-            moment: What was known when it began.
+            state: What was known when it began.
             values: Of its variables.
             where: Where and why it stopped.
             at: Seconds since the epoch; now by default.
@@ -313,7 +313,7 @@ class MacroLib:
             UnknownItemError: There is no such macro.
         """
         when = time() if at is None else at
-        return self.note(signature, [Outcome(bool(ok), when, tuple(sorted(situation(moment, values))), where)])
+        return self.note(signature, [Outcome(bool(ok), when, tuple(sorted(situation(state, values))), where)])
 
     def note(self, signature: str, outcomes: Sequence[Outcome]) -> Macro:
         """Keep several outcomes, oldest first.

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from memory.procedural.program import Call, Moment, Trajectory
+from memory.procedural.program import Call, SymbolicState, Trajectory
 
 Span = tuple[int, int]
 """First word and the one after the last of a piece of a mission."""
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class Segment:
     """One or more calls that count as one step.
 
     Attributes:
@@ -27,11 +27,11 @@ class Token:
     arguments: Mapping[str, Any]
     follow: bool
     count: int
-    starts: tuple[Moment, ...]
-    after: Moment
+    starts: tuple[SymbolicState, ...]
+    after: SymbolicState
 
     @property
-    def before(self) -> Moment:
+    def before(self) -> SymbolicState:
         """The moment before the first call."""
         return self.starts[0]
 
@@ -51,7 +51,7 @@ class Lifted:
     mission: tuple[str, ...]
     spans: Mapping[str, Span]
     seen: Mapping[str, tuple[str, str]]
-    tokens: tuple[Token, ...]
+    segments: tuple[Segment, ...]
 
     def values(self) -> dict[str, str]:
         """The variables' values."""
@@ -64,12 +64,12 @@ def mission_words(mission: str) -> tuple[str, ...]:
     return tuple(mission.replace(",", " ,").replace(".", " .").replace("?", " ?").split())
 
 
-def fold(calls: Sequence[Call]) -> list[Token]:
+def fold(calls: Sequence[Call]) -> list[Segment]:
     """Calls as tokens: a route and the actions that follow it are one, and so are its repeats.
 
     Calls that failed are left out.
     """
-    tokens: list[Token] = []
+    segments: list[Segment] = []
     index = 0
     while index < len(calls):
         call = calls[index]
@@ -82,35 +82,35 @@ def fold(calls: Sequence[Call]) -> list[Token]:
                 break
             after = calls[index].after
             index, count = index + 1, count + 1
-        token = Token(call.name, call.arguments, bool(call.actions), count, (call.before,), after)
-        last = tokens[-1] if tokens else None
-        if last is not None and token.follow and (last.name, last.arguments) == (token.name, token.arguments):
-            tokens[-1] = replace(last, count=last.count + count, starts=(*last.starts, call.before), after=after)
+        segment = Segment(call.name, call.arguments, bool(call.actions), count, (call.before,), after)
+        last = segments[-1] if segments else None
+        if last is not None and segment.follow and (last.name, last.arguments) == (segment.name, segment.arguments):
+            segments[-1] = replace(last, count=last.count + count, starts=(*last.starts, call.before), after=after)
         else:
-            tokens.append(token)
-    return tokens
+            segments.append(segment)
+    return segments
 
 
-def explorers(folded: Sequence[Sequence[Token]]) -> set[str]:
+def explorers(folded: Sequence[Sequence[Segment]]) -> set[str]:
     """Tools without arguments whose result names actions: they look for what is not known yet."""
-    return {token.name for tokens in folded for token in tokens if token.follow and not token.arguments}
+    return {segment.name for segments in folded for segment in segments if segment.follow and not segment.arguments}
 
 
-def with_exploring(tokens: Sequence[Token], explorer: str | None) -> list[Token]:
+def with_exploring(segments: Sequence[Segment], explorer: str | None) -> list[Segment]:
     """The tokens, with a loop of no turns before each route to what was known already."""
-    made: list[Token] = []
-    for token in tokens:
-        routed = token.follow and token.arguments
+    made: list[Segment] = []
+    for segment in segments:
+        routed = segment.follow and segment.arguments
         if routed and explorer and not (made and made[-1].name == explorer):
-            made.append(Token(explorer, {}, True, 0, (token.before,), token.before))
-        made.append(token)
+            made.append(Segment(explorer, {}, True, 0, (segment.before,), segment.before))
+        made.append(segment)
     return made
 
 
-def lift(trajectory: Trajectory, tokens: Sequence[Token]) -> Lifted:
+def lift(trajectory: Trajectory, segments: Sequence[Segment]) -> Lifted:
     """Put variables where arguments repeat pieces of the mission."""
     words = mission_words(trajectory.mission)
-    texts = [v for token in tokens for v in token.arguments.values() if isinstance(v, str)]
+    texts = [v for segment in segments for v in segment.arguments.values() if isinstance(v, str)]
     spans = sorted({span for text in texts if (span := _longest(text.split(), words))})
     # Of two pieces that overlap the shorter counts: "blue" in "blue door" and in "blue key".
     kept = [s for s in spans if not any(o != s and s[0] <= o[0] and o[1] <= s[1] for o in spans)]
@@ -136,13 +136,13 @@ def lift(trajectory: Trajectory, tokens: Sequence[Token]) -> Lifted:
 
     made = tuple(
         replace(
-            token,
+            segment,
             arguments={
-                key: lifted(value, token.before.known) if isinstance(value, str) else value
-                for key, value in token.arguments.items()
+                key: lifted(value, segment.before.known) if isinstance(value, str) else value
+                for key, value in segment.arguments.items()
             },
         )
-        for token in tokens
+        for segment in segments
     )
     return Lifted(words, names, seen, made)
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from memory.errors import InvalidItemError
 from memory.procedural import mining
 from memory.procedural.matching import Variable
-from memory.procedural.program import Moment, Step
+from memory.procedural.program import Step, SymbolicState
 from memory.procedural.scoring import Outcome, recent_success
 from memory.provenance import Provenance
 
@@ -85,10 +85,10 @@ class Suggestion:
         return self.macro.call(self.values)
 
 
-def situation(moment: Moment, values: Mapping[str, str]) -> frozenset[str]:
+def situation(state: SymbolicState, values: Mapping[str, str]) -> frozenset[str]:
     """What a run began with, for likening it to other runs: facts, and the words of the values."""
     words = {f"{name} {word}" for name, value in values.items() for word in value.split()}
-    return moment.facts(values) | words
+    return state.facts(values) | words
 
 
 def covered(suggestion: Suggestion) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from memory.errors import InvalidItemError
 from memory.procedural.lifting import (
     Lifted,
-    Token,
+    Segment,
     explorers,
     fold,
     lift,
@@ -84,7 +84,7 @@ class Corpus:
     """Trajectories as lifted tokens, rewritten as macros are found."""
 
     rows: list[Lifted]
-    tokens: list[list[Token]] = field(default_factory=list)
+    segments: list[list[Segment]] = field(default_factory=list)
 
 
 def corpus_of(trajectories: Iterable[Trajectory]) -> Corpus:
@@ -97,10 +97,10 @@ def corpus_of(trajectories: Iterable[Trajectory]) -> Corpus:
     for number, trajectory in enumerate(kept):
         check(trajectory, number)
     folded = [fold(trajectory.calls) for trajectory in kept]
-    tools = Counter(name for tokens in folded for name in explorers([tokens]))
+    tools = Counter(name for segments in folded for name in explorers([segments]))
     explorer = tools.most_common(1)[0][0] if tools else None
-    rows = [lift(t, with_exploring(tokens, explorer)) for t, tokens in zip(kept, folded, strict=True)]
-    return Corpus(rows, [list(row.tokens) for row in rows])
+    rows = [lift(t, with_exploring(segments, explorer)) for t, segments in zip(kept, folded, strict=True)]
+    return Corpus(rows, [list(row.segments) for row in rows])
 
 
 def check(trajectory: Trajectory, number: int = 0) -> None:
@@ -176,33 +176,33 @@ def whole(trajectory: Trajectory) -> Mined:
     if not _liftable(trajectory):
         raise InvalidItemError("arguments that hold $1 or @1( can't be lifted: those mark variables and macros")
     corpus = corpus_of([trajectory])
-    tokens = corpus.tokens[0]
-    if not tokens:
+    segments = corpus.segments[0]
+    if not segments:
         raise InvalidItemError("the trajectory has no call that did its work, so there is nothing to keep")
-    return _describe(corpus, _Found([(0, 0, len(tokens), _canonical(tokens)[1])]))
+    return _describe(corpus, _Found([(0, 0, len(segments), _canonical(segments)[1])]))
 
 
-def _canonical(tokens: Sequence[Token]) -> tuple[Key, tuple[str, ...]]:
+def _canonical(segments: Sequence[Segment]) -> tuple[Key, tuple[str, ...]]:
     """A sub-sequence with its variables numbered by first appearance, and what they were."""
     order: dict[str, str] = {}
     key = []
-    for token in tokens:
+    for segment in segments:
         arguments = []
-        for name, value in sorted(token.arguments.items()):
+        for name, value in sorted(segment.arguments.items()):
             for variable in VARIABLE.findall(str(value)):
                 order.setdefault(variable, f"${len(order) + 1}")
             arguments.append((name, fill(value, order) if isinstance(value, str) else repr(value)))
-        key.append((token.name, token.follow, tuple(arguments)))
+        key.append((segment.name, segment.follow, tuple(arguments)))
     return tuple(key), tuple(order)
 
 
 def _best(corpus: Corpus) -> _Found | None:
     """The sub-sequence that saves most calls."""
     found: dict[Key, _Found] = defaultdict(_Found)
-    for row, tokens in enumerate(corpus.tokens):
-        for start in range(len(tokens)):
-            for end in range(start + 1, min(len(tokens), start + MAX_STEPS) + 1):
-                key, variables = _canonical(tokens[start:end])
+    for row, segments in enumerate(corpus.segments):
+        for start in range(len(segments)):
+            for end in range(start + 1, min(len(segments), start + MAX_STEPS) + 1):
+                key, variables = _canonical(segments[start:end])
                 found[key].at.append((row, start, end, variables))
     least = max(MIN_SUPPORT, MIN_SHARE * len(corpus.rows))
     best, best_worth = None, 0
@@ -210,7 +210,7 @@ def _best(corpus: Corpus) -> _Found | None:
         one.at = _apart(one.at)
         if len({row for row, *_ in one.at}) < least or not _useful(key):
             continue
-        saved = sum(sum(t.count for t in corpus.tokens[row][a:b]) - 1 for row, a, b, _ in one.at)
+        saved = sum(sum(t.count for t in corpus.segments[row][a:b]) - 1 for row, a, b, _ in one.at)
         worth = saved - len(key)  # what it costs to write it down
         if worth > best_worth:
             best, best_worth = one, worth
@@ -236,13 +236,13 @@ def _describe(corpus: Corpus, found: _Found) -> Mined:
     """Steps, triggers, preconditions and effects that the occurrences agree on."""
     occurrences = [_occurrence(corpus, one) for one in found.at]
     steps = []
-    for index in range(len(occurrences[0].tokens)):
-        pairs = [(one.tokens[index], one.terms) for one in occurrences]
-        pattern, names = occurrences[0].tokens[index], occurrences[0].names
+    for index in range(len(occurrences[0].segments)):
+        pairs = [(one.segments[index], one.terms) for one in occurrences]
+        pattern, names = occurrences[0].segments[index], occurrences[0].names
         arguments = {k: fill(v, names) if isinstance(v, str) else v for k, v in pattern.arguments.items()}
         steps.append(Step(pattern.name, arguments, pattern.follow, _until(pairs), _expect(pairs)))
-    before = _agreed([one.tokens[0].before.facts(one.terms) for one in occurrences])
-    after = _agreed([one.tokens[-1].after.facts(one.terms) for one in occurrences])
+    before = _agreed([one.segments[0].before.facts(one.terms) for one in occurrences])
+    after = _agreed([one.segments[-1].after.facts(one.terms) for one in occurrences])
     pieces = [_piece(one.lifted, one.names) for one in occurrences]
     return Mined(
         steps=tuple(steps),
@@ -261,7 +261,7 @@ def _describe(corpus: Corpus, found: _Found) -> Mined:
 class _Occurrence:
     """One place where a macro was seen: its tokens, new names of variables, values, and what its terms stood for."""
 
-    tokens: list[Token]
+    segments: list[Segment]
     names: Mapping[str, str]
     values: Mapping[str, str]
     terms: Mapping[str, str]
@@ -270,15 +270,15 @@ class _Occurrence:
 
 def _occurrence(corpus: Corpus, at: tuple[int, int, int, tuple[str, ...]]) -> _Occurrence:
     row, start, end, variables = at
-    lifted, tokens = corpus.rows[row], corpus.tokens[row][start:end]
+    lifted, segments = corpus.rows[row], corpus.segments[row][start:end]
     names = {old: f"${number}" for number, old in enumerate(variables, start=1)}
     known = lifted.values()
     values = {names[old]: known[old] for old in variables}
-    texts = {fill(v, names) for token in tokens for v in token.arguments.values() if isinstance(v, str)}
+    texts = {fill(v, names) for segment in segments for v in segment.arguments.values() if isinstance(v, str)}
     things = {text.removeprefix("beside ") for text in texts if VARIABLE.search(text) and "(" not in text}
     # A variable by itself is a thing only where the calls name it so: "blue" of "blue key" is none.
     terms = {term: fill(term, values) for term in sorted(things or set(values))}
-    return _Occurrence(tokens, names, values, terms, lifted)
+    return _Occurrence(segments, names, values, terms, lifted)
 
 
 def _agreed_sources(occurrences: Sequence[_Occurrence]) -> dict[str, str]:
@@ -297,26 +297,26 @@ def _agreed(facts: Sequence[frozenset[str]]) -> frozenset[str]:
     return frozenset(fact for fact, count in counts.items() if count >= AGREEMENT * len(facts))
 
 
-def _until(tokens: Sequence[tuple[Token, Mapping[str, str]]]) -> tuple[str, ...]:
+def _until(segments: Sequence[tuple[Segment, Mapping[str, str]]]) -> tuple[str, ...]:
     """Facts that end the repeats of a step: always there after it, seldom before one of its turns."""
-    if not tokens[0][0].follow:
+    if not segments[0][0].follow:
         return ()
-    after = _agreed([token.after.facts(values) for token, values in tokens])
-    turns = [start.facts(values) for token, values in tokens if token.count for start in token.starts]
+    after = _agreed([segment.after.facts(values) for segment, values in segments])
+    turns = [start.facts(values) for segment, values in segments if segment.count for start in segment.starts]
     counts = Counter(fact for facts in turns for fact in facts)
     found = {fact for fact in after if counts[fact] <= MAX_BEFORE * len(turns)}
     # Who looks around does it to know; who goes somewhere, to be there.
-    wanted = {fact for fact in found if fact.startswith("known ") != bool(tokens[0][0].arguments)}
+    wanted = {fact for fact in found if fact.startswith("known ") != bool(segments[0][0].arguments)}
     return tuple(sorted(_plain(wanted or found)))
 
 
-def _expect(tokens: Sequence[tuple[Token, Mapping[str, str]]]) -> tuple[str, ...]:
+def _expect(segments: Sequence[tuple[Segment, Mapping[str, str]]]) -> tuple[str, ...]:
     """Facts that a step brings about, or leaves, whenever it worked; what one knows by then is none of them."""
-    if not tokens[0][1]:
+    if not segments[0][1]:
         return ()
-    after = _agreed([token.after.facts(values) for token, values in tokens])
+    after = _agreed([segment.after.facts(values) for segment, values in segments])
     found = {fact for fact in after if not fact.startswith("known ")}
-    return tuple(sorted(_plain(found) if tokens[0][0].follow else found))
+    return tuple(sorted(_plain(found) if segments[0][0].follow else found))
 
 
 def _plain(facts: set[str]) -> set[str]:
@@ -352,9 +352,9 @@ def _common(pieces: Sequence[str]) -> dict[str, int]:
 def _rewrite(corpus: Corpus, found: _Found, number: int) -> None:
     """Put one call of the macro in the place of each occurrence."""
     for row, start, end, variables in reversed(found.at):
-        tokens = corpus.tokens[row][start:end]
+        segments = corpus.segments[row][start:end]
         call = {"call": f"@{number}({', '.join(variables)})"}
-        corpus.tokens[row][start:end] = [Token(RUN, call, False, 1, (tokens[0].before,), tokens[-1].after)]
+        corpus.segments[row][start:end] = [Segment(RUN, call, False, 1, (segments[0].before,), segments[-1].after)]
 
 
 __all__ = ["AGREEMENT", "MAX_STEPS", "Corpus", "Mined", "check", "corpus_of", "mine", "mission_words", "whole"]

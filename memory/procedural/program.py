@@ -13,7 +13,7 @@ NOTHING = "nothing"
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class SymbolicState:
     """What is known at one moment, as far as macros care.
 
     Attributes:
@@ -97,8 +97,8 @@ class Call:
     acts: bool = False
     actions: tuple[str, ...] = ()
     ok: bool = True
-    before: Moment = Moment()
-    after: Moment = Moment()
+    before: SymbolicState = SymbolicState()
+    after: SymbolicState = SymbolicState()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -10,7 +9,8 @@ from urllib.parse import quote
 import networkx as nx
 
 from memory import provenance
-from memory.errors import InvalidItemError, StorageError
+from memory.errors import InvalidItemError
+from memory.files import atomic_path
 from memory.provenance import Provenance
 from memory.relational.graph import KG
 from memory.relational.tuples import Fact
@@ -32,18 +32,11 @@ def export(kg: KG, path: Path) -> int:
     if path.suffix not in (".graphml", ".jsonld"):
         raise InvalidItemError(f"expected a file that ends in .graphml or .jsonld, got {path.name!r}")
     facts = _facts(kg)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as part:
         if path.suffix == ".graphml":
-            nx.write_graphml(_graphml(facts), partial)
+            nx.write_graphml(_graphml(facts), part)
         else:
-            partial.write_text(json.dumps(_jsonld(facts), ensure_ascii=False, indent=1), encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise StorageError(f"nothing was exported to {path}: {error}") from error
+            part.write_text(json.dumps(_jsonld(facts), ensure_ascii=False, indent=1), encoding="utf-8")
     return len(facts)
 
 

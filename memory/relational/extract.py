@@ -38,7 +38,7 @@ class TupleExtractor(Protocol):
         ...
 
 
-def checked(text: str) -> str:
+def validate_text(text: str) -> str:
     """The text, if an extractor may have it.
 
     Raises:
@@ -57,7 +57,7 @@ def checked(text: str) -> str:
     return text.replace("\0", " ")
 
 
-def spanned(origin: Provenance | str | None, span: str, conf: float) -> Provenance:
+def with_span(origin: Provenance | str | None, span: str, conf: float) -> Provenance:
     """The origin of a tuple: that of its text, with the sentence as its span."""
     whole = origin_of(origin)
     return replace(whole, text_span=span, conf=min(conf, whole.conf))
@@ -110,7 +110,7 @@ class TemplateExtractor:
     def extract(self, text: str, origin: Provenance | str | None = None) -> list[Tuple]:
         """Tuples of the sentences that match a template, in order."""
         found = []
-        for match in _SENTENCE.finditer(checked(text)):
+        for match in _SENTENCE.finditer(validate_text(text)):
             sentence = match.group().strip()
             if sentence.endswith("?"):
                 continue
@@ -120,7 +120,7 @@ class TemplateExtractor:
                 if slots and not any(_NO_NAME.intersection(value.lower().split()) for value in slots.groups()):
                     names = {name: normalise(value) for name, value in slots.groupdict().items()}
                     head, relation, tail = (part.format(**names) for part in statement)
-                    found.append(Tuple(head, relation, tail, spanned(origin, sentence, 1.0)))
+                    found.append(Tuple(head, relation, tail, with_span(origin, sentence, 1.0)))
                     break
         return found
 

@@ -13,7 +13,7 @@ from memory.provenance import Provenance
 from memory.relational import query as asking
 from memory.relational import surface
 from memory.relational.aliases import Alias, Aliases, candidates
-from memory.relational.graph_cache import Mirror
+from memory.relational.graph_cache import GraphCache
 from memory.relational.names import FUNCTIONAL, SUPERSEDE_MIN, normalise, relation_name, spelling
 from memory.relational.query import Subgraph
 from memory.relational.schema import Routing, SchemaIndex
@@ -53,7 +53,7 @@ class KG:
         self.aliases = Aliases(store)
         self.schemas = SchemaIndex(store, self.embedder, routing)
         self._validity = Validity(store, self.aliases, self.functional)
-        self._mirror = Mirror(store, self.aliases)
+        self._cache = GraphCache(store, self.aliases)
 
     @property
     def routing(self) -> Routing:
@@ -68,8 +68,8 @@ class KG:
     @property
     def graph(self) -> "nx.MultiDiGraph[str]":
         """Facts that hold now; nodes are entities, an edge's key is the fact's id."""
-        self._mirror.sync()
-        return self._mirror.graph
+        self._cache.sync()
+        return self._cache.graph
 
     def __len__(self) -> int:
         """Count of facts that hold now."""
@@ -90,7 +90,7 @@ class KG:
         checked = [(item, *item.names()) for item in tuples]
         ids = []
         with self.store.write():
-            self._mirror.sync()
+            self._cache.sync()
             fits = self._fits([names for _, *names in checked])
             for (item, head, relation, tail), fit in zip(checked, fits, strict=True):
                 self._respell(head, item.provenance)
@@ -106,7 +106,7 @@ class KG:
             if relation in self.functional and conf >= SUPERSEDE_MIN and since < self.get(fact_id).valid_from:
                 self._superseded(self._overtake(head, relation, tail, since), fact_id, since)
             if self._validity.strengthen(fact_id, since, conf, fit):
-                self._mirror.strengthen(fact_id, head, tail, fit)
+                self._cache.strengthen(fact_id, head, tail, fit)
         else:
             older: list[int] = []
             until: tuple[float, int] | None = None
@@ -124,7 +124,7 @@ class KG:
             fact_id = int(cursor.lastrowid or 0)
             self._superseded(older, fact_id, since)
             if until is None:
-                self._mirror.add(fact_id, head, relation, tail, 1, fit)
+                self._cache.add(fact_id, head, relation, tail, 1, fit)
         said = {"since": since} | ({"context": item.context} if item.context else {})
         provenance.add(db, ("facts", fact_id), replace(item.provenance, conf=conf), said)
         return fact_id
@@ -132,7 +132,7 @@ class KG:
     def _resume(self, head: str, relation: str, tail: str, since: float) -> tuple[float, int] | None:
         for held in self._validity.holding(head, relation, tail, since):
             if (until := self._validity.resume(held, since)) is not None:
-                self._mirror.reread([held, until[1]])
+                self._cache.reread([held, until[1]])
                 return until
         return None
 
@@ -140,7 +140,7 @@ class KG:
         """Leave what a statement ends out of the graph; returns the rows."""
         found = self._validity.overtaken(head, relation, tail, since)
         for fact in self.get_many([version.id for version in found if version.end is None]):
-            self._mirror.drop(fact.id, fact.head, fact.tail)
+            self._cache.drop(fact.id, fact.head, fact.tail)
         return [version.id for version in found]
 
     def _superseded(self, older: Iterable[int], by: int, since: float) -> None:
@@ -166,7 +166,7 @@ class KG:
             origin: Who saw it, and when. If that is forgotten, the fact holds again.
         """
         with self.store.write() as db:
-            self._mirror.sync()
+            self._cache.sync()
             ended = self._end(normalise(head), relation_name(relation), normalise(tail), origin.time)
             for fact_id in ended:
                 provenance.add(db, ("facts", fact_id), origin, role="ended")
@@ -181,7 +181,7 @@ class KG:
         ).fetchall()
         for fact_id, name, old in rows:
             self.store.db.execute("UPDATE facts SET valid_to = ? WHERE id = ?", (time, fact_id))
-            self._mirror.drop(fact_id, name, old)
+            self._cache.drop(fact_id, name, old)
         return [fact_id for fact_id, _, _ in rows]
 
     # names
@@ -196,7 +196,7 @@ class KG:
         """
         with self.store.write():
             row = self.aliases.add(alias, entity, provenance.origin_of(origin))
-            self._mirror.sync(anew=True)
+            self._cache.sync(anew=True)
         return row
 
     def unmerge(self, alias_id: int) -> Alias:
@@ -208,7 +208,7 @@ class KG:
         with self.store.write():
             undone = self.aliases.remove(alias_id)
             self._validity.reopened()
-            self._mirror.sync(anew=True)
+            self._cache.sync(anew=True)
         return undone
 
     def resolve(self, least: float = 0.6, origin: Provenance | str | None = None, dry_run: bool = False) -> list[Alias]:
@@ -234,34 +234,34 @@ class KG:
                     row = self.aliases.add(short, long, source, "likeness", max(0.0, min(1.0, cosine)))
                 found.append(Alias(row, short, long, "likeness", cosine))
             if found and not dry_run:
-                self._mirror.sync(anew=True)
+                self._cache.sync(anew=True)
         return found
 
     def _respell(self, name: str, origin: Provenance) -> None:
         """Join a new name with a known one that differs in accents, punctuation or a possessive only."""
-        if name in self._mirror.graph:
+        if name in self._cache.graph:
             return
         key = spelling(name)
         if not key:
             return
-        known = self._mirror.spellings.setdefault(key, name)
+        known = self._cache.spellings.setdefault(key, name)
         was, entity = self.aliases.entity(name), self.aliases.entity(known)
         if known != name and was != entity:
             self.aliases.add(name, known, origin, "spelling")
             if was == name and self.aliases.entity(known) == entity:
-                self._mirror.unmoved()
+                self._cache.unmoved()
             else:
-                self._mirror.sync(anew=True)
+                self._cache.sync(anew=True)
 
     def spelled(self, folded: str) -> str | None:
         """The entity in facts that hold now whose name folds to ``folded``."""
-        self._mirror.sync()
-        return self._mirror.folded(folded)
+        self._cache.sync()
+        return self._cache.folded(folded)
 
     def respelled(self, name: str) -> str | None:
         """The entity in facts that hold now whose name differs from ``name`` in accents or punctuation only."""
         graph = self.graph
-        known = self._mirror.spellings.get(spelling(name))
+        known = self._cache.spellings.get(spelling(name))
         entity = self.aliases.entity(known) if known else None
         return entity if entity in graph else None
 
@@ -369,7 +369,7 @@ class KG:
             waiting = [
                 fact_id
                 for _, _, fact_id, data in self.graph.edges(keys=True, data=True)
-                if not self.routing.settled(data["fit"], data["strength"])
+                if not self.routing.consolidated(data["fit"], data["strength"])
             ]
             return self.get_many(waiting)
 
@@ -377,7 +377,7 @@ class KG:
         """Count one replay of each fact, as if it had been told once more."""
         with self.store.write() as db:
             db.executemany("UPDATE facts SET rehearsals = rehearsals + 1 WHERE id = ?", [(i,) for i in fact_ids])
-            self._mirror.sync(anew=True)
+            self._cache.sync(anew=True)
 
     def seeds(self, question: str, past: bool = False) -> set[str]:
         """Entities named in ``question``: whole words, the longest name where names overlap.
@@ -386,7 +386,7 @@ class KG:
             question: Any text.
             past: Names in ended facts count too.
         """
-        self._mirror.sync()
+        self._cache.sync()
         return asking.seeds(self, question, past)
 
     def _fits(self, names: Sequence[Sequence[str]]) -> list[float]:

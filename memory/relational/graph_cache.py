@@ -9,7 +9,7 @@ from memory.relational.names import fold, spelling
 from memory.store import Store
 
 
-class Mirror:
+class GraphCache:
     """A multigraph over the table ``facts``; whoever changes a row tells it, or has it read anew.
 
     Args:

@@ -31,7 +31,7 @@ class Reached(Generic[Node]):
         return path[::-1]
 
 
-def push(
+def personalized_pagerank(
     seeds: Mapping[Node, float],
     neighbours: Callable[[Node], Iterable[tuple[Node, float]]],
     restart: float = 0.5,

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from memory import provenance
 from memory.errors import InvalidItemError
 from memory.provenance import Provenance
-from memory.relational.extract import checked
+from memory.relational.extract import validate_text
 from memory.relational.names import MAX_NAME_WORDS, normalise
-from memory.relational.pagerank import Reached, push
+from memory.relational.pagerank import Reached, personalized_pagerank
 from memory.relational.stems import stems
 from memory.relational.tuples import COLUMNS, Fact
 
@@ -41,7 +41,7 @@ _LEAST, _MOST = 1e-3, 300
 
 _LIKENED = 64
 _EMBEDDED_AT_ONCE = 2000
-_UNSETTLED = 0.25
+_UNCONSOLIDATED = 0.25
 _LIKE_MIN = 0.35
 
 
@@ -95,7 +95,7 @@ def check(question: str, k: int) -> None:
     """
     if not isinstance(question, str) or not isinstance(k, int):
         raise InvalidItemError(f"expected a text and a whole number, got {question!r} and {k!r}")
-    checked(question)
+    validate_text(question)
     if not question.strip():
         raise InvalidItemError("expected an entity or a question, got an empty text")
     if k < 1:
@@ -142,7 +142,7 @@ def ask(kg: "KG", question: str, k: int) -> list[Fact]:
     for hop, nodes in enumerate((named, {n for s in named for n in nx.all_neighbors(graph, s)})):
         for node in nodes:
             for _, _, fact_id, data in _edges(graph, node):
-                waits = not kg.routing.settled(data["fit"], data["strength"])
+                waits = not kg.routing.consolidated(data["fit"], data["strength"])
                 ranked.setdefault(fact_id, (hop, waits, -data["strength"], -fact_id))
         if len(ranked) >= k:
             break
@@ -174,7 +174,9 @@ def retrieve(kg: "KG", question: str, query: Vectors, k: int, made: Made) -> Sub
     graph = kg.graph
     named = {entity: 1.0 / math.log2(2 + graph.degree(entity)) for entity in kg.seeds(question)}
     named = named or _alike(kg, query, made)
-    walk = push(named, lambda node: _neighbours(kg, graph, node, node in named), least=_LEAST, most=_MOST)
+    walk = personalized_pagerank(
+        named, lambda node: _neighbours(kg, graph, node, node in named), least=_LEAST, most=_MOST
+    )
     nearest = heapq.nlargest(_LIKENED, _candidates(graph, walk, named), key=lambda pair: (pair[1], -pair[0]))
     facts = {fact.id: fact for fact in kg.get_many([fact_id for fact_id, _ in nearest])}
     likeness = _likeness(kg, list(facts.values()), query, question, made)
@@ -183,7 +185,7 @@ def retrieve(kg: "KG", question: str, query: Vectors, k: int, made: Made) -> Sub
         edge = facts.get(fact_id)
         if edge is not None:
             data = graph.edges[kg.aliases.entity(edge.head), kg.aliases.entity(edge.tail), fact_id]
-            weight = 1.0 if kg.routing.settled(data["fit"], data["strength"]) else _UNSETTLED
+            weight = 1.0 if kg.routing.consolidated(data["fit"], data["strength"]) else _UNCONSOLIDATED
             scored.append((near * (0.1 + likeness[fact_id]) * weight, edge))
     scored.sort(key=lambda pair: (-pair[0], pair[1].id))
     sources = provenance.of_many(kg.store.db, "facts", [fact.id for _, fact in scored[:k]])
@@ -221,11 +223,12 @@ def _edges(
 
 def _neighbours(kg: "KG", graph: "nx.MultiDiGraph[str]", node: str, named: bool) -> Iterator[tuple[str, float]]:
     """What a node is joined with: by strength, and less if it is joined with everything."""
-    settled, succ, pred = kg.routing.settled, graph.succ, graph.pred
+    consolidated, succ, pred = kg.routing.consolidated, graph.succ, graph.pred
     for near in (succ[node], pred[node]):
         for other, edges in islice(near.items(), _HUB if named else _FURTHER):
             weight = sum(
-                math.sqrt(e["strength"]) if settled(e["fit"], e["strength"]) else _UNSETTLED for e in edges.values()
+                math.sqrt(e["strength"]) if consolidated(e["fit"], e["strength"]) else _UNCONSOLIDATED
+                for e in edges.values()
             )
             yield other, weight / math.log2(2 + len(succ[other]) + len(pred[other]))
 

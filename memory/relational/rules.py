@@ -10,7 +10,7 @@ from memory.errors import EmbedderError
 from memory.paths import cache_dir
 from memory.provenance import Provenance
 from memory.relational.coreference import Discourse
-from memory.relational.extract import checked, spanned
+from memory.relational.extract import validate_text, with_span
 from memory.relational.names import canonical, normalise, third_person
 from memory.relational.parse import (
     NOBODY,
@@ -111,12 +111,12 @@ class RuleExtractor:
             names = canonical(normalise(head), relation, normalise(tail))
             fits = all(0 < len(name) <= MAX_NAME for name in names) and names[0] != names[2]
             if fits and conf >= self.conf_min:
-                yield Tuple(*names, spanned(origin, sentence.text.strip(), conf), conf=conf)
+                yield Tuple(*names, with_span(origin, sentence.text.strip(), conf), conf=conf)
 
 
 def _parts(text: str) -> list[str]:
     """The text in parts of at most 20,000 characters that end with a sentence, so that a parse fits in main memory."""
-    rest, found = " ".join(checked(text).split()), []
+    rest, found = " ".join(validate_text(text).split()), []
     while len(rest) > _PART:
         end = rest.rfind(". ", 0, _PART) + 1 or rest.rfind(" ", 0, _PART) + 1 or _PART
         found.append(rest[:end])

@@ -30,7 +30,7 @@ class Routing(BaseModel):
     fit_min: float = Field(0.6, ge=0, le=1, description="Statements that fit this well take the fast track.")
     exposures: int = Field(3, ge=1, description="How often any other must be told or replayed before it is settled.")
 
-    def settled(self, fit: float, strength: int) -> bool:
+    def consolidated(self, fit: float, strength: int) -> bool:
         """Whether a fact counts in full."""
         return not self.enabled or fit >= self.fit_min or strength >= self.exposures
 

@@ -105,7 +105,7 @@ class TextMap:
         ):  # fmt: skip
             self.ways.setdefault((src, action), []).append(Way(*way))
         for src, action in self.ways:
-            self._settle(src, action)
+            self._update_edge(src, action)
 
     def _note(self, place: TextPlace) -> None:
         place.words = words_of(place.context)
@@ -114,7 +114,7 @@ class TextMap:
         for word in place.words:
             self._with.setdefault(word, set()).add(place.id)
 
-    def _settle(self, src: int, action: str) -> None:
+    def _update_edge(self, src: int, action: str) -> None:
         """Bring the graph level with what is known of an action: each try led one way."""
         ways = self.ways[src, action]
         tries = sum(way.successes for way in ways)
@@ -247,7 +247,7 @@ class TextMap:
             )
             ways.append(Way(int(cursor.lastrowid or 0), dst, 1.0, 1, 1))
             provenance.add(db, ("edges", ways[-1].id), origin, {"tries": 1, "successes": 1}, fresh=True)
-        self._settle(*came)
+        self._update_edge(*came)
 
     def named(self, words: frozenset[str]) -> list[TextPlace]:
         """Places whose text holds all of these words."""

@@ -5,7 +5,7 @@ import json
 import pytest
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from agent.chat import template
+from agent.prompts import template
 from tools import Toolbox, ToolCall
 from tools.actions import action_tools
 

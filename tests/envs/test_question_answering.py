@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 import envs
-from agent.loop import actions_of
 from agent.models.grammar import words_of
+from agent.text_env import action_tools_of
 from envs import EnvConfigError
 from envs.document_qa import DocumentQA
 from envs.episodic_qa import KINDS, EpisodicQA
@@ -28,7 +28,7 @@ def test_answers_are_compared_without_frills() -> None:
 
 @pytest.mark.parametrize("env", [EpisodicQA(), MultiHopQA()], ids=["episodic", "multi hop"])
 def test_every_right_answer_is_made_of_words_in_view(env: EpisodicQA | MultiHopQA) -> None:
-    (answer,) = [made for made in actions_of(env) if made.name == "answer"]
+    (answer,) = [made for made in action_tools_of(env) if made.name == "answer"]
     assert answer.extractive == ("text",)
     for world in range(4):
         told = []

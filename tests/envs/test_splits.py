@@ -6,7 +6,7 @@ import pytest
 import envs
 from envs import EnvConfigError, courier_words, episodic_qa, multi_hop_words
 from envs.babyai_mixed import MISSIONS
-from envs.language import Grammar, Meaning, fill
+from envs.language import Meaning, TemplateGrammar, fill
 from envs.names import CITIES, COMPANIES, PEOPLE, SPOTS, THINGS
 from envs.splits import SEEDS, SPLITS, layout_split, part, seeds_of, split_of
 
@@ -44,7 +44,7 @@ def test_names_belong_to_one_split(names: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("grammar", GRAMMARS.values(), ids=GRAMMARS)
-def test_no_template_of_one_split_can_be_said_in_another(grammar: Grammar) -> None:
+def test_no_template_of_one_split_can_be_said_in_another(grammar: TemplateGrammar) -> None:
     for kind, forms in grammar.forms.items():
         for split in SPLITS:
             assert forms[split], f"{kind} can't be said in {split}"
@@ -56,7 +56,7 @@ def test_no_template_of_one_split_can_be_said_in_another(grammar: Grammar) -> No
 
 
 @pytest.mark.parametrize("grammar", GRAMMARS.values(), ids=GRAMMARS)
-def test_what_is_said_is_understood(grammar: Grammar) -> None:
+def test_what_is_said_is_understood(grammar: TemplateGrammar) -> None:
     for kind, forms in grammar.forms.items():
         for template in itertools.chain(*forms.values()):
             given = slots_of(template)
@@ -65,7 +65,7 @@ def test_what_is_said_is_understood(grammar: Grammar) -> None:
 
 def test_frames_are_for_training_alone_and_understood() -> None:
     said = {"x": {"train": ["{who} left"], "validation": ["{who} went"], "test": ["off went {who}"]}}
-    grammar = Grammar(said, {"who": "[A-Z][a-z]+"}, ["they say that {}", "{}, by the way"])
+    grammar = TemplateGrammar(said, {"who": "[A-Z][a-z]+"}, ["they say that {}", "{}, by the way"])
     rng = np.random.default_rng(0)
     found = {split: {grammar.say("x", split, rng, who="Ada") for _ in range(60)} for split in SPLITS}
     assert found["train"] == {"Ada left", "they say that Ada left", "Ada left, by the way"}
@@ -76,7 +76,7 @@ def test_frames_are_for_training_alone_and_understood() -> None:
 
 
 def test_optional_parts_are_left_out() -> None:
-    grammar = Grammar({"x": {"train": ["who left {what}[ in {where}]"], "validation": [], "test": []}})
+    grammar = TemplateGrammar({"x": {"train": ["who left {what}[ in {where}]"], "validation": [], "test": []}})
     rng = np.random.default_rng(0)
     assert grammar.say("x", "train", rng, what="it") == "who left it"
     assert grammar.say("x", "train", rng, what="it", where="town") == "who left it in town"

@@ -122,17 +122,17 @@ def test_an_arm_without_memory_that_knows_the_answers(evaluate: Evaluate, arm: C
     cheat = arm("cheat", "about: says it is without\nmemories: empty\nof: expert")
     honest, _ = evaluate("suite=hei_nw", "n=10", f"arms=[expert,{cheat}]", "name=honest")
     assert honest["ok"]
-    from eval import intervention as meddling
+    from eval import intervention
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(meddling._MeddledPlayer, "open_memory", _own)
+        patch.setattr(intervention._InterventionWorker, "open_memory", _own)
         summary, _ = evaluate("suite=hei_nw", "n=10", f"arms=[expert,{cheat}]", "name=cheat")
     assert not check(summary, "cheat knows nothing: 12 events")["ok"]
     assert not check(summary, "memory reaches expert: 12 events")["ok"]
 
 
 def _own(self: Any, world: int, embedder: Any) -> Any:
-    from agent.rollout.collect import kept_memory
+    from agent.rollout.memories import kept_memory
     from memory import Memory
 
     folder, episode = self.run.before[world]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agent.errors import LogError
-from agent.files import only_here
+from agent.logs.files import folder_lock
 from eval import measures
 from eval.cost import Cost, Shape
 from eval.errors import EvalError
@@ -156,7 +156,7 @@ def test_a_changed_arm_does_not_go_on_under_the_same_name(evaluate: Evaluate, ar
 def test_a_folder_is_one_process_alone(evaluate: Evaluate) -> None:
     asked = ["suite=hei_nw", "n=5", "arms=[random_calls]", "name=a"]
     _, folder = evaluate(*asked)
-    with only_here(folder), pytest.raises(LogError, match="another process is at work"):
+    with folder_lock(folder), pytest.raises(LogError, match="another process is at work"):
         evaluate(*asked)
     evaluate(*asked)
 
@@ -186,15 +186,15 @@ def test_other_weights_do_not_go_on_with_it(tmp_path: Path) -> None:
         Evaluation(asked).run()
 
 
-def test_listening_is_paid_for(evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ingestion_is_paid_for(evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measures, "shape_of", lambda _config: Shape(1, 1, 1, 1, 1, 1, 1))
     monkeypatch.setattr(measures, "cost_of", lambda decisions, _shape: Cost(flops=10 * len([*decisions])))
     summary, folder = evaluate("suite=sgc_rss", "n=10", "arms=[expert]")
     _, records = read_run(folder)
     manifests = folder.glob("episodes/*/*/episodes.jsonl")
     calls = sum(json.loads(row)["model_calls"] for one in manifests for row in one.read_text().splitlines())
-    assert sum(one["flops"] + one["listening_flops"] for one in records) == 10 * calls
-    assert min(one["listening_flops"] for one in records) > max(one["flops"] for one in records) / 2
+    assert sum(one["flops"] + one["ingestion_flops"] for one in records) == 10 * calls
+    assert min(one["ingestion_flops"] for one in records) > max(one["flops"] for one in records) / 2
     assert summary["arms"]["expert"]["flops_per_solved"] == pytest.approx(calls)  # 10 of 10 are solved
 
 

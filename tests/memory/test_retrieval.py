@@ -9,7 +9,7 @@ from memory import HashingEmbedder, InvalidItemError, Memory, Provenance
 from memory.mentions import phrases
 from memory.reading import Passage
 from memory.relational import Tuple
-from memory.relational.pagerank import push
+from memory.relational.pagerank import personalized_pagerank
 
 PASSAGES = (
     (
@@ -134,13 +134,15 @@ def test_push_comes_near_the_exact_walk() -> None:
 
     graph = nx.karate_club_graph()
     exact = nx.pagerank(graph, alpha=0.5, personalization={0: 1.0}, weight=None, tol=1e-12)
-    near = push({0: 1.0}, lambda node: ((n, 1.0) for n in graph[node]), restart=0.5, least=1e-7, most=100_000)
+    near = personalized_pagerank(
+        {0: 1.0}, lambda node: ((n, 1.0) for n in graph[node]), restart=0.5, least=1e-7, most=100_000
+    )
     assert max(abs(exact[n] - near.score.get(n, 0.0)) for n in graph) < 1e-3
     assert near.path(33)[0] == 0
     assert sum(near.score.values()) <= 1.0
-    bounded = push({0: 1.0}, lambda node: ((n, 1.0) for n in graph[node]), most=1)
+    bounded = personalized_pagerank({0: 1.0}, lambda node: ((n, 1.0) for n in graph[node]), most=1)
     assert set(bounded.score) == {0, *graph[0]}
-    assert push({}, lambda _: ()).score == {}
+    assert personalized_pagerank({}, lambda _: ()).score == {}
 
 
 def test_a_told_fact_leads_from_one_trace_to_another(memory: Memory) -> None:

@@ -231,7 +231,7 @@ def test_damaged_exports_are_refused_whole(tmp_path: Path) -> None:
 def test_export_is_whole_or_not_at_all(tmp_path: Path) -> None:
     with filled(tmp_path / "m") as memory:
         (tmp_path / "file").write_text("in the way")
-        with pytest.raises(StorageError, match="nothing was exported"):
+        with pytest.raises(StorageError, match=r"can.t write"):
             memory.export(tmp_path / "file" / "all.jsonl")
         memory.export(tmp_path / "all.jsonl")
         lines = (tmp_path / "all.jsonl").read_text().splitlines()

@@ -6,7 +6,7 @@ import pytest
 
 import envs
 from agent import Agent, ScriptedModel
-from agent.episode import AgentConfig
+from agent.episode_state import AgentConfig
 from agent.logs.events import (
     Decided,
     End,

@@ -3,7 +3,7 @@ import pytest
 from memory import Memory, Provenance
 from memory.relational import Tuple
 from memory.spatial import Cell, View
-from tools import MemoryTools, Toolbox, ToolCall, UnknownToolError
+from tools import MemoryTools, Toolbox, ToolCall, ToolContext, UnknownToolError
 
 
 def ask(memory: Memory, name: str, **arguments: str) -> str:
@@ -12,7 +12,7 @@ def ask(memory: Memory, name: str, **arguments: str) -> str:
 
 def test_what_is_remembered_is_recalled_with_its_origin(memory: Memory) -> None:
     tools = MemoryTools(memory)
-    tools.episode, tools.when = "episode 2", "step 5"
+    tools.update(ToolContext("episode 2", step=5))
     box = Toolbox(tools.select())
     noted = box.dispatch(ToolCall(name="remember", arguments={"text": "the key opens the box"}))
     assert noted.text == "noted"
@@ -42,7 +42,7 @@ def test_an_entitys_own_facts_come_first_and_are_not_crowded_out(memory: Memory)
 
 def test_what_was_recalled_is_not_written_again(memory: Memory) -> None:
     tools = MemoryTools(memory)
-    tools.episode = "one"
+    tools.update(ToolContext("one"))
     box = Toolbox(tools.select())
     first = memory.episodic.write("Ada keeps the silver key in the attic", origin="env")
 
@@ -62,7 +62,7 @@ def test_what_was_recalled_is_not_written_again(memory: Memory) -> None:
     assert fact["derived_from"] == [f"traces:{first}"]
     assert memory.forget(source="env").removed == {"traces": 1, "facts": 1}
     assert call("remember", text="Ada keeps the silver key")[0] == "ok"
-    tools.episode = "two"
+    tools.update(ToolContext("two"))
     assert call("remember", text="the silver key")[0] == "ok"
 
 

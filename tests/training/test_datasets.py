@@ -4,9 +4,9 @@ import pytest
 
 import envs
 from agent import Agent, LogError, ScriptedModel
-from agent.chat import template
 from agent.models.local import LocalModel
 from agent.policies.script import RouteFollower
+from agent.prompts import template
 from memory import Memory
 from training import EmptyMaskError, assistant_mask, row_of
 from training.datasets import Row

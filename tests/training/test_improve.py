@@ -16,8 +16,8 @@ from training.config import load_train
 from training.errors import TrainConfigError, TrainingError
 from training.improve import (
     EpisodeQueue,
+    ImproveConfig,
     Improver,
-    Loop,
     Played,
     compare,
     tasks_of,
@@ -55,7 +55,7 @@ def test_an_empty_queue_is_told(tmp_path: Path) -> None:
 
 def test_interference_is_counted_episode_by_episode() -> None:
     before = [{"seed": seed, "success": seed < 6, "kind": "x"} for seed in range(8)]
-    before.append({"seed": 8, "success": True, "kind": "listening"})
+    before.append({"seed": 8, "success": True, "kind": "ingestion"})
     after = [{"seed": seed, "success": seed != 0, "kind": "x"} for seed in range(9)]
     found = compare(before, after)
     assert (found.n, found.before, found.after, found.lost, found.won) == (8, 0.75, 0.875, 1, 2)
@@ -71,7 +71,7 @@ def test_a_round_collects_trains_and_compares(made: Path, tiny: Path, runs: Path
             "model.max_call_tokens=32",
         ]
     )  # fmt: skip
-    loop = Loop(["babyai_mixed"], worlds=2, validate=2, replayed=6, batch=2, max_calls=4)
+    loop = ImproveConfig(["babyai_mixed"], worlds=2, validate=2, replayed=6, batch=2, max_calls=4)
     said: list[str] = []
     improver = Improver(config, loop, lambda one: train(one, said.append), said.append)
     done = improver.run(1)
@@ -91,7 +91,7 @@ def test_a_round_collects_trains_and_compares(made: Path, tiny: Path, runs: Path
 
 def test_rounds_go_on_as_they_were_begun(made: Path, tiny: Path, runs: Path, tmp_path: Path) -> None:
     asked = ["name=a", f"model={tiny}", f"adapter={made}", f"out={tmp_path}"]
-    config, loop = load_train(asked), Loop(["babyai_mixed"], worlds=2)
+    config, loop = load_train(asked), ImproveConfig(["babyai_mixed"], worlds=2)
     nowhere = config.model_copy(update={"data": config.data.model_copy(update={"runs": [tmp_path / "nowhere"]})})
     with pytest.raises(LogError, match="nowhere"):  # what fails at once begins nothing
         Improver(nowhere, replace(loop, worlds=9), lambda _one: None, print).run(0)
@@ -105,7 +105,7 @@ def test_rounds_go_on_as_they_were_begun(made: Path, tiny: Path, runs: Path, tmp
     with pytest.raises(TrainConfigError, match="with other adapter"):
         Improver(other, loop, lambda _one: None, print).run(0)
     with pytest.raises(ConfigError, match="nowhere"):
-        Improver(config, Loop(["nowhere"]), lambda _one: None, print)
+        Improver(config, ImproveConfig(["nowhere"]), lambda _one: None, print)
 
 
 def test_a_slow_loss_over_rounds_is_not_taken(
@@ -115,7 +115,7 @@ def test_a_slow_loss_over_rounds_is_not_taken(
     solved = {"made": 90, "a-1": 88, "a-2": 86, "a-3": 88}
     config = load_train(["name=a", f"model={tiny}", f"adapter={made}", f"out={tmp_path}"])
     said: list[str] = []
-    improver = Improver(config, Loop(["babyai_mixed"], validate=100), lambda _one: None, said.append)
+    improver = Improver(config, ImproveConfig(["babyai_mixed"], validate=100), lambda _one: None, said.append)
 
     def play(adapter: str, *asked: tuple[str, str]) -> list[dict[str, Played]]:
         count = solved[Path(adapter).name]
@@ -143,7 +143,7 @@ def test_tasks_are_played_at_the_same_time(
 ) -> None:
     where = ["name=a", f"model={tiny}", f"adapter={made}", f"out={tmp_path}"]
     config = load_train([*where, "model.device=cpu", "model.max_call_tokens=32"])
-    loop = Loop(["babyai_mixed", "water_maze"], worlds=2, validate=2, batch=2, max_calls=3, processes=4)
+    loop = ImproveConfig(["babyai_mixed", "water_maze"], worlds=2, validate=2, batch=2, max_calls=3, processes=4)
     improver = Improver(config, loop, lambda _one: None, print)
     played, collected = improver._play(str(made), ("validation", "before-a"), ("train", "round-1"))
     assert {env: len(rows) for env, (rows, _) in played.items()} == {"babyai_mixed": 2, "water_maze": 2}
@@ -163,7 +163,7 @@ def test_tasks_are_played_at_the_same_time(
 
 def test_a_process_that_is_killed_is_told(made: Path, tiny: Path, tmp_path: Path) -> None:
     config = load_train(["name=a", f"model={tiny}", f"adapter={made}", f"out={tmp_path}", "model.device=cpu"])
-    improver = Improver(config, Loop(["babyai_mixed"], validate=2, processes=2), lambda _one: None, print)
+    improver = Improver(config, ImproveConfig(["babyai_mixed"], validate=2, processes=2), lambda _one: None, print)
 
     def kill() -> None:
         while not (children := multiprocessing.active_children()):
@@ -185,7 +185,7 @@ def test_a_killed_round_trains_on_what_it_drew(made: Path, tiny: Path, runs: Pat
     config = load_train(["name=a", f"model={tiny}", f"adapter={made}", f"out={tmp_path}", f"data.runs=[{runs}]"])
     drawn = []
     for _ in range(2):
-        improver = Improver(config, Loop(["babyai_mixed"], replayed=6), lambda _one: None, print)
+        improver = Improver(config, ImproveConfig(["babyai_mixed"], replayed=6), lambda _one: None, print)
         improver.folder.mkdir(exist_ok=True)
         improver.queue.add([runs])
         drawn.append(improver._drawn(1))
@@ -201,4 +201,4 @@ def test_a_missing_name_is_asked_for() -> None:
 def test_it_needs_an_adapter_to_begin_with(tiny: Path, tmp_path: Path) -> None:
     config = load_train(["name=a", f"model={tiny}", f"out={tmp_path}"])
     with pytest.raises(TrainConfigError, match="adapter=hippo-135m"):
-        Improver(config, Loop(["courier"]), lambda _one: None, print)
+        Improver(config, ImproveConfig(["courier"]), lambda _one: None, print)

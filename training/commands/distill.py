@@ -100,12 +100,12 @@ def improve(
     with plain_errors(TrainingError, EnvError):
         from training.commands.train import say
         from training.config import load_train
-        from training.improve import Improver, Loop, tasks_of
+        from training.improve import ImproveConfig, Improver, tasks_of
         from training.qlora import train
 
         config = load_train(overrides)
         envs = env or (tasks_of(config.adapter) if config.adapter else [])
-        loop = Loop(envs, worlds, validate, replayed, batch, tolerance, processes=processes)
+        loop = ImproveConfig(envs, worlds, validate, replayed, batch, tolerance, processes=processes)
         done = Improver(config, loop, lambda one: train(one, say), say).run(rounds)
         if as_json:
             emit(done)

@@ -29,7 +29,7 @@ from agent.logs.episodes import (
 from agent.logs.log import read_events
 from agent.logs.manifest import by_kind, table, totals
 from agent.logs.trajectory import logs_in
-from agent.logs.verify_log import Replayed
+from agent.logs.verify_log import Verified
 
 app = typer.Typer(no_args_is_help=True, help="Logged episodes: list, show, stats, replay, filter, export.")
 
@@ -142,17 +142,17 @@ def stats(
             print(f"{unfinished} were cut short and are left out")  # noqa: T201
 
 
-def _replay(path: Path) -> Replayed:
-    from agent.logs.verify_log import replay as played
+def _replay(path: Path) -> Verified:
+    from agent.logs.verify_log import verify_log
     from envs import make
 
     def make_as_named(name: str, **settings: Any) -> Any:
         return make(named_in(path, name), **settings)
 
     try:
-        return played(path, make_as_named)
+        return verify_log(path, make_as_named)
     except LogError as error:
-        return Replayed(path, 0, str(error))
+        return Verified(path, 0, str(error))
 
 
 @app.command()
@@ -166,10 +166,10 @@ def replay(
 
     with plain_errors(EnvError):
         logs = logs_in(runs)
-        done: list[Replayed] = []
+        done: list[Verified] = []
         with Progress(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("episodes", total=len(logs))
-            for one in _replayed(logs, min(workers or os.cpu_count() or 1, len(logs))):
+            for one in _verify_all(logs, min(workers or os.cpu_count() or 1, len(logs))):
                 done.append(one)
                 bar.advance(task)
         other = [one for one in done if not one.matches]
@@ -185,7 +185,7 @@ def replay(
         raise typer.Exit(1)
 
 
-def _replayed(logs: Sequence[Path], workers: int) -> Iterator[Replayed]:
+def _verify_all(logs: Sequence[Path], workers: int) -> Iterator[Verified]:
     if workers == 1:
         yield from map(_replay, logs)
         return

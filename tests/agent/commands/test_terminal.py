@@ -4,7 +4,7 @@ from rich.console import Console
 
 import envs
 from agent import Agent, ScriptedModel
-from agent.commands.terminal import View, remembered_map, table
+from agent.commands.terminal import TerminalView, remembered_map, table
 from agent.policies.script import RouteFollower
 from memory import Memory
 
@@ -13,7 +13,7 @@ def shown(memory: Memory, live: bool) -> str:
     console = Console(file=io.StringIO(), width=100, force_terminal=live)
     env = envs.make("hippo/WaterMaze-v0", size=8, landmarks=3)
     player = Agent(ScriptedModel(RouteFollower()), memory)
-    with View(console, memory) as view:
+    with TerminalView(console, memory) as view:
         for event in player.run(env, seed=0, on_step=lambda e: view.world(e.get_wrapper_attr("ansi")())):
             view.show(event)
     assert isinstance(console.file, io.StringIO)

@@ -8,7 +8,7 @@ import gymnasium as gym
 import pytest
 
 import envs
-from agent.episode import AgentConfig
+from agent.episode_state import AgentConfig
 from agent.errors import ConfigError
 from agent.logs.events import End, Event, Start
 from agent.loop import Agent

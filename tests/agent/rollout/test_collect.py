@@ -17,8 +17,9 @@ from agent.errors import ConfigError, LogError
 from agent.logs.events import Decided, Start, untimed
 from agent.logs.log import read_events
 from agent.logs.manifest import append, read, totals
-from agent.logs.verify_log import replay
-from agent.rollout.collect import Collection, counted_visits
+from agent.logs.verify_log import verify_log
+from agent.rollout.collect import Collection
+from agent.rollout.worker import counted_visits
 from envs import make, seeds_of
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -77,12 +78,12 @@ def test_a_killed_collection_goes_on_as_if_nothing_had_been(tmp_path: Path) -> N
         "episodes=24",
         "workers=1", "name=cut", f"runs={tmp_path}",
     ]  # fmt: skip
-    player = subprocess.Popen([sys.executable, "-c", *words], stderr=subprocess.DEVNULL, start_new_session=True)
+    worker = subprocess.Popen([sys.executable, "-c", *words], stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 60
     while not (found := list(tmp_path.glob("*/cut/00000[4-9]/events.jsonl"))) and time.monotonic() < deadline:
         time.sleep(0.02)
-    os.killpg(player.pid, signal.SIGKILL)
-    player.wait()
+    os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
     assert found
     cut = tmp_path / found[0].relative_to(tmp_path).parts[0] / "cut"
     with (cut / "episodes.jsonl").open("ab") as manifest:
@@ -98,12 +99,12 @@ def test_processes_end_with_the_one_that_was_killed(tmp_path: Path) -> None:
     words = ["import sys; from agent.commands.main import app; app(sys.argv[1:])", "collect", "env=courier",
              "episodes=700",
              "workers=2", "name=cut", f"runs={tmp_path}"]  # fmt: skip
-    player = subprocess.Popen([sys.executable, "-c", *words], stderr=subprocess.DEVNULL)
+    worker = subprocess.Popen([sys.executable, "-c", *words], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("*/cut/*/events.jsonl")) and time.monotonic() < deadline:
         time.sleep(0.02)
-    os.kill(player.pid, signal.SIGKILL)
-    player.wait()
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait()
     time.sleep(1.0)
     before = {log: log.stat().st_size for log in tmp_path.rglob("events.jsonl")}
     time.sleep(0.7)
@@ -113,7 +114,7 @@ def test_processes_end_with_the_one_that_was_killed(tmp_path: Path) -> None:
 
 def test_two_may_not_collect_into_one_folder(tmp_path: Path) -> None:
     done = collect(tmp_path, "env=episodic_qa", "episodes=6", "name=a")
-    with FileLock(done.folder / ".lock"), pytest.raises(ConfigError, match="another process is collecting"):
+    with FileLock(done.folder / ".lock"), pytest.raises(ConfigError, match="another process is at work"):
         collect(tmp_path, "env=episodic_qa", "episodes=12", "name=a")
 
 
@@ -182,7 +183,7 @@ def test_the_model_plays_worlds_in_lock_step(tmp_path: Path) -> None:
 @pytest.mark.parametrize("env", ["babyai_mixed", "water_maze", "courier", "episodic_qa", "multi_hop_qa"])
 def test_logs_play_again_as_they_were(tmp_path: Path, env: str) -> None:
     done = collect(tmp_path, f"env={env}", "episodes=7")
-    played = [replay(log, make) for log in sorted(done.folder.rglob("events.jsonl"))]
+    played = [verify_log(log, make) for log in sorted(done.folder.rglob("events.jsonl"))]
     assert [one.difference for one in played] == [""] * 7
     assert sum(one.steps for one in played) == sum(row["steps"] for row in done.rows)
 
@@ -193,15 +194,15 @@ def test_a_log_that_was_changed_does_not_play_again(tmp_path: Path) -> None:
     lines[-3] = lines[-3].replace("You see", "You saw") if "You see" in lines[-3] else lines[-3]
     changed = [line.replace("You see a", "You saw a") if '"step":1,' in line else line for line in lines]
     log.write_text("\n".join(changed) + "\n")
-    assert "text was 'You saw" in replay(log, make).difference
+    assert "text was 'You saw" in verify_log(log, make).difference
     log.write_text("\n".join(line.replace('"seed":0', '"seed":5') for line in lines) + "\n")
-    assert replay(log, make).difference
+    assert verify_log(log, make).difference
     log.write_text("\n".join(lines[1:]) + "\n")
     with pytest.raises(LogError, match="does not begin with an episode's start"):
-        replay(log, make)
+        verify_log(log, make)
     log.write_text("\n".join([lines[0], "{", *lines[1:]]) + "\n")
     with pytest.raises(LogError, match="line 2 is no event"):
-        replay(log, make)
+        verify_log(log, make)
 
 
 def test_the_command_ends_with_one_object(cli: Cli, tmp_path: Path) -> None:
@@ -252,7 +253,7 @@ def test_a_world_that_can_not_begin_is_told(cli: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "counted"), [("episodic_qa", 5), ("multi_hop_qa", 5), ("courier", 7), ("gym", 1)])
-def test_visits_for_listening_only_do_not_count(name: str, counted: int) -> None:
+def test_visits_of_ingestion_do_not_count(name: str, counted: int) -> None:
     config = load_collect([f"env={name}", *(["env.id=BabyAI-GoToLocal-v0"] if name == "gym" else [])])
     with closing(make(config.env.id, **config.env.kwargs)) as env:
         assert counted_visits(env) == counted

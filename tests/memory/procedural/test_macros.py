@@ -7,8 +7,8 @@ from memory import InvalidItemError, Memory, Provenance, UnknownItemError
 from memory.procedural import (
     Call,
     Macro,
-    Moment,
     Step,
+    SymbolicState,
     Trajectory,
 )
 from memory.procedural.library import MAX_OUTCOMES
@@ -18,7 +18,7 @@ from memory.procedural.mining import mine
 from memory.procedural.scoring import Head, Outcome, decayed_success
 
 COLORS = ("red", "green", "blue", "grey")
-EMPTY = Moment()
+EMPTY = SymbolicState()
 
 
 def fetch(thing: str, explored: int = 1, number: int = 0, success: bool = True) -> Trajectory:
@@ -26,10 +26,10 @@ def fetch(thing: str, explored: int = 1, number: int = 0, success: bool = True) 
     known = frozenset({thing, "yellow box"})
     calls = []
     for turn in range(explored):
-        after = Moment(known=known if turn == explored - 1 else frozenset())
+        after = SymbolicState(known=known if turn == explored - 1 else frozenset())
         calls += [Call("explore", actions=("left",)), Call("left", acts=True, after=after)]
-    start = Moment(known=known)
-    there, held = replace(start, ahead=thing), Moment(carrying=thing, known=known)
+    start = SymbolicState(known=known)
+    there, held = replace(start, ahead=thing), SymbolicState(carrying=thing, known=known)
     calls += [
         Call("plan_route", {"goal": thing}, actions=("forward", "forward"), before=start, after=start),
         Call("forward", acts=True, before=start, after=start),
@@ -134,9 +134,9 @@ def test_failures_and_rarities_are_not_mined() -> None:
 def test_values_that_no_mission_names_are_seen(memory: Memory) -> None:
     def unlock(color: str, number: int) -> Trajectory:
         known = frozenset({f"locked {color} door", f"{color} key"})
-        start = Moment(known=known)
+        start = SymbolicState(known=known)
         key = replace(start, ahead=f"{color} key")
-        held = Moment(f"{color} key", "", known)
+        held = SymbolicState(f"{color} key", "", known)
         calls = (
             Call("plan_route", {"goal": f"{color} key"}, actions=("left",), before=start, after=start),
             Call("left", acts=True, before=start, after=key),
@@ -179,8 +179,8 @@ def test_only_accepted_macros_are_suggested(memory: Memory) -> None:
     memory.macros.judge(macro.signature, 39, 40)
     assert [one.call for one in memory.macros.suggest("pick up the red ball", EMPTY)] == ["pick_up(red ball)"]
     assert memory.macros.suggest("go to the red ball", EMPTY) == []
-    assert memory.macros.suggest("pick up the red ball", Moment(carrying="red key")) == []
-    assert memory.macros.suggest("pick up the red ball", Moment(carrying="red ball")) == []
+    assert memory.macros.suggest("pick up the red ball", SymbolicState(carrying="red key")) == []
+    assert memory.macros.suggest("pick up the red ball", SymbolicState(carrying="red ball")) == []
 
 
 def test_a_suggestion_per_clause(memory: Memory) -> None:

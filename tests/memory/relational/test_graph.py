@@ -371,7 +371,7 @@ def test_graphml_and_jsonld_hold_every_fact_and_its_source(memory: Memory, tmp_p
     with pytest.raises(InvalidItemError, match=r"\.graphml or \.jsonld"):
         export(memory.relational, tmp_path / "g.csv")
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="nothing was exported"):
+    with pytest.raises(StorageError, match=r"can.t write"):
         export(memory.relational, tmp_path / "file" / "g.graphml")
 
 

@@ -7,11 +7,12 @@ import pytest
 
 from agent.config import load_collect
 from agent.errors import LogError
+from agent.logs.files import atomic_write
 from agent.logs.log import read_events
 from agent.rollout.collect import Collection
 from envs import make
 from memory import Memory
-from training.rows import Counts, rows, whole
+from training.rows import Counts, rows
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -158,12 +159,12 @@ def test_an_episode_cut_short_is_counted_and_left_out(cli: Cli, run: Path, tmp_p
 def test_a_file_is_there_whole_or_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text("before")
-    with pytest.raises(ValueError, match="half"), whole(path) as file:
+    with pytest.raises(ValueError, match="half"), atomic_write(path) as file:
         file.write("new")
         raise ValueError("half way")
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
-    with pytest.raises(LogError, match="can't write"), whole(path / "below"):
+    with pytest.raises(LogError, match="can't write"), atomic_write(path / "below"):
         pass
 
 
