@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from memory import provenance, rows
-from memory.provenance import Row
+from memory.tables import Row
 
 
 def describe(db: sqlite3.Connection, row: Row) -> dict[str, Any] | None:

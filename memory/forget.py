@@ -13,8 +13,8 @@ from typing import Any
 
 from memory import provenance, rows
 from memory.errors import InvalidItemError, UnknownItemError
-from memory.provenance import TABLES, Row
 from memory.relational.names import SUPERSEDE_MIN
+from memory.tables import Row, Values, table_names
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Selector:
         if self.since is not None and self.until is not None and self.since >= self.until:
             raise InvalidItemError(f"since must be before until, got {self.since} and {self.until}")
         for table, _ in self.rows:
-            if table not in TABLES:
-                raise InvalidItemError(f"no table is called {table!r}: expected one of {', '.join(TABLES)}")
+            if table not in table_names():
+                raise InvalidItemError(f"no table is called {table!r}: expected one of {', '.join(table_names())}")
 
     def find(self, db: sqlite3.Connection) -> set[int]:
         """Ids of the origins that it selects.
@@ -198,7 +198,7 @@ class Cascade:
             parents |= {(row[0], row[1]) for row in found}
             self.db.execute(f"DELETE FROM provenance WHERE id IN ({mine})", chosen)
         names, relations = self._names(), self._relations()
-        for table in reversed(TABLES):
+        for table in reversed(table_names()):
             ids = [(row[1],) for row in self.dead if row[0] == table]
             self.db.executemany(f"DELETE FROM {table} WHERE id = ?", ids)
         provenance.sweep(self.db, parents)
@@ -216,7 +216,7 @@ class Cascade:
         for row, contributions in self.changed.items():
             rows.apply_contributions(self.db, row, contributions, -1)
 
-    def _lost(self, table: str) -> list[rows.Values]:
+    def _lost(self, table: str) -> list[Values]:
         return [values for row in self.dead if row[0] == table and (values := rows.fetch(self.db, row))]
 
     def _names(self) -> set[str]:
@@ -315,7 +315,7 @@ def preview(db: sqlite3.Connection, selector: Selector) -> Forgotten:
 def _count(db: sqlite3.Connection, cascade: Cascade) -> Forgotten:
     def by_table(found: Iterable[Row]) -> dict[str, int]:
         tables = [row[0] for row in found]
-        return {table: tables.count(table) for table in TABLES if table in tables}
+        return {table: tables.count(table) for table in table_names() if table in tables}
 
     cards = [(rows.fetch(db, row) or {}) for row in cascade.dead if row[0] == "artifacts"]
     artifacts = [{"path": card["path"], **json.loads(card["card"])} for card in cards if card]

@@ -16,13 +16,14 @@ from memory.episodic.lexical import flush
 from memory.errors import DamagedError, EmbedderError, NotAMemoryError, StorageError, UnknownItemError
 from memory.forget import Forgotten, Selector
 from memory.procedural import MacroLib
-from memory.provenance import Provenance, Row
+from memory.provenance import Provenance
 from memory.reading import Passage, Reader, Reading
 from memory.relational import KG, Routing
 from memory.retrieval import Evidence, Method, Retriever
 from memory.snapshots import Snapshot, Snapshots
 from memory.spatial import PlaceGraph, SpatialConfig
 from memory.store import Store, connect, storage_errors
+from memory.tables import Row
 from memory.transfer import Imported
 from memory.undo import Undone
 from memory.vectors import VectorIndex

@@ -3,15 +3,12 @@
 import json
 import sqlite3
 from collections.abc import Collection, Mapping
-from itertools import pairwise
 from typing import Any
 
 from memory import rows
-from memory.episodic.lexical import index_again
-from memory.episodic.trace import digest
-from memory.provenance import COUNTERS, Row, together
-from memory.relational.names import SUPERSEDE_MIN
-from memory.spatial.names import place_name
+from memory.provenance import COUNTERS, together
+from memory.spatial.names import place_name, place_number
+from memory.tables import Row, table_names, table_of
 
 _ORIGIN = ("source", "doc_id", "text_span")
 
@@ -35,40 +32,37 @@ class Merger:
         self.functional = functional
         self.undoing = undoing
         self.maps: dict[str, str] = {}
-        self._ended: list[tuple[int, float]] = []
+        self.ended: list[tuple[int, float]] = []
         self.ids: dict[Row, int] = {}
         self.added: dict[str, int] = {}
         self.merged: dict[str, int] = {}
         self._twins: set[Row] = set()
         self._origins: dict[int, int] = {}
         self._contributions: dict[Row, list[Mapping[str, Any]]] = {}
-        self._successors: list[tuple[int, int]] = []
+        self._successors: list[tuple[Row, str, int]] = []
         self._lineage: list[tuple[int, Row]] = []
 
     def row(self, table: str, values: Mapping[str, Any]) -> int:
         """Put one row in; returns the id it has here. Places come before what refers to them."""
         old = int(values["id"])
-        new = self._follow(table, dict(values))
-        successor = new.pop("superseded_by", None)
+        declared = table_of(table)
+        assert declared is not None
+        new = dict(values) | declared.follow(values, self)
+        successor = new.pop(declared.successor, None)
         same = rows.twin(self.db, table, new)
         if same is not None:
             self.ids[table, old] = same
             self._twins.add((table, same))
             self.merged[table] = self.merged.get(table, 0) + 1
-            if table == "macros" and new.get("outcomes", "[]") != "[]":
-                self.db.execute(  # what the other learnt by trying counts where nothing was tried here
-                    "UPDATE macros SET status = ?, outcomes = ? WHERE id = ? AND outcomes = '[]'",
-                    (new["status"], new["outcomes"], same),
-                )
+            declared.merged(self.db, same, new)
             return same
         if not self._free(table, old):
             new.pop("id")
         self.ids[table, old] = made = rows.insert(self.db, table, new)
-        if table == "traces":
-            index_again(self.db, made)
+        declared.inserted(self.db, made)
         self.added[table] = self.added.get(table, 0) + 1
         if successor is not None:
-            self._successors.append((made, successor))
+            self._successors.append(((table, made), declared.successor, successor))
         return made
 
     def _free(self, table: str, number: int) -> bool:
@@ -79,13 +73,11 @@ class Merger:
 
     def _given(self, table: str) -> int:
         """The greatest id that a row of the table ever had; of origins, that one has now."""
-        if table == "traces":
-            found = self.db.execute(f"SELECT {rows.NEXT_TRACE} - 1").fetchone()
-        elif table == "provenance":
-            found = self.db.execute("SELECT max(id) FROM provenance").fetchone()
-        else:
-            found = self.db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
-        return int(found[0] or 0) if found else 0
+        declared = table_of(table)
+        if declared is not None:
+            return declared.greatest_id(self.db)
+        row = self.db.execute(f"SELECT max(id) FROM {table}").fetchone()
+        return int(row[0] or 0)
 
     def existing(self, row: Row) -> None:
         """A row that is here under its own id and whose lost origins come back."""
@@ -97,32 +89,27 @@ class Merger:
         if row in self.ids:
             return
         number = max(self._given(row[0]) + 1, row[1])
-        if row[0] == "traces":
-            self.db.execute("UPDATE last_trace SET last = ?", (number,))
-        elif self.db.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = ?", (number, row[0])).rowcount == 0:
-            self.db.execute("INSERT INTO sqlite_sequence(name, seq) VALUES (?, ?)", (row[0], number))
+        declared = table_of(row[0])
+        assert declared is not None
+        declared.keep_free(self.db, number)
         self.ids[row] = number
 
-    def _follow(self, table: str, values: dict[str, Any]) -> dict[str, Any]:
-        """The row with references to other rows as they are here."""
-        if table == "places":
-            values["map"] = self.maps.get(values["map"], values["map"])
-        elif table == "edges":
-            for end in ("src", "dst"):
-                values[end] = self.ids.get(("places", values[end]), values[end])
-        elif table == "traces" and (where := self._place(values["where"])) != values["where"]:
-            values["where"] = where
-            values["hash"] = digest(values["key"], values["who"], values["what"], where)
-        elif table == "facts":
-            values |= {end: self._place(values[end]) for end in ("head", "tail")}
-        return values
+    # what rows refer to, for memory.tables.References
 
-    def _place(self, name: str) -> str:
-        """A place's name as it is here."""
-        number = name.rpartition(" ")[2]
-        if not number.isdigit() or place_name(int(number)) != name:
+    def id(self, table: str, old: int) -> int:
+        """Return the id here of a row that had another id."""
+        return self.ids.get((table, old), old)
+
+    def map_name(self, name: str) -> str:
+        """Return the name here of a map."""
+        return self.maps.get(name, name)
+
+    def place_name(self, name: str) -> str:
+        """Return a name as it is here, if it is that of a place; any other stays as it is."""
+        number = place_number(name)
+        if number is None or place_name(number) != name:
             return name
-        return place_name(self.ids.get(("places", int(number)), int(number)))
+        return place_name(self.id("places", number))
 
     def origin(self, values: Mapping[str, Any]) -> None:
         """Put one origin of a row in that came before."""
@@ -150,7 +137,7 @@ class Merger:
             made = rows.insert(self.db, "provenance", {"id": values["id"], **new} if free else new)
             self._origins[int(values["id"])] = made
         if values["role"] == "ended" and row in self._twins:
-            self._ended.append((row[1], values["time"]))
+            self.ended.append((row[1], values["time"]))
         if values["role"] == "said" and row in self._twins:
             self._contributions.setdefault(row, []).append(said)
 
@@ -167,32 +154,11 @@ class Merger:
         )
         for row, contributions in self._contributions.items():
             rows.apply_contributions(self.db, row, contributions, 1)
-        for fact, successor in self._successors:
-            here = self.ids.get(("facts", successor), successor)
-            if rows.fetch(self.db, ("facts", here)) is not None:
-                rows.update(self.db, ("facts", fact), {"superseded_by": here})
-        for fact, time in self._ended:
-            self.db.execute(
-                "UPDATE facts SET valid_to = ? WHERE id = ? AND valid_to IS NULL AND NOT EXISTS"
-                " (SELECT 1 FROM provenance WHERE item_table = 'facts' AND item_id = facts.id"
-                " AND role = 'said' AND time > ?)",
-                (time, fact, time),
-            )
-        self._end_superseded()
-
-    def _end_superseded(self) -> None:
-        groups = self.db.execute(
-            "SELECT head, relation FROM facts WHERE valid_to IS NULL AND conf >= ?"
-            " GROUP BY head, relation HAVING count(*) > 1",
-            (SUPERSEDE_MIN,),
-        ).fetchall()
-        for head, relation in groups:
-            if relation not in self.functional:
-                continue
-            current = self.db.execute(
-                "SELECT id, valid_from FROM facts WHERE head = ? AND relation = ? AND valid_to IS NULL"
-                " AND conf >= ? ORDER BY valid_from, id",
-                (head, relation, SUPERSEDE_MIN),
-            ).fetchall()
-            for (fact, _), (successor, since) in pairwise(current):
-                rows.update(self.db, ("facts", fact), {"valid_to": since, "superseded_by": successor})
+        for row, column, successor in self._successors:
+            here = self.id(row[0], successor)
+            if rows.fetch(self.db, (row[0], here)) is not None:
+                rows.update(self.db, row, {column: here})
+        for name in table_names():
+            declared = table_of(name)
+            assert declared is not None
+            declared.finish(self)

@@ -9,14 +9,9 @@ from time import time
 from typing import Any, Literal
 
 from memory.errors import InvalidItemError
-
-Row = tuple[str, int]
-"""A row of any store: its table and id."""
+from memory.tables import Row, table_names
 
 Role = Literal["said", "ended"]
-
-TABLES = ("places", "edges", "traces", "facts", "macros", "artifacts", "aliases", "frames")
-"""Tables whose rows have origins, parents before those that refer to them."""
 
 COUNTERS = ("n", "visits", "tries", "successes")
 """Contributions that add up; ``n`` counts how often an origin said the same."""
@@ -72,8 +67,10 @@ class Provenance:
             if not 0.0 <= value <= 1.0:
                 raise InvalidItemError(f"provenance.{name} must be in [0, 1], got {value}")
         for table, _ in self.derived_from:
-            if table not in TABLES:
-                raise InvalidItemError(f"derived_from names table {table!r}, expected one of {', '.join(TABLES)}")
+            if table not in table_names():
+                raise InvalidItemError(
+                    f"derived_from names table {table!r}, expected one of {', '.join(table_names())}"
+                )
 
 
 _INSERT = (

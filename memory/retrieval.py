@@ -27,7 +27,7 @@ from memory.mentions import TITLE, MentionIndex, phrases
 from memory.relational.graph import KG
 from memory.relational.names import fold
 from memory.relational.pagerank import Reached, personalized_pagerank
-from memory.relational.query import check
+from memory.relational.query import validate_question
 from memory.relational.stems import stems
 from memory.relational.tuples import Fact
 
@@ -100,7 +100,7 @@ class Retriever:
         Raises:
             InvalidItemError: An empty question, ``k`` below 1, or another method.
         """
-        check(question, k)
+        validate_question(question, k)
         if method not in ("dual", "graph", "episodes"):
             raise InvalidItemError(f"unknown method {method!r}: expected dual, graph or episodes")
         self.mentions.sync()

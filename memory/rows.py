@@ -1,45 +1,13 @@
-"""Rows of any store, as mappings: read, compare, and settle with the origins that they have left."""
+"""Rows of any store, as mappings: read, write, compare, and recompute from the origins that they have."""
 
 import hashlib
 import json
 import sqlite3
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from memory.provenance import Row
-
-Values = dict[str, Any]
-
-IDENTITY = {
-    "places": ("map", "x", "y", "context"),
-    "edges": ("src", "dst", "action"),
-    "traces": ("hash",),
-    "facts": ("head", "relation", "tail"),
-    "macros": ("signature",),
-    "artifacts": ("kind", "sha256"),
-    "aliases": ("alias", "entity"),
-    "frames": ("name",),
-}
-"""What makes two rows of a table the same; of facts, only those that hold now."""
-
-_COUNTED = {
-    "traces": {"n": "strength"},
-    "facts": {"n": "strength"},
-    "macros": {"n": "strength"},
-    "aliases": {"n": "strength"},
-    "frames": {"n": "strength"},
-    "places": {"visits": "visits"},
-    "edges": {"tries": "tries", "successes": "successes"},
-}
-
-
-NEXT_TRACE = "1 + max((SELECT last FROM last_trace), coalesce((SELECT max(id) FROM traces), 0))"
-"""The id of the next trace: one that none had before, as caches and lineage name traces by their ids.
-
-``AUTOINCREMENT`` would note each id that it gives out, a page more to sync in every write; ``last_trace`` is noted only
-when a trace goes."""
+from memory.tables import Remaining, Row, Table, Values, table_of
 
 
 def chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
@@ -51,19 +19,33 @@ def chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
 
 def fetch(db: sqlite3.Connection, row: Row) -> Values | None:
     """One row by column, or ``None``."""
-    cursor = db.execute(f"SELECT * FROM {row[0]} WHERE id = ?", (row[1],))
-    found = cursor.fetchone()
-    return None if found is None else dict(zip((column[0] for column in cursor.description), found, strict=True))
+    found = select(db, f"SELECT * FROM {row[0]} WHERE id = ?", (row[1],))
+    return found[0] if found else None
+
+
+def select(db: sqlite3.Connection, query: str, values: Sequence[Any] = ()) -> list[Values]:
+    """Return the rows of a query by column."""
+    cursor = db.execute(query, values)
+    columns = [column[0] for column in cursor.description]
+    return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
 
 def insert(db: sqlite3.Connection, table: str, values: Mapping[str, Any]) -> int:
     """Write one row; returns its id."""
     columns = ", ".join(f'"{name}"' for name in values)
     marks = ", ".join("?" * len(values))
-    if table == "traces" and "id" not in values:
-        columns, marks = f"id, {columns}", f"{NEXT_TRACE}, {marks}"
+    declared = table_of(table)
+    if declared is not None and declared.next_id and "id" not in values:
+        columns, marks = f"id, {columns}", f"{declared.next_id}, {marks}"
     cursor = db.execute(f"INSERT INTO {table}({columns}) VALUES ({marks})", tuple(values.values()))
     return int(cursor.lastrowid or 0)
+
+
+def insert_missing(db: sqlite3.Connection, table: str, values: Mapping[str, Any]) -> None:
+    """Write one row of a table, unless a row with its key is there."""
+    columns = ", ".join(f'"{name}"' for name in values)
+    marks = ", ".join("?" * len(values))
+    db.execute(f"INSERT OR IGNORE INTO {table}({columns}) VALUES ({marks})", tuple(values.values()))
 
 
 def update(db: sqlite3.Connection, row: Row, values: Mapping[str, Any]) -> None:
@@ -82,83 +64,51 @@ def fingerprint(values: Mapping[str, Any] | None) -> str:
 
 
 def twin(db: sqlite3.Connection, table: str, values: Mapping[str, Any]) -> int | None:
-    """The row that is the same as ``values``, if there is one."""
-    if table == "facts" and values["valid_to"] is not None:
-        same = " AND ".join(f'"{name}" = ?' for name in (*IDENTITY[table], "valid_from", "valid_to"))
-        wanted = tuple(values[name] for name in (*IDENTITY[table], "valid_from", "valid_to"))
-    else:
-        same = " AND ".join(f'"{name}" = ?' for name in IDENTITY[table])
-        same += " AND valid_to IS NULL" if table == "facts" else ""
-        wanted = tuple(values[name] for name in IDENTITY[table])
-    found = db.execute(f"SELECT id FROM {table} WHERE {same}", wanted).fetchone()
-    return None if found is None else int(found[0])
+    """Return the row that is the same as ``values``, if there is one."""
+    declared = _declared(table)
+    more, condition = declared.twin(values)
+    columns = (*declared.identity, *more)
+    same = " AND ".join([*(f'"{name}" = ?' for name in columns), *([condition] if condition else [])])
+    row = db.execute(f"SELECT id FROM {table} WHERE {same}", tuple(values[name] for name in columns)).fetchone()
+    return None if row is None else int(row[0])
 
 
 def apply_contributions(
     db: sqlite3.Connection, row: Row, contributions: Iterable[Mapping[str, Any]], sign: int
 ) -> None:
-    """Bring a row level with its origins after some came (``sign`` 1) or went (-1).
+    """Recompute a row after some of its origins came (``sign`` 1) or went (-1).
 
-    Counts move by what those origins contributed; of salience, pin and confidence the greatest among
-    the origins that there are holds, of a place's content and label the latest. What no origin tells
-    stays as it is.
+    Counters move by what those origins contributed; the table says what the origins that there are decide. What no
+    origin tells stays as it is.
     """
     values = fetch(db, row)
     if values is None:
         return
-    table = row[0]
+    declared, moved = _declared(row[0]), list(contributions)
     new: Values = {}
-    for said in contributions:
-        for name, column in _COUNTED.get(table, {}).items():
+    for said in moved:
+        for name, column in declared.counters.items():
             amount = said.get(name, 1 if name == "n" else 0)
             new[column] = max(0, new.get(column, values[column]) + sign * amount)
     origins = db.execute(
         "SELECT said, conf, time FROM provenance WHERE item_table = ? AND item_id = ? AND role = 'said' ORDER BY id",
         row,
     ).fetchall()
-    told = [json.loads(said) for said, _, _ in origins]
-    if table == "traces":
-        if told and all("salience" in said for said in told):
-            new |= {name: max(said[name] for said in told) for name in ("salience", "pinned")}
-            new |= _first(told, {"when": "", "state_sketch": "", "salience_tags": "[]", "span_ref": ""})
-        new["time"] = max((time for _, _, time in origins), default=values["time"])
-    elif table == "facts" and origins:
-        new["conf"] = max(conf for _, conf, _ in origins)
-        if all("since" in said for said in told):
-            new |= _first(told, {"context": ""}) | {"valid_from": min(said["since"] for said in told)}
-            if new["valid_from"] != values["valid_from"]:
-                db.execute("UPDATE facts SET valid_to = ? WHERE superseded_by = ?", (new["valid_from"], row[1]))
-    elif table == "frames" and told:
-        latest_told = max(range(len(told)), key=lambda i: (origins[i][2], i))
-        new |= {"slots": told[latest_told]["slots"]} if "slots" in told[latest_told] else {}
-    elif table == "macros" and told and all("name" in said for said in told):
-        new |= _first(told, {"name": ""}) | _taught(told, json.loads(values["variables"]))
-    elif table == "places":
-        latest: Values = {}
-        for said in (told[i] for i in sorted(range(len(told)), key=lambda i: (origins[i][2], i))):
-            latest |= {name: said[name] for name in ("content", "passable", "via", "label") if name in said}
-        if "content" not in latest:
-            latest = {name: value for name, value in latest.items() if name == "label"}
-        new |= latest
-        if not any("label" in said for said in told) and any("label" in said for said in contributions) and sign < 0:
-            new["label"] = ""
+    remaining = Remaining(
+        db,
+        row[1],
+        values,
+        said=[json.loads(origin[0]) for origin in origins],
+        confs=[origin[1] for origin in origins],
+        times=[origin[2] for origin in origins],
+        contributions=moved,
+        gone=sign < 0,
+    )
+    new |= declared.recompute(remaining)
     update(db, row, {name: value for name, value in new.items() if values[name] != value})
 
 
-def _taught(told: Sequence[Mapping[str, Any]], variables: Sequence[Mapping[str, Any]]) -> Values:
-    """A macro's triggers and its variables' last words, from the origins that tell of them."""
-    if not all("triggers" in said for said in told):
-        return {}
-    triggers = Counter[str]()
-    ends: dict[str, set[str]] = {}
-    for said in told:
-        triggers.update(said["triggers"])
-        for name, taken in said["values"].items():
-            ends.setdefault(name, set()).update(value.split()[-1] for value in taken if value.split())
-    typed = [{**one, "ends": sorted(ends.get(one["name"], ())) if one["ends"] else []} for one in variables]
-    return {"triggers": json.dumps(dict(triggers.most_common())), "variables": json.dumps(typed)}
-
-
-def _first(told: Sequence[Mapping[str, Any]], defaults: Mapping[str, str]) -> Values:
-    """Each field as the first origin that tells it does, or its default."""
-    return {name: next((said[name] for said in told if name in said), default) for name, default in defaults.items()}
+def _declared(table: str) -> Table:
+    declared = table_of(table)
+    assert declared is not None, f"table {table} was not declared: see memory/tables.py"
+    return declared

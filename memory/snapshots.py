@@ -22,8 +22,8 @@ from typing import Any
 
 from memory.errors import DamagedError, StorageError, UnknownItemError
 from memory.migrations import MIGRATIONS
-from memory.provenance import TABLES
 from memory.store import BUSY_SECONDS, Store, connect, storage_errors
+from memory.tables import table_names
 
 DATABASE, MANIFEST = "memory.db", "manifest.json"
 FORMAT = 1
@@ -118,7 +118,7 @@ class Snapshots:
                     with closing(connect(self.store.path)) as source:
                         _backup(source, copy)
                 copy.execute("PRAGMA journal_mode = DELETE").fetchone()
-                rows = {table: copy.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in TABLES}
+                rows = {table: copy.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in table_names()}
                 schema = int(copy.execute("PRAGMA user_version").fetchone()[0])
             finally:
                 copy.close()

@@ -19,8 +19,9 @@ from memory.episodic.lexical import flush
 from memory.errors import DamagedError, EmbedderError, InvalidItemError, StorageError, UnknownItemError
 from memory.files import atomic_write
 from memory.merge import Merger
-from memory.provenance import TABLES
+from memory.rows import insert_missing
 from memory.store import Store, raise_storage_error
+from memory.tables import attached_tables, table_names
 
 FORMAT, VERSION = "hippo-memory", 1
 _BLOBS = ("vector", "weights")
@@ -73,7 +74,7 @@ def _among(path: Path, folder: Path) -> bool:
 def _lines(store: Store) -> Iterator[tuple[str, dict[str, Any]]]:
     header = {"format": FORMAT, "version": VERSION, "schema": store.version, "embedder": store.meta("embedder")}
     yield "", header
-    for table in (*TABLES, "provenance", "lineage", "replay", "mentions"):
+    for table in (*table_names(), "provenance", "lineage", *attached_tables()):
         order = {"lineage": "1, 2, 3", "mentions": "1, 2"}.get(table, "1")
         cursor = store.db.execute(f"SELECT * FROM {table} ORDER BY {order}")
         names = [column[0] for column in cursor.description]
@@ -141,22 +142,16 @@ def _take(merger: Merger, table: str, row: dict[str, Any]) -> None:
     for blob in _BLOBS:
         if row.get(blob) is not None:
             row[blob] = base64.b64decode(row[blob])
-    if table in TABLES:
+    if table in table_names():
         merger.row(table, row)
     elif table == "provenance":
         merger.absent((row["item_table"], row["item_id"]))
         merger.origin(row)
     elif table == "lineage":
         merger.lineage(row["origin"], (row["parent_table"], row["parent_id"]))
-    elif table == "replay":
-        trace = merger.ids["traces", row["trace_id"]]
-        merger.db.execute(
-            "INSERT OR IGNORE INTO replay VALUES (?, ?, ?, ?)",
-            (trace, row["diversity_sig"], row["replays"], row["last_draw"]),
-        )
-    elif table == "mentions":
-        trace = merger.ids["traces", row["trace_id"]]
-        merger.db.execute("INSERT OR IGNORE INTO mentions VALUES (?, ?, ?)", (trace, row["name"], row["weight"]))
+    elif table in attached_tables():
+        owner, column = attached_tables()[table]
+        insert_missing(merger.db, table, row | {column: merger.ids[owner, row[column]]})
     else:
         raise KeyError(table)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from memory import rows
 from memory.errors import InvalidItemError, UnknownItemError
 from memory.merge import Merger
-from memory.provenance import TABLES, Row
+from memory.tables import Row, attached_tables, table_names
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,11 @@ def undo(
     returned: dict[str, int] = {}
     touched = db.execute("SELECT item_table, item_id, after FROM touched WHERE operation = ?", (operation,)).fetchall()
     gone = {item for table, item, _ in touched if table == "provenance"}
-    chosen = [row for row in touched if row[0] in TABLES]
+    chosen = [row for row in touched if row[0] in table_names()]
     # Rows that only changed become what they were first: else one that comes back would be taken for the same as they.
     returning = {(table, item) for table, item, _ in chosen if rows.fetch(db, (table, item)) is None}
-    for table, item, after in sorted(chosen, key=lambda row: (row[:2] in returning, TABLES.index(row[0]), row[1])):
+    order = {name: number for number, name in enumerate(table_names())}
+    for table, item, after in sorted(chosen, key=lambda row: (row[:2] in returning, order[row[0]], row[1])):
         row = (table, item)
         before, present = rows.fetch(old, row), rows.fetch(db, row)
         if present is None and after:
@@ -87,24 +88,18 @@ def undo(
 
 def _origins(merger: Merger, old: sqlite3.Connection, row: Row, gone: Collection[int]) -> None:
     """Bring back those origins of a row that went."""
-    cursor = old.execute("SELECT * FROM provenance WHERE item_table = ? AND item_id = ? ORDER BY id", row)
-    names = [column[0] for column in cursor.description]
-    for found in cursor.fetchall():
-        values = dict(zip(names, found, strict=True))
+    for values in rows.select(old, "SELECT * FROM provenance WHERE item_table = ? AND item_id = ? ORDER BY id", row):
         if values["id"] not in gone:
             continue
         merger.origin(values)
         parents = old.execute("SELECT parent_table, parent_id FROM lineage WHERE origin = ?", (values["id"],))
         for table, parent in parents.fetchall():
             merger.lineage(values["id"], (table, parent))
-    if row[0] == "traces":
-        for replay in old.execute("SELECT * FROM replay WHERE trace_id = ?", (row[1],)).fetchall():
-            here = merger.ids.get(row, row[1])
-            merger.db.execute("INSERT OR IGNORE INTO replay VALUES (?, ?, ?, ?)", (here, *replay[1:]))
-        if old.execute("SELECT 1 FROM sqlite_schema WHERE name = 'mentions'").fetchone():  # an older snapshot has none
-            for mention in old.execute("SELECT * FROM mentions WHERE trace_id = ?", (row[1],)).fetchall():
-                here = merger.ids.get(row, row[1])
-                merger.db.execute("INSERT OR IGNORE INTO mentions VALUES (?, ?, ?)", (here, *mention[1:]))
+    for table, (owner, column) in attached_tables().items():
+        if owner != row[0] or not old.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (table,)).fetchone():
+            continue  # an older snapshot may not have the table
+        for values in rows.select(old, f"SELECT * FROM {table} WHERE {column} = ?", (row[1],)):
+            rows.insert_missing(merger.db, table, values | {column: merger.id(*row)})
 
 
 def describe(db: sqlite3.Connection) -> list[dict[str, object]]:

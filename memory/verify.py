@@ -9,10 +9,10 @@ import numpy as np
 from memory.episodic.lexical import flush
 from memory.episodic.trace import digest
 from memory.errors import StoreError
-from memory.provenance import TABLES
 from memory.relational.names import SUPERSEDE_MIN
 from memory.snapshots import Snapshots
 from memory.store import Store
+from memory.tables import table_names
 from memory.vectors import VectorIndex
 
 _CHUNK = 20_000
@@ -48,7 +48,7 @@ def verify(store: Store, index: VectorIndex, snapshots: Snapshots, functional: C
             if not problems:
                 problems += [*_full_text(store), *_traces(db, index.dim), *_origins(db), *_facts(db, functional)]
                 problems += _index(db, index)
-                checked |= {table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in TABLES}
+                checked |= {table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in table_names()}
     except sqlite3.DatabaseError as error:
         problems.append(f"database: {error}; restore a snapshot")
     for name in snapshots.names():
@@ -93,7 +93,7 @@ def _traces(db: sqlite3.Connection, dim: int) -> Iterator[str]:
 
 
 def _origins(db: sqlite3.Connection) -> Iterator[str]:
-    for table in TABLES:
+    for table in table_names():
         without = db.execute(
             f"SELECT id FROM {table} WHERE id NOT IN"
             " (SELECT item_id FROM provenance WHERE item_table = ? AND role = 'said')",

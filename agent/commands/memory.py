@@ -18,7 +18,7 @@ from agent.commands.console import Json, emit, plain_errors
 from agent.hub import adapters
 from memory import DamagedError, Embedder, InvalidItemError, Memory, NotAMemoryError, UnknownItemError
 from memory.embedding import recorded
-from memory.provenance import TABLES, Row
+from memory.tables import Row, table_names
 
 app = typer.Typer(no_args_is_help=True, help="A memory: look into it, forget, undo, copy, check, move.")
 
@@ -63,8 +63,8 @@ def _row(text: str) -> Row:
     """``traces:12``, or ``12`` for a trace."""
     table, _, number = text.rpartition(":")
     table = table or "traces"
-    if table not in TABLES or not (number.isascii() and number.isdecimal() and len(number) < 19):
-        raise InvalidItemError(f"expected TABLE:ID with a table of {', '.join(TABLES)}, got {text!r}")
+    if table not in table_names() or not (number.isascii() and number.isdecimal() and len(number) < 19):
+        raise InvalidItemError(f"expected TABLE:ID with a table of {', '.join(table_names())}, got {text!r}")
     return table, int(number)
 
 

@@ -1,5 +1,6 @@
 """Episodic memory (HEI-NW): what happened."""
 
+import memory.episodic.table  # noqa: F401 - declares its tables
 from memory.episodic.gate import WriteGate
 from memory.episodic.recall import Cue, Recall, RecallConfig
 from memory.episodic.replay import ReplayConfig, ReplayItem, ReplayQueue

@@ -14,10 +14,9 @@ from memory.episodic.lexical import BATCH, flush
 from memory.episodic.recall import Cue, Recall, RecallConfig, Searcher
 from memory.episodic.replay import ReplayQueue
 from memory.episodic.retention import Retention
-from memory.episodic.trace import Event, Slot, Trace, digest, read
+from memory.episodic.trace import NEXT_TRACE, Event, Slot, Trace, digest, read
 from memory.errors import InvalidItemError, UnknownItemError
 from memory.provenance import Provenance
-from memory.rows import NEXT_TRACE
 from memory.store import Store
 from memory.vectors import VectorIndex
 

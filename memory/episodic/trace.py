@@ -15,6 +15,12 @@ from memory.provenance import Provenance, origin_of
 Slot = Literal["who", "what", "where", "when"]
 SLOTS: tuple[Slot, ...] = ("who", "what", "where", "when")
 
+NEXT_TRACE = "1 + max((SELECT last FROM last_trace), coalesce((SELECT max(id) FROM traces), 0))"
+"""The id of the next trace, as SQL: one that no trace had before, as caches and lineage name traces by their ids.
+
+``AUTOINCREMENT`` would note each id that it gives out, a page more to sync in every write; ``last_trace`` is noted only
+when a trace goes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

@@ -1,5 +1,6 @@
 """Procedural memory: macros, mined from what worked, tried, and suggested again."""
 
+import memory.procedural.table  # noqa: F401 - declares its tables
 from memory.procedural.library import MacroLib
 from memory.procedural.macro import Macro, Suggestion
 from memory.procedural.program import Call, Step, SymbolicState, Trajectory

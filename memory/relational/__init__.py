@@ -1,12 +1,13 @@
 """Relational memory (SGC-RSS): what is true."""
 
+import memory.relational.table  # noqa: F401 - declares its tables
 from memory.relational.aliases import Alias, Aliases
 from memory.relational.extract import TemplateExtractor, TupleExtractor
 from memory.relational.graph import KG
 from memory.relational.names import FUNCTIONAL, normalise
-from memory.relational.query import FoundFact, Subgraph
 from memory.relational.rules import RuleExtractor
 from memory.relational.schema import Frame, Routing, SchemaIndex
+from memory.relational.subgraph import FoundFact, Subgraph
 from memory.relational.tuples import Fact, Tuple
 from memory.relational.validity import Contradiction
 

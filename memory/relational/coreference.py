@@ -1,5 +1,6 @@
 """Who is meant by a pronoun or a shorter name, within one text."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -7,6 +8,8 @@ from memory.relational.parse import first, joined
 
 if TYPE_CHECKING:
     from spacy.tokens import Span, Token
+
+    NamesOf = Callable[[Token, bool], list[tuple[str, float]]]
 
 _HE = {"he", "him", "his", "himself"}
 _SHE = {"she", "her", "hers", "herself"}
@@ -80,13 +83,13 @@ class Discourse:
         longer = self._called.get(word, {})
         return next(iter(longer)) if len(longer) == 1 else phrase
 
-    def close(self, sentence: "Span") -> None:
-        """Take in what a sentence spoke of, when it is over."""
-        from memory.relational.rules import _LONGEST, _Sentence
+    def close(self, sentence: "Span", entities: "NamesOf") -> None:
+        """Take in what a sentence spoke of, when it is over.
 
-        if len(sentence) > _LONGEST:
-            return
-        reader = _Sentence(sentence, self)
+        Args:
+            sentence: The sentence.
+            entities: Gives the names that a noun stands for, as :class:`memory.relational.clauses.SentenceReader` does.
+        """
         last: list[Mention] = []
         group: list[str] = []
         for token in sentence:
@@ -96,7 +99,7 @@ class Discourse:
                 continue
             if token.ent_type_ in ("DATE", "TIME", "MONEY", "QUANTITY", "CARDINAL", "ORDINAL"):
                 continue
-            names = [name for name, _ in reader.entities(token, with_joined=False)]
+            names = [name for name, _ in entities(token, False)]
             if not names:
                 continue
             subject = token.dep_ in ("nsubj", "nsubjpass") and first(token.head).dep_ == "ROOT"
@@ -107,7 +110,7 @@ class Discourse:
                     self._called.setdefault(word, {}).setdefault(names[0])
             others = joined(token)
             if (others or token.tag_ in ("NNS", "NNPS")) and (subject or not group):
-                group = names + [name for other in others for name, _ in reader.entities(other, with_joined=False)]
+                group = names + [name for other in others for name, _ in entities(other, False)]
         if last:
             self._subjects = [m for m in last if m.subject]
             self._last = last

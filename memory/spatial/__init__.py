@@ -1,5 +1,6 @@
 """Spatial memory (SMPD): where things are and how to get there."""
 
+import memory.spatial.table  # noqa: F401 - declares its tables
 from memory.spatial.config import SpatialConfig
 from memory.spatial.goals import UNKNOWN, UNVISITED, Located
 from memory.spatial.grid_map import Edge, Frame, Place, Terrain, Transform

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from memory import HashingEmbedder, Memory
-from memory.provenance import TABLES
+from memory.tables import table_names
 
 DIM = 64
 PROCESSES = multiprocessing.get_context("forkserver")  # children start in milliseconds, with no threads of ours
 PROCESSES.set_forkserver_preload(["eval.bench.torture"])
-DUMPED = (*TABLES, "provenance", "lineage", "replay")
+DUMPED = (*table_names(), "provenance", "lineage", "replay")
 
 
 def opened(path: Path | None) -> Memory:

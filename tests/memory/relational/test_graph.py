@@ -11,7 +11,7 @@ from memory import HashingEmbedder, InvalidItemError, Memory, Provenance, Storag
 from memory.relational import KG, Routing, Tuple
 from memory.relational.aliases import spelled_alike
 from memory.relational.export import export
-from memory.relational.surface import surface
+from memory.relational.surface import surface_form
 
 
 def tell(memory: Memory, head: str, relation: str, tail: str, at: float = 1.0, **more: float) -> int:
@@ -133,7 +133,7 @@ def test_names_are_compared_in_lower_case_and_shown_as_they_were_told(memory: Me
     ],
 )
 def test_a_surface_form_is_a_whole_name(name: str, words: list[str], shown: str) -> None:
-    assert surface(name, words) == shown
+    assert surface_form(name, words) == shown
 
 
 def test_a_merge_joins_and_an_unmerge_parts(memory: Memory) -> None:

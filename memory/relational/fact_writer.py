@@ -1,0 +1,164 @@
+"""Writing facts: what a new statement ends, resumes or strengthens."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+
+from memory import provenance
+from memory.provenance import Provenance
+from memory.relational.aliases import Aliases
+from memory.relational.facts import FactTable
+from memory.relational.graph_cache import GraphCache
+from memory.relational.names import SUPERSEDE_MIN, normalise, relation_name, spelling
+from memory.relational.schema import SchemaIndex
+from memory.relational.tuples import Tuple
+from memory.relational.validity import Validity
+from memory.store import Store
+
+
+class FactWriter:
+    """Writes statements as rows of ``facts``, and keeps the graph in main memory up to date.
+
+    Args:
+        store: The database.
+        cache: The facts that hold now.
+        aliases: Several names of one entity.
+        schemas: Score how well a statement fits.
+        functional: Relations with one tail per head at a time.
+    """
+
+    def __init__(
+        self, store: Store, cache: GraphCache, aliases: Aliases, schemas: SchemaIndex, functional: Collection[str]
+    ) -> None:
+        self.store = store
+        self.cache = cache
+        self.aliases = aliases
+        self.schemas = schemas
+        self.functional = functional
+        self.facts = FactTable(store)
+        self.validity = Validity(store, aliases, functional)
+
+    def upsert(self, tuples: Iterable[Tuple]) -> list[int]:
+        """Tell the graph; returns the id of each tuple's row, in order. All or nothing.
+
+        Raises:
+            InvalidItemError: An empty head, relation or tail, or a confidence outside [0, 1].
+        """
+        checked = [(item, *item.names()) for item in tuples]
+        ids = []
+        with self.store.write():
+            self.cache.sync()
+            fits = self._fits([names for _, *names in checked])
+            for (item, head, relation, tail), fit in zip(checked, fits, strict=True):
+                self._respell(head, item.provenance)
+                self._respell(tail, item.provenance)
+                ids.append(self._tell(item, head, relation, tail, fit))
+        return ids
+
+    def _tell(self, item: Tuple, head: str, relation: str, tail: str, fit: float) -> int:
+        db = self.store.db
+        conf, since = min(item.conf, item.provenance.conf), item.provenance.time
+        fact_id = self.validity.same(head, relation, tail, since, conf * item.provenance.trust)
+        if fact_id is not None:
+            if (
+                relation in self.functional
+                and conf >= SUPERSEDE_MIN
+                and since < self.facts.get_many([fact_id])[0].valid_from
+            ):
+                self._superseded(self._overtake(head, relation, tail, since), fact_id, since)
+            if self.validity.strengthen(fact_id, since, conf, fit):
+                self.cache.strengthen(fact_id, head, tail, fit)
+        else:
+            older: list[int] = []
+            until: tuple[float, int] | None = None
+            if relation in self.functional:
+                until = self.validity.next(head, relation, tail, since, conf * item.provenance.trust)
+                if until is None and conf >= SUPERSEDE_MIN:
+                    until = self._resume(head, relation, tail, since)
+                if conf >= SUPERSEDE_MIN and (until is None or until[0] > since):
+                    older = self._overtake(head, relation, tail, since)
+            cursor = db.execute(
+                "INSERT INTO facts(head, relation, tail, context, conf, valid_from, valid_to, superseded_by, fit)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (head, relation, tail, item.context, conf, since, *(until or (None, None)), fit),
+            )
+            fact_id = int(cursor.lastrowid or 0)
+            self._superseded(older, fact_id, since)
+            if until is None:
+                self.cache.add(fact_id, head, relation, tail, 1, fit)
+        said = {"since": since} | ({"context": item.context} if item.context else {})
+        provenance.add(db, ("facts", fact_id), replace(item.provenance, conf=conf), said)
+        return fact_id
+
+    def _resume(self, head: str, relation: str, tail: str, since: float) -> tuple[float, int] | None:
+        for held in self.validity.holding(head, relation, tail, since):
+            if (until := self.validity.resume(held, since)) is not None:
+                self.cache.reread([held, until[1]])
+                return until
+        return None
+
+    def _overtake(self, head: str, relation: str, tail: str, since: float) -> list[int]:
+        """Leave what a statement ends out of the graph; returns the rows."""
+        found = self.validity.overtaken(head, relation, tail, since)
+        for fact in self.facts.get_many([version.id for version in found if version.end is None]):
+            self.cache.drop(fact.id, fact.head, fact.tail)
+        return [version.id for version in found]
+
+    def _superseded(self, older: Iterable[int], by: int, since: float) -> None:
+        self.store.db.executemany(
+            "UPDATE facts SET superseded_by = ?, valid_to = max(valid_from, ?) WHERE id = ?",
+            [(by, since, fact) for fact in older],
+        )
+
+    def retire_place(self, tail: str, origin: Provenance) -> int:
+        """End every fact that holds now and ends in ``tail``, which is no more; returns how many."""
+        rows = self.store.db.execute(
+            "SELECT head, relation FROM facts WHERE tail = ? AND valid_to IS NULL", (normalise(tail),)
+        ).fetchall()
+        return sum(self.retire(head, relation, tail, origin) for head, relation in rows)
+
+    def retire(self, head: str, relation: str, tail: str, origin: Provenance) -> bool:
+        """End the validity of a fact that was seen not to hold; true when there was one.
+
+        Args:
+            head: Of the fact.
+            relation: Of the fact.
+            tail: Of the fact.
+            origin: Who saw it, and when. If that is forgotten, the fact holds again.
+        """
+        with self.store.write() as db:
+            self.cache.sync()
+            ended = self._end(normalise(head), relation_name(relation), normalise(tail), origin.time)
+            for fact_id in ended:
+                provenance.add(db, ("facts", fact_id), origin, role="ended")
+            return bool(ended)
+
+    def _end(self, head: str, relation: str, tail: str, time: float) -> list[int]:
+        heads, tails = self.aliases.names(head), self.aliases.names(tail)
+        rows = self.store.db.execute(
+            f"SELECT id, head, tail FROM facts WHERE head IN ({', '.join('?' * len(heads))}) AND relation = ?"
+            f" AND tail IN ({', '.join('?' * len(tails))}) AND valid_to IS NULL AND valid_from <= ?",
+            (*heads, relation, *tails, time),
+        ).fetchall()
+        for fact_id, name, old in rows:
+            self.store.db.execute("UPDATE facts SET valid_to = ? WHERE id = ?", (time, fact_id))
+            self.cache.drop(fact_id, name, old)
+        return [fact_id for fact_id, _, _ in rows]
+
+    def _respell(self, name: str, origin: Provenance) -> None:
+        """Join a new name with a known one that differs in accents, punctuation or a possessive only."""
+        if name in self.cache.graph:
+            return
+        key = spelling(name)
+        if not key:
+            return
+        known = self.cache.spellings.setdefault(key, name)
+        was, entity = self.aliases.entity(name), self.aliases.entity(known)
+        if known != name and was != entity:
+            self.aliases.add(name, known, origin, "spelling")
+            if was == name and self.aliases.entity(known) == entity:
+                self.cache.unmoved()
+            else:
+                self.cache.sync(anew=True)
+
+    def _fits(self, names: Sequence[Sequence[str]]) -> list[float]:
+        return self.schemas.fits([tuple(n) for n in names]) if self.schemas.routing.enabled else [1.0] * len(names)  # type: ignore[misc]
