@@ -20,7 +20,7 @@ class Message:
         role: ``user`` opens the episode, then ``assistant`` and ``tool`` take turns.
         content: The words; for a call, its compact JSON.
         call: The call, when the assistant made a well-formed one.
-        observed: Whether the words are the environment's, so that their surprise counts.
+        observed: Whether the words come from the environment; only then is their surprise measured.
     """
 
     role: Role
@@ -29,7 +29,7 @@ class Message:
     observed: bool = False
 
     def render(self) -> dict[str, Any]:
-        """The message in the form that chat templates and TRL take."""
+        """Return the message in the form that chat templates and TRL take."""
         if self.call is None:
             return {"role": self.role, "content": self.content}
         function = {"name": self.call.name, "arguments": self.call.arguments}
@@ -40,12 +40,12 @@ class Message:
 class Chat:
     """The conversation of one episode.
 
-    Compared and hashed by identity: a model keeps its cache by chat.
+    Chats are compared and hashed by identity, because a model keeps a cache for each chat.
 
     Attributes:
         mission: What is to be done; stays in the system message for good.
         tools: Every tool of the episode, as the system message lists them.
-        seed: Fixes what is sampled, when the model samples.
+        seed: Seed of the model's sampling, if it samples.
         messages: All messages so far, the dropped ones included.
         start: Index of the first message that is still in the window.
     """
@@ -61,19 +61,19 @@ class Chat:
         self.messages.append(message)
 
     def system(self) -> dict[str, Any]:
-        """The system message."""
+        """Return the system message."""
         return {"role": "system", "content": _SYSTEM.render(mission=self.mission)}
 
     def openai_tools(self) -> list[dict[str, Any]]:
-        """The tools in OpenAI's format."""
+        """Return the tools in OpenAI's format."""
         return [spec.openai() for spec in self.tools]
 
     def visible(self) -> list[Message]:
-        """The messages in the window."""
+        """Return the messages in the window."""
         return self.messages[self.start :]
 
     def drop_to(self, start: int) -> int:
-        """Move the window's start to message ``start``; returns how many messages fell out."""
+        """Move the window's start to message ``start``, and return how many messages dropped out."""
         dropped = start - self.start
         self.start = start
         return dropped

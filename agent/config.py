@@ -45,7 +45,7 @@ class ScriptChoice(_Settings):
     """No model: a script that asks the map for routes and follows them."""
 
     kind: Literal["script"] = "script"
-    macros: bool = Field(False, description="Whether it runs macros where they fit.")
+    macros: bool = Field(False, description="Whether the script runs macros where they fit.")
 
 
 class ExpertChoice(_Settings):
@@ -55,19 +55,19 @@ class ExpertChoice(_Settings):
 
 
 class RandomChoice(_Settings):
-    """No model: any offered call, by the episode's seed."""
+    """No model: a policy that calls a random offered tool; its seed is the episode's seed."""
 
     kind: Literal["random"] = "random"
 
 
 class MemoryChoice(_Settings):
-    """Which memory, and which of its tools."""
+    """Settings of the memory, and the names of the memory tools to offer."""
 
     enabled: bool
     path: Path | None
     embedder: Literal["minilm", "hashing"]
     tools: list[str]
-    macros: Path | None = Field(None, description="Memory whose macros a new one begins with.")
+    macros: Path | None = Field(None, description="Folder of a memory whose macros are copied at the start.")
     gate: WriteGate
     recall: RecallConfig
     retention: Retention
@@ -77,14 +77,14 @@ class MemoryChoice(_Settings):
 
 
 class EnvChoice(_Settings):
-    """Which environment."""
+    """The environment and its settings."""
 
     id: str
     kwargs: dict[str, Any]
 
 
 class RunConfig(_Settings):
-    """Everything that ``hippo run`` can be told."""
+    """All settings of ``hippo run``."""
 
     seed: int = Field(ge=0)
     episodes: int = Field(ge=1)
@@ -100,21 +100,23 @@ class RunConfig(_Settings):
 
 
 class CollectConfig(RunConfig):
-    """Everything that ``hippo collect`` can be told beside that."""
+    """All settings of ``hippo collect``: those of ``hippo run`` and some more."""
 
     policy: Literal["expert", "model", "random"]
     split: Literal["train", "validation", "test"]
-    workers: int | None = Field(ge=1, description="Processes; one for each core by default.")
+    workers: int | None = Field(ge=1, description="Number of processes; by default one for each core.")
     batch: int = Field(ge=1, description="Worlds that the model plays in lock-step.")
-    keep_memories: bool = Field(False, description="Save what is remembered after each episode.")
-    window: bool = Field(description="Experts see no more of a conversation than the model of model= would.")
+    keep_memories: bool = Field(False, description="Whether to save a copy of the memory after each episode.")
+    window: bool = Field(
+        description="Whether experts see only what fits into the window of the model that model= names."
+    )
 
 
 Config = TypeVar("Config", bound=BaseModel)
 
 
 def load_collect(overrides: Sequence[str] = ()) -> CollectConfig:
-    """The same for ``hippo collect``."""
+    """Compose the settings of ``hippo collect``; see :func:`load`."""
     return compose_as(overrides, "collect", CollectConfig)
 
 
@@ -124,21 +126,23 @@ def load(overrides: Sequence[str] = ()) -> RunConfig:
     ``env=<gymnasium id>`` and ``model=<folder>`` work as well as the names of the groups' files.
 
     Raises:
-        ConfigError: An unknown key or choice, or a value out of range; one line, nearest names.
+        ConfigError: An unknown key or choice, or a value out of range. The message is one line and, for an unknown
+            name, gives the nearest known names.
     """
     return compose_as(overrides, "config", RunConfig)
 
 
 def compose_as(overrides: Sequence[str], root: str, schema: type[Config]) -> Config:
-    """Compose one of ``configs/``'s roots with ``key=value`` overrides, and check it.
+    """Compose one of the root files of ``configs/`` with ``key=value`` overrides, and validate it.
 
     Args:
-        overrides: Settings.
-        root: Name of the file without its ending.
-        schema: What it is checked by.
+        overrides: Settings as ``key=value``.
+        root: Name of the root file without its ending.
+        schema: Pydantic model that validates the settings.
 
     Raises:
-        ConfigError: An unknown key or choice, or a value out of range; one line, nearest names.
+        ConfigError: An unknown key or choice, or a value out of range. The message is one line and, for an unknown
+            name, gives the nearest known names.
     """
     folder = Path(str(files("configs")))
     expanded = [part for override in overrides for part in _expand(override, folder)]
@@ -150,7 +154,7 @@ def compose_as(overrides: Sequence[str], root: str, schema: type[Config]) -> Con
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_explain(error, expanded, folder, root)) from error
     assert isinstance(values, dict)
-    for name in ("experiment", "suite"):  # what `hippo eval` does with the experiment is no setting of a run
+    for name in ("experiment", "suite"):  # only `hippo eval` uses these: they are not settings of a run
         values.pop(name, None)
     try:
         return schema.model_validate(values)
@@ -163,7 +167,7 @@ def compose_as(overrides: Sequence[str], root: str, schema: type[Config]) -> Con
 
 
 def choices(group: str) -> list[str]:
-    """Names of a group's files."""
+    """Return the names of a group's files, sorted."""
     return sorted(path.stem for path in (Path(str(files("configs"))) / group).glob("*.yaml"))
 
 
@@ -187,7 +191,7 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _explain(error: Exception, overrides: Sequence[str], folder: Path, root: str) -> str:
-    """One line for what Hydra says in many."""
+    """Return Hydra's error message, which has many lines, as one line."""
     if isinstance(error, MissingMandatoryValue):
         example = "name=mine" if error.full_key == "name" else "env=BabyAI-GoToLocal-v0"
         return f"{error.full_key} must be set: for example {example}"
@@ -201,7 +205,7 @@ def _explain(error: Exception, overrides: Sequence[str], folder: Path, root: str
 
 
 def _keys(folder: Path, root: str, groups: list[str]) -> Iterable[str]:
-    """Every dotted key of the configuration, with these choices of groups."""
+    """Yield every dotted key of the configuration that is composed with these choices of groups."""
     with initialize_config_dir(version_base="1.3", config_dir=str(folder)):
         composed = compose(root, overrides=groups)
 

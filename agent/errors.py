@@ -14,11 +14,11 @@ class CatalogError(AgentError, RuntimeError):
 
 
 class HashMismatchError(CatalogError):
-    """A file is not the one that was pinned; it was not used."""
+    """The hash of a file differs from the pinned hash; the file was not used."""
 
 
 class ModelError(AgentError, RuntimeError):
-    """A model can't decide."""
+    """A model can't give a decision."""
 
 
 class ObservationTooLongError(ModelError, ValueError):
@@ -26,7 +26,7 @@ class ObservationTooLongError(ModelError, ValueError):
 
 
 class WorkerLostError(AgentError, RuntimeError):
-    """A process that plays ended before it was through."""
+    """A worker process ended before it had finished its work."""
 
 
 class LogError(AgentError, OSError):

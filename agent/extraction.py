@@ -1,4 +1,4 @@
-"""Tuples by the loop's own language model, under a grammar that lets it name only what the sentence holds."""
+"""Extraction of tuples by the loop's language model, under a grammar that allows only names from the sentence."""
 
 import re
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _EXAMPLES: tuple[tuple[str, list[tuple[str, str, str]]], ...] = (
 
 
 def _spec(spans: Sequence[str]) -> ToolSpec:
-    """The one tool of a sentence: a list of facts whose ends are runs of its words."""
+    """Return the one tool of a sentence: a list of facts whose heads and tails are runs of the sentence's words."""
     end = {"type": "string", "enum": list(spans)}
     fact = {
         "type": "object",
@@ -54,11 +54,11 @@ def _call(facts: Sequence[tuple[str, str, str]]) -> Message:
 
 
 class ModelExtractor:
-    """Tuples from English sentences by a language model, each sentence by itself.
+    """Extractor of tuples from English sentences with a language model; it reads each sentence by itself.
 
     Args:
-        model: Decides under the grammar; the default 135 M model if missing.
-        batch: Sentences that are decided at once.
+        model: The model that decides under the grammar; by default the 135 M model.
+        batch: Number of sentences that are decided at once.
     """
 
     name = "lm"
@@ -72,22 +72,22 @@ class ModelExtractor:
         self.batch = batch
 
     def extract(self, text: str, origin: Provenance | str | None = None) -> list[Tuple]:
-        """Tuples in the order of the text; what the model says of itself (head and tail alike) is dropped."""
+        """Return the tuples in the order of the text; those whose head and tail are the same are dropped."""
         sentences = [s.strip() for s in re.split(r"(?<=[.!?])\s+", validate_text(text)) if _spans(s)]
-        found = []
+        tuples = []
         for start in range(0, len(sentences), self.batch):
             part = sentences[start : start + self.batch]
             turns = [self._turn(sentence) for sentence in part]
             decisions = self.model.decide(turns)
             for turn, sentence, decision in zip(turns, part, decisions, strict=True):
                 self.model.release(turn.chat)
-                found += _read(decision.text, sentence, origin)
-        return list({(item.head, item.relation, item.tail): item for item in found}.values())
+                tuples += _read(decision.text, sentence, origin)
+        return list({(item.head, item.relation, item.tail): item for item in tuples}.values())
 
     def extract_many(
         self, texts: Sequence[str], origins: Sequence[Provenance | str | None] | None = None
     ) -> list[list[Tuple]]:
-        """The tuples of each text."""
+        """Return the tuples of each text."""
         return [self.extract(text, origin) for text, origin in zip(texts, origins or [None] * len(texts), strict=True)]
 
     def _turn(self, sentence: str) -> Turn:
@@ -104,10 +104,10 @@ def _read(text: str, sentence: str, origin: Provenance | str | None) -> list[Tup
     try:
         facts = ToolCall.parse(text).arguments["facts"]
     except (ValueError, KeyError):
-        return []  # cut off: the sentence says nothing that is whole
-    found = []
+        return []  # the answer was cut off: it is not a whole call
+    tuples = []
     for fact in facts:
         names = canonical(normalise(fact["head"]), relation_name(fact["relation"]), normalise(fact["tail"]))
         if all(names) and names[0] != names[2]:
-            found.append(Tuple(*names, with_span(origin, sentence, _CONF), conf=_CONF))
-    return found
+            tuples.append(Tuple(*names, with_span(origin, sentence, _CONF), conf=_CONF))
+    return tuples

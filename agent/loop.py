@@ -24,23 +24,23 @@ from tools.actions import action_tools
 class Agent:
     """A model with memories as tools.
 
-    Two ways in: :meth:`run` plays in a gymnasium environment and streams events;
-    :meth:`reset` and :meth:`act` serve other people's harnesses.
+    There are two ways to use it: :meth:`run` plays in a gymnasium environment and yields events;
+    :meth:`reset` and :meth:`act` serve a harness that steps the environment itself.
 
     Args:
         model: Chooses the calls.
-        memory: The memory, or ``None`` for an agent without.
+        memory: The memory, or ``None`` for an agent without one.
         tools: Names of the memory tools to offer; all of them by default.
         plugins: Tools of your own.
         gate: The write gate.
         config: Settings of the loop.
-        name: Name of the run; in the provenance of what is written, it tells episodes of several
-            runs over one memory apart.
-        memory_tools: What makes tools of the memory.
+        name: Name of the run. It becomes part of the provenance of what is written, so that episodes of several
+            runs over one memory can be told apart.
+        memory_tools: The class that makes tools of the memory.
 
     Raises:
-        UnknownToolError: A memory tool that does not exist.
-        ToolSchemaError: Two tools of one name.
+        UnknownToolError: A name in ``tools`` is not a memory tool.
+        ToolSchemaError: Two tools have the same name.
     """
 
     def __init__(
@@ -181,14 +181,14 @@ class Agent:
         world: str = "external",
         emit: Callable[[Event], None] | None = None,
     ) -> None:
-        """Begin an episode that somebody else's harness drives with :meth:`act`.
+        """Begin an episode that an external harness drives with :meth:`act`.
 
         Args:
             mission: What is to be done.
             actions: Action names with the value that :meth:`act` returns, and a description.
-            seed: Fixes sampling.
+            seed: Seed of sampling.
             world: Name of the map; give the same again for the same world.
-            emit: Takes every event.
+            emit: Receives every event.
         """
         self.close()
         label = self._label(None, self._episodes)
@@ -303,4 +303,4 @@ class Agent:
 
 
 def _ignore(_event: Event) -> None:
-    """Take an event that nobody asked for."""
+    """Ignore an event."""

@@ -1,4 +1,4 @@
-"""The hippocampal part of a step: what is perceived goes into the memories."""
+"""The hippocampal part of a step: what is perceived is written into the memories."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ GOAL = "goal"
 KNOWN = "You know this place."
 STRANGE = "You do not know this place after all."
 LIKELY = 0.5
-"""Probability from which on a map of an earlier visit is planned over."""
+"""Least probability at which routes are planned over the map of an earlier visit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """An observation that the write gate has not decided on, for want of the model's surprise."""
+    """An observation on which the write gate has not decided yet, because the model's surprise is not known."""
 
     text: str
     reward: float
@@ -27,7 +27,7 @@ class Pending:
 
 
 class MemoryWriter:
-    """Writes one episode's observations into a memory.
+    """The writer of one episode's observations into a memory.
 
     The place graph takes in every observation at once; the knowledge graph learns which things were
     seen where. The write gate decides with :meth:`write_pending`, once the surprise is known, whether an
@@ -37,10 +37,10 @@ class MemoryWriter:
         memory: The memory.
         gate: The write gate.
         source: Provenance of what is written, for example ``env:hippo/WaterMaze-v0``.
-        episode: Name of the episode, the provenance's document.
+        episode: Name of the episode; it is the document in the provenance.
 
     Attributes:
-        note: What the memory says of the last observation; empty mostly.
+        note: What the memory adds to the last observation; usually empty.
         pending: The last observation, until the gate has decided on it.
     """
 
@@ -54,7 +54,7 @@ class MemoryWriter:
         self._strange = self._been = False
 
     def enter(self, world: str) -> None:
-        """Begin an episode in ``world``; nothing is remembered of places that went stale."""
+        """Begin an episode in ``world``, and retire the facts about places that went stale."""
         with self.memory.transaction():
             self._strange = self._been = bool(self.memory.spatial.maps(world))
             for place in self.memory.spatial.enter(world):
@@ -63,7 +63,7 @@ class MemoryWriter:
     def perceive(
         self, text: str, view: Mapping[str, Any] | None, action: str | None, reward: float, step: int
     ) -> list[Wrote]:
-        """Put an observation on the map and things seen into the graph, in one transaction."""
+        """Put an observation on the map, and the things seen into the graph, in one transaction."""
         spatial = self.memory.spatial
         origin = Provenance(self.source, self.episode, text)
         before = spatial.place
@@ -90,8 +90,11 @@ class MemoryWriter:
         return events
 
     def _recognised(self, sighting: Sighting) -> str:
-        """What there is to tell when an earlier visit's map is recognised, or turns out to be another's."""
-        if sighting.pose is None:  # places are texts: each says by itself which it is
+        """Return a note if the map of an earlier visit was recognised, or turns out to be of another world.
+
+        Without a change the note is empty.
+        """
+        if sighting.pose is None:  # places are texts, each of which identifies itself
             return ""
         strange = self._been and sighting.confidence < LIKELY
         changed, self._strange = strange != self._strange, strange
@@ -101,17 +104,17 @@ class MemoryWriter:
         graph = self.memory.relational
         for thing, place in sighting.vanished:
             graph.retire(thing, "seen_at", place_name(place), origin)
-        seen = [Tuple(thing, "seen_at", place_name(place), origin) for thing, place in sighting.appeared]
-        if not seen:
+        tuples = [Tuple(thing, "seen_at", place_name(place), origin) for thing, place in sighting.appeared]
+        if not tuples:
             return None
-        ids = graph.upsert(seen)
-        return ids, "; ".join(f"{t.head} seen at {t.tail}" for t in seen)
+        ids = graph.upsert(tuples)
+        return ids, "; ".join(f"{t.head} seen at {t.tail}" for t in tuples)
 
     def write_pending(self, surprise: float | None) -> Wrote | None:
         """Ask the gate about the pending observation, and write it as a trace if the gate opens.
 
         Args:
-            surprise: Of the observation, in [0, 1]; ``None`` if the model did not read it.
+            surprise: Surprise of the observation, in [0, 1]; ``None`` if the model did not read it.
         """
         pending, self.pending = self.pending, None
         if pending is None or not pending.text.strip():

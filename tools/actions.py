@@ -15,7 +15,7 @@ MAX_ANSWER = 200
 
 
 def named_action(name: str, value: Any, description: str) -> Tool:
-    """A tool without arguments that chooses one action; the loop does the step."""
+    """Return a tool without arguments that chooses one action; the loop does the step."""
 
     def choose() -> ToolResult:
         return ToolResult.act(value)
@@ -29,38 +29,38 @@ def answer_action(
     name: str = "answer",
     extractive: bool = False,
 ) -> Tool:
-    """A tool such as ``answer(text)`` for environments whose actions are words.
+    """Return a tool such as ``answer(text)`` for environments whose actions are words.
 
     Args:
         description: What the model is told.
         limit: Longest answer in characters.
         name: Name of the tool.
-        extractive: Whether an answer is made of words in view alone.
+        extractive: Whether an answer may use only words in the window.
     """
 
     def answer(text: str) -> ToolResult:
         return ToolResult.act(text)
 
-    made = _tool(name, description, answer, {"text": (Annotated[str, Field(max_length=limit)], ...)})
-    return replace(made, extractive=("text",)) if extractive else made
+    answer_tool = _tool(name, description, answer, {"text": (Annotated[str, Field(max_length=limit)], ...)})
+    return replace(answer_tool, extractive=("text",)) if extractive else answer_tool
 
 
 def action_tools(named: Mapping[str, tuple[Any, str]]) -> list[Tool]:
-    """One tool for each named action.
+    """Return one tool for each named action.
 
     Args:
         named: Action names with the value to step the environment with, and a description.
     """
     try:
-        return list(_action_tools(tuple((name, type(value), value, said) for name, (value, said) in named.items())))
+        return list(_action_tools(tuple((name, type(value), value, text) for name, (value, text) in named.items())))
     except TypeError:  # a value that can't be hashed, such as an array
-        return [named_action(name, value, said) for name, (value, said) in named.items()]
+        return [named_action(name, value, text) for name, (value, text) in named.items()]
 
 
 @lru_cache(maxsize=64)
 def _action_tools(named: tuple[tuple[str, type, Any, str], ...]) -> tuple[Tool, ...]:
-    """The same tools again for the same actions: every episode asks for them."""
-    return tuple(named_action(name, value, said) for name, _, value, said in named)
+    """Return the tools of these actions; they are cached, because every episode asks for the same ones."""
+    return tuple(named_action(name, value, description) for name, _, value, description in named)
 
 
 def _tool(name: str, description: str, function: Any, fields: dict[str, Any]) -> Tool:

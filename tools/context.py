@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """The moment in an episode; the loop hands a new one to the memory tools after every observation.
+    """The moment in an episode; the loop gives a new one to the memory tools after every observation.
 
     Attributes:
         episode: Name of the episode; the document in the provenance of what is written.

@@ -1,4 +1,4 @@
-"""A macro under way: one call after the other, with a guard that stops at the first surprise."""
+"""The run of a macro: one call after another, with a guard that stops it at the first unexpected result."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
@@ -18,13 +18,13 @@ MAX_TURNS = 60
 """Most repeats of one step."""
 
 MAX_SURPRISES = 3
-"""Most times that a repeated step's route may turn out to be barred before the macro stops."""
+"""How often the route of a repeated step may turn out to be blocked before the macro stops."""
 
 MAX_DEPTH = 4
-"""Macros within macros."""
+"""Greatest depth of macros that run within macros."""
 
 MAX_ACTIONS = 500
-"""Most actions of one run, those of macros within it included."""
+"""Most actions of one run, including those of macros within it."""
 
 Play = Generator[ToolCall, ToolResult, None]
 
@@ -39,12 +39,12 @@ class _NoWayError(_StopError):
 
 @dataclass(frozen=True)
 class StateReader:
-    """What a macro looks at while it runs.
+    """What a macro reads of the episode while it runs.
 
     Attributes:
-        moment: What is known now.
-        place: The place that one stands on, ``None`` if there is no map.
-        joined: How often the map under one's feet was joined with another; places have new ids then.
+        state: Returns what is known now.
+        place: Returns the place on which the agent stands, ``None`` if there is no map.
+        joined: Returns how often the agent's map was joined with another one; places get new ids each time.
     """
 
     state: Callable[[], SymbolicState]
@@ -53,16 +53,16 @@ class StateReader:
 
 
 class MacroRun:
-    """Runs one macro for a loop that dispatches its calls and steps the environment.
+    """The run of one macro, for a loop that dispatches its calls and steps the environment.
 
     Ask :meth:`next` for a call, dispatch it, step the environment if the result acts, and give the
-    result to the following :meth:`next`; ``None`` ends it.
+    result to the following :meth:`next`; ``None`` ends the run.
 
     Args:
         macro: The macro.
-        values: Of its variables.
-        library: Where nested macros are found and outcomes are kept.
-        senses: What it looks at.
+        values: Values of the macro's variables.
+        library: Holds nested macros, and stores outcomes.
+        reader: Reads the state of the episode.
     """
 
     def __init__(self, macro: Macro, values: Mapping[str, str], library: MacroLib, reader: StateReader) -> None:
@@ -79,11 +79,11 @@ class MacroRun:
 
     @property
     def name(self) -> str:
-        """The call that it came from."""
+        """The call that started the run."""
         return self.macro.call(self.values)
 
     def next(self, result: ToolResult | None = None) -> ToolCall | None:
-        """The next call, given the result of the last; ``None`` when it is done or was stopped."""
+        """Return the next call, given the result of the last; ``None`` when the run is done or was stopped."""
         if self._ended:
             return None
         try:
@@ -96,21 +96,21 @@ class MacroRun:
         return None
 
     def close(self, solved: bool | None = None, fair: bool = True) -> ToolResult:
-        """End it and keep what came of it.
+        """End the run, store its outcome and return its result.
 
         Args:
             solved: Whether the episode ended with success while it ran; ``None`` if the episode goes on.
-            fair: Whether what came of it says something of the macro; an interruption does not.
+            fair: Whether the outcome says something about the macro; that of an interruption does not.
         """
         if not self._ended and fair:
-            self.actions += 1  # the one that ended the episode
+            self.actions += 1  # the action that ended the episode
         if not self._ended and not solved:
             self.where = self.where or "the episode ended before it was done"
         ok = bool(solved) or not self.where
         if not self._recorded and (fair or self._ended):
             self._recorded = True
             where = "" if ok else self.where
-            with suppress(UnknownItemError):  # it was forgotten meanwhile
+            with suppress(UnknownItemError):  # the macro was forgotten meanwhile
                 self._library.outcome(self.macro.signature, ok, self._began, self.values, where)
         steps = f"{self.actions} action{'' if self.actions == 1 else 's'}"
         if ok:
@@ -137,35 +137,35 @@ class MacroRun:
             raise _StopError(f"the end: expected {self._said(lacking, values)}, but {self._now()}")
 
     def _lacking(self, facts: Sequence[str], values: dict[str, str], macro: Macro) -> list[str]:
-        """Those of some facts that do not hold now."""
+        """Return those of the facts that do not hold now."""
         if not facts:
             return []
         state = self._reader.state()
-        for variable in macro.variables:  # some are seen only on the way
+        for variable in macro.variables:  # some values are seen only on the way
             if variable.name not in values and (value := variable.find(state.known, values)):
                 values[variable.name] = value
         return [fact for fact in facts if not state.holds(fact, values)]
 
     @staticmethod
     def _said(facts: list[str], values: Mapping[str, str]) -> str:
-        said = ", ".join(facts)
+        text = ", ".join(facts)
         for name, value in values.items():
-            said = said.replace(name, value)
-        return said
+            text = text.replace(name, value)
+        return text
 
     def _now(self) -> str:
         state = self._reader.state()
         return f"{state.ahead or 'nothing'} is ahead and {state.carrying or 'nothing'} is carried"
 
     def _step(self, step: Step, macro: Macro, values: dict[str, str], depth: int, looking: Step | None) -> Play:
-        """Do a step, as often as it takes.
+        """Do a step, and repeat it as often as it takes.
 
         Args:
             step: The step.
-            macro: Whose.
-            values: Of its variables.
-            depth: In how many other macros.
-            looking: The step before, if it looks for what is unknown: it is done again while no way is known.
+            macro: The macro that holds the step.
+            values: Values of the macro's variables.
+            depth: Number of macros within which this macro runs.
+            looking: The step before, if it explores; it is done again while no route is known.
         """
         if not step.until and looking is None:
             yield from self._once(step, macro, values, depth, repeated=False)
@@ -195,7 +195,7 @@ class MacroRun:
     def _once(
         self, step: Step, macro: Macro, values: dict[str, str], depth: int, repeated: bool
     ) -> Generator[ToolCall, ToolResult, bool]:
-        """Do a step once; tells whether all went as expected."""
+        """Do a step once, and return whether everything went as expected."""
         arguments = step.filled(values)
         if step.name == RUN:
             if depth >= MAX_DEPTH:
@@ -217,7 +217,7 @@ class MacroRun:
                 return True
             self._check((yield ToolCall(name=str(action))))
             if self._reader.joined() != joined:
-                return True  # the map was recognised: the way is to be planned anew
+                return True  # the map was recognised: the route has to be planned again
             if index < len(after) and self._reader.place() not in (None, after[index]):
                 if repeated:
                     return False

@@ -35,19 +35,22 @@ def _words(text: str) -> list[str]:
 
 
 def _without(cue: str, text: str) -> str:
-    """Words of a cue that a text does not hold, in brackets; small models compare badly, and read well."""
-    held = {*_words(text)} | EMPTY_WORDS
-    said = (word.removesuffix("'s") for word in re.findall(r"\w+(?:'\w+)?", cue))
-    missing = dict.fromkeys(word for word in said if not {*_words(word)} <= held)
+    """Return the words of a cue that a text lacks, as a note in brackets.
+
+    Small models are bad at comparing texts, but read such a note well.
+    """
+    known_words = {*_words(text)} | EMPTY_WORDS
+    cue_words = (word.removesuffix("'s") for word in re.findall(r"\w+(?:'\w+)?", cue))
+    missing = dict.fromkeys(word for word in cue_words if not {*_words(word)} <= known_words)
     return f" (without: {' '.join(missing)})" if missing else ""
 
 
 class MemoryTools(SpatialTools):
-    """The tools over one :class:`~memory.Memory`.
+    """The tools of one :class:`~memory.Memory`.
 
     Args:
         memory: The memory.
-        source: Named as the source of what the model itself writes.
+        source: Source in the provenance of what the model itself writes.
         k: How many traces or facts an answer holds at most.
         gate: Scores what the model pins with ``remember``.
     """
@@ -60,7 +63,7 @@ class MemoryTools(SpatialTools):
         self._recalled: dict[int, list[str]] = {}
 
     def update(self, context: ToolContext) -> None:
-        """Take over what tools may know of the moment; a new episode forgets what was recalled in the last."""
+        """Set what the tools may know of the moment; in a new episode, forget what was recalled in the last."""
         if context.episode != self.context.episode or not context.step:
             self._recalled.clear()
         super().update(context)
@@ -74,7 +77,7 @@ class MemoryTools(SpatialTools):
         return Provenance(self.source, doc_id=self.context.episode, text_span=words, derived_from=derived)
 
     def _holding(self, text: str) -> list[int]:
-        """Traces recalled in this episode that hold every word of ``text`` and are still there."""
+        """Return the traces recalled in this episode that hold every word of ``text`` and still exist."""
         if not _words(text):
             return []
         if self._epoch != self.memory.store.epoch:  # a restored memory may give the same ids to other traces
@@ -83,14 +86,14 @@ class MemoryTools(SpatialTools):
         return self.memory.episodic.existing(holding)
 
     def hits(self, cue: str) -> list[Recall]:
-        """Traces that answer a cue."""
+        """Return the traces that answer a cue."""
         return self.memory.episodic.recall(cue, self.k)
 
     def facts(self, entity: str) -> list[Fact]:
-        """Facts about an entity, its own first."""
-        found = self.memory.relational.ask(entity, 8 * MAX_FACTS)
+        """Return facts about an entity: those with it as head first, and where things were seen last."""
+        facts = self.memory.relational.ask(entity, 8 * MAX_FACTS)
         names = {normalise(entity), *self.memory.relational.seeds(entity)}
-        return sorted(found, key=lambda fact: (fact.relation == SEEN_AT, fact.head not in names))[:MAX_FACTS]
+        return sorted(facts, key=lambda fact: (fact.relation == SEEN_AT, fact.head not in names))[:MAX_FACTS]
 
     @tool
     def recall(self, cue: Cue) -> ToolResult:
@@ -104,7 +107,7 @@ class MemoryTools(SpatialTools):
             where = f" at {slots['where']}" if slots["where"] else ""
             line = f"[{slots['when']}{where}] {hit.trace.key}"
             about = " ".join(filter(str.isalpha, re.findall(r"\w+", f"{slots['when']} {slots['where']}")))
-            lines.append(line + _without(cue, f"{about} {hit.trace.key}"))  # numbers of steps are not what is asked for
+            lines.append(line + _without(cue, f"{about} {hit.trace.key}"))  # step numbers are not asked for
             self._epoch = self.memory.store.epoch
             self._recalled[hit.trace.id] = _words(line)
         return ToolResult.ok("\n".join(lines), [[hit.trace.id, round(hit.score, 4)] for hit in hits])
@@ -115,9 +118,9 @@ class MemoryTools(SpatialTools):
         text = _NOTE.sub("", text)
         if not text.strip():
             return ToolResult.invalid("remember(text: string) expected; text: it is blank")
-        # What was recalled is never written again, or memory would feed on itself.
-        said = f" {' '.join(_words(text))} "
-        echo = next((trace for trace in self._holding(text) if said in f" {' '.join(self._recalled[trace])} "), None)
+        # What was recalled is never written again: the memory would fill up with its own contents.
+        phrase = f" {' '.join(_words(text))} "
+        echo = next((trace for trace in self._holding(text) if phrase in f" {' '.join(self._recalled[trace])} "), None)
         if echo is not None:
             return ToolResult.failed(f"that is trace {echo}, remembered already")
         score = self.gate.score(novelty=self.memory.episodic.novelty(text), pin=True)
@@ -144,7 +147,7 @@ class MemoryTools(SpatialTools):
     @tool(extractive=["head", "tail"])
     def tell(self, head: Name, relation: Name, tail: Name) -> ToolResult:
         """Add a fact to the graph."""
-        parents = self._holding(f"{head} {tail}")  # said after recalling them: forgotten with them
+        parents = self._holding(f"{head} {tail}")  # told after recalling these: the fact is forgotten with them
         names = canonical(normalise(head), relation_name(relation), normalise(tail))
         try:
             ids = self.memory.relational.upsert([Tuple(*names, self._origin(f"{head} {relation} {tail}", parents))])
@@ -153,15 +156,15 @@ class MemoryTools(SpatialTools):
         return ToolResult.ok("noted", {"facts": ids})
 
     def select(self, names: list[str] | None = None) -> list[Tool]:
-        """The tools of these names, or all.
+        """Return the tools of these names, or all tools.
 
         Raises:
-            UnknownToolError: A name that is none of them.
+            UnknownToolError: A name is not that of a memory tool.
         """
-        found = sorted(
+        ordered = sorted(
             tools_of(self), key=lambda item: not hasattr(MemoryTools, item.name) or item.name in vars(SpatialTools)
         )
-        own = {item.name: item for item in found}
+        own = {item.name: item for item in ordered}
         for name in names or ():
             if name not in own:
                 raise UnknownToolError(unknown("memory tool", name, own))

@@ -1,4 +1,4 @@
-"""Tools that users bring: found by import path."""
+"""Tools that users bring, loaded by import path."""
 
 import importlib
 import importlib.util
@@ -18,16 +18,16 @@ def load(path: str) -> list[Tool]:
         path: ``module``, ``module:tool`` or ``folder/file.py[:tool]``; without a tool, all of them.
 
     Raises:
-        UnknownToolError: The module or the tool is not there.
+        UnknownToolError: The module or the tool does not exist.
         ToolSchemaError: The module holds no tool, or can't be imported.
     """
     place, _, name = path.partition(":")
-    found = {item.name: item for item in tools_of(_module(place))}
-    if not found:
+    by_name = {item.name: item for item in tools_of(_module(place))}
+    if not by_name:
         raise ToolSchemaError(f"{place} holds no tool: decorate a typed function with @tool")
-    if name and name not in found:
-        raise UnknownToolError(unknown(f"tool in {place}", name, found))
-    return [found[name]] if name else list(found.values())
+    if name and name not in by_name:
+        raise UnknownToolError(unknown(f"tool in {place}", name, by_name))
+    return [by_name[name]] if name else list(by_name.values())
 
 
 def _module(place: str) -> ModuleType:

@@ -45,7 +45,7 @@ def parameters_model(function: Callable[..., Any], name: str) -> type[BaseModel]
 
 
 def parameters_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """The model's JSON schema: ``$ref``s inlined, closed objects, bounded strings.
+    """Return the model's JSON schema: ``$ref``s inlined, objects closed, strings bounded.
 
     Raises:
         ToolSchemaError: A type that contains itself.
@@ -79,7 +79,7 @@ def _inline(node: Any, definitions: Mapping[str, Any], path: tuple[str, ...]) ->
 
 
 def narrowed(schema: Mapping[str, Any], choices: Mapping[str, list[str]]) -> dict[str, Any]:
-    """The schema with the named string properties limited to ``choices``."""
+    """Return the schema with the named string properties limited to ``choices``."""
     properties = dict(schema["properties"])
     for name, values in choices.items():
         properties[name] = {"type": "string", "enum": values}

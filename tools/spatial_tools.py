@@ -16,11 +16,11 @@ Goal = Annotated[str, Field(min_length=1, max_length=60)]
 MacroCall = Annotated[str, Field(min_length=1, max_length=80)]
 SUGGESTED = 8
 FOUND = 6
-"""Actions that ``find`` tells at once: a model sees them all until they are done, and asks again."""
+"""Most actions in one result of ``find``: a model still sees all of them until they are done, and then asks again."""
 
 
 class SpatialTools:
-    """Routes, places of things, exploring, macros.
+    """The tools for routes, places of things, exploring and macros.
 
     Args:
         memory: The memory.
@@ -33,7 +33,7 @@ class SpatialTools:
         self.context = ToolContext()
 
     def update(self, context: ToolContext) -> None:
-        """Take over what tools may know of the moment; the loop calls this after every observation."""
+        """Set what the tools may know of the moment; the loop calls this after every observation."""
         self.context = context
 
     def state(self) -> SymbolicState:
@@ -46,13 +46,13 @@ class SpatialTools:
     def _suggested(self) -> list[str]:
         if not len(self.memory.macros):
             return []
-        return [one.call for one in self.memory.macros.suggest(self.context.mission, self.state(), SUGGESTED)]
+        return [match.call for match in self.memory.macros.suggest(self.context.mission, self.state(), SUGGESTED)]
 
     def route(self, goal: str) -> Route:
-        """The way to a place or thing.
+        """Return the route to a place or thing.
 
         Raises:
-            UnknownItemError: None is known.
+            UnknownItemError: No route is known.
         """
         return self.memory.spatial.plan(goal)
 
@@ -91,15 +91,15 @@ class SpatialTools:
     def where_is(self, thing: Goal) -> ToolResult:
         """Where a thing was last seen."""
         try:
-            found = self.memory.spatial.where_is(thing)
+            spots = self.memory.spatial.where_is(thing)
         except UnknownItemError as error:
             return ToolResult.failed(str(error))
         sure = self.memory.spatial.confidence
         doubt = "" if sure >= 1.0 else f" (you know where you are with {sure:.0%})"
-        lines = [f"{one.what}: {_place(one.place, one.cost)}" for one in found[: self.k]]
+        lines = [f"{spot.what}: {_place(spot.place, spot.cost)}" for spot in spots[: self.k]]
         data = [
-            {"what": one.what, "place": one.place, "map": one.map, "cost": one.cost, "at": one.position}
-            for one in found
+            {"what": spot.what, "place": spot.place, "map": spot.map, "cost": spot.cost, "at": spot.position}
+            for spot in spots
         ]  # fmt: skip
         return ToolResult.ok("; ".join(lines) + doubt, data)
 
@@ -109,11 +109,11 @@ class SpatialTools:
     @tool(when=_has_macros)
     def suggest_macro(self) -> ToolResult:
         """What worked before and would fit now."""
-        found = self.memory.macros.suggest(self.context.mission, self.state(), self.k)
-        if not found:
+        matches = self.memory.macros.suggest(self.context.mission, self.state(), self.k)
+        if not matches:
             return ToolResult.ok("no macro fits", [])
-        lines = [f"{one.call}: {one.score:.0%} likely to work" for one in found]
-        return ToolResult.ok("; ".join(lines), [[one.call, round(one.score, 4)] for one in found])
+        lines = [f"{match.call}: {match.score:.0%} likely to work" for match in matches]
+        return ToolResult.ok("; ".join(lines), [[match.call, round(match.score, 4)] for match in matches])
 
     @tool(choices={"call": _suggested})
     def run_macro(self, call: MacroCall) -> ToolResult:
@@ -132,8 +132,8 @@ class SpatialTools:
 
 
 def _told(route: Route, most: int | None = None) -> ToolResult:
-    told = {"actions": list(route.actions[:most]), "cost": route.cost, "after": list(route.after[:most])}
-    return ToolResult.ok(route.hinted(most), told)
+    data = {"actions": list(route.actions[:most]), "cost": route.cost, "after": list(route.after[:most])}
+    return ToolResult.ok(route.hinted(most), data)
 
 
 def _place(place: int, cost: float | None) -> str:

@@ -14,7 +14,7 @@ from tools.types import ToolResult, ToolSpec
 
 DEFAULT_TIMEOUT = 5.0
 MAX_CHOICES = 64
-"""Past this many choices an argument is left free: the grammar would cost more than it gives."""
+"""With more choices than this, an argument is left free: the grammar would cost more than it gains."""
 
 Choices = Callable[..., Sequence[str]]
 When = Callable[..., bool]
@@ -35,8 +35,8 @@ class Tool:
         schema: JSON schema of the arguments.
         choices: For a string argument, a function that lists what exists now.
         timeout: Seconds before a call counts as failed.
-        when: Tells whether it is offered now; always by default.
-        extractive: String arguments that a model under the grammar makes of words in view alone.
+        when: Tells whether the tool is offered now; by default it always is.
+        extractive: String arguments for which a grammar-constrained model may use only words in the window.
     """
 
     name: str
@@ -65,23 +65,23 @@ class Tool:
         return self.function(*args, **kwargs)
 
     def spec(self) -> ToolSpec:
-        """The tool as it is described once, without the choices of the moment."""
+        """Return the tool as the prompt describes it once, without the choices of the moment."""
         return ToolSpec(self.name, self.description, self.schema, tuple(self.extractive))
 
     def offer(self) -> ToolSpec | None:
-        """The tool as it can be called now, or ``None`` when an argument has nothing to choose from."""
+        """Return the tool as it can be called now; ``None`` if it is not offered or an argument has no choices."""
         if self.when is not None and not self.when():
             return None
-        found: dict[str, list[str]] = {}
+        allowed: dict[str, list[str]] = {}
         for name, listing in self.choices.items():
             limit = self.schema["properties"][name].get("maxLength", MAX_STRING)
             values = [value for value in dict.fromkeys(listing()) if 0 < len(value) <= limit]
             if not values:
                 return None
             if len(values) <= MAX_CHOICES:
-                found[name] = values
-        free = tuple(name for name in self.extractive if name not in found)
-        return ToolSpec(self.name, self.description, narrowed(self.schema, found), free)
+                allowed[name] = values
+        free = tuple(name for name in self.extractive if name not in allowed)
+        return ToolSpec(self.name, self.description, narrowed(self.schema, allowed), free)
 
     def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any] | ToolResult:
         """Return checked arguments, or an ``invalid`` result that says what was expected."""
@@ -130,16 +130,16 @@ def tool(
 
     Args:
         function: The function.
-        name: Another name than the function's.
+        name: Name of the tool, if it is not the function's.
         choices: For a string argument, a function (on a class: a method) that lists what exists now.
         timeout: Seconds before a call counts as failed.
         when: A function (on a class: a method) that tells whether the tool is offered now.
-        extractive: String arguments, such as names, that a model under the grammar makes of words in view alone:
-            small models misspell what they copy.
+        extractive: String arguments, such as names, for which a grammar-constrained model may use only words in the
+            window, because small models misspell what they copy.
 
     Raises:
-        ToolSchemaError: No docstring, a parameter without a usable type, a choice that names none, or an extractive
-            argument that is not a string.
+        ToolSchemaError: The function has no docstring, a parameter has no usable type, ``choices`` or ``extractive``
+            names something that is not a parameter, or an extractive argument is not a string.
     """
     make = functools.partial(_make, name=name, choices=choices or {}, timeout=timeout, when=when, extractive=extractive)
     return make if function is None else make(function)
@@ -168,7 +168,7 @@ def _make(
         raise ToolSchemaError(f"tool {title!r}: choices for {sorted(unknown)}, which it does not take")
     if isinstance(extractive, str):
         raise ToolSchemaError(f"tool {title!r}: extractive={extractive!r} expected a list: extractive=[{extractive!r}]")
-    strings = [one for one, node in schema["properties"].items() if node.get("type") == "string"]
+    strings = [argument for argument, node in schema["properties"].items() if node.get("type") == "string"]
     if unknown := set(extractive) - set(strings):
         raise ToolSchemaError(f"tool {title!r}: extractive {sorted(unknown)}, but its string arguments are {strings}")
     return Tool(title, description, function, model, schema, dict(choices), timeout, when, tuple(extractive))

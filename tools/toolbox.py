@@ -20,10 +20,10 @@ class Toolbox:
     """A set of tools with distinct names.
 
     Args:
-        tools: The tools, in the order in which the model is told of them.
+        tools: The tools, in the order in which the prompt lists them.
 
     Raises:
-        ToolSchemaError: Two tools of one name, or something that is no tool.
+        ToolSchemaError: Two tools have the same name, or an item is not a tool.
     """
 
     def __init__(self, tools: Iterable[Tool] = ()) -> None:
@@ -35,7 +35,7 @@ class Toolbox:
         """Add one tool.
 
         Raises:
-            ToolSchemaError: Its name is taken, or it is no tool.
+            ToolSchemaError: Its name is taken, or it is not a tool.
         """
         if not isinstance(item, Tool):
             raise ToolSchemaError(f"expected a tool (a function decorated with @tool), got {item!r}")
@@ -49,21 +49,21 @@ class Toolbox:
         return list(self._tools)
 
     def __getitem__(self, name: str) -> Tool:
-        """One tool.
+        """Return the tool of that name.
 
         Raises:
-            UnknownToolError: None has that name.
+            UnknownToolError: No tool has that name.
         """
         if name not in self._tools:
             raise UnknownToolError(unknown("tool", name, self._tools))
         return self._tools[name]
 
     def specs(self) -> list[ToolSpec]:
-        """Every tool, as the prompt describes it."""
+        """Return every tool as the prompt describes it."""
         return [item.spec() for item in self._tools.values()]
 
     def offer(self, hidden: Collection[str] = ()) -> list[ToolSpec]:
-        """The tools that can be called now, arguments narrowed to what exists.
+        """Return the tools that can be called now, their arguments limited to values that exist.
 
         Args:
             hidden: Names to leave out, such as actions that can have no effect now.
@@ -72,7 +72,7 @@ class Toolbox:
         return [spec for spec in offers if spec is not None]
 
     def dispatch(self, call: ToolCall) -> ToolResult:
-        """Validate and run one call. Never raises: what goes wrong becomes a result."""
+        """Validate and run one call. Never raise: an error becomes a result."""
         item = self._tools.get(call.name)
         if item is None:
             return ToolResult.invalid(unknown("tool", call.name, self._tools))
@@ -90,7 +90,7 @@ class Toolbox:
 
 
 def _checked(name: str, result: ToolResult) -> ToolResult:
-    """The result, if it can be told and logged."""
+    """Return the result, or a failed one if its text is not a string or its data can't be logged as JSON."""
     words: Any = result.text  # a tool may give anything
     if not isinstance(words, str):
         return ToolResult.failed(f"{name} gave a result whose text is {type(result.text).__name__}, not str")
@@ -127,7 +127,7 @@ def run_for(seconds: float, work: Callable[[], Any]) -> Done:
 
 
 class _Worker:
-    """A thread that does one piece of work after the other: cheaper than a new one for each."""
+    """A thread that does one piece of work after another: cheaper than a new thread for each."""
 
     def __init__(self) -> None:
         self.todo: SimpleQueue[tuple[Callable[[], Any], SimpleQueue[Any]] | None] = SimpleQueue()
@@ -149,7 +149,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """The sentence that refuses an unknown name and offers the nearest."""
+    """Return the message that rejects an unknown name and gives the nearest known names."""
     names = list(known)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {', '.join(near)}?" if near else f"expected one of {', '.join(names)}"
@@ -157,8 +157,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
 
 
 def tools_of(owner: object) -> list[Tool]:
-    """The tools that an object or a module offers, in the order of their definition."""
+    """Return the tools that an object or a module offers, in the order of their definition."""
     scopes = [owner] if inspect.ismodule(owner) else reversed(type(owner).__mro__)
     names = dict.fromkeys(name for scope in scopes for name in vars(scope) if not name.startswith("_"))
-    found = (getattr(owner, name) for name in names)
-    return [item for item in found if isinstance(item, Tool)]
+    members = (getattr(owner, name) for name in names)
+    return [item for item in members if isinstance(item, Tool)]

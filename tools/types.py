@@ -24,36 +24,36 @@ class ToolCall(BaseModel):
         """Read one call from a model's words.
 
         Raises:
-            ValueError: Not one JSON object with a name and arguments; nothing is guessed.
+            ValueError: The text is not one JSON object with a name and arguments; nothing is guessed.
         """
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            got = text if len(text) <= MAX_ECHO else f"{text[:MAX_ECHO]}…"
-            raise ValueError(f'expected {{"name": ..., "arguments": {{...}}}}, got {got!r}') from error
+            excerpt = text if len(text) <= MAX_ECHO else f"{text[:MAX_ECHO]}…"
+            raise ValueError(f'expected {{"name": ..., "arguments": {{...}}}}, got {excerpt!r}') from error
 
     def text(self) -> str:
-        """The call as compact JSON, the form that the grammar produces."""
+        """Return the call as compact JSON, the form that the grammar produces."""
         return json.dumps({"name": self.name, "arguments": self.arguments}, separators=(",", ":"), ensure_ascii=False)
 
     def __str__(self) -> str:
-        """The call as one would write it in code: ``recall(cue='red ball')``."""
+        """Return the call as it would be written in code: ``recall(cue='red ball')``."""
         return f"{self.name}({', '.join(f'{k}={v!r}' for k, v in self.arguments.items())})"
 
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What came of a call.
+    """The result of a call.
 
     Attributes:
         status: ``ok``; ``invalid`` when the call was malformed (the text says what was expected);
-            ``failed`` when the world said no, the tool raised or ran out of time.
+            ``failed`` when the call could not succeed, or the tool raised an error or ran out of time.
         text: What the model is told.
         data: The same for programs, if the tool gives it; must be JSON-serialisable.
         action: For an environment's action, the value to step it with; the loop does the step.
         acts: Whether the result is an environment's action.
-        program: A run of several calls (:class:`~tools.macro_run.MacroRun`) for the loop to play; what comes
-            of it is the result then.
+        program: A run of several calls (:class:`~tools.macro_run.MacroRun`) for the loop to play; the outcome of
+            the run then becomes the result.
     """
 
     status: Status
@@ -65,22 +65,22 @@ class ToolResult:
 
     @classmethod
     def ok(cls, text: str, data: Any = None) -> Self:
-        """The tool did its work."""
+        """Return the result of a tool that did its work."""
         return cls("ok", text, data)
 
     @classmethod
     def act(cls, value: Any) -> Self:
-        """Step the environment with ``value``."""
+        """Return a result that tells the loop to step the environment with ``value``."""
         return cls("ok", "", action=value, acts=True)
 
     @classmethod
     def invalid(cls, text: str) -> Self:
-        """The call was malformed."""
+        """Return the result of a malformed call."""
         return cls("invalid", text)
 
     @classmethod
     def failed(cls, text: str) -> Self:
-        """The call was fine, the world said no."""
+        """Return the result of a well-formed call that could not succeed."""
         return cls("failed", text)
 
 
@@ -93,7 +93,7 @@ class ToolSpec:
         description: One line.
         parameters: JSON schema of the arguments: an object, ``$ref``-free,
             ``additionalProperties: false``, with the choices that exist now as ``enum``.
-        extractive: String arguments that are made of words in view alone.
+        extractive: Names of string arguments that may use only words in the window.
     """
 
     name: str
@@ -102,7 +102,7 @@ class ToolSpec:
     extractive: tuple[str, ...] = ()
 
     def openai(self) -> dict[str, Any]:
-        """The specification in OpenAI's function format."""
+        """Return the specification in OpenAI's function format."""
         return {
             "type": "function",
             "function": {

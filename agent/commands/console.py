@@ -25,7 +25,7 @@ def plain_errors(*also: type[Exception]) -> Iterator[None]:
     """Turn errors that we raise on purpose into one line and an exit code: 2 for bad input, else 1.
 
     Args:
-        also: Errors of packages that this one does not import.
+        also: Further errors, of packages that this package does not import.
     """
     expected: tuple[type[Exception], ...] = (AgentError, StoreError, ToolError, *also)
     try:

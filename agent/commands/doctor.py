@@ -21,7 +21,7 @@ LEAST_FREE_GB = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding; ``fix`` says what to do where it is not ``ok``."""
+    """The result of one check; ``fix`` says what to do if ``ok`` is false."""
 
     name: str
     ok: bool
@@ -32,10 +32,10 @@ class Check:
 
 def checks() -> list[Check]:
     """Look at this machine: Python, packages, models, accelerator, disk."""
-    found = [Check("python", True, platform.python_version())]
-    found += [_package(name, True, "run `make setup`") for name in NEEDED]
-    found += [_package(name, False, fix) for name, fix in OPTIONAL.items()]
-    found += [
+    results = [Check("python", True, platform.python_version())]
+    results += [_package(name, True, "run `make setup`") for name in NEEDED]
+    results += [_package(name, False, fix) for name, fix in OPTIONAL.items()]
+    results += [
         Check(
             f"model {entry.name}",
             catalog.is_cached(entry.name),
@@ -45,7 +45,7 @@ def checks() -> list[Check]:
         )
         for entry in catalog.ENTRIES
     ]
-    return [*found, _accelerator(), _disk()]
+    return [*results, _accelerator(), _disk()]
 
 
 def _package(name: str, needed: bool, fix: str) -> Check:

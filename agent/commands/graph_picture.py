@@ -20,13 +20,13 @@ def draw(graph: "nx.MultiDiGraph[str]", seeds: tuple[str, ...], path: Path, titl
     """Draw entities as boxes and facts as labelled arrows.
 
     Args:
-        graph: Nodes are names; edges have ``relation``.
-        seeds: Drawn in another colour.
-        path: Ends in ``.png`` or ``.svg``.
-        title: Above the picture.
+        graph: The nodes are names; the edges have the attribute ``relation``.
+        seeds: Nodes that are drawn in another colour.
+        path: The file to write; it ends in ``.png`` or ``.svg``.
+        title: Text above the picture.
 
     Raises:
-        PictureError: Another ending, or nothing to draw.
+        PictureError: The file has another ending, or there is nothing to draw.
     """
     if path.suffix.lower() not in (".png", ".svg"):
         raise PictureError(f"expected a file that ends in .png or .svg, got {path.name!r}")
@@ -58,7 +58,7 @@ def draw(graph: "nx.MultiDiGraph[str]", seeds: tuple[str, ...], path: Path, titl
         )  # fmt: skip
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        figure.canvas.draw()  # boxes have their sizes only now, and arrows end at them
+        figure.canvas.draw()  # only now have the boxes their sizes, which the arrows need
     for (head, tail), relations in labels.items():
         (x0, y0), (x1, y1) = place[head], place[tail]
         bend = 0.18 if (tail, head) in labels else 0.0
@@ -74,15 +74,15 @@ def draw(graph: "nx.MultiDiGraph[str]", seeds: tuple[str, ...], path: Path, titl
             bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.85},
         )  # fmt: skip
     with atomic_path(path, PictureError) as part, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # letters of scripts that the font has not
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the font lacks the letters of some scripts
         figure.savefig(part)
 
 
 def _distances(graph: "nx.Graph[str]") -> dict[str, dict[str, float]]:
-    """Hops between nodes, with parts that hang apart a little further off than any hop."""
+    """Return the hops between nodes; unconnected nodes are one hop further apart than the furthest connected ones."""
     hops = dict(nx.all_pairs_shortest_path_length(graph))
     furthest = max(max(row.values()) for row in hops.values()) + 1.0
-    return {one: {other: float(hops[one].get(other, furthest)) for other in graph} for one in graph}
+    return {node: {other: float(hops[node].get(other, furthest)) for other in graph} for node in graph}
 
 
 def _wrapped(name: str) -> str:

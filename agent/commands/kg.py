@@ -1,4 +1,4 @@
-"""``hippo kg``: fill the knowledge graph from text, ask it, look at it, take it elsewhere."""
+"""``hippo kg``: fill the knowledge graph from text, ask it, draw it, export it."""
 
 import json
 import re
@@ -38,35 +38,35 @@ Engine = Literal["rules", "templates", "lm"]
 @app.command()
 def load(
     folder: Folder,
-    files: Annotated[list[Path], typer.Argument(help=".txt or .md (a passage a paragraph), .jsonl (text or tuples).")],
-    source: Annotated[str, typer.Option(help="Who says so; the file by default.")] = "",
+    files: Annotated[list[Path], typer.Argument(help=".txt or .md (by paragraph), .jsonl (text or tuples).")],
+    source: Annotated[str, typer.Option(help="Source of the text; by default the file.")] = "",
     engine: Annotated[
         Engine, typer.Option(help="What finds the facts: rules over a parse, templates, or lm, the 135 M model.")
     ] = "rules",
-    conf_min: Annotated[float, typer.Option(min=0, max=1, help="Drop facts of less confidence.")] = 0.0,
+    conf_min: Annotated[float, typer.Option(min=0, max=1, help="Drop facts with less confidence.")] = 0.0,
     as_json: Json = False,
 ) -> None:
-    """Read text into the memory, made if missing: passages, the facts in them, and links between them.
+    """Read text into the memory: passages, the facts in them, and links between them. A missing memory is created.
 
     Lines of .jsonl are {"text": ..., "title": ...} or {"head": ..., "relation": ..., "tail": ..., "conf": 0.9,
     "text_span": ...}; both may have "source", "doc_id" and "time" (seconds or ISO 8601). Files are checked whole before
     anything is written; when interrupted, what was read so far stays, and reading it again only strengthens it.
     """
     with plain_errors():
-        items = [(file, list(_items(file, source or str(file)))) for file in files]  # all of it, before any is written
+        items = [(file, list(_items(file, source or str(file)))) for file in files]  # check all before writing any
         with Memory.open(folder) as memory:
             reader = Reader(memory.episodic, memory.relational, memory.retriever.mentions, _engine(engine), conf_min)
             counts = {"passages": 0, "facts": 0}
             with Progress(console=Console(stderr=True), transient=True) as bar:
-                for file, found in items:
-                    task = bar.add_task(file.name, total=len(found))
-                    for batch in chunks(found, BATCH):
+                for file, file_items in items:
+                    task = bar.add_task(file.name, total=len(file_items))
+                    for batch in chunks(file_items, BATCH):
                         passages = [item for item in batch if isinstance(item, Passage)]
                         tuples = [item for item in batch if isinstance(item, Tuple) and item.conf >= conf_min]
                         readings = reader.read_many(passages)
-                        told = memory.relational.upsert(tuples)
+                        fact_ids = memory.relational.upsert(tuples)
                         counts["passages"] += len(passages)
-                        counts["facts"] += len(told) + sum(len(reading.facts) for reading in readings)
+                        counts["facts"] += len(fact_ids) + sum(len(reading.facts) for reading in readings)
                         bar.advance(task, len(batch))
             memory.retriever.mentions.sync()
             say({**counts, "entities": len(memory.relational.entities()), "holding": len(memory.relational)}, as_json)
@@ -77,7 +77,7 @@ _ORIGIN = {"source", "doc_id", "time"}
 
 
 def _items(file: Path, source: str) -> Iterator[Passage | Tuple]:
-    """What a file says, all of it checked."""
+    """Yield the passages or tuples of a file, each of them checked."""
     if file.is_dir():
         raise InvalidItemError(f"{file} is a folder: name the files in it")
     if not file.is_file():
@@ -149,15 +149,16 @@ def _engine(name: Engine) -> Any:
 @app.command()
 def ask(
     folder: Folder,
-    question: Annotated[str, typer.Argument(help="Names entities, or says what is wanted.")],
-    k: Annotated[int, typer.Option("-k", help="How many.")] = 5,
+    question: Annotated[str, typer.Argument(help="A question that names entities, or says what is wanted.")],
+    k: Annotated[int, typer.Option("-k", help="Greatest number of answers.")] = 5,
     at: Annotated[
-        str | None, typer.Option(help="What held then: seconds or ISO 8601; facts hold from the time they came with.")
+        str | None,
+        typer.Option(help="Only facts that held at this time: seconds or ISO 8601; a fact holds from its own time on."),
     ] = None,
-    passages: Annotated[bool, typer.Option("--passages", help="Evidence from what was read, not facts.")] = False,
+    passages: Annotated[bool, typer.Option("--passages", help="Show passages that were read, not facts.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Facts that answer a question, each with its sources and the way to it."""
+    """Find the facts that answer a question, each with its sources and the path that led to it."""
     with opened(folder) as memory:
         moment = seconds(at)
         if passages:
@@ -166,10 +167,10 @@ def ask(
             _passages(memory, question, k, as_json)
             return
         if moment is not None:
-            found = _sourced(memory, memory.relational.ask(question, k, at=moment))
+            facts = _sourced(memory, memory.relational.ask(question, k, at=moment))
         else:
-            found = list(memory.relational.retrieve(question, k).facts)
-        rows = [_told(item) for item in found]
+            facts = list(memory.relational.retrieve(question, k).facts)
+        rows = [_told(item) for item in facts]
         if as_json:
             emit({"question": question, "facts": rows})
             return
@@ -177,7 +178,7 @@ def ask(
 
 
 def _passages(memory: Memory, question: str, k: int, as_json: bool) -> None:
-    found = [
+    passages = [
         {
             "trace": item.trace.id,
             "text": item.trace.key,
@@ -188,18 +189,18 @@ def _passages(memory: Memory, question: str, k: int, as_json: bool) -> None:
         for item in memory.retrieve(question, k)
     ]
     if as_json:
-        emit({"question": question, "passages": found})
+        emit({"question": question, "passages": passages})
         return
     console = Console()
-    if not found:
+    if not passages:
         console.print("nothing was read yet")
-    for item in found:
+    for item in passages:
         console.print(f"[bold]{item['trace']}[/bold] {escape(str(item['text']))}", highlight=False)
         console.print(f"   [dim]{escape(' → '.join(map(str, item['path'])))}[/dim]", highlight=False)  # type: ignore[call-overload]
 
 
 def _sourced(memory: Memory, facts: Sequence[Fact]) -> list[FoundFact]:
-    """Facts with those who said them."""
+    """Return facts with the sources that told them."""
     sources = provenance.of_many(memory.store.db, "facts", [fact.id for fact in facts])
     return [FoundFact(fact, 0.0, (), sources.get(fact.id, ())) for fact in facts]
 
@@ -254,11 +255,11 @@ def _table(rows: list[dict[str, Any]]) -> None:
 @app.command()
 def path(
     folder: Folder,
-    one: Annotated[str, typer.Argument(help="An entity.")],
-    other: Annotated[str, typer.Argument(help="Another.")],
+    one: Annotated[str, typer.Argument(help="The first entity.")],
+    other: Annotated[str, typer.Argument(help="The second entity.")],
     as_json: Json = False,
 ) -> None:
-    """The fewest facts that lead from one entity to another."""
+    """Find the shortest chain of facts from one entity to another."""
     with opened(folder) as memory:
         facts = memory.relational.path(one, other)
         rows = [_told(item) for item in _sourced(memory, facts)]
@@ -275,11 +276,11 @@ def show(
     folder: Folder,
     entity: Annotated[str, typer.Argument(help="An entity or a question.")],
     k: Annotated[int, typer.Option("-k", help="How many facts.")] = 20,
-    picture: Annotated[Path | None, typer.Option(help="Draw it: a .png or .svg file.")] = None,
-    history: Annotated[str, typer.Option(help="All that was ever told of this relation instead.")] = "",
+    picture: Annotated[Path | None, typer.Option(help="Draw the facts into this .png or .svg file.")] = None,
+    history: Annotated[str, typer.Option(help="Show instead everything that was ever told of this relation.")] = "",
     as_json: Json = False,
 ) -> None:
-    """What is known around an entity, and a picture of it."""
+    """Show what is known around an entity, and draw a picture of it if asked for."""
     with opened(folder) as memory:
         if history:
             if picture is not None:
@@ -288,12 +289,12 @@ def show(
             facts = memory.relational.history(entity, SAME_AS.get(relation, relation))
             rows = [_told(item) for item in _sourced(memory, facts)]
         else:
-            found = memory.relational.retrieve(entity, k)
-            rows = [_told(item) for item in found.facts]
+            subgraph = memory.relational.retrieve(entity, k)
+            rows = [_told(item) for item in subgraph.facts]
             if picture is not None:
                 from agent.commands.graph_picture import draw
 
-                draw(found.graph, found.seeds, picture, entity)
+                draw(subgraph.graph, subgraph.seeds, picture, entity)
         names = memory.relational.aliases.names(normalise(entity))
         if as_json:
             emit({"entity": entity, "names": names, "facts": rows, "picture": str(picture) if picture else None})
@@ -305,33 +306,36 @@ def show(
 
 @app.command()
 def contradictions(folder: Folder, as_json: Json = False) -> None:
-    """Facts that can't both be so, of relations with one tail: lives_in, located_in, is_at, owned_by, works_at."""
+    """List facts that can't both be true, of relations that allow one tail.
+
+    These are lives_in, located_in, is_at, owned_by and works_at.
+    """
     with opened(folder) as memory:
-        found = memory.relational.contradictions()
+        conflicts = memory.relational.contradictions()
         rows = [
             {"entity": c.entity, "relation": c.relation, "reason": c.reason, "facts": [_plain(f) for f in c.facts]}
-            for c in found
+            for c in conflicts
         ]
         if as_json:
             emit({"contradictions": rows})
             return
         table = Table("reason", "fact", "against", box=None)
-        for one in found:
-            table.add_row(one.reason, *(escape(f"{fact.id}: {fact}") for fact in one.facts))
-        Console().print(table if found else "no contradictions")
+        for conflict in conflicts:
+            table.add_row(conflict.reason, *(escape(f"{fact.id}: {fact}") for fact in conflict.facts))
+        Console().print(table if conflicts else "no contradictions")
 
 
 @app.command()
 def resolve(
     folder: Folder,
-    least: Annotated[float, typer.Option(min=0, max=1, help="Least cosine of two names.")] = 0.6,
+    least: Annotated[float, typer.Option(min=0, max=1, help="Least cosine similarity of two names.")] = 0.6,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Merge names that are spelled alike and mean the same; `unmerge` undoes one."""
     with opened(folder) as memory:
-        found = memory.relational.resolve(least, dry_run=dry_run)
-        merged = [{"id": a.id, "alias": a.alias, "entity": a.entity, "score": round(a.score, 3)} for a in found]
+        joined = memory.relational.resolve(least, dry_run=dry_run)
+        merged = [{"id": a.id, "alias": a.alias, "entity": a.entity, "score": round(a.score, 3)} for a in joined]
         say({"dry_run": dry_run, "merged": merged}, as_json)
 
 
@@ -339,14 +343,14 @@ def resolve(
 def aliases(folder: Folder, as_json: Json = False) -> None:
     """List the names that stand for others, with their numbers for `unmerge`."""
     with opened(folder) as memory:
-        found = memory.relational.aliases.all()
+        known_aliases = memory.relational.aliases.all()
         if as_json:
-            emit({"aliases": [asdict(alias) for alias in found]})
+            emit({"aliases": [asdict(alias) for alias in known_aliases]})
             return
         table = Table("id", "name", "stands for", "found by", box=None)
-        for one in found:
-            table.add_row(str(one.id), escape(one.alias), escape(one.entity), one.method)
-        Console().print(table if found else "no names are joined")
+        for row in known_aliases:
+            table.add_row(str(row.id), escape(row.alias), escape(row.entity), row.method)
+        Console().print(table if known_aliases else "no names are joined")
 
 
 @app.command()
@@ -356,7 +360,7 @@ def merge(
     entity: Annotated[str, typer.Argument(help="The entity.")],
     as_json: Json = False,
 ) -> None:
-    """Say that two names are one entity's."""
+    """Say that two names stand for the same entity."""
     with opened(folder) as memory:
         say({"id": memory.relational.merge(alias, entity), "alias": alias, "entity": entity}, as_json)
 
@@ -367,7 +371,7 @@ def unmerge(
     alias_id: Annotated[int, typer.Argument(help="Number of a merge, as `aliases` lists it.")],
     as_json: Json = False,
 ) -> None:
-    """Undo a merge: what was told of either is told apart again."""
+    """Undo a merge: the facts of the two names are kept apart again."""
     with opened(folder) as memory:
         undone = memory.relational.unmerge(alias_id)
         say({"alias": undone.alias, "entity": undone.entity}, as_json)

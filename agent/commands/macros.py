@@ -1,4 +1,4 @@
-"""``hippo macros``: find what worked in logged episodes, try it, look at it, drop it."""
+"""``hippo macros``: mine macros from logged episodes, test them, show them, forget them."""
 
 from datetime import datetime
 from functools import partial
@@ -35,9 +35,9 @@ def mine(
 ) -> None:
     """Find sub-sequences that repeat in successful episodes and keep them as candidates.
 
-    Mine one task at a time: what several tasks share is found first, and named after the commonest of them. The same
-    episode played again counts once. The memory is made if missing. A candidate is not offered to a model until
-    `hippo macros test` accepted it.
+    Mine one task at a time: sub-sequences that several tasks share are found first, and named after the most common of
+    these tasks. The same episode played again counts once. A missing memory is created. A candidate is not offered to a
+    model until `hippo macros test` has accepted it.
     """
     with plain_errors():
         from agent.logs.trajectory import distinct, trajectories
@@ -47,36 +47,36 @@ def mine(
         if not won:
             raise InvalidItemError(f"none of {len(episodes)} episodes was solved: macros are mined from success")
         with Memory.open(folder) as memory:
-            found = memory.macros.mine(won, most)
+            macros = memory.macros.mine(won, most)
             calls = sum(len(episode.calls) for episode in won)
             counts = {"episodes": len(episodes), "doubles": doubles, "solved": len(won), "calls": calls}
-            say({**counts, "macros": [_line(macro) for macro in found]}, as_json)
+            say({**counts, "macros": [_line(macro) for macro in macros]}, as_json)
 
 
 def _line(macro: Macro) -> str:
-    asked = ", ".join(variable.name for variable in macro.asked)
-    return f"{macro.name}({asked}) {macro.status}, {len(macro.steps)} steps, from {macro.strength} episodes"
+    names = ", ".join(variable.name for variable in macro.asked)
+    return f"{macro.name}({names}) {macro.status}, {len(macro.steps)} steps, from {macro.strength} episodes"
 
 
 @app.command("list")
 def list_macros(folder: Folder, as_json: Json = False) -> None:
-    """List the macros with what came of them."""
+    """List the macros with the results of their runs."""
     with opened(folder) as memory:
-        found = memory.macros.all()
+        macros = memory.macros.all()
         if as_json:
-            emit([_facts(macro) for macro in found])
+            emit([_facts(macro) for macro in macros])
             return
         table = Table("name", "status", "steps", "episodes", "runs", "expected success", box=None)
-        for macro in found:
+        for macro in macros:
             runs = len(macro.outcomes)
             chance = f"{macro.success_prob:.0%}" if runs else "not tried"
             table.add_row(
                 escape(macro.name), macro.status, str(len(macro.steps)), str(macro.strength), str(runs), chance
             )
-        Console().print(table if found else "no macros yet: `hippo macros mine`")
+        Console().print(table if macros else "no macros yet: `hippo macros mine`")
         head = memory.macros.head
         if head.outcomes:
-            state = f"on, {head.gain:.3f} nats better" if head.weights else "off: the frequency of late does as well"
+            state = f"on, {head.gain:.3f} nats better" if head.weights else "off: recent success rates are as good"
             print(f"learnt head: {state} ({head.outcomes} outcomes)")  # noqa: T201
 
 
@@ -92,7 +92,7 @@ def _facts(macro: Macro) -> dict[str, Any]:
 
 @app.command()
 def show(folder: Folder, signature: Signature, as_json: Json = False) -> None:
-    """Show one macro: its steps, what it needs, brings about, and where it failed."""
+    """Show one macro: its steps, preconditions and effects, and where it failed."""
     with opened(folder) as memory:
         macro = memory.macros.get(signature)
         if as_json:
@@ -119,14 +119,15 @@ def test(
     folder: Folder,
     env: Annotated[str, typer.Option(help="Environment to try in, as for `hippo run env=`.")],
     signatures: Annotated[list[str] | None, typer.Argument(help="Macros; every candidate by default.")] = None,
-    trials: Annotated[int, typer.Option(min=20, help="How often each is run.")] = 40,
-    seed: Annotated[int, typer.Option(min=0, help="Of the first instance; take one that no log has.")] = 1_000_000,
+    trials: Annotated[int, typer.Option(min=20, help="Number of runs of each macro.")] = 40,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first instance, which no log should have.")] = 1_000_000,
     as_json: Json = False,
 ) -> None:
     """Run macros in fresh instances, and accept those that work in 97 % of them.
 
     A run passes if it solves the episode; or, where the mission asks for more than the macro does, if it did its part
-    to the end. Instances whose missions do not ask for a macro are passed over, up to ten times as many as trials.
+    to the end. Instances whose missions do not ask for the macro are skipped; at most ten times as many instances as
+    trials are looked at.
     """
     from envs import EnvError
 
@@ -145,22 +146,22 @@ def test(
             for signature in chosen:
                 task = bar.add_task(memory.macros.get(signature).name, total=trials)
                 seeds = range(seed, seed + 10 * trials)
-                macro, done = judge(world, memory.macros, signature, seeds, trials, partial(_advance, bar, task))
-                lost = [trial for trial in done if not trial.passed]
+                macro, completed = judge(world, memory.macros, signature, seeds, trials, partial(_advance, bar, task))
+                lost = [trial for trial in completed if not trial.passed]
                 why = {True: "it did its part, but the mission was not solved: ", False: ""}
                 failed = [f"seed {trial.seed}: {why[trial.ok]}{trial.said}" for trial in lost[:5]]
-                solved = sum(trial.solved for trial in done)
-                counts = {"passes": len(done) - len(lost), "solved": solved, "trials": len(done)}
+                solved = sum(trial.solved for trial in completed)
+                counts = {"passes": len(completed) - len(lost), "solved": solved, "trials": len(completed)}
                 results.append({"name": macro.name, "status": macro.status, **counts, "failed": failed})
-        untried = [one["name"] for one in results if not one["trials"]]
+        untried = [row["name"] for row in results if not row["trials"]]
         if untried:
             raise InvalidItemError(f"no mission of {10 * trials} instances of {env} asks for {', '.join(untried)}")
         if as_json:
             emit(results)
             return
-        for one in results:
-            print(f"{one['name']}: {one['status']}, {one['passes']} of {one['trials']} passed, {one['solved']} solved")  # noqa: T201
-            for failure in one["failed"]:
+        for row in results:
+            print(f"{row['name']}: {row['status']}, {row['passes']} of {row['trials']} passed, {row['solved']} solved")  # noqa: T201
+            for failure in row["failed"]:
                 print(f"  {failure}")  # noqa: T201
 
 

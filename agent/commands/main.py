@@ -40,7 +40,7 @@ def run(
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show the table only.")] = False,
 ) -> None:
-    r"""Play episodes: the map, every step, every call and what is remembered, live.
+    r"""Play episodes, and show live the map, every step, every call and what is remembered.
 
     Examples:
     hippo run env=water_maze episodes=2
@@ -91,7 +91,7 @@ def collect(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Play many episodes and log them, each world with a memory of its own; the same name= again goes on with it.
+    """Play many episodes and log them, each world with its own memory; the same name= again resumes the collection.
 
     workers= says how many processes play, batch= how many worlds a model plays in lock-step, split= and seed= which
     worlds, env.kwargs.level= how hard they are.
@@ -112,21 +112,21 @@ def collect(
         from envs import make, seeds_of
 
         config = load_collect(overrides or [])
-        made = Collection(config, seeds_of(config.split), make)
+        collection = Collection(config, seeds_of(config.split), make)
         console = Console(stderr=True)
-        there = f"{len(made.rows)} episodes are there" if made.rows else "a new run"
-        console.print(f"[dim]log: {made.folder}, {there}[/dim]", highlight=False)
+        status = f"{len(collection.rows)} episodes are there" if collection.rows else "a new run"
+        console.print(f"[dim]log: {collection.folder}, {status}[/dim]", highlight=False)
         try:
             with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
-                task = bar.add_task("episodes", total=config.episodes, completed=len(made.rows))
-                made.run(lambda count: bar.advance(task, count))
+                task = bar.add_task("episodes", total=config.episodes, completed=len(collection.rows))
+                collection.run(lambda count: bar.advance(task, count))
         except KeyboardInterrupt:
-            console.print(f"hint: go on with the same settings and name={made.folder.name}", highlight=False)
+            console.print(f"hint: go on with the same settings and name={collection.folder.name}", highlight=False)
             raise
         if not as_json:
-            Console().print(table(made.rows))
+            Console().print(table(collection.rows))
         else:
-            emit(made.result())
+            emit(collection.result())
 
 
 @app.command()
@@ -143,23 +143,23 @@ def envs(pattern: Annotated[str, typer.Argument(help="Part of a name.")] = "") -
 
 @app.command()
 def tools(
-    paths: Annotated[list[str] | None, typer.Argument(help="Your own: module, module:tool or file.py.")] = None,
+    paths: Annotated[list[str] | None, typer.Argument(help="Your own tools: module, module:tool or file.py.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show tools as the model sees them; with a path, those that it holds."""
+    """Show tools as the model sees them; with a path, the tools that it holds."""
     with plain_errors():
         from memory import HashingEmbedder, Memory
         from tools import MemoryTools
         from tools.plugins import load
 
         if paths:
-            found = [tool for path in paths for tool in load(path)]
+            shown_tools = [tool for path in paths for tool in load(path)]
         else:
-            found = MemoryTools(Memory.open(None, HashingEmbedder())).select()
+            shown_tools = MemoryTools(Memory.open(None, HashingEmbedder())).select()
         if as_json:
-            emit([tool.spec().openai() for tool in found])
+            emit([tool.spec().openai() for tool in shown_tools])
             return
-        for tool in found:
+        for tool in shown_tools:
             arguments = ", ".join(tool.schema["properties"])
             print(f"{tool.name}({arguments}): {tool.description}")  # noqa: T201
 
@@ -169,15 +169,15 @@ def doctor(as_json: Json = False) -> None:
     """Say what is installed, what is missing and how to get it."""
     from agent.commands.doctor import checks
 
-    found = checks()
+    findings = checks()
     if as_json:
-        emit([{"name": c.name, "ok": c.ok, "needed": c.needed, "found": c.found, "fix": c.fix} for c in found])
+        emit([{"name": c.name, "ok": c.ok, "needed": c.needed, "found": c.found, "fix": c.fix} for c in findings])
     else:
-        for check in found:
+        for check in findings:
             mark = "ok     " if check.ok else "MISSING" if check.needed else "none   "
             fix = "" if check.ok or not check.fix else f"  hint: {check.fix}"
             print(f"{mark} {check.name:<24} {check.found}{fix}")  # noqa: T201
-    if any(check.needed and not check.ok for check in found):
+    if any(check.needed and not check.ok for check in findings):
         raise typer.Exit(1)
 
 
@@ -196,15 +196,15 @@ def models_list(as_json: Json = False) -> None:
     if as_json:
         emit(rows)
         return
-    made = Table("name", "role", "parameters", "license", "source", "fetched", box=None)
+    table = Table("name", "role", "parameters", "license", "source", "fetched", box=None)
     for row in rows:
-        made.add_row(*(("yes" if v else "no") if isinstance(v, bool) else str(v) for v in row.values()))
-    Console(width=max(Console().width, 140)).print(made)
+        table.add_row(*(("yes" if v else "no") if isinstance(v, bool) else str(v) for v in row.values()))
+    Console(width=max(Console().width, 140)).print(table)
 
 
 @models_app.command("fetch")
-def models_fetch(names: Annotated[list[str], typer.Argument(help="Names of `hippo models list`.")]) -> None:
-    """Download, verify and convert models into the cache; what is there is left alone."""
+def models_fetch(names: Annotated[list[str], typer.Argument(help="Names as `hippo models list` shows them.")]) -> None:
+    """Download, verify and convert models into the cache; models that are there already are left alone."""
     with plain_errors():
         from agent.hub import catalog
 
@@ -230,16 +230,16 @@ def models_verify(
 
 
 def _plug_in() -> None:
-    """Add the commands of the packages above this one, and of others that name the group ``hippo.commands``."""
+    """Add the commands that installed packages, such as those above this one, register in group ``hippo.commands``."""
     for entry in entry_points(group="hippo.commands"):
-        found = entry.load()
-        if isinstance(found, typer.Typer):
-            app.add_typer(found, name=entry.name)
+        plugin = entry.load()
+        if isinstance(plugin, typer.Typer):
+            app.add_typer(plugin, name=entry.name)
         else:
-            app.command(entry.name)(found)
+            app.command(entry.name)(plugin)
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Run the command line; this is the entry point of the console script."""
     _plug_in()
     app()

@@ -1,4 +1,4 @@
-"""``hippo map``: look at what was learnt of space, plan over it, take it elsewhere."""
+"""``hippo map``: look at learnt maps, plan routes over them, export them."""
 
 import json
 import re
@@ -22,9 +22,9 @@ from memory.spatial import Route, place_name, place_number
 app = typer.Typer(no_args_is_help=True, help="Maps: list, show, plan over them, export.")
 
 Name = Annotated[str, typer.Option("--map", help="Name of the map; the one with most places by default.")]
-From = Annotated[str, typer.Option("--from", help='Where one stands, as "place 12"; the most visited by default.')]
-Heading = Annotated[int, typer.Option(min=0, max=3, help="0 to 3: east, south, west, north in the picture.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Draw it into this .png or .svg.")]
+From = Annotated[str, typer.Option("--from", help='Where to start, as "place 12"; by default the most visited place.')]
+Heading = Annotated[int, typer.Option(min=0, max=3, help="0 to 3: facing east, south, west or north in the picture.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Draw the map into this .png or .svg file.")]
 
 
 def _maps(memory: Memory) -> list[dict[str, Any]]:
@@ -37,20 +37,20 @@ def _maps(memory: Memory) -> list[dict[str, Any]]:
 
 
 def _stand(memory: Memory, name: str, start: str, heading: int) -> str:
-    """Stand on a map; returns its name."""
-    found = _maps(memory)
-    if not found:
+    """Place the agent on a map, and return the map's name."""
+    maps = _maps(memory)
+    if not maps:
         raise UnknownItemError("this memory holds no map: run an agent with it first")
     start = f"place {start}" if start.isdecimal() else start
     if start and place_number(start) is None:
         raise InvalidItemError(f'--from takes a place such as "place 12", got {start!r}')
-    chosen = name or str(found[0]["map"])
+    chosen = name or str(maps[0]["map"])
     memory.spatial.stand(chosen, place_number(start) if start else None, heading)
     return chosen
 
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-"""What no XML file may hold."""
+"""Control characters that an XML file must not hold."""
 
 
 FACING = ("east", "south", "west", "north")
@@ -59,22 +59,22 @@ FACING = ("east", "south", "west", "north")
 
 @app.command("list")
 def list_maps(folder: Folder, as_json: Json = False) -> None:
-    """List the maps with their counts of places."""
+    """List the maps with their numbers of places."""
     with opened(folder) as memory:
-        found = _maps(memory)
+        maps = _maps(memory)
         if as_json:
-            emit(found)
+            emit(maps)
             return
         table = Table("map", "places", "walked", "things", "kind", box=None)
-        for one in found:
-            kind = "texts" if one["text"] else "cells"
-            table.add_row(escape(one["map"]), str(one["places"]), str(one["walked"]), str(one["things"]), kind)
-        Console().print(table if found else "no maps yet")
+        for row in maps:
+            kind = "texts" if row["text"] else "cells"
+            table.add_row(escape(row["map"]), str(row["places"]), str(row["walked"]), str(row["things"]), kind)
+        Console().print(table if maps else "no maps yet")
 
 
 @app.command()
 def show(folder: Folder, name: Name = "", out: Out = None, as_json: Json = False) -> None:
-    """Show one map: what is where, and how sure the ways are."""
+    """Show one map: where things are, and which steps are uncertain."""
     with opened(folder) as memory:
         chosen = _stand(memory, name, "", 0)
         spatial = memory.spatial
@@ -91,10 +91,10 @@ def show(folder: Folder, name: Name = "", out: Out = None, as_json: Json = False
         graph = _graph(memory, chosen)
         things = [(number, data) for number, data in graph.nodes(data=True) if data["content"] not in ("", "wall")]
         named = [f"{place_name(number)}: {data['content']} at ({data['x']}, {data['y']})" for number, data in things]
-        found: dict[str, Any] = {"map": chosen, "goals": goals, "things": named, "doubtful": doubtful}
+        result: dict[str, Any] = {"map": chosen, "goals": goals, "things": named, "doubtful": doubtful}
         if as_json:
-            found["places"] = [{"place": number, **data} for number, data in graph.nodes(data=True)]
-        say(found | picture, as_json)
+            result["places"] = [{"place": number, **data} for number, data in graph.nodes(data=True)]
+        say(result | picture, as_json)
 
 
 @app.command()
@@ -107,7 +107,7 @@ def plan(
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Plan the cheapest route over a map; to `unknown`, the one that shows most for its cost."""
+    """Plan the cheapest route over a map; to `unknown`, the route that shows most of it for its cost."""
     with opened(folder) as memory:
         chosen = _stand(memory, name, start, heading)
         here = memory.spatial.place
@@ -132,7 +132,7 @@ def export(
     name: Annotated[str, typer.Option("--map", help="Name of the map; all maps by default.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Write places and tried ways as a graph; all maps unless one is named."""
+    """Write places and the steps tried between them as a graph; all maps unless one is named."""
     with opened(folder) as memory:
         if path.suffix.lower() not in (".graphml", ".json"):
             raise InvalidItemError(f"expected a file that ends in .graphml or .json, got {path.name!r}")

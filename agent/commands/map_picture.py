@@ -21,19 +21,19 @@ _COLORS = {
 def draw(terrain: Terrain, path: Path, title: str, pose: Pose | None = None, route: Route | None = None) -> None:
     """Draw places as cells.
 
-    Cells that were stood on are green, those only seen are pale; the unknown beside them is outlined. A
-    thing is a dot of its colour with its name. Steps that failed before are marked with their share of
-    successes. The route is a line from where one stands.
+    Cells on which the agent stood are green, cells that it only saw are pale; the unknown cells beside them are
+    outlined. A thing is a dot of its colour with its name. Steps that failed before are marked with their share of
+    successes. The route is a line from the agent's place.
 
     Args:
         terrain: The map.
-        path: Ends in ``.png`` or ``.svg``.
-        title: Above the picture.
-        pose: Where one stands.
-        route: A way over the map.
+        path: The file to write; it ends in ``.png`` or ``.svg``.
+        title: Text above the picture.
+        pose: Where the agent stands.
+        route: A route over the map.
 
     Raises:
-        PictureError: Another ending, or an empty map.
+        PictureError: The file has another ending, or the map is empty.
     """
     if path.suffix.lower() not in (".png", ".svg"):
         raise PictureError(f"expected a file that ends in .png or .svg, got {path.name!r}")
@@ -94,7 +94,7 @@ def _thing(axes: object, x: int, y: int, content: str, opens: bool) -> None:
 
 
 def _doubts(axes: object, terrain: Terrain) -> None:
-    """Steps that did not always succeed."""
+    """Draw the steps that did not always succeed, with their probability of success."""
     from matplotlib.axes import Axes
 
     assert isinstance(axes, Axes)

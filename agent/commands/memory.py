@@ -1,4 +1,4 @@
-"""``hippo memory``: look into a memory, mend it, move it, forget and take that back."""
+"""``hippo memory``: look into a memory, check it, copy and move it, forget and undo that."""
 
 import json
 import sys
@@ -28,7 +28,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen; 
 
 @contextmanager
 def opened(folder: Path) -> Iterator[Memory]:
-    """Open a memory that is there; errors in one line."""
+    """Open an existing memory, and show errors as one line."""
     with plain_errors():
         if not (folder / "memory.db").is_file():
             raise NotAMemoryError(f"there is no memory in {folder}: expected the file memory.db in it")
@@ -50,7 +50,7 @@ def say(result: dict[str, Any], as_json: bool) -> None:
 
 
 def _embedder_of(file: Path) -> Embedder | None:
-    """The embedder that an export was written with, if it says so."""
+    """Return the embedder that an export was written with, if the export names it."""
     with file.open("rb") as lines:
         try:
             name = json.loads(lines.readline())["embedder"]
@@ -60,7 +60,7 @@ def _embedder_of(file: Path) -> Embedder | None:
 
 
 def _row(text: str) -> Row:
-    """``traces:12``, or ``12`` for a trace."""
+    """Parse the name of a row, such as ``traces:12``; ``12`` alone means a trace."""
     table, _, number = text.rpartition(":")
     table = table or "traces"
     if table not in table_names() or not (number.isascii() and number.isdecimal() and len(number) < 19):
@@ -69,7 +69,7 @@ def _row(text: str) -> Row:
 
 
 def seconds(text: str | None) -> float | None:
-    """Seconds since the epoch, or a date and time in ISO 8601 (local without a zone)."""
+    """Parse seconds since the epoch, or a date and time in ISO 8601 (local time if it has no zone)."""
     if text is None:
         return None
     try:
@@ -84,7 +84,7 @@ def seconds(text: str | None) -> float | None:
 
 @app.command()
 def stats(folder: Folder, as_json: Json = False) -> None:
-    """Count what is there, where it came from and what it takes on disk."""
+    """Show how much the memory holds, where that came from, and how much disk space it takes."""
     with opened(folder) as memory:
         db = memory.store.db
         sources = db.execute("SELECT source, count(*) FROM provenance GROUP BY source ORDER BY 2 DESC LIMIT 20")
@@ -110,15 +110,15 @@ def stats(folder: Folder, as_json: Json = False) -> None:
 @app.command()
 def search(
     folder: Folder,
-    cue: Annotated[str, typer.Argument(help="Words; leave out for slots only.")] = "",
-    k: Annotated[int, typer.Option("-k", help="How many.")] = 5,
-    who: Annotated[str, typer.Option(help="Slot.")] = "",
-    what: Annotated[str, typer.Option(help="Slot.")] = "",
-    where: Annotated[str, typer.Option(help="Slot.")] = "",
-    when: Annotated[str, typer.Option(help="Slot.")] = "",
+    cue: Annotated[str, typer.Argument(help="Words to search for; leave out to search by slots.")] = "",
+    k: Annotated[int, typer.Option("-k", help="Greatest number of traces.")] = 5,
+    who: Annotated[str, typer.Option(help="Value of the slot who.")] = "",
+    what: Annotated[str, typer.Option(help="Value of the slot what.")] = "",
+    where: Annotated[str, typer.Option(help="Value of the slot where.")] = "",
+    when: Annotated[str, typer.Option(help="Value of the slot when.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Recall traces from words, or from slots."""
+    """Recall traces by words, or by slots."""
     with opened(folder) as memory:
         slots = {
             name: v for name, v in zip(("who", "what", "where", "when"), (who, what, where, when), strict=True) if v
@@ -131,9 +131,9 @@ def search(
             return
         table = Table("id", "score", "text", "slots", "told by", box=None)
         for hit in hits:
-            told = ", ".join(dict.fromkeys(origin.source for origin in hit.trace.provenance))
+            sources = ", ".join(dict.fromkeys(origin.source for origin in hit.trace.provenance))
             filled = ", ".join(f"{n}: {v}" for n, v in hit.trace.entity_slots.items() if v)
-            table.add_row(str(hit.trace.id), f"{hit.score:.3f}", escape(hit.trace.key), escape(filled), escape(told))
+            table.add_row(str(hit.trace.id), f"{hit.score:.3f}", escape(hit.trace.key), escape(filled), escape(sources))
         Console().print(table if hits else "nothing remembered yet")
 
 
@@ -143,13 +143,13 @@ def show(
     row: Annotated[str, typer.Argument(help="A trace's id, or TABLE:ID as in facts:3.")],
     as_json: Json = False,
 ) -> None:
-    """Show one row of any store, its origins, what it came from and what came of it."""
+    """Show one row of any store, its origins, the rows that it was derived from and those derived from it."""
     with opened(folder) as memory:
         table, number = _row(row)
-        found = memory.inspect((table, number))
-        if found is None:
+        details = memory.inspect((table, number))
+        if details is None:
             raise UnknownItemError(f"no row of {table} has id {number}")
-        say(found, as_json)
+        say(details, as_json)
 
 
 @app.command()
@@ -159,36 +159,36 @@ def forget(
     doc: Annotated[str | None, typer.Option(help="Exact document or episode.")] = None,
     since: Annotated[str | None, typer.Option(help="From this time on: seconds or ISO 8601.")] = None,
     until: Annotated[str | None, typer.Option(help="Before this time.")] = None,
-    row: Annotated[list[str] | None, typer.Option(help="A row, as traces:12; may be repeated.")] = None,
+    row: Annotated[list[str] | None, typer.Option(help="A row such as traces:12; may be repeated.")] = None,
     trained: Annotated[Path, typer.Option("--adapters", help="Folder of your adapters.")] = Path("runs/adapters"),
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Remove what came from somewhere and all that was derived from it; `undo` brings it back.
+    """Remove what came from a source, document or time, and all that was derived from it; `undo` brings it back.
 
-    Weights can't forget: the adapters that were trained on a source are named, with the command that makes them again
-    without it.
+    Trained weights can't forget: the adapters that were trained on a source are listed, with the command that trains
+    them again without it.
     """
     with opened(folder) as memory:
         rows = [_row(text) for text in row or ()]
-        done = memory.forget(
+        result = memory.forget(
             source=source, doc_id=doc, since=seconds(since), until=seconds(until), rows=rows, dry_run=dry_run
         )
-        said = asdict(done)
+        report = asdict(result)
         if dry_run:
-            del said["operation"], said["snapshot"]
-        using = adapters.trained_on(source, trained) if source else []
-        say({"dry_run": dry_run, **said, **({"adapters": using} if using else {})}, as_json)
+            del report["operation"], report["snapshot"]
+        affected = adapters.trained_on(source, trained) if source else []
+        say({"dry_run": dry_run, **report, **({"adapters": affected} if affected else {})}, as_json)
 
 
 @app.command()
 def undo(
     folder: Folder,
-    operation: Annotated[int | None, typer.Argument(help="Number of a forgetting; the last by default.")] = None,
+    operation: Annotated[int | None, typer.Argument(help="Number of a forget operation; the last by default.")] = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Bring back what a forgetting took; what was written since stays."""
+    """Bring back what a forget operation removed; what was written since then stays."""
     with opened(folder) as memory:
         say({"dry_run": dry_run, **asdict(memory.undo(operation, dry_run=dry_run))}, as_json)
 
@@ -197,7 +197,7 @@ def undo(
 def snapshot(
     folder: Folder,
     reason: Annotated[str, typer.Option(help="A note for later.")] = "",
-    show_all: Annotated[bool, typer.Option("--list", help="List the snapshots there are instead.")] = False,
+    show_all: Annotated[bool, typer.Option("--list", help="List the existing snapshots instead.")] = False,
     as_json: Json = False,
 ) -> None:
     """Copy the whole memory."""
@@ -205,19 +205,19 @@ def snapshot(
         if not show_all:
             say(asdict(memory.snapshot(reason)), as_json)
             return
-        found = []
+        snapshots = []
         for name in memory.snapshots.names():
             try:
-                found.append(memory.snapshots.read(name))
+                snapshots.append(memory.snapshots.read(name))
             except DamagedError as error:
                 print(f"warning: {error}", file=sys.stderr)  # noqa: T201
         if as_json:
-            emit([asdict(one) for one in found])
+            emit([asdict(item) for item in snapshots])
             return
         table = Table("name", "traces", "bytes", "reason", box=None)
-        for one in found:
-            table.add_row(one.name, str(one.rows["traces"]), str(one.bytes), escape(one.reason))
-        Console().print(table if found else "no snapshots yet")
+        for item in snapshots:
+            table.add_row(item.name, str(item.rows["traces"]), str(item.bytes), escape(item.reason))
+        Console().print(table if snapshots else "no snapshots yet")
 
 
 @app.command()
@@ -227,7 +227,7 @@ def restore(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Make everything what it was; a snapshot of the present is taken first."""
+    """Restore everything from a snapshot; a snapshot of the present state is taken first."""
     with opened(folder) as memory:
         chosen = memory.snapshots.check(name)
         before = None if dry_run else memory.restore(name)
@@ -245,7 +245,7 @@ def restore(
 
 @app.command()
 def verify(folder: Folder, as_json: Json = False) -> None:
-    """Look for anything that is not as it should be; exit code 1 if there is."""
+    """Check the memory for anything that is wrong; exit with code 1 if something is."""
     with opened(folder) as memory:
         report = memory.verify()
     say({"ok": report.ok, "checked": report.checked, "problems": report.problems}, as_json)
@@ -269,7 +269,7 @@ def import_(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Bring in an export, into a new memory too; what is there already is strengthened, not doubled."""
+    """Import an export, also into a new memory; rows that are there already are strengthened, not doubled."""
     if file.is_file() and not dry_run:
         folder.mkdir(parents=True, exist_ok=True)
         if not any(folder.iterdir()):
@@ -282,7 +282,7 @@ def import_(
 @app.command("train-completion")
 def train_completion(
     folder: Folder,
-    epochs: Annotated[int, typer.Option(min=1, help="Greatest count of passes.")] = 20,
+    epochs: Annotated[int, typer.Option(min=1, help="Greatest number of passes over the traces.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Seed.")] = 0,
     dry_run: DryRun = False,
     as_json: Json = False,

@@ -30,7 +30,7 @@ STORE_STYLES = {"episodic": "magenta", "relational": "cyan", "spatial": "green"}
 
 
 def line(event: Event) -> Text | None:
-    """One line for an event, or ``None`` where there is nothing to tell."""
+    """Return one line for an event, or ``None`` if there is nothing to show."""
     match event:
         case Observed():
             return Text(f"{event.step:>4} sees   {event.text}", style="default")
@@ -59,30 +59,30 @@ def _arguments(event: Decided | Ran) -> str:
 
 
 def remembered_map(frame: Frame, pose: Pose | None) -> Text:
-    """The map as the agent remembers it; what it never saw stays blank."""
+    """Return the map as the agent remembers it; what the agent never saw stays blank."""
     if not frame.places:
         return Text("nothing yet")
     xs = [x for x, _ in frame.places]
     ys = [y for _, y in frame.places]
-    drawn = Text()
+    drawing = Text()
     for y in range(min(ys), max(ys) + 1):
         for x in range(min(xs), max(xs) + 1):
             place = frame.places.get((x, y))
             if pose and (pose.x, pose.y) == (x, y):
-                drawn.append("▶▼◀▲"[pose.heading] + " ", style="bold bright_white")
+                drawing.append("▶▼◀▲"[pose.heading] + " ", style="bold bright_white")
             elif place is None:
-                drawn.append("  ")
+                drawing.append("  ")
             elif place.label:
-                drawn.append("★ ", style="bold yellow")
+                drawing.append("★ ", style="bold yellow")
             elif place.content == "wall":
-                drawn.append("██", style="bright_black")
+                drawing.append("██", style="bright_black")
             elif place.is_landmark:
-                drawn.append(_initials(place.content), style="cyan")
+                drawing.append(_initials(place.content), style="cyan")
             else:
-                drawn.append("• " if place.visits else "· ", style="green" if place.visits else "bright_black")
-        drawn.append("\n")
-    drawn.rstrip()
-    return drawn
+                drawing.append("• " if place.visits else "· ", style="green" if place.visits else "bright_black")
+        drawing.append("\n")
+    drawing.rstrip()
+    return drawing
 
 
 def _initials(content: str) -> str:
@@ -90,12 +90,12 @@ def _initials(content: str) -> str:
 
 
 class TerminalView:
-    """Shows events as they come: a live picture on a terminal, plain lines elsewhere.
+    """Display of events as they come: a live picture on a terminal, plain lines elsewhere.
 
     Args:
-        console: Where to show.
-        memory: Its remembered map is drawn, if there is one.
-        live: Whether to redraw in place; by default on a terminal.
+        console: The console to print on.
+        memory: The memory whose map is drawn, if there is one.
+        live: Whether to redraw in place; by default only on a terminal.
     """
 
     def __init__(self, console: Console, memory: Memory | None = None, live: bool | None = None) -> None:
@@ -121,7 +121,7 @@ class TerminalView:
             self._screen.stop()
 
     def world(self, drawing: str) -> None:
-        """Take the environment's own drawing, with ANSI colours."""
+        """Set the environment's own drawing, a text with ANSI colours."""
         self._world = Text.from_ansi(drawing)
 
     def show(self, event: Event) -> None:
@@ -139,7 +139,7 @@ class TerminalView:
             self.console.print(text, soft_wrap=True)
 
     def note(self, event: Event) -> Text | None:
-        """Take one event into the picture without showing it; returns its line."""
+        """Add one event to the picture without showing it, and return its line."""
         if isinstance(event, Start):
             self._lines.clear()
             self._title = f"episode {event.episode}, seed {event.seed}, {event.env}: {event.mission}"
@@ -149,7 +149,7 @@ class TerminalView:
         return text
 
     def picture(self) -> Group:
-        """The whole picture: both maps and the newest lines."""
+        """Return the whole picture: both maps and the newest lines."""
         room = LINES
         if self._screen:  # on a low terminal the maps stay and the lines get fewer
             room = max(3, min(LINES, self.console.height - self._map_height() - 4))
@@ -161,11 +161,11 @@ class TerminalView:
         return 2 + max((str(drawing).count("\n") + 1 for _, drawing in self._drawings()), default=-2)
 
     def _drawings(self) -> list[tuple[str, Text]]:
-        found = [] if self._world is None else [("the world", self._world)]
+        drawings = [] if self._world is None else [("the world", self._world)]
         if self.memory is not None and self.memory.spatial.world and self.memory.spatial.pose:
             spatial = self.memory.spatial
-            found.append(("what it remembers", remembered_map(spatial.frame, spatial.pose)))
-        return found
+            drawings.append(("what it remembers", remembered_map(spatial.frame, spatial.pose)))
+        return drawings
 
     def _maps(self) -> Columns:
         return Columns([Panel(drawing, title=title, expand=False) for title, drawing in self._drawings()])
@@ -180,15 +180,15 @@ COLUMNS = {
 
 
 def table(episodes: list[dict[str, Any]]) -> Table:
-    """The summary of a run."""
-    made = Table(title="episodes", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    """Return the summary of a run as a table."""
+    summary = Table(title="episodes", box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for name, title in COLUMNS.items():
-        made.add_column(title, justify="left" if name == "ending" else "right", no_wrap=True)
+        summary.add_column(title, justify="left" if name == "ending" else "right", no_wrap=True)
     if episodes:
         solved = sum(episode["success"] for episode in episodes)
         low, high = wilson_ci(solved, len(episodes))
-        made.caption = f"solved {solved} of {len(episodes)} (95 % interval {low:.2f} to {high:.2f})"
+        summary.caption = f"solved {solved} of {len(episodes)} (95 % interval {low:.2f} to {high:.2f})"
     for episode in episodes:
         cells = (episode[name] for name in COLUMNS)
-        made.add_row(*("-" if c is None else f"{c:.2f}" if isinstance(c, float) else str(c) for c in cells))
-    return made
+        summary.add_row(*("-" if c is None else f"{c:.2f}" if isinstance(c, float) else str(c) for c in cells))
+    return summary

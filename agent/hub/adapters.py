@@ -18,19 +18,21 @@ OWN = Path("runs/adapters")
 
 
 def shipped() -> Path:
-    """The folder of the adapters that come with the package."""
+    """Return the folder of the adapters that come with the package."""
     return Path(str(files("agent"))) / "adapter_weights"
 
 
 def found(folder: Path | None = None) -> Iterator[Path]:
-    """The adapters that ship, and those in a folder."""
+    """Yield the folders of the adapters that ship, then those of the adapters in a folder."""
     for home in (shipped(), folder):
         if home is not None and home.is_dir():
             yield from sorted(path.parent for path in home.glob(f"*/{SETTINGS}") if (path.parent / WEIGHTS).is_file())
 
 
 def resolve(name: str) -> Path:
-    """The folder of an adapter, given that, or the name of one that ships or was trained here (``runs/adapters``).
+    """Return the folder of an adapter.
+
+    ``name`` is that folder itself, or the name of an adapter that ships or was trained here (``runs/adapters``).
 
     Raises:
         CatalogError: There is none.
@@ -45,7 +47,7 @@ def resolve(name: str) -> Path:
 
 
 def card(folder: Path) -> dict[str, Any]:
-    """The card of an adapter: base model, data, command, metrics; empty if it has none.
+    """Return the card of an adapter: base model, data, command, metrics; an empty mapping if it has none.
 
     Raises:
         CatalogError: It can't be read.
@@ -54,32 +56,32 @@ def card(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return dict(read) if {"v", "base", "data"} <= {*read} else {}  # a file of somebody else's
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return dict(content) if {"v", "base", "data"} <= {*content} else {}  # or another program's file
     except (ValueError, TypeError) as error:
         raise CatalogError(f"{path} is no card: {error}") from error
 
 
 def settings(folder: Path) -> dict[str, Any]:
-    """PEFT's settings of an adapter.
+    """Return PEFT's settings of an adapter.
 
     Raises:
         CatalogError: They can't be read.
     """
     try:
-        read: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CatalogError(f"{folder / SETTINGS} can't be read: {error}") from error
-    return read
+    return content
 
 
 def digest(folder: Path) -> str:
-    """SHA-256 of the weights."""
+    """Return the SHA-256 of the weights, in hexadecimal."""
     return hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
 
 
 def check(folder: Path, model: Path) -> None:
-    """See that an adapter was trained on this model and is the one that its card describes.
+    """Check that an adapter was trained on this model and has the weights that its card describes.
 
     Raises:
         CatalogError: Other weights than the card's, or another base model.
@@ -96,49 +98,51 @@ def check(folder: Path, model: Path) -> None:
 
 
 def weights_digest(model: Path) -> str:
-    """SHA-256 of a model's tensors, whatever the headers of its files say.
+    """Return the SHA-256 of a model's tensors, independent of the headers of its files.
 
     A safetensors file is the length of its header in 8 bytes, the header, then the tensors.
     """
-    seen = hashlib.sha256()
+    hasher = hashlib.sha256()
     for path in sorted(model.glob("*.safetensors")):
         with path.open("rb") as file:
             file.seek(int.from_bytes(file.read(8), "little"), 1)
             while block := file.read(1 << 22):
-                seen.update(block)
-    return seen.hexdigest()
+                hasher.update(block)
+    return hasher.hexdigest()
 
 
 def trained_on(source: str, folder: Path | None = None) -> list[dict[str, str]]:
-    """The adapters whose data, or whose parents' data, came from a source, and the command that makes each without it.
+    """Return the adapters whose data, or whose parents' data, came from a source.
+
+    Each has the keys ``name``, ``folder`` and ``rebuild``, the commands that train it again without the source.
 
     Args:
-        source: As provenance has it: ``env:hippo/Courier-v0``, or the name of a run.
-        folder: Of your own adapters, beside those that ship.
+        source: The source as provenance names it: ``env:hippo/Courier-v0``, or the name of a run.
+        folder: Folder of your own adapters, searched beside those that ship.
     """
-    using = []
+    affected = []
     for path in found(folder):
         about = card(path)
         if about and source in _learnt_from(about):
-            using.append({"name": about["name"], "folder": str(path), "rebuild": _rebuild(about, source, folder)})
-    return using
+            affected.append({"name": about["name"], "folder": str(path), "rebuild": _rebuild(about, source, folder)})
+    return affected
 
 
 def _learnt_from(about: dict[str, Any]) -> set[str]:
-    """Every source of an adapter and of those that it was trained on from."""
+    """Return every source of an adapter and of the adapters from which its training started."""
     return {*about.get("sources", ()), *about.get("runs", ()), *about.get("data", {}).get("runs", ())}
 
 
 def _rebuild(about: dict[str, Any], source: str, folder: Path | None) -> str:
-    """The commands that make an adapter without a source: its parents first, as far as they learnt from it."""
+    """Return the commands that train an adapter without a source: first its parents, if they learnt from it."""
     name, command, before = about["name"], f"{about['command']} ", ""
     parent = (about.get("parent") or {}).get("name")
-    made = next((path for path in found(folder) if path.name == parent), None)
-    if made is not None and source in _learnt_from(card(made)):
-        before = f"{_rebuild(card(made), source, folder)} && "
+    parent_folder = next((path for path in found(folder) if path.name == parent), None)
+    if parent_folder is not None and source in _learnt_from(card(parent_folder)):
+        before = f"{_rebuild(card(parent_folder), source, folder)} && "
         command = re.sub(r"\badapter=\S+ ", f"adapter={parent}-without ", command)
     if "name=" in command:
         command = re.sub(rf"\bname={re.escape(name)} ", f"name={name}-without ", command)
-    else:  # a recipe
+    else:  # a recipe, which takes its name from the variable NAME
         command = f"NAME={name}-without {command}"
     return f"{before}{command.strip()} 'data.exclude=[{source}]'"

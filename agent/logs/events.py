@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 Ending = Literal["solved", "failed", "out_of_steps", "looping", "stopped", "model_error"]
 """How an episode ended.
 
-solved: the environment ended it with success. failed: it ended it without, or broke.
+solved: the environment ended it with success. failed: the environment ended it without success, or broke.
 out_of_steps: the environment's or the agent's budget is used up. looping: the same call had the
 same result too often. stopped: the user or the caller stopped it. model_error: the model could not
 decide.
@@ -39,7 +39,7 @@ class _Event(BaseModel):
 
 
 class Start(_Event):
-    """An episode begins."""
+    """The start of an episode."""
 
     type: Literal["start"] = "start"
     env: str
@@ -57,24 +57,24 @@ class Start(_Event):
 
 
 class Observed(_Event):
-    """The environment showed something."""
+    """An observation from the environment."""
 
     type: Literal["observed"] = "observed"
     text: str
     reward: float
     terminated: bool
     truncated: bool
-    note: str = Field("", description="What the agent's memory says to that; the model reads it before the text.")
+    note: str = Field("", description="What the agent's memory adds; the model reads it before the text.")
     shown: str | None = Field(None, description="What the model read of it; null inside a macro, and in older logs.")
     view: dict[str, Any] | None = None
 
 
 class Decided(_Event):
-    """The model answered."""
+    """An answer of the model."""
 
     type: Literal["decided"] = "decided"
     text: str = Field(description="The model's words.")
-    name: str | None = Field(description="The tool called; null when the words are no call.")
+    name: str | None = Field(description="The tool called; null when the words are not a call.")
     arguments: dict[str, Any] | None
     surprise: float | None = Field(description="Of the newest observation, in [0, 1].")
     prefill_tokens: int
@@ -85,7 +85,7 @@ class Decided(_Event):
 
 
 class Ran(_Event):
-    """A macro called a tool or did an action; what it came to is in the following events."""
+    """A call of a tool or an action by a macro; the following events hold its result."""
 
     type: Literal["ran"] = "ran"
     macro: str = Field(description="The macro's call, such as go_to(red ball).")
@@ -94,7 +94,7 @@ class Ran(_Event):
 
 
 class Returned(_Event):
-    """A tool answered."""
+    """The result of a tool."""
 
     type: Literal["returned"] = "returned"
     name: str | None
@@ -105,7 +105,7 @@ class Returned(_Event):
 
 
 class Wrote(_Event):
-    """A memory was written."""
+    """A write into a memory."""
 
     type: Literal["wrote"] = "wrote"
     store: Literal["episodic", "relational", "spatial"]
@@ -118,7 +118,7 @@ class Wrote(_Event):
 
 
 class End(_Event):
-    """An episode ended; totals."""
+    """The end of an episode, with totals."""
 
     type: Literal["end"] = "end"
     ending: Ending
@@ -144,7 +144,7 @@ PARSER: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="t
 
 
 def conversation(events: Iterable[Event]) -> Iterator[Event]:
-    """The events as the model met them: what a macro did is left out, what came of it stays."""
+    """Yield the events as the model saw them: without the steps inside a macro, but with the macro's result."""
     calling: Decided | None = None
     inside = False
     for event in events:
@@ -159,5 +159,5 @@ def conversation(events: Iterable[Event]) -> Iterator[Event]:
 
 
 def untimed(event: Event) -> dict[str, Any]:
-    """The event without wall-clock times, for comparing two runs."""
+    """Return the event without wall-clock times, for comparing two runs."""
     return {key: value for key, value in event.model_dump().items() if key not in TIMINGS}

@@ -1,4 +1,4 @@
-"""Logs on disk: ``events.jsonl`` a line at a time, ``run.json`` once."""
+"""Logs on disk: ``events.jsonl``, written line by line, and ``run.json``, written once."""
 
 import hashlib
 import json
@@ -48,7 +48,7 @@ class EventLog(AbstractContextManager["EventLog"]):
         os.ftruncate(self._file, self._end)
 
     def write(self, event: Event) -> None:
-        """Append one event; it is with the operating system when this returns.
+        """Append one event; when this returns, the operating system has the whole line.
 
         Raises:
             LogError: The disk is full or the file can't be written; earlier events stay readable.
@@ -73,7 +73,7 @@ class EventLog(AbstractContextManager["EventLog"]):
 
 
 def _whole_lines(path: Path) -> int:
-    """Length in bytes of the file up to its last line break."""
+    """Return the length in bytes of the file up to its last line break."""
     data = path.read_bytes()
     return data.rfind(b"\n") + 1
 
@@ -82,7 +82,7 @@ def read_events(path: Path) -> list[Event]:
     """Read an ``events.jsonl``; a torn last line is left out.
 
     Raises:
-        LogError: No such file, or a line before the last is no event.
+        LogError: The file does not exist, or a whole line is not an event.
     """
     if not path.is_file():
         raise LogError(f"no log at {path}: give an events.jsonl")
@@ -123,7 +123,7 @@ def write_run(path: Path, config: Mapping[str, Any], model: Mapping[str, Any], s
 
 
 def versions() -> dict[str, str | None]:
-    """Versions of the packages that results depend on."""
+    """Return the versions of the packages that results depend on."""
     return {name: _version(name) for name in PACKAGES}
 
 
@@ -137,10 +137,10 @@ def _version(package: str) -> str | None:
 def _git_revision() -> str | None:
     here = Path(__file__).parent
     try:
-        found = subprocess.run(
+        process = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40"],
             cwd=here, capture_output=True, text=True, check=True, timeout=5,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return None
-    return found.stdout.strip()
+    return process.stdout.strip()

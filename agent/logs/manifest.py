@@ -16,16 +16,16 @@ from agent.statistics import wilson_ci
 MANIFEST = "episodes.jsonl"
 
 Row = dict[str, Any]
-"""One episode: number, seed, kind, world, what came of it, and where its log is."""
+"""One episode: number, seed, kind, world, results, and where its log is."""
 
 _NEEDED = {"episode", "seed", "kind", "success", "steps", "optimal_steps"}
 
 
 def read(path: Path) -> list[Row]:
-    """The rows of a manifest, none if it is not there; a torn last line is cut off.
+    """Return the rows of a manifest, none if the file does not exist; a torn last line is cut off.
 
     Raises:
-        LogError: A line before the last is none.
+        LogError: A whole line is not a row of an episode.
     """
     if not path.is_file():
         return []
@@ -46,7 +46,7 @@ def read(path: Path) -> list[Row]:
 
 
 def append(path: Path, rows: Sequence[Row]) -> None:
-    """Add the rows of a world.
+    """Append rows, such as the rows of one world.
 
     Raises:
         LogError: It can't be written.
@@ -78,10 +78,10 @@ def counted(rows: Sequence[Row]) -> Sequence[Row]:
 
 
 def totals(rows: Sequence[Row]) -> dict[str, Any]:
-    """Count, success with its 95 % interval, and steps over optimal of those that were solved.
+    """Return the count, the share of success with its 95 % interval, and steps over optimal of solved episodes.
 
-    Episodes of ingestion, in which something is told and nothing asked, always succeed: they are counted, but if there
-    are others, success is of those.
+    Episodes of ingestion, in which something is told and nothing asked, always succeed. They are included in the count,
+    but if there are other episodes, the share of success is taken over those only.
     """
     count = len(rows)
     rows = counted(rows)
@@ -96,16 +96,16 @@ def totals(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def by_kind(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
-    """The same for each kind of mission."""
+    """Return the totals of each kind of mission."""
     kinds = sorted({row["kind"] for row in rows})
     return {kind: totals([row for row in rows if row["kind"] == kind]) for kind in kinds}
 
 
 def table(rows: Sequence[Row]) -> Table:
-    """The totals of each kind of mission, and of all."""
-    made = Table("kind", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    """Return a table with the totals of each kind of mission and of all."""
+    grid = Table("kind", box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for title in ("episodes", "solved", "95 % interval", "steps over optimal"):
-        made.add_column(title, justify="right")
+        grid.add_column(title, justify="right")
     for kind, figures in [
         *by_kind(rows).items(),
         ("all" if INGESTION not in by_kind(rows) else "all but ingestion", totals(rows)),
@@ -113,11 +113,11 @@ def table(rows: Sequence[Row]) -> Table:
         if figures["episodes"]:
             low, high = figures["ci95"]
             over = figures["steps_over_optimal"]
-            made.add_row(
+            grid.add_row(
                 kind or "-", str(figures["episodes"]), f"{figures['success']:.3f}", f"{low:.3f} to {high:.3f}",
                 "-" if over is None else f"{over:.3f}",
             )  # fmt: skip
-    return made
+    return grid
 
 
 def episode_summary(start: Start, end: End, seconds: float) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Logged episodes as trajectories that macros are mined from."""
+"""Logged episodes as trajectories, from which macros are mined."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,12 +21,12 @@ from memory.procedural import Call, SymbolicState, Trajectory
 
 
 def trajectory_of(events: Sequence[Event], name: str = "") -> Trajectory:
-    """Make a trajectory of one episode's events. What a macro did is one call of it.
+    """Make a trajectory of one episode's events; the run of a macro becomes a single call in it.
 
     Args:
         events: The events, in order.
-        name: Of its run, as the agent was named; together with the number it is the provenance's document,
-            the same as of what the agent wrote itself.
+        name: Name of the run, as the agent was given it. With the episode's number it makes the document in the
+            provenance, the same as for what the agent itself wrote.
 
     Raises:
         LogError: The log has no start or no end.
@@ -76,34 +76,37 @@ def _call(decided: Decided, returned: Returned | None, before: SymbolicState, af
 
 
 def distinct(found: Iterable[Trajectory]) -> tuple[list[Trajectory], int]:
-    """Each episode once, and how many were the same again: the same mission, calls, and things seen."""
+    """Return each distinct episode once, and the number of duplicates.
+
+    Duplicates have the same mission, success, calls and things seen.
+    """
     kept: dict[str, Trajectory] = {}
     count = 0
-    for count, one in enumerate(found, start=1):  # noqa: B007
-        seen = [sorted(call.after.known) for call in one.calls[-1:]]
-        calls = [[call.name, dict(call.arguments), call.after.ahead, call.after.carrying] for call in one.calls]
-        kept.setdefault(json.dumps([one.mission, one.success, seen, calls], sort_keys=True, default=str), one)
+    for count, item in enumerate(found, start=1):  # noqa: B007
+        things = [sorted(call.after.known) for call in item.calls[-1:]]
+        calls = [[call.name, dict(call.arguments), call.after.ahead, call.after.carrying] for call in item.calls]
+        kept.setdefault(json.dumps([item.mission, item.success, things, calls], sort_keys=True, default=str), item)
     return list(kept.values()), count - len(kept)
 
 
 def logs_in(paths: Sequence[Path]) -> list[Path]:
-    """The logs of these runs, episodes or files.
+    """Return the logs of these runs, episodes or files.
 
     Raises:
         LogError: There is none.
     """
     logs = (log for path in paths for log in ([path] if path.is_file() else sorted(path.rglob("events.jsonl"))))
-    found = list({log.resolve(): log for log in logs}.values())
-    if not found:
+    unique_logs = list({log.resolve(): log for log in logs}.values())
+    if not unique_logs:
         raise LogError(f"no events.jsonl in {', '.join(map(str, paths)) or 'nothing'}: give runs made by `hippo run`")
-    return found
+    return unique_logs
 
 
 def trajectories(paths: Sequence[Path]) -> Iterator[Trajectory]:
-    """Read every log; one of an episode that has no start or no end is left out.
+    """Read every log as a trajectory; logs of episodes without a start or an end are left out.
 
     Raises:
-        LogError: A line before the last is no event.
+        LogError: A whole line is not an event.
     """
     for log in logs_in(paths):
         events = read_events(log)

@@ -1,4 +1,4 @@
-"""A log played again: the same actions in the same world must show the same."""
+"""Verification of a log by replay: the same actions in the same world must give the same observations."""
 
 import json
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ from tools import Toolbox, ToolCall
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What playing a log again came to.
+    """The result of playing a log again.
 
     Attributes:
         log: The log.
         steps: Actions that were played.
-        difference: What was not the same first; empty if all was.
+        difference: The first difference from the log; empty if there is none.
     """
 
     log: Path
@@ -36,7 +36,7 @@ class Verified:
 
     @property
     def matches(self) -> bool:
-        """Whether all was the same."""
+        """Whether the replay was the same as the log."""
         return not self.difference
 
 
@@ -86,7 +86,7 @@ def _compare(log: Path, events: Sequence[Event], start: Start, env: Env) -> Veri
             result = actions.dispatch(ToolCall(name=event.name, arguments=event.arguments or {}))
             if result.acts and steps > shown:
                 return Verified(log, steps, f"step {steps} has no observation in the log")
-            if result.acts and event.step < last:  # nothing was observed any more if the environment broke
+            if result.acts and event.step < last:  # after an error of the environment nothing was observed
                 text, reward, terminated, truncated, info = env.step(result.action)
                 now = (text, float(reward), bool(terminated), bool(truncated), info.get("view"))
                 steps += 1

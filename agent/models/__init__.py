@@ -9,4 +9,4 @@ __all__ = ["Decision", "Model", "ScriptedModel", "Turn", "Usage"]
 
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(
     logging.ERROR
-)  # a kernel that it would fetch is none needed
+)  # it warns of a missing kernel that is not needed

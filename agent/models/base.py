@@ -1,4 +1,4 @@
-"""What the loop needs of a model."""
+"""The interface of a model to the loop."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ class Turn:
 
     Attributes:
         chat: The conversation, its last message waiting for an answer.
-        offer: The tools that can be called now, arguments narrowed to what exists.
+        offer: The tools that can be called now, their arguments limited to values that exist.
     """
 
     chat: Chat
@@ -43,7 +43,7 @@ class Decision:
     """A model's answer.
 
     Attributes:
-        text: Its words: one call as JSON, if it is well-formed.
+        text: The model's words: one call as JSON, if it is well-formed.
         surprise: Of the newest observation, in [0, 1], ``None`` if the model can't tell:
             ``1 - exp(mean log p)`` over its tokens.
         logprobs: Natural-log probability of each of the observation's tokens.
@@ -77,5 +77,5 @@ class Model(Protocol):
         ...
 
     def describe(self) -> dict[str, object]:
-        """What belongs in ``run.json``: name, path, hashes, precision, adapter."""
+        """Return what ``run.json`` records of the model: name, path, hashes, precision, adapter."""
         ...

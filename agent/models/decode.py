@@ -1,4 +1,4 @@
-"""Writing calls under a grammar, for a batch of rows that share one key-value cache."""
+"""Grammar-constrained decoding of calls, for a batch of rows that share one KV cache."""
 
 import math
 from collections.abc import Sequence
@@ -25,15 +25,15 @@ class Job:
 
     Attributes:
         row: Row of the cache.
-        feed: Tokens that have to go through the model next; at first the prompt's new ones. When the
-            call is written, those at its end that nothing needed the model for.
+        feed: Tokens that have to pass through the model next; at first the new tokens of the prompt. When the
+            call is complete, its last tokens, which did not have to pass.
         scored: Range of ``feed`` whose log-probabilities are wanted.
         matcher: The grammar's state.
         rng: Source of randomness when sampling.
-        max_tokens: Longest call.
+        max_tokens: Greatest length of the call in tokens.
         tokens: The call so far.
-        chosen: How many of its tokens were chosen.
-        forced: How many the grammar left no choice about.
+        chosen: How many tokens of the call were chosen.
+        forced: How many tokens of the call the grammar left no choice about.
         logprobs: Natural-log probabilities of the scored tokens.
         done: Whether the call is complete.
     """
@@ -77,7 +77,7 @@ class Job:
 
 
 class BatchDecoder:
-    """Prefills and writes for many rows at once.
+    """Prefill and decoding for many rows at once.
 
     Args:
         decoder: The model without its head: token ids to hidden states.
@@ -93,16 +93,16 @@ class BatchDecoder:
         self.cache = BatchCache(device)
 
     def write(self, jobs: Sequence[Job], temperature: float) -> None:
-        """Write every job's call; results are left in the jobs.
+        """Write every job's call, and store the results in the jobs.
 
         Args:
             jobs: Calls to be written, of different rows.
-            temperature: 0 is greedy; above, sampling with each job's ``rng``.
+            temperature: 0: greedy; above 0: sampling with each job's ``rng``.
         """
         for job in jobs:
             job.force()
-        # Rows without a cache have the longest prompts: they go first and by themselves, so that the
-        # others are not padded to their length.
+        # Rows without a cache have the longest prompts: they are prefilled first and by themselves, so
+        # that the others are not padded to their length.
         new = [job for job in jobs if self.cache.lengths[job.row] == 0]
         if new:
             self._step(new, temperature, BatchCache(self.cache.device), range(len(new)))
@@ -138,7 +138,7 @@ class BatchDecoder:
                 job.choose(token)
 
     def _score(self, jobs: Sequence[Job], rows: Sequence[int], hidden: torch.Tensor, ids: torch.Tensor) -> None:
-        """Log-probabilities of the scored tokens, from the states before them.
+        """Compute the log-probabilities of the scored tokens from the hidden states before them.
 
         Args:
             jobs: The jobs; what was scored is not scored again.
@@ -153,13 +153,13 @@ class BatchDecoder:
             logits = self.head(hidden[part[:, 0], part[:, 1] - 1]).float()
             targets = ids[part[:, 0], part[:, 1]]
             scores += logits.log_softmax(-1).gather(1, targets[:, None])[:, 0].tolist()
-        taken = iter(scores)
+        score_iterator = iter(scores)
         for job, group in zip(jobs, places, strict=True):
             if group:
-                job.logprobs, job.scored = tuple(islice(taken, len(group))), range(0)
+                job.logprobs, job.scored = tuple(islice(score_iterator, len(group))), range(0)
 
     def _next(self, jobs: Sequence[Job], hidden: torch.Tensor, temperature: float) -> list[int]:
-        """Each job's next token among those its grammar allows; ``hidden`` is ``[jobs, hidden size]``."""
+        """Return each job's next token among those its grammar allows; ``hidden`` is ``[jobs, hidden size]``."""
         logits = self.head(hidden).float()
         bits = torch.from_numpy(self.grammar.masks([job.matcher for job in jobs])).to(logits.device)
         shifts = torch.arange(32, device=logits.device, dtype=torch.int32)

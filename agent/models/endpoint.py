@@ -1,4 +1,4 @@
-"""Any OpenAI-compatible server: vLLM, llama.cpp, Ollama."""
+"""A model on any OpenAI-compatible server, such as vLLM, llama.cpp or Ollama."""
 
 import json
 import time
@@ -31,7 +31,7 @@ class EndpointConfig(BaseModel):
 
 
 class EndpointModel:
-    """A model behind ``/chat/completions``. What it answers is taken as it is: nonsense stays nonsense.
+    """A model behind ``/chat/completions``. Its answers are not repaired: a malformed call stays malformed.
 
     Args:
         config: Settings.
@@ -46,11 +46,11 @@ class EndpointModel:
         )
 
     def describe(self) -> dict[str, object]:
-        """Settings without the key."""
+        """Return the settings without the key."""
         return {"kind": "endpoint", **self.config.model_dump(exclude={"api_key"})}
 
     def release(self, chat: Chat) -> None:
-        """The server keeps nothing of ours."""
+        """Do nothing: the server keeps no state of a chat."""
 
     def decide(self, turns: Sequence[Turn]) -> list[Decision]:
         """Answer every turn, one request each.
@@ -107,7 +107,7 @@ class EndpointModel:
 
 
 def _text(message: Any) -> str:
-    """The answer as one call in our form; words that are no call are handed on as they are."""
+    """Return the answer as one call in our JSON form; words that are not a call are returned as they are."""
     calls = message.tool_calls or []
     if len(calls) > 1:
         return f"{len(calls)} calls at once: {', '.join(call.function.name for call in calls)}"

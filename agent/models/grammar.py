@@ -1,4 +1,4 @@
-"""The toolbox as a grammar: a malformed call can't be written."""
+"""The toolbox as a grammar, under which a malformed call can't be written."""
 
 import json
 import re
@@ -18,17 +18,17 @@ from agent.errors import ModelError
 from tools import ToolSpec
 
 PROBE = '{"name":"recall","arguments":{"cue":"the red ball, 2 steps left – ünïcode"}}'
-"""A call that every tokenizer must spell the way the grammar reads it."""
+"""A call that tests whether the grammar decodes a tokenizer's tokens correctly."""
 
 COMPACT = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
 
 NOTHING = "no tool can be called now: offer at least one action"
 
 MAX_WORDS = 1000
-"""Forms of words in view that an extractive argument can be made of; those of the newest words count."""
+"""Most word forms that an extractive argument can be made of; if the window holds more, the newest are taken."""
 
 MAX_RUN = 6
-"""Words in an extractive argument."""
+"""Most words in an extractive argument."""
 
 _EDGES = ".,;:!?…\"'`“”‘’«»()[]{}<>*"
 _PARTS = re.compile(r"[-_/&+.,:;@'’]")
@@ -37,10 +37,11 @@ _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3
 
 
 def words_of(texts: Sequence[str]) -> list[str]:
-    """The words of texts, oldest first, as they stand and in lower case; of many, the newest :data:`MAX_WORDS`.
+    """Return the words of texts, oldest first, as written and in lower case; at most the newest :data:`MAX_WORDS`.
 
-    A word is what stands between spaces, without the punctuation around it; ``grey-blue`` gives its parts as well, and
-    ``Ada's`` gives Ada. None is given of texts in scripts that leave no spaces (Chinese, Japanese, Thai ...).
+    A word is what stands between spaces, without the punctuation around it; ``grey-blue`` also gives its parts, and
+    ``Ada's`` gives Ada. The result is empty if a text is in a script without spaces between words (Chinese, Japanese,
+    Thai ...).
     """
     if any(map(_UNSPACED.search, texts)):
         return []
@@ -61,23 +62,26 @@ def _forms(chunk: str) -> Iterator[str]:
 
 
 def call_schema(offer: Sequence[ToolSpec], words: Sequence[str] = ()) -> dict[str, Any]:
-    """JSON schema of one call to any of the offered tools, without free white space.
+    """Return the JSON schema of one call to any of the offered tools, without free white space.
 
     Args:
         offer: The tools.
-        words: What extractive arguments are made of; without any they are free.
+        words: Words that extractive arguments may be made of; without words these arguments are free.
     """
     return {"x-guidance": COMPACT, "anyOf": [_one(spec.name, _extractive(spec, words)) for spec in offer]}
 
 
 def _pattern(words: Sequence[str]) -> str:
-    """One to :data:`MAX_RUN` words with a space between, each also as a possessive."""
+    """Return a regular expression for one to :data:`MAX_RUN` words with a space between, each also as a possessive."""
     word = f"(?:{'|'.join(map(re.escape, words))})(?:'s)?"
     return f"^{word}(?: {word}){{0,{MAX_RUN - 1}}}$"
 
 
 def _extractive(spec: ToolSpec, words: Sequence[str]) -> Mapping[str, Any]:
-    """The tool's parameters, extractive ones limited to words; those for which no word is short enough stay free."""
+    """Return the tool's parameters, with the extractive ones limited to ``words``.
+
+    An extractive parameter for which no word is short enough stays free.
+    """
     properties = dict(spec.parameters.get("properties", {}))
     for name in spec.extractive:
         node = properties[name]
@@ -97,24 +101,24 @@ def _one(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Grammar:
-    """Compiles offers into matchers over one tokenizer's vocabulary (llguidance).
+    """Compiler of offered tools into matchers over one tokenizer's vocabulary (llguidance).
 
     Args:
         tokenizer: A fast Hugging Face tokenizer.
         vocab_size: Width of the model's logits, which may exceed the tokenizer's vocabulary.
-        cache_size: How many compiled offers to keep.
+        cache_size: Number of compiled grammars to keep.
 
     Raises:
-        ModelError: The grammar reads the tokenizer's tokens as other words than they are.
+        ModelError: The grammar decodes the tokenizer's tokens to a wrong text.
     """
 
     def __init__(self, tokenizer: Any, vocab_size: int, cache_size: int = 256) -> None:
         self.vocab_size = vocab_size
         self._tokenizer = from_tokenizer(tokenizer, n_vocab=vocab_size)
         ids = tokenizer(PROBE, add_special_tokens=False)["input_ids"]
-        if (read := self.text(ids)) != PROBE:
+        if (decoded := self.text(ids)) != PROBE:
             raise ModelError(
-                f"the grammar reads this tokenizer wrongly ({read!r} for {PROBE!r}): make tokenizer.json again with "
+                f"the grammar reads this tokenizer wrongly ({decoded!r} for {PROBE!r}): make tokenizer.json again with "
                 "transformers 5.23 or newer"
             )
         self._executor = LLExecutor()
@@ -122,24 +126,24 @@ class Grammar:
         self._cache_size = cache_size
 
     def text(self, tokens: Sequence[int]) -> str:
-        """The words that tokens spell, byte for byte."""
+        """Return the text that tokens spell, byte for byte."""
         spelled: bytes = self._tokenizer.decode_bytes(list(tokens))
         return spelled.decode("utf-8", "replace")
 
     def matcher(self, offer: Sequence[ToolSpec], words: Sequence[str] = ()) -> LLMatcher:
-        """A fresh matcher for one call to any of the offered tools.
+        """Return a fresh matcher for one call to any of the offered tools.
 
         Args:
             offer: The tools.
-            words: What extractive arguments are made of.
+            words: Words that extractive arguments may be made of.
 
         Raises:
-            ModelError: Nothing is offered, or a schema has what the grammar can't express.
+            ModelError: No tool is offered, or the grammar can't express a schema.
         """
         if not offer:
             raise ModelError(NOTHING)
         key = json.dumps(call_schema(offer, words))
-        if words:  # other ones at every decision: nothing to keep
+        if words:  # they differ at every decision: a cache would not help
             return self._compile(key)
         if key not in self._compiled:
             self._compiled[key] = self._compile(key)
@@ -149,13 +153,13 @@ class Grammar:
         return self._compiled[key].deep_copy()
 
     def _compile(self, schema: str) -> LLMatcher:
-        made = LLMatcher(self._tokenizer, LLMatcher.grammar_from_json_schema(schema), log_level=0)
-        if made.is_error():
-            raise ModelError(f"the tools' schemas have no grammar: {made.get_error()}")
-        return made
+        matcher = LLMatcher(self._tokenizer, LLMatcher.grammar_from_json_schema(schema), log_level=0)
+        if matcher.is_error():
+            raise ModelError(f"the tools' schemas have no grammar: {matcher.get_error()}")
+        return matcher
 
     def masks(self, matchers: Sequence[LLMatcher]) -> NDArray[np.int32]:
-        """Which tokens may come next: int32 ``[len(matchers), ceil(vocab_size / 32)]``, a bit a token."""
+        """Return which tokens may come next: int32 ``[len(matchers), ceil(vocab_size / 32)]``, one bit per token."""
         bitmask: NDArray[np.int32] = allocate_token_bitmask(len(matchers), self.vocab_size)
         pairs = [(matcher, row) for row, matcher in enumerate(matchers)]
         fill_next_token_bitmask_par(self._executor, pairs, bitmask)

@@ -1,4 +1,4 @@
-"""The key-value cache of a batch of conversations that grow at different speeds."""
+"""The KV cache of a batch of conversations that grow at different speeds."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,7 +29,7 @@ class BatchCache:
         self.lengths: list[int] = []
 
     def add_row(self) -> int:
-        """Add an empty row; returns its index."""
+        """Add an empty row, and return its index."""
         rows = len(self.lengths)
         self.lengths.append(0)
         self.mask = torch.cat([self.mask, torch.zeros((1, self.mask.shape[1]), dtype=torch.bool, device=self.device)])
@@ -79,7 +79,7 @@ class BatchCache:
             self.lengths[row] = length
 
     def extend(self, additions: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Make room for tokens to come.
+        """Make room for new tokens.
 
         Args:
             additions: Token ids to append to each row; may be empty for some.
@@ -99,7 +99,7 @@ class BatchCache:
         return ids.to(self.device), positions.clamp(min=0).to(self.device)
 
     def compact(self) -> None:
-        """Close the gaps, when there are enough of them to pay for it."""
+        """Remove the empty slots, if there are enough of them to make it worthwhile."""
         if not self.mask.numel():
             return
         longest = max(self.lengths)

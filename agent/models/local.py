@@ -36,13 +36,24 @@ class LocalModelConfig(BaseModel):
     merge: bool = Field(True, description="Add the adapter to the weights, which is faster; not in 4 bit.")
     seq_len: int = Field(1024, ge=128, description="Window in tokens.")
     max_call_tokens: int = Field(96, ge=16, description="Longest call in tokens.")
-    extractive: bool = Field(True, description="Names told to the graph, and answers, are made of words in view.")
-    temperature: float = Field(0.0, ge=0, description="0 is greedy; above, sampling with the episode's seed.")
+    extractive: bool = Field(
+        True, description="Whether names told to the graph, and answers, may use only words in the window."
+    )
+    temperature: float = Field(0.0, ge=0, description="0: greedy; above 0: sampling with the episode's seed.")
 
 
 @dataclass
 class _Row:
-    """What the model holds of one chat."""
+    """The state that the model keeps for one chat.
+
+    Attributes:
+        pending: Tokens that have not passed through the model yet.
+        seen: Number of the chat's messages whose tokens are in the cache or pending.
+        left: Number of the first pending tokens that were counted in the usage of the last decision.
+        answer: Text of the last decision; ``None`` while the next one is made.
+        rng: Source of randomness when sampling.
+        surprise_span: Range of ``pending`` that holds the newest observation; empty if there is none.
+    """
 
     pending: list[int] = field(default_factory=list)
     seen: int = 0
@@ -63,7 +74,7 @@ class LocalModel:
         loaded: A model and its tokenizer that are in memory already, such as one in training.
 
     Raises:
-        CatalogError: The model or adapter is not there.
+        CatalogError: The model or the adapter is not on this machine.
     """
 
     def __init__(self, config: LocalModelConfig | None = None, loaded: tuple[Any, Any] | None = None) -> None:
@@ -115,15 +126,15 @@ class LocalModel:
         return model.eval(), tokenizer
 
     def describe(self) -> dict[str, object]:
-        """Name, folder's hashes, precision and adapter."""
-        found = catalog.manifest(self.path)
+        """Return name, folder's hashes, precision and adapter."""
+        manifest = catalog.manifest(self.path)
         return {
             "kind": "local",
             **self.config.model_dump(),
             "device": str(self.device),
             "adapter_sha256": adapters.digest(self.adapter) if self.adapter else None,
-            "source": found["source"],
-            "sha256": {n: h for n, h in found["files"].items() if n.endswith(".safetensors")},
+            "source": manifest["source"],
+            "sha256": {n: h for n, h in manifest["files"].items() if n.endswith(".safetensors")},
         }
 
     @torch.inference_mode()
@@ -140,7 +151,7 @@ class LocalModel:
         """Answer every turn, all in one batch.
 
         Raises:
-            ModelError: The same chat twice, or nothing is offered.
+            ModelError: Two turns have the same chat, or a turn offers no tool.
             ObservationTooLongError: One observation alone does not fit into the window.
         """
         if len({id(turn.chat) for turn in turns}) != len(turns):
@@ -164,14 +175,14 @@ class LocalModel:
         ]
 
     def _words(self, turn: Turn) -> list[str]:
-        """What extractive arguments are made of: the words in the window that are not the model's own."""
+        """Return the words that extractive arguments may be made of: those in the window that others wrote."""
         if not self.config.extractive or not any(spec.extractive for spec in turn.offer):
             return []
-        heard = [message.content for message in turn.chat.visible() if message.role != "assistant"]
-        return words_of([*heard, turn.chat.mission])
+        texts = [message.content for message in turn.chat.visible() if message.role != "assistant"]
+        return words_of([*texts, turn.chat.mission])
 
     def _forget_all(self) -> None:
-        """Drop every cache after a pass that broke off; the chats restart from their messages."""
+        """Drop all caches after a pass that failed; the chats restart from their messages."""
         self._decoder.cache = BatchCache(self.device)
         self._rows.clear()
         self._chats.clear()
@@ -183,7 +194,7 @@ class LocalModel:
         return Job(index, feed, row.surprise_span, matcher, row.rng, self.config.max_call_tokens)
 
     def _prepare(self, chat: Chat) -> int:
-        """Put what is new in a chat on its row's pending tokens; returns how many messages fell out."""
+        """Add a chat's new messages to its row's pending tokens, and return how many messages dropped out."""
         row = self._rows.get(chat)
         if row is None:
             row = self._rows[chat] = _Row(rng=np.random.default_rng(chat.seed))
@@ -203,7 +214,10 @@ class LocalModel:
         return dropped
 
     def _continues(self, chat: Chat, row: _Row) -> bool:
-        """Whether the chat goes on where the cache ends: our own answer came next."""
+        """Return whether the chat goes on where the cache ends, and if so, count the model's answer as seen.
+
+        It goes on there if its next message is the answer that the model gave.
+        """
         following = chat.messages[row.seen :]
         if row.answer is None or not following or following[0].content != row.answer:
             return False
@@ -220,7 +234,7 @@ class LocalModel:
             row.pending += tokens
 
     def _restart(self, chat: Chat, row: _Row) -> None:
-        """Begin a row again from the visible messages."""
+        """Rebuild a row from the visible messages."""
         self._decoder.cache.clear_row(self._chats.index(chat))
         row.pending, row.left = list(self.tokens.system(chat)), 0
         self._append(row, chat.visible())
@@ -228,7 +242,7 @@ class LocalModel:
             row.surprise_span = range(0)
 
     def _turn_over(self, chat: Chat, row: _Row) -> int:
-        """Drop the oldest steps until what is left fills at most half of the window."""
+        """Drop the oldest steps until the rest fills at most half of the window."""
         fixed = len(self.tokens.system(chat))
         visible = chat.visible()
         sizes = [len(self.tokens.message(message)[0]) for message in visible]
@@ -248,6 +262,6 @@ class LocalModel:
         row = self._rows[chat]
         text = self.grammar.text([token for token in job.tokens if token != self.tokenizer.eos_token_id])
         row.answer = text
-        row.pending, row.left = job.feed + self.tokens.closing, len(job.feed)  # those are counted as answered
+        row.pending, row.left = job.feed + self.tokens.closing, len(job.feed)  # those were already counted in usage
         surprise = 1.0 - math.exp(sum(job.logprobs) / len(job.logprobs)) if job.logprobs else None
         return Decision(text, surprise, job.logprobs, job.cut, usage, seconds)

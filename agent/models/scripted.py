@@ -1,4 +1,4 @@
-"""A model without a model: calls from a list or a function."""
+"""A model without weights: its calls come from a list or a function."""
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
@@ -12,12 +12,12 @@ Policy = Callable[[Turn], ToolCall | str]
 
 
 class ScriptedModel:
-    """Answers from a script: for tests, and for policies that use the tools without a model.
+    """A model that answers from a script: for tests, and for policies that use the tools without a language model.
 
     Args:
-        script: Calls (or raw texts, which may be nonsense), one a turn; or a function that
+        script: Calls (or raw texts, which may be malformed), one for each turn; or a function that
             answers a turn.
-        cycle: Begin a list again when it ends, instead of failing.
+        cycle: Whether to begin a list again when it ends, instead of failing.
         name: Shown in logs.
     """
 
@@ -51,5 +51,5 @@ class ScriptedModel:
             forget(chat)
 
     def describe(self) -> dict[str, object]:
-        """Name only."""
+        """Return name and kind."""
         return {"name": self.name, "kind": "scripted"}

@@ -1,4 +1,4 @@
-"""A chat as tokens, message by message, the same as the whole rendered at once."""
+"""A chat as tokens, message by message; the result equals that of rendering the whole chat at once."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from agent.errors import ModelError
 from agent.prompts import template
 
 FAMILIES = {"<|im_start|>": "chatml", "<|start_header_id|>": "llama3", "<|assistant|>": "phi3"}
-"""Special token by which a tokenizer shows which of our chat templates it speaks."""
+"""Special token that tells which of our chat templates fits a tokenizer, with the name of that template."""
 
 
 class ChatTokens:
-    """Renders and tokenises messages with our own chat template for the tokenizer's family.
+    """Renderer and tokenizer of messages, with our own chat template for the tokenizer's family.
 
     Our templates render every message by itself, so tokens can be appended without rendering or
     tokenising again what came before.
@@ -20,7 +20,7 @@ class ChatTokens:
         tokenizer: A fast Hugging Face tokenizer.
 
     Raises:
-        ModelError: None of our templates fits it.
+        ModelError: None of our templates fits the tokenizer.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -47,12 +47,12 @@ class ChatTokens:
         return text
 
     def ids(self, text: str) -> list[int]:
-        """Tokens of a piece of the prompt, special tokens included as they stand."""
-        found: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return found
+        """Return the tokens of a piece of the prompt; special tokens in the text stay special."""
+        tokens: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return tokens
 
     def _plain(self, words: str) -> str:
-        """Words in which no control token of the model can be read: ``<|im_end|>`` becomes ``< |im_end|>``."""
+        """Return the words with the model's control tokens broken up: ``<|im_end|>`` becomes ``< |im_end|>``."""
         for token in self._control:
             words = words.replace(token, f"{token[0]} {token[1:]}")
         return words
@@ -66,15 +66,15 @@ class ChatTokens:
         return message.render() if content == message.content else {"role": message.role, "content": content}
 
     def text(self, chat: Chat) -> str:
-        """The visible prompt, as the model reads it, up to where its answer begins."""
+        """Return the visible prompt as the model reads it, up to where its answer begins."""
         messages = [self._system(chat), *(self._rendered(m) for m in chat.visible())]
         return self._render(messages, tools=chat.openai_tools(), add_generation_prompt=True)
 
     def system(self, chat: Chat) -> list[int]:
-        """Tokens of the system message.
+        """Return the tokens of the system message.
 
         Raises:
-            ModelError: A tool's name did not make it into the prompt.
+            ModelError: A tool's name is missing from the prompt.
         """
         text = self._render([self._system(chat)], tools=chat.openai_tools())
         missing = [spec.name for spec in chat.tools if f"{spec.name}(" not in text]
@@ -83,7 +83,10 @@ class ChatTokens:
         return self.ids(text)
 
     def learnt(self, message: Message) -> tuple[list[int], list[int]]:
-        """Tokens of one message, and 1 for each that a model learns to say: by generation marks."""
+        """Return the tokens of one message, and 1 for each that a model is trained to produce, 0 for the others.
+
+        The template's generation marks say which these are.
+        """
         encoded = self.tokenizer.apply_chat_template(
             [self._rendered(message)],
             chat_template=self.template,
@@ -93,7 +96,7 @@ class ChatTokens:
         return list(encoded["input_ids"]), list(encoded["assistant_masks"])
 
     def message(self, message: Message) -> tuple[list[int], range]:
-        """Tokens of one message, and which of them are its content."""
+        """Return the tokens of one message, and the range of those that are its content."""
         key = (message.role, message.content)
         if key not in self._cache:
             text = self._render([self._rendered(message)])

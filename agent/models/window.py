@@ -12,11 +12,11 @@ from tools import ToolCall
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """When it is full, the oldest steps are dropped at once down to half of it.
+    """The window of a model; when it is full, the oldest steps are dropped at once until it is at most half full.
 
     Attributes:
         seq_len: Width in tokens.
-        max_call_tokens: Of them kept free for the answer.
+        max_call_tokens: Tokens of the window that are kept free for the answer.
     """
 
     seq_len: int = 1024
@@ -28,9 +28,9 @@ class Window:
         return self.seq_len - self.max_call_tokens
 
     def first(self, fixed: int, sizes: Sequence[int], messages: Sequence[Message]) -> int:
-        """Index of the oldest message that stays when the window is full.
+        """Return the index of the oldest message that stays when the window is full.
 
-        What stays does not begin with ``assistant``, and holds the newest observation if that fits at all.
+        The messages that stay do not begin with ``assistant``, and include the newest observation if it fits at all.
 
         Args:
             fixed: Tokens of the system message.
@@ -45,16 +45,16 @@ class Window:
                 break
             if messages[index].role != "assistant":
                 start = index
-        seen = max((index for index, message in enumerate(messages) if message.observed), default=start)
-        return seen if seen < start and fixed + sum(sizes[seen:]) <= self.room else start
+        newest = max((index for index, message in enumerate(messages) if message.observed), default=start)
+        return newest if newest < start and fixed + sum(sizes[newest:]) <= self.room else start
 
 
 class Windowed:
-    """A script that sees no more of a conversation than a model with this window would.
+    """A script that sees no more of a conversation than a model with this window would see.
 
     Args:
         script: Answers a turn.
-        tokens: The model's tokens.
+        tokens: Tokenizes chats as the model reads them.
         window: Its window.
     """
 
@@ -65,7 +65,7 @@ class Windowed:
         self._fixed: WeakKeyDictionary[Chat, int] = WeakKeyDictionary()
 
     def __call__(self, turn: Turn) -> ToolCall | str:
-        """Drop what would have fallen out of the window, and answer."""
+        """Drop what would have dropped out of the model's window, and answer."""
         chat = turn.chat
         if chat not in self._fixed:
             self._fixed[chat] = len(self.tokens.system(chat))

@@ -37,10 +37,10 @@ FACTS = {
     "opens": (("{item}", "opens", "{who}'s box"),),
     "moved": (("{who}", "lives in", "{room} room"),),
 }
-"""What a sentence tells the graph."""
+"""The facts that the graph is told, for each kind of sentence."""
 
 NOTES = {"held": "day {day}: {who} held the {item}", "lay": "day {day}: in the {room} room lay the {item}"}
-"""What is written down of a sentence."""
+"""The note that is written with ``remember``, for each kind of sentence."""
 
 NOTE = re.compile(r"day (\d+): (?:(\w+) held the|in the (\w+) room lay the) (\w+ \w+)")
 THING = re.compile(r"\ba (\w+ (?:ball|box|key)) \d")
@@ -51,10 +51,10 @@ MAX_FORWARD = 3
 
 
 class CourierExpert(Play):
-    """Plays all days of a courier. Without one of its memories it does what the others allow, and guesses.
+    """Expert for all days of a courier. Without one of its memories it uses the others, and guesses the rest.
 
     Args:
-        understand: Reads the environment's sentences.
+        understand: Parses the environment's sentences into meanings.
     """
 
     def __init__(self, understand: Understand) -> None:
@@ -63,7 +63,7 @@ class CourierExpert(Play):
         self._grounds: WeakKeyDictionary[Chat, tuple[int, ToolCall]] = WeakKeyDictionary()
 
     def play(self, chat: Chat) -> Iterator[ToolCall]:
-        """One day."""
+        """Yield the calls of one day."""
         mission = self.understand(chat.mission)[0]
         yield from self._write(chat, 0)
         if mission.kind == "round":
@@ -76,10 +76,10 @@ class CourierExpert(Play):
             yield from self._find(chat, mission.slots["who"])
             yield ToolCall(name="give")
 
-    # what is heard
+    # writing down what is heard
 
     def _write(self, chat: Chat, since: int) -> Calls[None]:
-        """Write down what was said since a message."""
+        """Write down what was said from message number ``since`` on."""
         for message in chat.messages[since:]:
             for meaning in self.understand(message.content) if message.observed else ():
                 yield from self._note(chat, meaning)
@@ -93,53 +93,56 @@ class CourierExpert(Play):
             yield ToolCall(name="remember", arguments={"text": NOTES[meaning.kind].format(**slots)})
 
     def _all(self, chat: Chat, kind: str) -> list[str]:
-        """The days, or the rooms, that were spoken of in this episode."""
-        found = (m for text in observations(chat) for m in self.understand(text) if m.kind == kind)
-        return [meaning.slots[kind] for meaning in found]
+        """Return the slot ``kind``, such as a day or a room, of every sentence of that kind in the window."""
+        meanings = (m for text in observations(chat) for m in self.understand(text) if m.kind == kind)
+        return [meaning.slots[kind] for meaning in meanings]
 
     def _last(self, chat: Chat, kind: str) -> str:
         return (self._all(chat, kind) or [""])[-1]
 
     def _act(self, chat: Chat, call: ToolCall) -> Calls[None]:
-        """One call, and what is heard after it is written down; what it rests on is asked again if it was dropped."""
-        since, asked = self._grounds.get(chat, (chat.start, call))
+        """Do one call, and write down what is heard after it.
+
+        If the memory's answer on which the call rests has dropped out of the window, ask for it again first.
+        """
+        since, question = self._grounds.get(chat, (chat.start, call))
         if since < chat.start:
-            yield from self._ask(chat, asked)
+            yield from self._ask(chat, question)
         count = len(chat.messages)
         yield call
         yield from self._write(chat, count + 1)
 
     def _ask(self, chat: Chat, call: ToolCall) -> Calls[str]:
-        """Ask a memory for what is to be acted upon; its answer."""
+        """Ask a memory for what the next calls rest on, and return its answer."""
         yield call
         self._grounds[chat] = (len(chat.messages) - 1, call)
         return chat.messages[-1].content
 
-    # what is meant
+    # finding out what the mission is about
 
     def _chosen(self, chat: Chat, mission: Meaning) -> Calls[str]:
-        """The thing that a mission is about, by the memory that knows it; else any of those in the hall."""
+        """Return the thing that a mission is about, from the memory that knows it; else a random one that was seen."""
         slots = mission.slots
         if mission.kind in ("held", "lay"):
-            found = yield from self._noted(chat, slots["day"], slots.get("whom") or slots["room"])
+            thing = yield from self._noted(chat, slots["day"], slots.get("whom") or slots["room"])
         else:
-            found = yield from self._known(chat, mission)
-        if found:
-            return found
-        seen = yield from self._look_round(chat, CHOICES)
-        return random.Random(chat.seed).choice(seen) if seen else ""  # noqa: S311
+            thing = yield from self._known(chat, mission)
+        if thing:
+            return thing
+        things = yield from self._look_round(chat, CHOICES)
+        return random.Random(chat.seed).choice(things) if things else ""  # noqa: S311
 
     def _look_round(self, chat: Chat, count: int, thing: str = "") -> Calls[list[str]]:
-        """Turn until so many things, or one, were seen; the things seen."""
+        """Turn until ``count`` things, or ``thing``, were seen; return the things seen."""
         for look in range(MAX_LOOKS + 1):
-            seen = list(dict.fromkeys(one for text in observations(chat) for one in THING.findall(text)))
-            if len(seen) >= count or thing in seen or look == MAX_LOOKS:
+            things = list(dict.fromkeys(name for text in observations(chat) for name in THING.findall(text)))
+            if len(things) >= count or thing in things or look == MAX_LOOKS:
                 break
             yield from self._act(chat, ToolCall(name="left"))
-        return seen
+        return things
 
     def _known(self, chat: Chat, mission: Meaning) -> Calls[str]:
-        """What the graph says."""
+        """Return the thing that the graph gives for a mission, or an empty text."""
         who = mission.slots["who"]
         if mission.kind == "opens":
             keys = yield from self._facts(chat, f"{who}'s box", "opens")
@@ -157,13 +160,13 @@ class CourierExpert(Play):
         return facts_in((yield from self._ask(chat, ask_graph(entity))), relation)
 
     def _noted(self, chat: Chat, day: str, about: str) -> Calls[str]:
-        """What the notes say of a person or a room on a day."""
+        """Return the thing that the notes give for a person or a room on a day, or an empty text."""
         if "recall" not in offered(self.turn):
             return ""
         notes = NOTE.findall((yield from self._ask(chat, recall(f"day {day} {about}"))))
         return next((item for when, who, room, item in notes if when == day and about in (who, room)), "")
 
-    # where to go
+    # walking
 
     def _walk_round(self, chat: Chat) -> Calls[None]:
         """Enter one room after the other."""
@@ -174,23 +177,26 @@ class CourierExpert(Play):
         """Enter the nearest room that was not entered today."""
         doors = dict.fromkeys(name.split()[-2] for name in self._things() if name.endswith(" door"))
         missing = self._last(chat, "left")
-        been = {*self._all(chat, "room"), "open", "closed"}
-        left = [color for color in doors if (color in missing.split(", ") if missing else color not in been)]
-        if not left:  # all is done with the next action, or there is a room whose door was not seen
+        excluded = {*self._all(chat, "room"), "open", "closed"}
+        targets = [color for color in doors if (color in missing.split(", ") if missing else color not in excluded)]
+        if not targets:  # the next action ends the day, or there is a room whose door was not seen yet
             yield from self._act(chat, ToolCall(name="left"))
             yield from self._act(chat, self._walker.pursue(self.turn, [Goal("go to", "another room")]))
             return
-        if len(left) > 1 and "where_is" in offered(self.turn):
+        if len(targets) > 1 and "where_is" in offered(self.turn):
             yield ToolCall(name="where_is", arguments={"thing": "door"})
-            left = [*(color for color in DOOR.findall(chat.messages[-1].content) if color in left), *left]
-        yield from self._enter(chat, left[0])
+            targets = [*(color for color in DOOR.findall(chat.messages[-1].content) if color in targets), *targets]
+        yield from self._enter(chat, targets[0])
 
     def _things(self) -> Sequence[str]:
-        """What the map has."""
+        """Return the names of the things on the map."""
         return choices({spec.name: spec for spec in self.turn.offer}, "plan_route", "goal")
 
     def _reach(self, chat: Chat, thing: str) -> Calls[None]:
-        """Stand before something; look round, then into one room after the other, while the map does not have it."""
+        """Walk until a thing is straight ahead.
+
+        While the map does not have the thing, look round, then enter one room after the other.
+        """
         looks = 0
         while not fits(thing, ahead_in(observations(chat)[-1])):
             looks += 1
@@ -204,7 +210,7 @@ class CourierExpert(Play):
             yield from self._act(chat, ToolCall(name="find", arguments={"thing": thing}))
 
     def _enter(self, chat: Chat, color: str) -> Calls[None]:
-        """Go through a door."""
+        """Go through the door of this colour."""
         yield from self._reach(chat, f"{color} door")
         if ahead_in(observations(chat)[-1]).startswith("closed"):
             yield from self._act(chat, ToolCall(name="toggle"))
@@ -220,7 +226,7 @@ class CourierExpert(Play):
         self._grounds.pop(chat, None)
 
     def _find(self, chat: Chat, who: str) -> Calls[None]:
-        """Stand before somebody: where they are seen, where they live now, or where they once were."""
+        """Walk to a person; if they were not seen, first enter the room where the graph says that they live."""
         if not self._seen(chat, who):
             homes = [tail for head, tail in (yield from self._facts(chat, who, "lives in"))
                      if same_name(head, who)]  # fmt: skip

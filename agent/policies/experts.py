@@ -1,4 +1,4 @@
-"""Which expert plays an environment."""
+"""The choice of the expert that plays an environment."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,7 +19,7 @@ Expert = Callable[[Turn], ToolCall]
 
 
 def expert_for(env: Env) -> Expert:
-    """The expert of an environment that was reset.
+    """Return the expert of an environment that was reset.
 
     An environment names it in ``expert``; other grid worlds have one if their missions are in BabyAI's words, or if
     BabyAI's bot can do them.
@@ -52,10 +52,12 @@ def expert_for(env: Env) -> Expert:
 
 
 class GridExpert:
-    """Reads the mission and asks the map; where it can't read it, does as BabyAI's bot, which sees the whole world.
+    """Expert for grid worlds that follows a mission in BabyAI's words by asking the map.
+
+    Where it can't parse the mission, it does what BabyAI's bot does, which sees the whole world.
 
     Args:
-        env: A grid world in words.
+        env: A grid world whose observations are texts.
     """
 
     def __init__(self, env: Env) -> None:

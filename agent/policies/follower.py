@@ -1,4 +1,4 @@
-"""A script that does missions through the agent's tools: it looks at the text and asks the map, nothing else."""
+"""A script that does missions through the agent's tools; it reads the observations and asks the map, nothing else."""
 
 import random
 import re
@@ -26,7 +26,24 @@ EXPLORE = "(explore)"
 
 @dataclass
 class _State:
-    """Where a script is in one episode."""
+    """The state of a script in one episode.
+
+    Attributes:
+        goals: Goals to reach, the current one first.
+        route: Actions of the current route that are still to be done.
+        told: Index of the message that held the route.
+        cut: Whether only the first actions of the route were shown.
+        target: What the route leads to.
+        asked: What the last call asked the map for, until its answer is read.
+        arrived: What was reached last; ``dropped <thing>`` after putting a thing down beside another.
+        barred: Targets to which the map knows no route for now.
+        in_the_way: Place of a thing that blocks the way, such as ``place 12``.
+        puzzled: Thing and count of barred targets when the script last asked what is in the way.
+        turns: Turns made to find a free cell for what is carried.
+        macro: The macro call that was just made.
+        failures: How often each macro call failed.
+        given: The goals that :meth:`MissionFollower.pursue` was given.
+    """
 
     goals: deque[Goal]
     route: deque[str] = field(default_factory=deque)
@@ -45,14 +62,14 @@ class _State:
 
 
 class MissionFollower:
-    """Goes to, picks up, opens, unlocks and puts down what the mission names, by routes over the map.
+    """Policy that goes to, picks up, opens, unlocks and puts down what the mission names, by routes over the map.
 
-    It sees what a model sees: the observation's words and the offered tools with their choices.
+    It sees what a model sees: the words of the observation, and the offered tools with their choices.
 
     Args:
-        macros: Whether it runs a macro where one is offered for the goal at hand.
-        understand: Puts a mission into BabyAI's words, for worlds that ask in others.
-        find: Whether it asks with ``find`` where that is offered, instead of ``plan_route`` and ``explore``.
+        macros: Whether it runs a macro when one is offered for the current goal.
+        understand: Translates a mission into BabyAI's words, for worlds whose missions are in other words.
+        find: Whether it calls ``find`` when that is offered, instead of ``plan_route`` and ``explore``.
     """
 
     def __init__(self, macros: bool = False, understand: Callable[[str], str] = str, find: bool = False) -> None:
@@ -65,7 +82,7 @@ class MissionFollower:
         """Answer one turn.
 
         Raises:
-            ModelError: The mission is in words that it does not know, or the map's tools are not there.
+            ModelError: The mission is in words that the script does not know, or the map's tools are not offered.
         """
         state = self._states.get(turn.chat)
         if state is None:
@@ -76,7 +93,7 @@ class MissionFollower:
         return _Move(turn, state, self.macros, self.find).choose()
 
     def pursue(self, turn: Turn, goals: Sequence[Goal]) -> ToolCall:
-        """The next call towards goals that are not the mission's own words; they may change from turn to turn."""
+        """Return the next call towards these goals; they replace the mission's and may change from turn to turn."""
         state = self._states.get(turn.chat)
         if state is None or state.given != tuple(goals):
             state = self._states[turn.chat] = _State(deque(goals), given=tuple(goals))
@@ -93,14 +110,14 @@ class _Move:
         self.find = find and "find" in self.offer
         self.chat = turn.chat
         self.last = turn.chat.messages[-1].content
-        seen = next((m.content for m in reversed(turn.chat.messages) if _is_observation(m.content)), "")
-        self.ahead = ahead_in(seen)
-        self.carrying = carried_in(seen)
+        observation = next((m.content for m in reversed(turn.chat.messages) if _is_observation(m.content)), "")
+        self.ahead = ahead_in(observation)
+        self.carrying = carried_in(observation)
         self.known = choices(self.offer, "plan_route", "goal")
         self.sought = state.goals[0].thing or UNKNOWN if state.goals else UNKNOWN
 
     def choose(self) -> ToolCall:
-        """The next call."""
+        """Return the next call."""
         if not {"explore", "left"} & set(self.offer):
             raise ModelError("the script needs plan_route and explore: enable the memory's tools")
         self._read()
@@ -112,12 +129,12 @@ class _Move:
         return self._macro(state.goals[0]) or (self._clear() if state.in_the_way else self._do(state.goals[0]))
 
     def _finish(self) -> None:
-        self.state.goals.rotate(-1)  # should the world want it again, it comes again
+        self.state.goals.rotate(-1)  # kept at the end: if the world undoes it, it is done again
         self.state.route.clear()
         self.state.arrived = ""
 
     def _read(self) -> None:
-        """Take in the answer of the last call."""
+        """Update the state with the answer to the last call."""
         state = self.state
         if state.macro and self.last.startswith(("failed: ", "invalid: ")):
             state.failures[state.macro] = state.failures.get(state.macro, 0) + 1
@@ -129,7 +146,7 @@ class _Move:
                 state.asked = EXPLORE
             state.target, state.route = state.asked, deque(actions or ())
             state.told, state.cut = len(self.chat.messages) - 1, CUT in self.last
-            if actions is None or self.last.startswith(f"{UNVISITED}: "):  # all that can be seen was seen
+            if actions is None or self.last.startswith(f"{UNVISITED}: "):  # everything that can be seen was seen
                 state.barred.add(state.asked)
                 state.route.clear()
             elif not actions:
@@ -139,10 +156,10 @@ class _Move:
     def _macro(self, goal: Goal) -> ToolCall | None:
         if not self.macros or self.state.route:
             return None
-        wanted = {word for value in (goal.thing, goal.other) for word in value.split()}
+        goal_words = {word for value in (goal.thing, goal.other) for word in value.split()}
         for call in choices(self.offer, "run_macro", "call"):
             words = set(re.findall(r"\w+", call.partition("(")[2]))
-            if words <= wanted and self.state.failures.get(call, 0) < MAX_MACRO_FAILURES:
+            if words <= goal_words and self.state.failures.get(call, 0) < MAX_MACRO_FAILURES:
                 self.state.macro = call
                 return ToolCall(name="run_macro", arguments={"call": call})
         return None
@@ -191,17 +208,17 @@ class _Move:
         return ToolCall(name="left" if "left" in self.offer else "right")
 
     def _reach(self, target: str, then: str = "", mark: str = "") -> ToolCall:
-        """Go where a thing is, and do something with it; look for it while it is not known."""
+        """Go to a thing and do the action ``then`` there; explore while the map does not have the thing."""
         state = self.state
         self.sought = target
         thing = target.removeprefix("beside ")
         place = place_number(target) is not None
-        there = state.arrived == target if place or thing != target else fits(thing, self.ahead)
-        if there and self.find and not place and asks_twice(self.chat):
+        reached = state.arrived == target if place or thing != target else fits(thing, self.ahead)
+        if reached and self.find and not place and asks_twice(self.chat):
             return self._ask("find", target)
-        if there and then == "pickup" and self.carrying:
+        if reached and then == "pickup" and self.carrying:
             return self._put_down()
-        if there and then in self.offer:
+        if reached and then in self.offer:
             state.route.clear()
             state.arrived = mark
             return ToolCall(name=then)
@@ -218,11 +235,11 @@ class _Move:
         return self._unblock(thing)
 
     def _follow(self, target: str) -> ToolCall | None:
-        """The next action of the route to ``target``, if there is one and it can be done."""
+        """Return the next action of the route to ``target``, or ``None`` if there is no route or it can't be done."""
         state = self.state
         if state.target != target or not state.route:
             return None
-        if state.route[0] not in self.offer or state.told < self.chat.start:  # or it fell out of the window
+        if state.route[0] not in self.offer or state.told < self.chat.start:  # the route dropped out of the window
             state.route.clear()
             return None
         action = state.route.popleft()
@@ -230,7 +247,7 @@ class _Move:
         return ToolCall(name=action)
 
     def _ask(self, tool: str, target: str, plainly: bool = False, **arguments: str) -> ToolCall:
-        """Ask the map; with the tool that plans or explores as it can, unless ``plainly`` that one is meant."""
+        """Ask the map: with ``find`` if the script uses it, or with ``tool`` if not, or if ``plainly`` is set."""
         state = self.state
         state.asked, state.arrived = target, ""
         state.route.clear()
@@ -239,10 +256,10 @@ class _Move:
         return ToolCall(name=tool, arguments=arguments)
 
     def _unblock(self, thing: str) -> ToolCall:
-        """Nothing more can be reached: find out what is in the way."""
+        """Find out what is in the way when nothing more can be reached, and clear it."""
         state = self.state
-        found = _IN_THE_WAY.search(self.last)
-        named = found[1] if found else ""
+        match = _IN_THE_WAY.search(self.last)
+        named = match[1] if match else ""
         if not named and state.puzzled != (puzzle := (thing, len(state.barred))):
             state.puzzled = puzzle
             known = any(fits(thing, name) for name in self.known)
@@ -252,7 +269,7 @@ class _Move:
         if named.startswith("locked "):
             state.goals.appendleft(Goal("open", " ".join(named.split()[1:])))
             return self._do(state.goals[0])
-        state.in_the_way = found[2] if found else ""
+        state.in_the_way = match[2] if match else ""
         if self.carrying:
             return self._put_down()
         if not named:
@@ -260,19 +277,22 @@ class _Move:
         return self._clear()
 
     def _clear(self) -> ToolCall:
-        """Take something away that may be in the way."""
+        """Pick up a thing that may be in the way."""
         state = self.state
         if self.carrying or state.in_the_way in state.barred:
-            state.in_the_way = ""  # it is taken along, and put down when the hands are needed
+            state.in_the_way = ""  # it is carried along, and put down before another thing is picked up
             state.barred.clear()
             return self._do(state.goals[0])
         return self._reach(state.in_the_way, then="pickup")
 
 
 def asks_twice(chat: Chat) -> bool:
-    """Whether to ask the way to what is ahead: now and then, for who learns from it to know that answer too."""
-    asked = chat.messages[-1].content.endswith(": you are there")
-    return not asked and random.Random(f"{chat.seed} {len(chat.messages)}").random() < TWICE  # noqa: S311
+    """Return whether to ask, now and then, for the way to a thing that is already ahead.
+
+    A model that is trained on these episodes then learns that answer too.
+    """
+    just_asked = chat.messages[-1].content.endswith(": you are there")
+    return not just_asked and random.Random(f"{chat.seed} {len(chat.messages)}").random() < TWICE  # noqa: S311
 
 
 def _is_observation(text: str) -> bool:
@@ -280,27 +300,27 @@ def _is_observation(text: str) -> bool:
 
 
 def ahead_in(observation: str) -> str:
-    """What an observation says is one step ahead, if anything."""
-    found = _AHEAD.search(observation.replace(" and 1 step forward", ""))
-    return found[1] if found else ""
+    """Return what an observation says is one step ahead, or an empty text."""
+    match = _AHEAD.search(observation.replace(" and 1 step forward", ""))
+    return match[1] if match else ""
 
 
 def carried_in(observation: str) -> str:
-    """What an observation says is carried, if anything."""
-    found = _CARRIED.search(observation)
-    return found[1] if found else ""
+    """Return what an observation says is carried, or an empty text."""
+    match = _CARRIED.search(observation)
+    return match[1] if match else ""
 
 
 def choices(offer: Mapping[str, ToolSpec], tool: str, argument: str) -> Sequence[str]:
-    """What an argument of a tool can be, as far as it is limited to what exists."""
+    """Return the values that an argument of a tool is limited to; none if it is free or the tool is not offered."""
     if tool not in offer:
         return ()
-    found: Sequence[str] = offer[tool].parameters["properties"][argument].get("enum", ())
-    return found
+    values: Sequence[str] = offer[tool].parameters["properties"][argument].get("enum", ())
+    return values
 
 
 def actions_of(hint: str) -> list[str] | None:
-    """Read a hint such as ``goal: forward 3, left (4 steps)``; ``None`` for what is none."""
+    """Parse a hint such as ``goal: forward 3, left (4 steps)``; return ``None`` if the text is not a hint."""
     if hint.endswith(": you are there"):
         return []
     _, colon, rest = hint.partition(": ")

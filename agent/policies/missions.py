@@ -16,9 +16,9 @@ class Goal:
     """One thing to do.
 
     Attributes:
-        verb: What.
-        thing: With what, for example ``"red ball"``.
-        other: Next to what.
+        verb: What to do.
+        thing: The thing to do it with, for example ``"red ball"``.
+        other: The thing to put it next to; empty for the other verbs.
     """
 
     verb: Verb
@@ -27,7 +27,7 @@ class Goal:
 
 
 def goals_of(mission: str) -> list[Goal]:
-    """The goals of a mission in the order in which they are to be done; empty if it is in other words."""
+    """Return the goals of a mission in the order in which to do them; none if it is not in BabyAI's words."""
     parts = [mission.strip().rstrip(".")]
     ordered: list[str] = []
     for part in parts:
@@ -38,8 +38,8 @@ def goals_of(mission: str) -> list[Goal]:
         last, after, first = part.partition(" after you ")
         ordered += [first, last] if after else [part]
     clauses = [clause for part in ordered for clause in part.split(" and ")]
-    found = [_goal(clause.strip()) for clause in clauses]
-    return [goal for goal in found if goal] if all(found) else []
+    goals = [_goal(clause.strip()) for clause in clauses]
+    return [goal for goal in goals if goal] if all(goals) else []
 
 
 def _goal(clause: str) -> Goal | None:

@@ -1,4 +1,4 @@
-"""Experts of question answering: what is told goes into a memory, what is asked comes out of it."""
+"""Experts for question answering: they store what they are told in a memory, and answer questions from it."""
 
 import re
 from collections import deque
@@ -15,7 +15,7 @@ MAX_CUE = 60
 
 
 class Meaning(Protocol):
-    """What a sentence says, as environments tell it."""
+    """The meaning of one sentence, as an environment parses it."""
 
     kind: str
     slots: Any
@@ -25,60 +25,62 @@ Understand = Callable[[str], Sequence[Meaning]]
 
 T = TypeVar("T")
 Calls = Generator[ToolCall, None, T]
-"""Some calls, and what came of them at last."""
+"""A generator that yields calls and returns a result at its end."""
 
 
 def offered(turn: Turn) -> set[str]:
-    """Names of the tools that can be called."""
+    """Return the names of the tools that can be called."""
     return {spec.name for spec in turn.offer}
 
 
 def observations(chat: Chat) -> list[str]:
-    """What the world has said so far, as far as it can still be read."""
+    """Return the environment's texts that are still in the window."""
     return [message.content for message in chat.visible() if message.observed]
 
 
 def can_ask(turn: Turn, tool: str, argument: str, value: str) -> bool:
-    """Whether a tool is offered and takes a value: one that exists, or any where too many do."""
+    """Return whether a tool is offered and takes a value: one that exists, or any if too many exist to be listed."""
     for spec in turn.offer:
         if spec.name == tool:
             schema = spec.parameters["properties"][argument]
-            return "enum" not in schema or any(same_name(value, one) for one in schema["enum"])
+            return "enum" not in schema or any(same_name(value, known_name) for known_name in schema["enum"])
     return False
 
 
 def answer(text: str) -> ToolCall:
-    """The call that answers."""
+    """Return the call that gives an answer."""
     return ToolCall(name="answer", arguments={"text": text})
 
 
 def ask_graph(entity: str) -> ToolCall:
-    """The call that asks the graph."""
+    """Return the call that asks the graph about an entity."""
     return ToolCall(name="ask_graph", arguments={"entity": entity})
 
 
 def recall(cue: str) -> ToolCall:
-    """The call that searches what happened."""
+    """Return the call that searches the episodic memory."""
     return ToolCall(name="recall", arguments={"cue": cue[:MAX_CUE]})
 
 
 def same_name(one: str, other: str) -> bool:
-    """Whether two names are one to the graph, which shows them as they were told."""
+    """Return whether the graph treats two names as one; it ignores case, but shows names as they were told."""
     return one.lower() == other.lower()
 
 
 def facts_in(text: str, relation: str) -> list[tuple[str, str]]:
-    """Heads and tails of the facts of one relation that ``ask_graph`` told."""
+    """Return head and tail of each fact of one relation in an answer of ``ask_graph``."""
     words = f" {relation} "
     pairs = (fact.split(words, 1) for fact in text.split("; ") if words in fact)
     return [(head, tail) for head, tail in pairs]
 
 
 class Play:
-    """Does one thing after the other: a generator for each episode that yields calls and is sent what came of them.
+    """Base of experts that make the calls of an episode, one after another, with a generator.
+
+    There is one generator for each episode. Between two calls it reads the result of the first from the chat.
 
     Args:
-        understand: Reads the environment's sentences.
+        understand: Parses the environment's sentences into meanings.
     """
 
     def __init__(self, understand: Understand) -> None:
@@ -97,30 +99,30 @@ class Play:
         return call
 
     def forget(self, chat: Chat) -> None:
-        """Let go of an episode that has ended."""
+        """Drop the generator of an episode that has ended."""
         self._plays.pop(chat, None)
 
     def play(self, chat: Chat) -> Iterator[ToolCall]:
-        """The calls of one episode; ``chat``'s last message is what came of the call before."""
+        """Yield the calls of one episode; ``chat``'s last message is the result of the call before."""
         raise NotImplementedError
 
 
 class EventReader(Play):
-    """Hears events, which the write gate keeps, and recalls the one that a question is about."""
+    """Expert that listens to events, which the write gate keeps, and recalls the one that a question is about."""
 
     def play(self, chat: Chat) -> Iterator[ToolCall]:
-        """Hear on while something is told; recall and answer when asked."""
+        """Listen while something is told; recall and answer when a question is asked."""
         while "answer" not in offered(self.turn):
             yield ToolCall(name="next")
         question = self.understand(chat.mission)[0]
-        found = ""
+        reply = ""
         cues = (" ".join(question.slots.values()), chat.mission.removeprefix("answer: "))
         for cue in cues if "recall" in offered(self.turn) else ():
             yield recall(cue)
-            found = self._matching(chat.messages[-1].content, question)
-            if found:
+            reply = self._matching(chat.messages[-1].content, question)
+            if reply:
                 break
-        yield answer(found or UNKNOWN)
+        yield answer(reply or UNKNOWN)
 
     def _matching(self, recalled: str, question: Meaning) -> str:
         for line in recalled.split("\n"):
@@ -131,10 +133,10 @@ class EventReader(Play):
 
 
 class FactReader(Play):
-    """Tells the graph every fact that it hears, and follows a chain of facts when asked."""
+    """Expert that tells the graph every fact that it hears, and follows a chain of facts to answer a question."""
 
     def play(self, chat: Chat) -> Iterator[ToolCall]:
-        """Tell and hear on while something is told; ask the graph and answer when asked."""
+        """Tell the graph what is heard while something is told; ask the graph and answer when a question is asked."""
         while "answer" not in offered(self.turn):
             for fact in self.understand(chat.messages[-1].content) if "tell" in offered(self.turn) else ():
                 slots = fact.slots
@@ -156,10 +158,12 @@ class FactReader(Play):
 
 
 class DocumentReader(Play):
-    """Answers rightly if the right answer's words were recalled: what a perfect reader could do with this memory.
+    """Expert that answers correctly if the words of a right answer were recalled.
+
+    This is what a perfect reader could do with the memory.
 
     Args:
-        answers: Gives the right answers.
+        answers: Returns the right answers.
     """
 
     def __init__(self, answers: Callable[[], Sequence[str]]) -> None:
@@ -167,14 +171,14 @@ class DocumentReader(Play):
         self._answers = answers
 
     def play(self, chat: Chat) -> Iterator[ToolCall]:
-        """Hear on while something is told; recall what the question and then what its parts bring up, and answer."""
+        """Listen while something is told; recall with the start and the end of the question, and answer."""
         while "answer" not in offered(self.turn):
             yield ToolCall(name="next")
         words = chat.mission.removeprefix("answer: ")
         cues = deque(dict.fromkeys((words[:MAX_CUE], words[-MAX_CUE:])))
-        said = ""
+        recalled = ""
         while cues and "recall" in offered(self.turn):
             yield recall(cues.popleft())
-            said = f"{said} {chat.messages[-1].content}".lower()
-        found = [right for right in self._answers() if right.lower() in said]
-        yield answer(found[0] if found else UNKNOWN)
+            recalled = f"{recalled} {chat.messages[-1].content}".lower()
+        right_answers = [right for right in self._answers() if right.lower() in recalled]
+        yield answer(right_answers[0] if right_answers else UNKNOWN)

@@ -1,4 +1,4 @@
-"""Policies without a model, beside which a model's score has to be read."""
+"""Policies without a model: the baselines for a model's score."""
 
 import random
 from collections import deque
@@ -18,7 +18,7 @@ GOAL = "goal"
 
 
 class RandomCaller:
-    """Any offered tool with any offered argument; free text is words of the newest message."""
+    """Policy that makes random calls of offered tools; free text is made of words of the newest message."""
 
     def __init__(self) -> None:
         self._rngs: WeakKeyDictionary[Chat, random.Random] = WeakKeyDictionary()
@@ -33,7 +33,7 @@ class RandomCaller:
 
 
 def _any(schema: Mapping[str, Any], words: list[str], rng: random.Random) -> Any:
-    """A value that satisfies a simple schema."""
+    """Return a random value that satisfies a simple schema."""
     if "enum" in schema:
         return rng.choice(schema["enum"])
     match schema.get("type"):
@@ -48,12 +48,12 @@ def _any(schema: Mapping[str, Any], words: list[str], rng: random.Random) -> Any
 
 
 class RouteFollower:
-    """What the tools alone can do: asks the map for a route, follows it, explores where there is none.
+    """Policy that shows what the tools achieve alone: it asks the map for a route, follows it, and else explores.
 
-    Goes to the ``goal`` if the map has it, else where ``explore`` leads.
+    It goes to the ``goal`` if the map has it, and otherwise where ``explore`` leads.
 
     Args:
-        find: Whether it asks with ``find`` where that is offered.
+        find: Whether it calls ``find`` when that is offered.
     """
 
     def __init__(self, find: bool = False) -> None:
@@ -67,26 +67,26 @@ class RouteFollower:
             ModelError: There is no ``plan_route`` to ask.
         """
         offer = {spec.name: spec for spec in turn.offer}
-        wanted = GOAL if GOAL in _goals(offer) else "explore" if "explore" in offer else UNVISITED
-        target, steps, told = self._plans.get(turn.chat, ("", deque(), 0))
-        if target == wanted and not steps:
-            told = len(turn.chat.messages) - 1
+        destination = GOAL if GOAL in _goals(offer) else "explore" if "explore" in offer else UNVISITED
+        target, steps, route_message = self._plans.get(turn.chat, ("", deque(), 0))
+        if target == destination and not steps:
+            route_message = len(turn.chat.messages) - 1
             steps = deque(actions_of(turn.chat.messages[-1].content) or ())
-            self._plans[turn.chat] = (target, steps, told)
-        if target == wanted and steps and steps[0] in offer and told >= turn.chat.start:
+            self._plans[turn.chat] = (target, steps, route_message)
+        if target == destination and steps and steps[0] in offer and route_message >= turn.chat.start:
             return ToolCall(name=steps.popleft())
-        if wanted == "explore" or wanted in _goals(offer):
-            self._plans[turn.chat] = (wanted, deque(), 0)
+        if destination == "explore" or destination in _goals(offer):
+            self._plans[turn.chat] = (destination, deque(), 0)
             if self.find and "find" in offer:
                 return ToolCall(name="find", arguments={"thing": GOAL})
-            return ToolCall(name="explore") if wanted == "explore" else _plan(wanted)
+            return ToolCall(name="explore") if destination == "explore" else _plan(destination)
         if "left" not in offer:
             raise ModelError("the script needs plan_route, or at least left: enable the memory's tools")
         return ToolCall(name="left")
 
 
 class Script:
-    """Does the mission where it is in words that :class:`MissionFollower` knows, else goes to the goal.
+    """Policy that does missions in words that :class:`MissionFollower` knows, and otherwise goes to the goal.
 
     Args:
         macros: Whether it runs macros where they fit.
@@ -97,8 +97,8 @@ class Script:
 
     def __call__(self, turn: Turn) -> ToolCall:
         """Answer one turn."""
-        known = goals_of(turn.chat.mission) and "explore" in {tool.name for tool in turn.chat.tools}
-        return (self._missions if known else self._routes)(turn)
+        understood = goals_of(turn.chat.mission) and "explore" in {tool.name for tool in turn.chat.tools}
+        return (self._missions if understood else self._routes)(turn)
 
 
 def _plan(goal: str) -> ToolCall:
@@ -109,5 +109,5 @@ def _goals(offer: Mapping[str, ToolSpec]) -> Sequence[str]:
     if "plan_route" not in offer:
         return ()
     schema: Mapping[str, Any] = offer["plan_route"].parameters["properties"]["goal"]
-    found: Sequence[str] = schema.get("enum", ())
-    return found
+    goals: Sequence[str] = schema.get("enum", ())
+    return goals

@@ -1,4 +1,4 @@
-"""Collections: many episodes, logged, by processes side by side or by one model in lock-step."""
+"""Collections: many logged episodes, played by parallel processes or by one model in lock-step."""
 
 import glob
 import json
@@ -28,20 +28,20 @@ from agent.rollout.worker import RolloutWorker
 from agent.text_env import Env, MakeEnv, visits_of
 
 RESUMABLE_KEYS = {"episodes", "workers", "batch", "runs", "name"}
-"""Settings that may differ when a collection is gone on with."""
+"""Settings that may differ when a collection is resumed."""
 
 
 class Collection:
-    """A run that collects episodes: its folder, and what is in it already.
+    """A run that collects episodes: its folder, and the episodes that are in it already.
 
     Args:
         config: Settings.
-        seeds: Those of the split.
+        seeds: Seeds of the split.
         make_env: Makes the environment; must be importable by other processes.
-        model: Decides, for ``policy=model``; the one of the settings by default.
+        model: The model that decides, for ``policy=model``; by default the one that the settings name.
 
     Raises:
-        ConfigError: The folder holds another run, or what was asked for can't be.
+        ConfigError: The folder holds another run, or the settings can't be met.
     """
 
     def __init__(self, config: CollectConfig, seeds: range, make_env: MakeEnv, model: Model | None = None) -> None:
@@ -60,34 +60,34 @@ class Collection:
                 env.reset(seed=self.first)
                 expert_for(env)
         if config.policy == "model" and (config.workers or 1) > 1:
-            raise ConfigError("policy=model plays batch= worlds in lock-step in one process: leave workers= away")
+            raise ConfigError("policy=model plays batch= worlds in lock-step in one process: leave out workers=")
         self.folder = self._folder()
         self.rows = self._resume()
 
     def visits_in(self, env: Env) -> int:
-        """Episodes that are played in turn with one memory."""
+        """Return the number of episodes that are played in turn with one memory."""
         return visits_of(env)
 
     def worker(self, model: Model | None = None) -> RolloutWorker:
-        """Who plays."""
+        """Return the worker that plays."""
         return RolloutWorker(self.config, self.folder, self.first, self.make_env, model)
 
     def _folder(self) -> Path:
         config, now = self.config, datetime.now().astimezone()
         if config.name:
-            found = sorted(config.runs.glob(f"*/{glob.escape(config.name)}/run.json"))
-            if found:
-                return found[-1].parent
+            run_files = sorted(config.runs.glob(f"*/{glob.escape(config.name)}/run.json"))
+            if run_files:
+                return run_files[-1].parent
         label = f"{short_name(config.env.id)}-{config.policy}-{now:%H%M%S}-{now.microsecond // 1000:03}"
         return config.runs / f"{now:%Y-%m-%d}" / (config.name or label)
 
     def _resume(self) -> list[Row]:
-        """What is there already; a world that is not complete is played again."""
+        """Return the rows of the complete worlds in the folder; an incomplete world is played again."""
         settings = self.config.model_dump(mode="json")
         run = self.folder / "run.json"
         if run.is_file():
             before = _settings_in(run)
-            with suppress(ValidationError):  # of an older release: what it does not say is as it was then
+            with suppress(ValidationError):  # a run of an older release: settings that it lacks get their defaults
                 before = CollectConfig.model_validate(before).model_dump(mode="json")
             differing = changed_settings(before, settings, RESUMABLE_KEYS)
             if differing or "policy" not in before:
@@ -97,8 +97,8 @@ class Collection:
         worlds: dict[int, list[Row]] = {}
         for row in rows:
             worlds.setdefault(row["episode"] // self.visits, []).append(row)
-        kept = [row for world, found in worlds.items() if len(found) >= len(self._numbers(world)) for row in found]
-        if len(kept) < len(rows):  # a world was cut short, by a kill or by episodes=
+        kept = [row for world, group in worlds.items() if len(group) >= len(self._numbers(world)) for row in group]
+        if len(kept) < len(rows):  # a world is incomplete: the run was killed, or episodes= ended within it
             write(self.folder / MANIFEST, kept)
         return kept
 
@@ -106,15 +106,15 @@ class Collection:
         return range(world * self.visits, min((world + 1) * self.visits, self.config.episodes))
 
     def worlds(self) -> list[int]:
-        """The worlds that are still to be played."""
+        """Return the worlds that are still to be played."""
         done = {row["episode"] // self.visits for row in self.rows}
         return [world for world in range(-(-self.config.episodes // self.visits)) if world not in done]
 
     def run(self, advance: Callable[[int], None] = lambda _count: None) -> None:
-        """Play what is missing. An interruption loses the worlds under way only.
+        """Play the missing worlds. An interruption loses only the worlds that are being played.
 
         Args:
-            advance: Told how many episodes are done, whenever some are.
+            advance: Called with the number of new episodes whenever a world is complete.
 
         Raises:
             LogError: The folder can't be written.
@@ -124,7 +124,7 @@ class Collection:
             self._run(advance)
 
     def _run(self, advance: Callable[[int], None]) -> None:
-        self.rows = self._resume()  # another process may have gone on meanwhile
+        self.rows = self._resume()  # another process may have added rows meanwhile
         missing = self.worlds()
         self._tidy({row["episode"] for row in self.rows})
         if not missing:
@@ -140,7 +140,7 @@ class Collection:
             self._share(workers, missing, advance)
 
     def _started(self) -> Model | None:
-        """Write ``run.json``; the model, if one plays."""
+        """Write ``run.json``, and return the model; ``None`` if no model plays."""
         model = (self.model or make_model(self.config)) if self.config.policy == "model" else None
         described = model.describe() if model else {"name": self.config.policy, "kind": "policy"}
         seeds = [self.first, self.first + self.config.episodes - 1]
@@ -150,7 +150,7 @@ class Collection:
         return model
 
     def _tidy(self, done: set[int]) -> None:
-        """Remove what a killed run left unfinished."""
+        """Remove the folders of episodes that a killed run left unfinished."""
         for log in self.folder.glob("[0-9]*/events.jsonl"):
             with suppress(ValueError):
                 if int(log.parent.name) not in done:
@@ -162,7 +162,7 @@ class Collection:
                 self._done(rows, advance)
 
     def _share(self, workers: int, worlds: Sequence[int], advance: Callable[[int], None]) -> None:
-        """Let processes play; each takes the next world when it is through with one."""
+        """Play in several processes; each takes the next world when it has finished one."""
         waiting = deque(worlds)
         try:
             with worker_pool(workers, _begin_work, (self.config, self.folder, self.first, self.make_env)) as pool:
@@ -174,7 +174,7 @@ class Collection:
                     for future in finished:
                         self._done(future.result(), advance)
         except WorkerLostError as error:
-            raise LogError(f"{error}: go on with fewer workers=; what is done is kept") from error
+            raise LogError(f"{error}: resume with fewer workers=; finished episodes are kept") from error
 
     def _done(self, rows: list[Row], advance: Callable[[int], None]) -> None:
         self.rows += rows
@@ -182,7 +182,7 @@ class Collection:
         advance(len(rows))
 
     def result(self) -> dict[str, Any]:
-        """The collection in one object."""
+        """Return the results of the collection as one mapping."""
         return {
             "env": self.config.env.id,
             "policy": self.config.policy,
@@ -200,7 +200,7 @@ def _begin_work(config: CollectConfig, folder: Path, first: int, make_env: MakeE
     global _worker
     try:
         _worker = RolloutWorker(config, folder, first, make_env)
-    except Exception as error:  # told by the first world that is asked for
+    except Exception as error:  # raised again when the first world is to be played
         _worker = error
 
 

@@ -1,4 +1,4 @@
-"""Trying macros in fresh instances of an environment, before they are trusted."""
+"""Trials of macros in fresh instances of an environment, before the macros are accepted."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -23,21 +23,21 @@ from memory.procedural.scoring import Outcome
 from tools import ToolCall
 
 SHUT = WriteGate(tau=1e9)
-"""Trials leave no traces behind."""
+"""A write gate that never opens: trials write no traces."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of running one macro once.
+    """The outcome of one run of a macro.
 
     Attributes:
-        seed: Of the instance.
-        call: The macro with its values.
-        ok: Whether it went to its end as expected.
-        solved: Whether the episode was solved by it.
+        seed: Seed of the instance.
+        call: Call of the macro with its values.
+        ok: Whether the macro ran to its end as expected.
+        solved: Whether the run solved the episode.
         steps: Steps of the environment.
-        said: What it came to, in words.
-        outcome: The same, as the library keeps it.
+        said: The result in words.
+        outcome: The result as the library stores it.
         partial: Whether the mission asks for more than the macro does.
     """
 
@@ -52,31 +52,31 @@ class Trial:
 
     @property
     def passed(self) -> bool:
-        """Whether it solved the episode; or did its part, and saw to it, where the mission asks for more."""
+        """Whether the run solved the episode, or did and checked its part of a mission that asks for more."""
         return self.solved or (self.ok and self.partial)
 
 
 def run_trial(env: gym.Env[Any, Any], macro: Macro, library: MacroLib, seed: int) -> Trial | None:
-    """Run a macro at the start of one episode with a map of its own; ``None`` where the mission does not ask for it.
+    """Run a macro at the start of one episode, with a new map; return ``None`` if the mission does not ask for it.
 
     Args:
         env: The environment.
         macro: The macro.
-        library: Holds it, and those that it calls; nothing is written there.
-        seed: Of the instance.
+        library: Holds the macro and the macros that it calls; the trial writes nothing into it.
+        seed: Seed of the instance.
     """
     with Memory.open(None, HashingEmbedder()) as memory:
         memory.macros.copy_from(library)
         memory.macros.retry(macro.signature)
         chosen: list[str] = []
-        taken: dict[str, str] = {}
+        bindings: dict[str, str] = {}
 
         def policy(turn: Turn) -> ToolCall:
             values = next(matches(macro.triggers, macro.variables, mission_words(turn.chat.mission)), None)
             if values is None or chosen:
                 raise ModelError("the trial is over")
             chosen.append(macro.call(values))
-            taken.update(values)
+            bindings.update(values)
             return ToolCall(name="run_macro", arguments={"call": chosen[0]})
 
         agent = Agent(ScriptedModel(policy), memory, ["plan_route", "explore", "run_macro"], gate=SHUT)
@@ -84,13 +84,13 @@ def run_trial(env: gym.Env[Any, Any], macro: Macro, library: MacroLib, seed: int
         if not chosen:
             return None
         outcomes = memory.macros.get(macro.signature).outcomes
-    said = next((e for e in reversed(events) if isinstance(e, Returned) and e.name == "run_macro"), None)
+    returned = next((e for e in reversed(events) if isinstance(e, Returned) and e.name == "run_macro"), None)
     end = events[-1]
     assert isinstance(end, End)
     assert isinstance(events[0], Start)
     words = " ".join(mission_words(events[0].mission))
-    partial = bool(macro.effects) and all(fill(trigger, taken) != words for trigger in macro.triggers)
-    text = said.text if said else end.reason
+    partial = bool(macro.effects) and all(fill(trigger, bindings) != words for trigger in macro.triggers)
+    text = returned.text if returned else end.reason
     outcome = outcomes[0] if outcomes else Outcome(False, time(), (), text)
     return Trial(seed, chosen[0], outcome.ok, end.success, end.steps, text, outcome, partial)
 
@@ -105,18 +105,18 @@ def judge(
 ) -> tuple[Macro, list[Trial]]:
     """Run a macro in fresh instances until it was tried often enough, and accept or reject it.
 
-    Instances whose missions do not ask for it are passed over.
+    Instances whose missions do not ask for the macro are skipped.
 
     Args:
         env: The environment.
         library: Holds the macro.
-        signature: Which, by signature or name.
-        seeds: Of instances that it was not mined from.
-        trials: How often to run it.
-        advance: Told of every trial.
+        signature: Signature or name of the macro.
+        seeds: Seeds of instances that the macro was not mined from.
+        trials: Number of trials.
+        advance: Called after every trial.
 
     Returns:
-        The macro, accepted or rejected, or as it was when too few missions asked for it; and the trials.
+        The macro, accepted or rejected, or unchanged if too few missions asked for it; and the trials.
 
     Raises:
         UnknownItemError: There is no such macro.
@@ -125,14 +125,14 @@ def judge(
     if trials < ACCEPT_TRIALS:
         raise InvalidItemError(f"a macro is judged by at least {ACCEPT_TRIALS} trials, got {trials}")
     macro = library.get(signature)
-    done: list[Trial] = []
+    results: list[Trial] = []
     for seed in seeds:
         trial = run_trial(env, macro, library, seed)
         if trial is not None:
-            done.append(trial)
+            results.append(trial)
             advance(trial)
-        if len(done) == trials:
-            passes = sum(t.passed for t in done)
-            library.note(macro.signature, [t.outcome for t in done])
-            return library.judge(macro.signature, passes, trials), done
-    return macro, done
+        if len(results) == trials:
+            passes = sum(t.passed for t in results)
+            library.note(macro.signature, [t.outcome for t in results])
+            return library.judge(macro.signature, passes, trials), results
+    return macro, results

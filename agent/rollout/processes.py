@@ -1,4 +1,4 @@
-"""Processes that play side by side, dealt out to the GPUs where there are several."""
+"""Worker processes that play in parallel, distributed over the GPUs if there are several."""
 
 import multiprocessing
 import os
@@ -18,17 +18,17 @@ from agent.errors import WorkerLostError
 def worker_pool(
     count: int, initializer: Callable[..., None] | None = None, initargs: tuple[Any, ...] = ()
 ) -> Iterator[ProcessPoolExecutor]:
-    """Start new processes, each with one thread of torch; the first takes the first GPU, and so on in turn.
+    """Start worker processes with one torch thread each; the GPUs are assigned to them in turn.
 
-    They end with this context, and at once after an error or an interruption.
+    The processes end with this context; after an error or an interruption they are killed at once.
 
     Args:
-        count: How many.
+        count: Number of processes.
         initializer: Called in each process before its first work.
-        initargs: Its arguments.
+        initargs: Arguments of ``initializer``.
 
     Raises:
-        WorkerLostError: One was killed, or had too little memory.
+        WorkerLostError: A process was killed, or ran out of memory.
     """
     context = get_context("spawn")
     setup = (context.Value("i", 0), initializer, initargs)
@@ -36,11 +36,11 @@ def worker_pool(
     try:
         with _one_thread_each():
             yield pool
-        pool.shutdown()  # what they held, such as memory of a GPU, is free then
+        pool.shutdown()  # waits for their end: what they held, such as GPU memory, is free then
     except BaseException as error:
         for process in multiprocessing.active_children():
             process.kill()
-        if isinstance(error, BrokenProcessPool) or type(error).__name__ == "OutOfMemoryError":  # torch's
+        if isinstance(error, BrokenProcessPool) or type(error).__name__ == "OutOfMemoryError":  # torch's error
             raise WorkerLostError("a process that plays was killed or had too little memory") from error
         raise
     finally:
@@ -49,7 +49,7 @@ def worker_pool(
 
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
-    """Let processes that begin now compute in one thread each; they read this when they begin."""
+    """Set ``OMP_NUM_THREADS=1`` for processes that are started now; they read it when they start."""
     threads = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"
     try:
@@ -76,7 +76,7 @@ def _init_worker(turn: Any, initializer: Callable[..., None] | None, initargs: t
 
 
 def _end_with_parent() -> None:
-    """End this process when its parent ends, so that another may go on with the parent's run."""
+    """End this process when its parent ends, so that another process can resume the parent's run."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])

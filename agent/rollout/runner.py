@@ -1,4 +1,4 @@
-"""``hippo run``: build what the configuration says, play, log, sum up."""
+"""``hippo run``: build what the configuration names, play the episodes, log them, and sum them up."""
 
 import re
 import time
@@ -35,7 +35,9 @@ def make_model(config: RunConfig) -> Model:
     if choice.kind == "random":
         return ScriptedModel(RandomCaller(), name="random")
     if choice.kind == "expert":
-        raise ConfigError("the expert is of an environment: `hippo run model=expert`, or `hippo collect policy=expert`")
+        raise ConfigError(
+            "an expert needs its environment: use `hippo run model=expert`, or `hippo collect policy=expert`"
+        )
     return LocalModel(choice)
 
 
@@ -45,7 +47,7 @@ class Run:
     Args:
         config: Settings.
         make_env: Makes an environment from its id and settings.
-        make_model: Makes the model, last of all: mistakes in the rest are told at once.
+        make_model: Makes the model. It is called last, so that mistakes in other settings are reported at once.
 
     Raises:
         ConfigError: The run's folder exists already.
@@ -76,7 +78,7 @@ class Run:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close them."""
+        """Close memory and environment."""
         self._stack.close()
 
     def _open(self) -> None:
@@ -103,7 +105,7 @@ class Run:
         write_run(self.folder / "run.json", config.model_dump(mode="json"), self.model.describe(), seeds)
 
     def play(self, watch: Callable[[Event], None], draw: Callable[[Env], None]) -> None:
-        """Play every episode; an interruption ends the run after a complete log."""
+        """Play every episode; an interruption ends the run, after the log of its episode was completed."""
         for number in range(self.config.episodes):
             log = self.folder / f"{number:04}" / "events.jsonl"
             began = time.perf_counter()
@@ -118,7 +120,7 @@ class Run:
                     self.episodes.append(episode_summary(start, end, time.perf_counter() - began))
 
     def result(self) -> dict[str, Any]:
-        """The run in one object."""
+        """Return the results of the run as one mapping."""
         return {
             "env": self.config.env.id,
             "model": self.model.name,
@@ -128,5 +130,5 @@ class Run:
 
 
 def short_name(env: str) -> str:
-    """An environment's id as it stands in the name of a folder."""
+    """Return an environment's id in the form used in the names of folders."""
     return re.split("[/:]", env)[-1].lower()

@@ -1,4 +1,4 @@
-"""Plays worlds, each with a memory of its own that lasts for all visits to it."""
+"""The worker that plays worlds, each with a memory of its own that lasts for all visits to the world."""
 
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
@@ -27,14 +27,14 @@ from tools.plugins import load as load_plugin
 
 
 class RolloutWorker:
-    """Plays worlds, each with a memory of its own that lasts for the visits to it.
+    """A worker that plays worlds, each with a memory of its own that lasts for all visits to the world.
 
     Args:
         config: Settings.
-        folder: Of the run.
-        first: The first seed.
+        folder: Folder of the run.
+        first: Seed of the first episode.
         make_env: Makes the environment.
-        model: Decides, for ``policy=model``; the expert or chance by default.
+        model: The model that decides, for ``policy=model``; otherwise the expert or the random policy decides.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class RolloutWorker:
         return ScriptedModel(expert, name="expert")
 
     def play(self, worlds: Iterable[int]) -> Generator[list[Row], None, None]:
-        """The rows of each world when it is through."""
+        """Play worlds, and yield the rows of each world as soon as all its episodes have ended."""
         rows: dict[int, list[Row]] = {}
         playing: dict[EpisodeSlot, int] = {}
 
@@ -85,7 +85,7 @@ class RolloutWorker:
                     if world in self._memories:
                         self._memories.pop(world).close()
                     yield rows.pop(world)
-        finally:  # a world may have been broken off
+        finally:  # the play of a world may have been interrupted
             for memory in self._memories.values():
                 memory.close()
             self._memories.clear()
@@ -96,7 +96,7 @@ class RolloutWorker:
         numbers = range(world * self.visits, min((world + 1) * self.visits, config.episodes))
         logs = [self.folder / f"{number:06}" / "events.jsonl" for number in numbers]
         for log in logs:
-            log.unlink(missing_ok=True)  # of a run that was killed
+            log.unlink(missing_ok=True)  # left behind by a run that was killed
         starts: dict[int, Start] = {}
         done = rows[world] = list[Row]()
 
@@ -124,7 +124,7 @@ class RolloutWorker:
         return agent.slot(self._envs.popleft(), seeds, numbers, labels, logs, keep)
 
     def _remembered(self, world: int) -> Memory | None:
-        """The memory that a world begins with, if it has one."""
+        """Open the memory that a world begins with; return ``None`` if memories are off."""
         if self._embedder is None:
             return None
         memory = self._memories[world] = self.open_memory(world, self._embedder)
@@ -146,7 +146,7 @@ class RolloutWorker:
 
 
 def windowed(script: Policy, model: LocalModelConfig) -> Windowed:
-    """A script that sees what a model would.
+    """Return the script, wrapped so that it sees only what fits into the model's window.
 
     Raises:
         CatalogError: There is no such model.
@@ -158,7 +158,10 @@ def windowed(script: Policy, model: LocalModelConfig) -> Windowed:
 
 
 def counted_visits(env: Env) -> int:
-    """Return how many episodes of a world count: all but those of ingestion, as its first visits tell."""
+    """Return how many episodes of each world are scored: all except those of ingestion.
+
+    The kinds of the episodes are read by resetting the environment for each visit to the first world.
+    """
     kinds = [env.reset(seed=seed)[1].get("kind") for seed in range(visits_of(env))]
     return len(kinds) - kinds.count(INGESTION)
 
