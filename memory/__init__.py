@@ -1,4 +1,4 @@
-"""What is remembered: episodic, relational and spatial memory and macros over one SQLite file."""
+"""The memory: episodic, relational and spatial memory and macros in one SQLite file."""
 
 from memory.embedding import Embedder, HashingEmbedder, MiniLMEmbedder
 from memory.episodic import RecallConfig, Retention

@@ -1,7 +1,7 @@
 """The FAISS index behind :class:`~memory.vectors.VectorIndex`: exact when small, an inverted file when large.
 
-The inverted file follows Jégou, Douze and Schmid (2011): k-means centroids, each row in the list of
-its nearest, a search scans the lists of the nearest few. Rows are kept in 16 bits a dimension.
+The inverted file follows Jégou, Douze and Schmid (2011): each row is in the list of its nearest k-means
+centroid, and a search scans the lists of the few nearest centroids. Rows are stored with 16 bits per dimension.
 """
 
 import sqlite3
@@ -14,18 +14,19 @@ from numpy.typing import NDArray
 from memory.store import Store
 
 FLAT_LIMIT = 20_000
-"""Up to so many rows the search is exact."""
+"""Greatest number of rows for which the search is exact."""
 
 GROWTH = 4
-"""The centroids are trained again when there are so many times the rows."""
+"""The centroids are trained again when the number of rows has grown by this factor."""
 
 POINTS_PER_CENTROID = 40
 RECALL = 0.995
-"""Share of the true eight nearest that a calibrated search finds, if that takes no more lists than it may."""
+"""Share of the true eight nearest rows that a calibrated search finds, unless that needs too many lists."""
 
 FEWEST, MOST = 32, 20
 ROWS = 16_384
-"""A search probes at least a thirty-second of the lists; at most a twentieth, or as many as hold so many rows."""
+"""A search probes at least 1/FEWEST of the lists; at most 1/MOST of them, or as many as hold about ROWS rows,
+whichever is more."""
 
 _HASHTABLE = 2  # faiss::DirectMap::Hashtable: rows can be removed and read back by id
 _CALIBRATION_CUES = 128
@@ -33,7 +34,7 @@ _NEIGHBOURS = 8
 
 
 def make(db: sqlite3.Connection, dim: int) -> Any:
-    """An empty index: inverted lists if the database holds centroids, else flat."""
+    """Make an empty index: inverted lists if the database holds centroids, else a flat index."""
     row = db.execute("SELECT nprobe, centroids FROM coarse").fetchone()
     if row is None:
         return faiss.IndexIDMap2(faiss.IndexFlatIP(dim))
@@ -50,28 +51,28 @@ def make(db: sqlite3.Connection, dim: int) -> Any:
 
 
 def tune(db: sqlite3.Connection, index: Any) -> None:
-    """Set how many lists a search probes, as it was calibrated."""
+    """Set how many lists a search probes, to the calibrated number."""
     if isinstance(index, faiss.IndexIVF):
         index.nprobe = db.execute("SELECT nprobe FROM coarse").fetchone()[0]
 
 
 def search_all(index: Any, query: NDArray[np.float32], k: int) -> tuple[Any, Any]:
-    """Search every list; scores and ids, each ``[1, k]``."""
+    """Search every list; return scores and ids, each ``[1, k]``."""
     probed, index.nprobe = index.nprobe, index.nlist
     try:
-        found: tuple[Any, Any] = index.search(query[None], k)
+        hits: tuple[Any, Any] = index.search(query[None], k)
     finally:
         index.nprobe = probed
-    return found
+    return hits
 
 
 def outgrown(count: int, trained_on: int) -> bool:
-    """Whether so many rows want centroids, or better ones."""
+    """Return whether an index of ``count`` rows needs centroids, or new ones."""
     return count > (GROWTH * trained_on if trained_on else FLAT_LIMIT)
 
 
 def train(db: sqlite3.Connection, dim: int, count: int, last_id: int) -> None:
-    """Train centroids on a sample of the rows and keep them; seeded by what there is."""
+    """Train centroids on a sample of the rows and store them; the same rows give the same centroids."""
     lists = max(64, round(4 * count**0.5))
     wanted = min(count, POINTS_PER_CENTROID * lists)
     step = max(1, last_id // wanted)
@@ -91,10 +92,10 @@ def train(db: sqlite3.Connection, dim: int, count: int, last_id: int) -> None:
 
 
 def calibrate(store: Store, index: Any) -> None:
-    """Find the fewest lists whose search has the recall wanted, within bounds, and keep their number.
+    """Find the fewest lists that reach :data:`RECALL`, within bounds, and store their number.
 
-    The cues are made from pairs of rows, about 0.8 like the one and 0.6 like the other, because a
-    cue that people give is like what it means but not the same.
+    Each cue is a mixture of two rows, with weights 0.8 and 0.6, because a cue that people give is
+    similar to the trace that it means but not equal to it.
     """
     last = store.db.execute("SELECT max(id) FROM traces").fetchone()[0]
     picks = np.random.default_rng(0).integers(1, last + 1, 2 * _CALIBRATION_CUES)
@@ -111,9 +112,9 @@ def calibrate(store: Store, index: Any) -> None:
     low, high = max(1, index.nlist // FEWEST), min(index.nlist, max(1, index.nlist // MOST, cheap))
     while low < high:
         index.nprobe = middle = (low + high) // 2
-        found = index.search(cues, _NEIGHBOURS)[1]
+        nearest = index.search(cues, _NEIGHBOURS)[1]
         share = np.mean(
-            [len(set(a) & set(b)) / _NEIGHBOURS for a, b in zip(found.tolist(), true.tolist(), strict=True)]
+            [len(set(a) & set(b)) / _NEIGHBOURS for a, b in zip(nearest.tolist(), true.tolist(), strict=True)]
         )
         low, high = (low, middle) if share >= RECALL else (middle + 1, high)
     index.nprobe = low
@@ -122,13 +123,13 @@ def calibrate(store: Store, index: Any) -> None:
 
 
 def remove(index: Any, ids: NDArray[np.int64]) -> None:
-    """Take rows out of the index; ids that are not in it are passed over."""
+    """Remove rows from the index; ids that are not in it are ignored."""
     if len(ids):
         index.remove_ids(faiss.IDSelectorArray(len(ids), faiss.swig_ptr(ids)))
 
 
 def ids_of(index: Any) -> NDArray[np.int64]:
-    """Every id in the index, in no order."""
+    """Return every id in the index, in no particular order."""
     if isinstance(index, faiss.IndexIVF):
         lists: Any = index.invlists
         parts = [

@@ -1,4 +1,4 @@
-"""One row with everything that is known of it, for people to read."""
+"""Description of one row with everything that is known about it, for people to read."""
 
 import sqlite3
 from dataclasses import asdict
@@ -9,7 +9,7 @@ from memory.tables import Row
 
 
 def describe(db: sqlite3.Connection, row: Row) -> dict[str, Any] | None:
-    """A row's columns, origins, trust, what it came from and what came of it; ``None`` if there is none.
+    """Return the columns, origins, trust, parents and derived rows of a row; ``None`` if there is no such row.
 
     Blobs are left out.
     """

@@ -1,4 +1,4 @@
-"""Sentences to unit vectors."""
+"""Sentence embedders: they turn texts into vectors of length 1."""
 
 import json
 import re
@@ -19,11 +19,11 @@ from memory.paths import cache_dir
 Vectors = NDArray[np.float32]
 
 _DEFAULT = "minilm"
-_TOGETHER = 16  # texts in one forward pass
+_TOGETHER = 16  # number of texts in one forward pass
 
 
 class Embedder(Protocol):
-    """Turns texts into vectors whose inner product is their similarity."""
+    """Interface of embedders, which turn texts into vectors whose inner product is their similarity."""
 
     name: str
     dim: int
@@ -34,9 +34,9 @@ class Embedder(Protocol):
 
 
 class MiniLMEmbedder:
-    """all-MiniLM-L6-v2 (Wang et al. 2020; Reimers and Gurevych 2019), mean-pooled, 384 dimensions.
+    """Embedder all-MiniLM-L6-v2 (Wang et al. 2020; Reimers and Gurevych 2019), mean-pooled, 384 dimensions.
 
-    The weights are loaded when the first text comes. The last ``cache_size`` vectors are kept.
+    The weights are loaded at the first text. The ``cache_size`` vectors used last are cached.
 
     Args:
         folder: Directory with ``config.json``, ``tokenizer.json`` and ``model.safetensors``;
@@ -76,14 +76,14 @@ class MiniLMEmbedder:
     def _embed(self, texts: Sequence[str]) -> Vectors:
         missing = [text for text in dict.fromkeys(texts) if text not in self._cache]
         fresh = dict(zip(missing, self._compute(missing), strict=True)) if missing else {}
-        found = [fresh[text] if text in fresh else self._cache[text] for text in texts]
+        vectors = [fresh[text] if text in fresh else self._cache[text] for text in texts]
         for text, vector in fresh.items():
             self._cache[text] = vector
         for text in texts:
             self._cache.move_to_end(text)
         while len(self._cache) > self.cache_size:
             self._cache.popitem(last=False)
-        return np.stack(found) if found else np.zeros((0, self.dim), np.float32)
+        return np.stack(vectors) if vectors else np.zeros((0, self.dim), np.float32)
 
     def _compute(self, texts: list[str]) -> Vectors:
         import torch
@@ -91,7 +91,7 @@ class MiniLMEmbedder:
         if self._model is None:
             self._load()
         encoded = [self._tokenizer(text, truncation=True, max_length=256)["input_ids"] for text in texts]
-        order = sorted(range(len(texts)), key=lambda i: len(encoded[i]))  # of like length: little padding
+        order = sorted(range(len(texts)), key=lambda i: len(encoded[i]))  # similar lengths together: little padding
         vectors = np.zeros((len(texts), self.dim), np.float32)
         for start in range(0, len(texts), _TOGETHER):
             rows = order[start : start + _TOGETHER]
@@ -105,9 +105,9 @@ class MiniLMEmbedder:
 
 
 class HashingEmbedder:
-    """Signed feature hashing of words and word pairs (Weinberger et al. 2009): no model needed.
+    """Embedder by signed feature hashing of words and word pairs (Weinberger et al. 2009), without a model.
 
-    It sees shared words, not shared meaning. Use it where a model is not to be had, and in tests.
+    It reflects shared words, not shared meaning. Use it in tests and where no model is available.
 
     Args:
         dim: Length of the vectors.
@@ -134,7 +134,7 @@ def by_name(name: str) -> Embedder:
     """Make the embedder that a configuration names: ``minilm`` or ``hashing``.
 
     Raises:
-        EmbedderError: Another name.
+        EmbedderError: The name is neither of these.
     """
     known: dict[str, type[MiniLMEmbedder | HashingEmbedder]] = {
         "minilm": MiniLMEmbedder,
@@ -146,10 +146,10 @@ def by_name(name: str) -> Embedder:
 
 
 def recorded(name: str) -> Embedder:
-    """The embedder that a memory was written with, from the name that it keeps.
+    """Make the embedder that a memory was written with, from the name that it stores.
 
     Raises:
-        EmbedderError: It is none of ours: the memory must be opened with it by hand.
+        EmbedderError: The embedder is not from this package; the caller must pass it when opening the memory.
     """
     if name == MiniLMEmbedder.name:
         return MiniLMEmbedder()

@@ -2,7 +2,7 @@
 
 
 class StoreError(Exception):
-    """Base of every error that the memory package raises on purpose."""
+    """Base class of every error that the memory package raises on purpose."""
 
 
 class NotAMemoryError(StoreError, ValueError):
@@ -10,11 +10,11 @@ class NotAMemoryError(StoreError, ValueError):
 
 
 class InvalidItemError(StoreError, ValueError):
-    """What was to be written or asked is malformed; nothing was changed."""
+    """The data to write or the query is malformed; nothing was changed."""
 
 
 class UnknownItemError(StoreError, LookupError):
-    """No row, place, label or snapshot answers to that name."""
+    """No row, place, label or snapshot has that name."""
 
 
 class EmbedderError(StoreError, RuntimeError):
@@ -26,4 +26,4 @@ class StorageError(StoreError, OSError):
 
 
 class DamagedError(StoreError, ValueError):
-    """A snapshot or an export is not what its manifest says; nothing was changed."""
+    """A snapshot or an export does not match its manifest; nothing was changed."""

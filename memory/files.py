@@ -1,4 +1,4 @@
-"""Files that are replaced whole or not at all, and folders that one process has at a time."""
+"""Atomic replacement of files, and locks that give one process exclusive use of a folder."""
 
 import os
 import secrets
@@ -14,16 +14,16 @@ from memory.errors import StorageError
 
 @contextmanager
 def atomic_path(path: Path, error: type[Exception] = StorageError) -> Iterator[Path]:
-    """Give a new path beside ``path``, with the same ending, whose file takes the place of ``path`` at the end.
+    """Yield a temporary path in the folder of ``path``, with the same suffix; its file replaces ``path`` at the end.
 
-    After an error nothing has changed.
+    After an error ``path`` is unchanged.
 
     Args:
-        path: The file; its folder is made if missing.
-        error: Raised if it can't be written.
+        path: The file; its folder is created if missing.
+        error: Type of the error that is raised if the file can't be written.
 
     Raises:
-        StorageError: It can't be written, unless ``error`` names another.
+        StorageError: The file can't be written; or ``error``, if given.
     """
     part = path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
     try:
@@ -43,16 +43,16 @@ def atomic_path(path: Path, error: type[Exception] = StorageError) -> Iterator[P
 def atomic_write(
     path: Path, mode: str = "w", error: type[Exception] = StorageError, sync: bool = False
 ) -> Iterator[IO[Any]]:
-    """Open a file to write that takes the place of ``path`` when all is written; after an error nothing has changed.
+    """Open a temporary file that replaces ``path`` when the block ends; after an error ``path`` is unchanged.
 
     Args:
-        path: The file; its folder is made if missing.
+        path: The file; its folder is created if missing.
         mode: ``"w"`` for text in UTF-8, ``"wb"`` for bytes.
-        error: Raised if it can't be written.
-        sync: Whether it is on the disk when this returns, so that it survives a loss of power.
+        error: Type of the error that is raised if the file can't be written.
+        sync: Whether to flush the data to the disk first, so that it survives a loss of power.
 
     Raises:
-        StorageError: It can't be written, unless ``error`` names another.
+        StorageError: The file can't be written; or ``error``, if given.
     """
     encoding = None if "b" in mode else "utf-8"
     with atomic_path(path, error) as part, part.open(mode, encoding=encoding) as file:
@@ -64,10 +64,10 @@ def atomic_write(
 
 @contextmanager
 def folder_lock(folder: Path, error: type[Exception] = StorageError) -> Iterator[None]:
-    """Keep other processes out of a folder; the lock goes with the process, even if that is killed.
+    """Lock a folder against other processes; the lock ends with the process, even if it is killed.
 
     Raises:
-        StorageError: Another process has it, unless ``error`` names another.
+        StorageError: Another process holds the lock; or ``error``, if given.
     """
     try:
         lock = FileLock(folder / ".lock", blocking=False)

@@ -1,8 +1,8 @@
-"""Forgetting by provenance: what came from somewhere goes, with everything that was made of it.
+"""Forgetting by provenance: remove everything from some origins, and everything that was derived from it.
 
-An origin goes if it is selected, or if a row that it was derived from goes. A row goes when all
-origins that said it went; a row with other origins stays, without what the lost ones contributed. A
-fact whose end came from what goes holds again.
+An origin is removed if it is selected, or if a row that it was derived from is removed. A row is removed
+when all origins that said it are removed; a row with other origins stays, without what the removed ones
+contributed. A fact holds again if what ended it is removed.
 """
 
 import json
@@ -19,16 +19,16 @@ from memory.tables import Row, Values, table_names
 
 @dataclass(frozen=True)
 class Selector:
-    """Which origins to forget: all that fit every given field.
+    """Selection of the origins to forget: all that fit every given field.
 
-    An origin that said the same again is one, and its time is that of the last time.
+    An origin that said the same several times is stored once, with the time of the last time.
 
     Attributes:
-        source: Exact source.
+        source: Exact name of the source.
         doc_id: Exact document or episode.
-        since: Origins at this time or later, seconds since the epoch.
-        until: Origins before this time.
-        rows: Rows, whoever said them, as ``[("traces", 12)]``.
+        since: Only origins at this time or later, seconds since the epoch.
+        until: Only origins before this time.
+        rows: Only origins of these rows, as ``[("traces", 12)]``.
     """
 
     source: str | None = None
@@ -38,7 +38,7 @@ class Selector:
     rows: Sequence[Row] = ()
 
     def __post_init__(self) -> None:
-        """Check it.
+        """Check the fields.
 
         Raises:
             InvalidItemError: Nothing is selected, or a row is in no table of this memory.
@@ -52,7 +52,7 @@ class Selector:
                 raise InvalidItemError(f"no table is called {table!r}: expected one of {', '.join(table_names())}")
 
     def find(self, db: sqlite3.Connection) -> set[int]:
-        """Ids of the origins that it selects.
+        """Return the ids of the selected origins.
 
         Raises:
             UnknownItemError: A row does not exist, or no origin fits.
@@ -61,34 +61,34 @@ class Selector:
         given = {test: value for test, value in tests.items() if value is not None}
         where = " AND ".join(given) or "1"
         if not self.rows:
-            found = {row[0] for row in db.execute(f"SELECT id FROM provenance WHERE {where}", tuple(given.values()))}
+            origins = {row[0] for row in db.execute(f"SELECT id FROM provenance WHERE {where}", tuple(given.values()))}
         else:
-            found = set()
+            origins = set()
             for row in self.rows:
                 if rows.fetch(db, row) is None:
                     raise UnknownItemError(f"no row of {row[0]} has id {row[1]}; nothing was forgotten")
                 query = f"SELECT id FROM provenance WHERE item_table = ? AND item_id = ? AND {where}"
-                found |= {origin[0] for origin in db.execute(query, (*row, *given.values()))}
-        if not found:
+                origins |= {origin[0] for origin in db.execute(query, (*row, *given.values()))}
+        if not origins:
             known = [row[0] for row in db.execute("SELECT DISTINCT source FROM provenance ORDER BY source LIMIT 9")]
             raise UnknownItemError(f"nothing came from there; sources are: {', '.join(known) or 'none'}")
-        return found
+        return origins
 
     def json(self) -> str:
-        """The selection as JSON."""
+        """Return the selection as JSON."""
         return json.dumps({name: value for name, value in asdict(self).items() if value not in (None, (), [])})
 
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What one forgetting came to, or would come to.
+    """Result of a forget operation, or of its dry run.
 
     Attributes:
-        operation: Number to undo it by; 0 for a dry run.
-        snapshot: Name of the snapshot that it can be undone from; empty for a dry run.
-        removed: Rows that went, by table.
-        changed: Rows that stay without a contribution, by table.
-        artifacts: Cards of trained things that went because their data did.
+        operation: Number by which it can be undone; 0 for a dry run.
+        snapshot: Name of the snapshot from which it can be undone; empty for a dry run.
+        removed: Count of removed rows, by table.
+        changed: Count of rows that stay but lose a contribution, by table.
+        artifacts: Cards of trained artifacts that were removed because their training data was.
     """
 
     operation: int
@@ -99,7 +99,7 @@ class Forgotten:
 
 
 class Cascade:
-    """What forgetting some origins takes along.
+    """Everything that has to be removed or changed when some origins are forgotten.
 
     Args:
         db: The connection, inside a transaction.
@@ -107,9 +107,9 @@ class Cascade:
         functional: Relations with one current tail per head.
 
     Attributes:
-        origins: Every origin that goes.
-        dead: Rows that go.
-        changed: Rows that stay without some origins, with what those contributed.
+        origins: Ids of every origin to remove.
+        dead: Rows to remove.
+        changed: Rows that stay but lose origins, with what these contributed.
     """
 
     def __init__(self, db: sqlite3.Connection, origins: set[int], functional: Collection[str]) -> None:
@@ -137,7 +137,7 @@ class Cascade:
             ).fetchall()
 
     def _examine(self, row: Row) -> set[int]:
-        """Origins that go because of this row, if all that said it went."""
+        """Mark a row as dead if all origins that said it go; return the further origins that go because of it."""
         if row in self.dead:
             return set()
         own = self.db.execute("SELECT id, role FROM provenance WHERE item_table = ? AND item_id = ?", row).fetchall()
@@ -159,7 +159,7 @@ class Cascade:
         return gone
 
     def _unused_aliases(self) -> None:
-        """Names that were joined by themselves part when one of them is in no fact that stays."""
+        """Remove aliases that were found automatically if one of their names is in no remaining fact."""
         for name in self._names():
             staying = self.db.execute(
                 "SELECT id FROM facts WHERE head = ? UNION SELECT id FROM facts WHERE tail = ?", (name,) * 2
@@ -177,26 +177,26 @@ class Cascade:
                 self.origins |= {row[0] for row in own.fetchall()}
 
     def _contributions(self) -> None:
-        for table, item, role, said in self._origins(self.origins, "item_table, item_id, role, said"):
+        for table, item, role, contribution in self._origins(self.origins, "item_table, item_id, role, said"):
             row = (table, item)
             if row in self.dead:
                 continue
             self.changed.setdefault(row, [])
             if role == "said":
-                self.changed[row].append(json.loads(said))
+                self.changed[row].append(json.loads(contribution))
             else:
                 self.reopened.add(item)
 
     def apply(self) -> None:
-        """Take it all away."""
+        """Remove the origins and rows, and update the rows that stay."""
         successors = {fact: self._successor(fact) for fact in self.reopened}
         parents: set[Row] = set()
         for part in rows.chunks(self.origins, 10_000):
             chosen = (json.dumps(part),)
-            mine = "SELECT value FROM json_each(?)"
-            found = self.db.execute(f"SELECT parent_table, parent_id FROM lineage WHERE origin IN ({mine})", chosen)
-            parents |= {(row[0], row[1]) for row in found}
-            self.db.execute(f"DELETE FROM provenance WHERE id IN ({mine})", chosen)
+            query = "SELECT value FROM json_each(?)"
+            links = self.db.execute(f"SELECT parent_table, parent_id FROM lineage WHERE origin IN ({query})", chosen)
+            parents |= {(row[0], row[1]) for row in links}
+            self.db.execute(f"DELETE FROM provenance WHERE id IN ({query})", chosen)
         names, relations = self._names(), self._relations()
         for table in reversed(table_names()):
             ids = [(row[1],) for row in self.dead if row[0] == table]
@@ -220,7 +220,7 @@ class Cascade:
         return [values for row in self.dead if row[0] == table and (values := rows.fetch(self.db, row))]
 
     def _names(self) -> set[str]:
-        """Names in the facts and aliases that go."""
+        """Return the names in the facts and aliases that are removed."""
         ends = {fact[end] for fact in self._lost("facts") for end in ("head", "tail")}
         return ends | {alias[end] for alias in self._lost("aliases") for end in ("alias", "entity")}
 
@@ -228,20 +228,20 @@ class Cascade:
         return {fact["relation"] for fact in self._lost("facts")}
 
     def _find_reopened(self) -> None:
-        """Facts whose end came from what goes."""
+        """Collect the remaining facts that were ended by what is removed, or whose end may move."""
         for table, fact in [row for row in self.dead if row[0] == "facts"]:
             older = self.db.execute("SELECT id FROM facts WHERE superseded_by = ?", (fact,)).fetchall()
             self.reopened |= {row[0] for row in older if (table, row[0]) not in self.dead}
-        for fact in [row[1] for row in self.changed if row[0] == "facts"]:  # their ends move with its beginning
+        for fact in [row[1] for row in self.changed if row[0] == "facts"]:  # the facts before it end where it begins
             older = self.db.execute("SELECT id FROM facts WHERE superseded_by = ?", (fact,)).fetchall()
-            for row in [("facts", found[0]) for found in older]:
+            for row in [("facts", older_row[0]) for older_row in older]:
                 if row not in self.dead:
                     self.changed.setdefault(row, [])
         for fact in self.reopened:
             self.changed.setdefault(("facts", fact), [])
 
     def _successor(self, fact: int) -> int | None:
-        """The fact that superseded this one, or that superseded that, and stays."""
+        """Return the first fact in the chain of superseding facts that stays, or ``None``."""
         values = rows.fetch(self.db, ("facts", fact)) or {}
         successor = values.get("superseded_by")
         while successor is not None and ("facts", successor) in self.dead:
@@ -249,15 +249,15 @@ class Cascade:
         return None if successor is None else int(successor)
 
     def _end_anew(self, fact: int, successor: int | None) -> None:
-        """End a fact where something that stays says so; else it holds again.
+        """Compute the end of a fact from what stays; without any end it holds again.
 
-        That is another origin that ended it, the fact that took its place, the next tail of a functional
-        relation, or the next time that the same was told.
+        The end is the earliest of these: another origin that ended it, the fact that superseded it, the next
+        tail of a functional relation, and the next row with the same statement.
         """
         values = rows.fetch(self.db, ("facts", fact))
         assert values is not None
         since, head, relation, tail = (values[name] for name in ("valid_from", "head", "relation", "tail"))
-        found: list[tuple[float, int | None]] = [
+        ends: list[tuple[float, int | None]] = [
             (time, None)
             for (time,) in self.db.execute(
                 "SELECT time FROM provenance WHERE item_table = 'facts' AND item_id = ? AND role = 'ended'", (fact,)
@@ -270,25 +270,25 @@ class Cascade:
         for other, its_tail, its_since, its_end, conf in others.fetchall():
             later = (its_since, other) > (since, fact)
             if its_tail == tail and (later or its_end is None):
-                found.append((max(since, its_since), None))
+                ends.append((max(since, its_since), None))
             elif other == successor or (
                 its_tail != tail and later and relation in self.functional and conf >= SUPERSEDE_MIN
             ):
-                found.append((its_since, other))
-        end, by = min(found, key=lambda one: one[0], default=(None, None))
+                ends.append((its_since, other))
+        end, by = min(ends, key=lambda candidate: candidate[0], default=(None, None))
         rows.update(self.db, ("facts", fact), {"valid_to": end, "superseded_by": by})
 
 
 def forget(
     db: sqlite3.Connection, selector: Selector, snapshot: str, functional: Collection[str], time: float
 ) -> Forgotten:
-    """Forget inside the transaction under way; ``snapshot`` names the state before it."""
+    """Forget inside the current transaction; ``snapshot`` is the name of the snapshot taken before it."""
     cascade = Cascade(db, selector.find(db), functional)
-    found = _count(db, cascade)
+    planned = _count(db, cascade)
     removed = set(cascade.dead)
     cascade.apply()
     if any(table == "traces" for table, _ in removed):
-        # Deleted words stay in the full-text index's segments until these are merged.
+        # The segments of the full-text index keep deleted words until they are merged.
         db.execute("INSERT INTO traces_text(traces_text) VALUES ('optimize')")
     operation = int(
         db.execute(
@@ -304,17 +304,17 @@ def forget(
             *((operation, "provenance", origin, "") for origin in cascade.origins),
         ],
     )
-    return Forgotten(operation, snapshot, found.removed, found.changed, found.artifacts)
+    return Forgotten(operation, snapshot, planned.removed, planned.changed, planned.artifacts)
 
 
 def preview(db: sqlite3.Connection, selector: Selector) -> Forgotten:
-    """What forgetting would come to; nothing is changed."""
+    """Return what forgetting would remove and change; change nothing."""
     return _count(db, Cascade(db, selector.find(db), ()))
 
 
 def _count(db: sqlite3.Connection, cascade: Cascade) -> Forgotten:
-    def by_table(found: Iterable[Row]) -> dict[str, int]:
-        tables = [row[0] for row in found]
+    def by_table(counted: Iterable[Row]) -> dict[str, int]:
+        tables = [row[0] for row in counted]
         return {table: tables.count(table) for table in table_names() if table in tables}
 
     cards = [(rows.fetch(db, row) or {}) for row in cascade.dead if row[0] == "artifacts"]

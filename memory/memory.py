@@ -1,4 +1,4 @@
-"""One memory is one directory: a database, and caches that can be rebuilt from it."""
+"""The memory as a whole: one directory with a database, and with caches that can be rebuilt from it."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -31,18 +31,18 @@ from memory.verify import Report
 
 
 class Memory(AbstractContextManager["Memory"]):
-    """Episodic, relational and spatial memory and macros over one SQLite file.
+    """Episodic, relational and spatial memory and macros in one SQLite file.
 
     Use :meth:`open`, as a context manager or with :meth:`close`.
 
     Attributes:
-        episodic: What happened.
-        relational: What is true.
-        reader: Turns text into traces, facts and links between them.
-        retriever: Finds evidence over both.
-        spatial: Where things are.
-        macros: What one has learnt to do.
-        snapshots: Whole copies, by name.
+        episodic: Store of what happened.
+        relational: Graph of what is true.
+        reader: Reader that turns text into traces, facts and links between them.
+        retriever: Retriever of evidence from traces and facts.
+        spatial: Maps of where things are.
+        macros: Library of learnt sequences of calls.
+        snapshots: Whole copies of the database, by name.
     """
 
     def __init__(
@@ -90,23 +90,23 @@ class Memory(AbstractContextManager["Memory"]):
         spatial: SpatialConfig | None = None,
         tuple_conf_min: float = 0.0,
     ) -> Self:
-        """Open the memory in directory ``path``, made if missing.
+        """Open the memory in directory ``path``; create it if missing.
 
         Args:
             path: The directory; ``None`` keeps everything in main memory.
-            embedder: Turns texts into vectors; by default the one that the memory was written with,
-                all-MiniLM-L6-v2 for a new one, loaded at first use.
-            recall: How a cue finds traces.
+            embedder: Turns texts into vectors; by default the one that the memory was written with, or
+                all-MiniLM-L6-v2 for a new memory. The model is loaded at first use.
+            recall: Settings of recall.
             retention: How long traces are kept, and how many; without limits by default.
-            routing: What is believed at once, and what must be told again first; all at once by default.
-            spatial: What counts as one place, and how many are kept.
+            routing: Which facts count at once and which must be told again first; by default all count at once.
+            spatial: Settings of the maps: when two places are one, and how many places are kept.
             tuple_conf_min: Facts that are read from text with less confidence are dropped.
 
         Raises:
-            NotAMemoryError: A file is in the way, the directory holds something else, or a newer
-                release wrote it.
-            EmbedderError: It was written with another embedder.
-            StorageError: It can't be written.
+            NotAMemoryError: ``path`` is a file, the directory holds other files, or a newer release wrote
+                the memory.
+            EmbedderError: The memory was written with another embedder.
+            StorageError: The memory can't be written.
         """
         folder = None if path is None else Path(path)
         if folder is not None:
@@ -138,29 +138,29 @@ class Memory(AbstractContextManager["Memory"]):
 
     @classmethod
     def copy_of(cls, folder: str | Path, embedder: Embedder | None = None, **settings: Any) -> Self:
-        """A copy in main memory of the memory in a directory; settings as for :meth:`open`.
+        """Make a copy in main memory of the memory in a directory; settings as for :meth:`open`.
 
         Raises:
-            NotAMemoryError: There is none.
+            NotAMemoryError: The directory holds no memory.
         """
         path = Path(folder) / "memory.db"
         if not path.is_file():
             raise NotAMemoryError(f"{folder} holds no memory.db: there is nothing to copy")
-        made = cls.open(None, embedder, **settings)
+        copy = cls.open(None, embedder, **settings)
         try:
             with storage_errors(path), closing(connect(path)) as source:
-                source.backup(made.store.db)
-                made.store.invalidate()
+                source.backup(copy.store.db)
+                copy.store.invalidate()
         except sqlite3.DatabaseError as error:
-            made.close()
+            copy.close()
             raise NotAMemoryError(f"{path} is not a memory database: {error}") from error
-        return made
+        return copy
 
     def save(self, folder: str | Path) -> None:
-        """Copy all that is remembered into a directory, which is a memory of its own then; one there is replaced.
+        """Copy the whole memory into a directory as a new memory; an existing memory there is replaced.
 
         Raises:
-            StorageError: It can't be written.
+            StorageError: The copy can't be written.
         """
         path = Path(folder) / "memory.db"
         try:
@@ -173,26 +173,26 @@ class Memory(AbstractContextManager["Memory"]):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make several writes to any of the stores one atomic change."""
+        """Join several writes to any of the stores into one atomic change."""
         with self.store.write():
             yield
 
     def read(self, text: str, title: str = "", origin: Provenance | str | None = None) -> Reading:
-        """Take a text in: as a trace, as the facts that it states, and by the names that link it with others.
+        """Read a text into the memory: as a trace, its facts, and the names that link it with other traces.
 
         Args:
             text: English prose.
-            title: What it is about.
-            origin: Who says so; a plain name is the source.
+            title: What the text is about.
+            origin: Who says so; a plain string is the name of the source.
 
         Raises:
-            InvalidItemError: No words, or more than 2,000,000 characters; nothing is written.
-            EmbedderError: The parser is not there (``hippo models fetch spacy-en``).
+            InvalidItemError: The text is empty or has more than 2,000,000 characters; nothing is written.
+            EmbedderError: The parser is missing (``hippo models fetch spacy-en``).
         """
         return self.reader.read_many([Passage(text, title, origin)])[0]
 
     def retrieve(self, question: str, k: int = 5, method: Method = "dual") -> list[Evidence]:
-        """The passages that together answer a question best, with the facts in them and the way there.
+        """Return the passages that together answer a question best, with their facts and the paths to them.
 
         Raises:
             InvalidItemError: An empty question, ``k`` below 1, or another method.
@@ -200,7 +200,7 @@ class Memory(AbstractContextManager["Memory"]):
         return self.retriever.retrieve(question, k, method)
 
     def stats(self) -> dict[str, int]:
-        """Counts of traces, current facts, places and macros."""
+        """Return the counts of traces, current facts, places and macros."""
         return {
             "traces": len(self.episodic),
             "facts": len(self.relational),
@@ -209,20 +209,20 @@ class Memory(AbstractContextManager["Memory"]):
         }
 
     def snapshot(self, reason: str = "") -> Snapshot:
-        """Copy the whole memory, consistently, while others go on writing.
+        """Make a consistent copy of the whole memory; other processes can write meanwhile.
 
         Raises:
-            StorageError: No space; nothing is left behind.
+            StorageError: The disk is full or failed; no partial snapshot is left behind.
         """
         return self.snapshots.create(reason)
 
     def restore(self, name: str) -> Snapshot:
-        """Make everything what it was; returns the snapshot of the present that is taken first.
+        """Restore the state of a snapshot; first take a snapshot of the present state and return it.
 
         Raises:
             UnknownItemError: There is no such snapshot.
-            DamagedError: It is not what was written; nothing was changed.
-            EmbedderError: It was written with another embedder; nothing was changed.
+            DamagedError: The snapshot does not match its manifest; nothing was changed.
+            EmbedderError: The snapshot was written with another embedder; nothing was changed.
         """
         with self.snapshots.opened(name) as copy:
             row = copy.execute("SELECT value FROM meta WHERE key = 'embedder'").fetchone()
@@ -243,48 +243,48 @@ class Memory(AbstractContextManager["Memory"]):
         rows: Sequence[Row] = (),
         dry_run: bool = False,
     ) -> Forgotten:
-        """Remove what came from somewhere and everything derived from it, in one transaction.
+        """Remove everything from the selected origins and everything derived from it, in one transaction.
 
-        A snapshot is taken first, and :meth:`undo` brings back from it what went. Rows that others
-        said too stay, without what the forgotten origin contributed.
+        A snapshot is taken first; :meth:`undo` restores the removed rows from it. Rows that also have other
+        origins stay, without what the forgotten origins contributed.
 
         Args:
-            source: Exact source.
+            source: Exact name of the source.
             doc_id: Exact document or episode.
             since: Only origins at this time or later, seconds since the epoch.
             until: Only origins before this time.
             rows: Only these rows, as ``[("traces", 12)]``.
-            dry_run: Tell what would go, and change nothing.
+            dry_run: Report what would be removed, and change nothing.
 
         Raises:
             InvalidItemError: Nothing is selected.
-            UnknownItemError: Nothing fits the selection.
+            UnknownItemError: No origin fits the selection.
             StorageError: No space for the snapshot; nothing was forgotten.
         """
         self.store.forbid_transaction("forget")
         selector = Selector(source, doc_id, since, until, tuple(rows))
         with self.store.write() as db:
-            found = forgetting.preview(db, selector)
+            forgotten = forgetting.preview(db, selector)
             if dry_run:
-                return found
+                return forgotten
             snapshot = self.snapshots.create(f"before forgetting {selector.json()}")
-            found = forgetting.forget(db, selector, snapshot.name, self.relational.functional, time())
+            forgotten = forgetting.forget(db, selector, snapshot.name, self.relational.functional, time())
             self.store.invalidate()
         self._refresh_caches()
-        return found
+        return forgotten
 
     delete_by_provenance = forget
 
     def undo(self, operation: int | None = None, *, dry_run: bool = False) -> Undone:
-        """Bring back what a forgetting took; what was written since stays.
+        """Undo a forget operation: restore the rows that it removed; later writes stay.
 
         Args:
-            operation: Its number; the last that was not undone by default.
-            dry_run: Tell what would come back, and change nothing.
+            operation: Number of the operation; by default the last one that was not undone.
+            dry_run: Report what would come back, and change nothing.
 
         Raises:
-            UnknownItemError: There is nothing to undo, or its snapshot is gone.
-            DamagedError: Its snapshot is not what was written; nothing was changed.
+            UnknownItemError: There is nothing to undo, or the snapshot was deleted.
+            DamagedError: The snapshot does not match its manifest; nothing was changed.
         """
         self.store.forbid_transaction("undo")
         number, name = undo.find(self.store.db, operation)
@@ -301,29 +301,29 @@ class Memory(AbstractContextManager["Memory"]):
         return done
 
     def operations(self) -> list[dict[str, Any]]:
-        """Forgettings so far, newest first."""
+        """Return all forget operations, newest first."""
         with self.store.lock:
             return undo.describe(self.store.db)
 
     def inspect(self, row: Row) -> dict[str, Any] | None:
-        """One row of any store with its origins and lineage, or ``None``; see :mod:`memory.describe`."""
+        """Return one row of any store with its origins and lineage, or ``None``; see :mod:`memory.describe`."""
         with self.store.lock:
             return describe(self.store.db, row)
 
     def verify(self) -> Report:
-        """Look for anything that is not as it should be: pages, references, vectors, origins, snapshots."""
+        """Check the integrity of the memory: pages, references, vectors, origins and snapshots."""
         return verify.verify(self.store, self._index, self.snapshots, self.relational.functional)
 
     def export(self, path: str | Path) -> dict[str, int]:
-        """Write everything to a JSONL file, whole or not at all; returns the count of rows by table."""
+        """Write the whole memory to a JSONL file atomically; return the count of rows by table."""
         return transfer.export(self.store, Path(path))
 
     def import_(self, path: str | Path, *, dry_run: bool = False) -> Imported:
-        """Bring in what :meth:`export` wrote; what is there already is strengthened, not doubled.
+        """Import a file that :meth:`export` wrote; rows that exist here already are strengthened, not duplicated.
 
         Raises:
-            DamagedError: The file is not what was exported; nothing was changed.
-            EmbedderError: Its vectors are another embedder's.
+            DamagedError: The file does not match its checksum, or is no export; nothing was changed.
+            EmbedderError: Its vectors come from another embedder.
         """
         self.store.forbid_transaction("import_")
         done = transfer.import_(self.store, Path(path), self.relational.functional, dry_run)
@@ -333,7 +333,7 @@ class Memory(AbstractContextManager["Memory"]):
         return done
 
     def _refresh_caches(self) -> None:
-        """After rows went or came in bulk: nothing of the old state stays in caches or in the log."""
+        """Refresh the caches and empty the log after rows were removed or added in bulk."""
         self.store.invalidate()
         with suppress(OSError):
             self._index.save()
@@ -342,7 +342,7 @@ class Memory(AbstractContextManager["Memory"]):
     def close(self) -> None:
         """Write the index cache and close the database; a second call does nothing.
 
-        The cache can be rebuilt, so a full disk does not keep the database from closing.
+        The cache can be rebuilt, so errors of the disk are ignored while writing it.
         """
         if self._closed:
             return
@@ -357,9 +357,9 @@ class Memory(AbstractContextManager["Memory"]):
             self.snapshots.close()
 
     def __exit__(self, *_: object) -> None:
-        """Close."""
+        """Close the memory."""
         self.close()
 
 
 class _DryRun(Exception):  # noqa: N818
-    """Ends a dry run; the transaction is undone."""
+    """Signal that ends a dry run, so that its transaction is rolled back."""

@@ -1,4 +1,4 @@
-"""Which names stand in which trace: the links between what happened and what is known."""
+"""Index of which names occur in which traces: the links between traces and facts."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from memory.relational.names import MAX_NAME_WORDS, fold
 from memory.store import Store
 
 TITLE = 2.0
-"""Weight of the name that a passage is about; of any other it is 1."""
+"""Weight of the name that is a passage's title; any other name has weight 1."""
 
 _CANDIDATES = 1000
 _ANEW = 20_000
@@ -23,16 +23,16 @@ _STOP = frozenset(
 
 
 def is_name(folded: str) -> bool:
-    """Whether a folded text can stand for something: not a number, a function word or a single letter."""
+    """Return whether a folded text can be a name: not a number, a function word or a single letter."""
     words = folded.split()
     return 0 < len(words) <= MAX_NAME_WORDS and len(folded) > 1 and folded not in _STOP and not folded.isdigit()
 
 
 class MentionIndex:
-    """Names in traces, kept in the table ``mentions``; it follows the traces by itself.
+    """Index of the names in traces, stored in the table ``mentions``; :meth:`sync` keeps it up to date.
 
     A name is known once a passage has it as its title, a parser found it, or a slot holds it. From then
-    on it is found in every trace that contains its words, earlier ones included.
+    on every trace that contains its words is linked with it, earlier traces included.
 
     Args:
         store: The database.
@@ -45,7 +45,7 @@ class MentionIndex:
         self._ground: object = None
 
     def add(self, trace_id: int, names: Mapping[str, float]) -> None:
-        """Say which names a trace has, by weight, inside the transaction that writes the trace."""
+        """Link a trace with names and their weights, inside the transaction that writes the trace."""
         folded: dict[str, float] = {}
         for name, weight in names.items():
             key = fold(name)
@@ -61,7 +61,7 @@ class MentionIndex:
         )
 
     def sync(self) -> None:
-        """Link the traces that came since."""
+        """Link the traces that were written since the last call with the names in them."""
         db = self.store.db
         with self.store.lock:
             newest = db.execute("SELECT coalesce(max(id), 0) FROM traces").fetchone()[0]
@@ -79,7 +79,7 @@ class MentionIndex:
         with self.store.write() as db:
             flush(db)
             last, epoch = linked
-            if epoch not in (None, self.store.epoch):  # rows came back under old ids
+            if epoch not in (None, self.store.epoch):  # a restore or an undo brought rows back under old ids
                 last = 0
                 least = "" if self._few() else " WHERE NOT EXISTS (SELECT 1 FROM mentions WHERE trace_id = traces.id)"
                 rows = db.execute(f'SELECT id, key, who, what, "where" FROM traces{least} ORDER BY id').fetchall()
@@ -93,7 +93,7 @@ class MentionIndex:
             self.store.set_meta("linked", json.dumps([newest, self.store.epoch]))
 
     def _few(self) -> bool:
-        """Whether all traces can be linked anew in a few seconds."""
+        """Return whether the traces are so few that all can be linked again in a few seconds."""
         return int(self.store.db.execute("SELECT count(*) FROM traces").fetchone()[0]) <= _ANEW
 
     def _join(self, rows: Sequence[tuple[int, str, str, str, str]]) -> None:
@@ -109,7 +109,7 @@ class MentionIndex:
         self._known = known
 
     def _names_before(self, trace_id: int) -> set[str]:
-        """Names that were known before a trace came."""
+        """Return the names that were known before a trace was written."""
         if self._known is not None:
             return self._known
         return {
@@ -117,34 +117,34 @@ class MentionIndex:
         }
 
     def _holding(self, name: str, before: int) -> Iterator[int]:
-        """Earlier traces whose key contains the words of a name."""
+        """Yield earlier traces whose key contains the words of a name."""
         words = " AND ".join(f'"{word}"' for word in name.split())
         try:
-            found = self.store.db.execute(
+            matches = self.store.db.execute(
                 "SELECT rowid FROM traces_text WHERE traces_text MATCH ? AND rowid < ? LIMIT ?",
                 (f"key : ({words})", before, _CANDIDATES),
             ).fetchall()
-        except sqlite3.OperationalError:  # a word that the index can't be asked for
+        except sqlite3.OperationalError:  # the full-text index can't search for one of the words
             return
-        for (trace_id,) in found:
+        for (trace_id,) in matches:
             row = self.store.db.execute("SELECT key FROM traces WHERE id = ?", (trace_id,)).fetchone()
             if row and f" {name} " in f" {fold(row[0])} ":
                 yield trace_id
 
     def of(self, trace_id: int) -> list[tuple[str, float]]:
-        """Names in one trace, by weight."""
+        """Return the names in one trace, each with its weight."""
         rows = self.store.db.execute("SELECT name, weight FROM mentions WHERE trace_id = ?", (trace_id,))
         return rows.fetchall()
 
     def traces(self, name: str, most: int) -> list[tuple[int, float]]:
-        """Traces with a (folded) name, by weight; at most ``most``, the newest."""
+        """Return the newest traces that contain a folded name, at most ``most``, each with the name's weight."""
         rows = self.store.db.execute(
             "SELECT trace_id, weight FROM mentions WHERE name = ? ORDER BY trace_id DESC LIMIT ?", (name, most)
         )
         return rows.fetchall()
 
     def weight(self, name: str, traces: int, most: int) -> float:
-        """How telling a name is: ``log(1 + N / df)``, with the count of its traces taken up to ``most``."""
+        """Return the inverse document frequency of a name, ``log(1 + N / df)``; ``df`` is counted up to ``most``."""
         df = self.store.db.execute(
             "SELECT count(*) FROM (SELECT 1 FROM mentions WHERE name = ? LIMIT ?)", (name, most)
         ).fetchone()[0]
@@ -152,7 +152,7 @@ class MentionIndex:
 
 
 def phrases(text: str) -> set[str]:
-    """All runs of up to eight words of a text, folded."""
+    """Return all runs of up to eight words of a text, folded."""
     words = fold(re.sub(r"[()]", " ", text)).split()
     return {
         " ".join(words[start : start + size])

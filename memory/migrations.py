@@ -181,7 +181,7 @@ MIGRATIONS: tuple[str, ...] = (
     INSERT OR REPLACE INTO meta VALUES ('epoch', lower(hex(randomblob(16))));
     DELETE FROM meta WHERE key = 'generation';
     """,
-    # 3: traces and provenance without AUTOINCREMENT, whose counter cost each write a page; see last_trace
+    # 3: traces and provenance without AUTOINCREMENT, whose counter added a page to each write; see last_trace
     """
     CREATE TABLE last_trace(id INTEGER PRIMARY KEY CHECK (id = 1), last INTEGER NOT NULL) STRICT;
     INSERT INTO last_trace SELECT 1, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'traces'), 0);
@@ -237,7 +237,7 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE provenance_3 RENAME TO provenance;
     CREATE INDEX provenance_item ON provenance(item_table, item_id);
     """,
-    # 4: aliases, frames, what passages mention, vectors of entities and relations
+    # 4: aliases, frames, mentions of names in traces, vectors of entities and relations
     """
     CREATE TABLE aliases(
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -272,7 +272,7 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE entity_vectors(name TEXT PRIMARY KEY, vector BLOB NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE relation_vectors(name TEXT PRIMARY KEY, vector BLOB NOT NULL) STRICT, WITHOUT ROWID;
     """,
-    # 5: how a place is opened and when it was last seen; what macros need, do, and came to
+    # 5: how a place is opened and when it was last seen; variables, conditions, effects and outcomes of macros
     """
     ALTER TABLE places ADD COLUMN via TEXT NOT NULL DEFAULT '';
     ALTER TABLE places ADD COLUMN seen REAL NOT NULL DEFAULT 0;

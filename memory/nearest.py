@@ -1,4 +1,4 @@
-"""Names that are spelled like one that does not exist."""
+"""Suggestion of known names that are spelled like an unknown name."""
 
 import difflib
 from collections.abc import Iterable
@@ -9,8 +9,8 @@ def nearest(name: str, known: Iterable[str], most: int = 3, least: float = 0.5) 
 
     Args:
         name: What was asked for.
-        known: What there is.
-        most: How many at most.
+        known: The names that exist.
+        most: Greatest number of names to return.
         least: Least likeness in [0, 1] (the ratio of Ratcliff and Obershelp, as in :mod:`difflib`).
     """
     return difflib.get_close_matches(name, list(known), n=most, cutoff=least)

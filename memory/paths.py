@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def cache_dir() -> Path:
-    """Folder for downloaded models: ``HIPPO_CACHE``, else ``hippo`` in the user's cache folder."""
+    """Return the folder for downloaded models: ``HIPPO_CACHE``, else ``hippo`` in the user's cache folder."""
     if override := os.environ.get("HIPPO_CACHE"):
         return Path(override).expanduser()
     if sys.platform == "darwin":

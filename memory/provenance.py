@@ -1,4 +1,4 @@
-"""Where a remembered thing came from: its origins, what each contributed, and its lineage."""
+"""Provenance of rows: their origins, what each origin contributed, and their lineage."""
 
 import json
 import math
@@ -14,19 +14,19 @@ from memory.tables import Row, table_names
 Role = Literal["said", "ended"]
 
 COUNTERS = ("n", "visits", "tries", "successes")
-"""Contributions that add up; ``n`` counts how often an origin said the same."""
+"""Contributions that are added up; ``n`` counts how often an origin said the same."""
 
 GREATEST = ("salience", "pinned")
-"""Contributions of which the greatest counts."""
+"""Contributions of which the greatest value counts."""
 
 LEAST = ("since",)
-"""Contributions of which the least counts."""
+"""Contributions of which the least value counts."""
 
 FIRST = ("when", "state_sketch", "salience_tags", "span_ref", "context", "name")
-"""Contributions of which the first counts; of all others the latest does."""
+"""Contributions of which the first value counts; of all other contributions the latest value counts."""
 
 BY_HAND = "user"
-"""Source of what is written without naming one."""
+"""Name of the source of rows that are written without a source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,13 @@ class Provenance:
 
     Attributes:
         source: Who or what said it, for example ``"env:hippo/WaterMaze-v0"`` or ``"agent"``.
-        doc_id: Document or episode it was read in.
+        doc_id: Document or episode that it comes from.
         text_span: The words, or a pointer to them.
-        time: Seconds since the epoch.
+        time: Time of the statement, in seconds since the epoch.
         conf: Confidence that the row says what the span says, in [0, 1].
-        trust: Trust in the source, in [0, 1]. When read back: the least over its lineage.
-        derived_from: Rows it was derived from, as ``("traces", 12)``. What is forgotten takes what
-            was derived from it along.
+        trust: Trust in the source, in [0, 1]. When read back, it is the minimum over its lineage.
+        derived_from: Rows that it was derived from, as ``("traces", 12)``. Forgetting a row also forgets
+            what was derived from it.
     """
 
     source: str
@@ -81,12 +81,12 @@ _encode = json.JSONEncoder().encode
 
 
 def origin_of(origin: Provenance | str | None) -> Provenance:
-    """``origin`` itself, or one made from a source's name; ``None`` stands for the user."""
+    """Return ``origin`` as a :class:`Provenance`; a string is the name of a source, ``None`` stands for the user."""
     return origin if isinstance(origin, Provenance) else Provenance(origin or BY_HAND)
 
 
 def wordless(origin: Provenance) -> Provenance:
-    """The origin without its words: what it contributes is counted in one row a document."""
+    """Return the origin without its words, so that all contributions of one document are counted in one row."""
     return replace(origin, text_span="")
 
 
@@ -99,17 +99,17 @@ def add(
     role: Role = "said",
     fresh: bool = False,
 ) -> None:
-    """Attach ``origin`` to one row; called inside the transaction that writes the row.
+    """Attach ``origin`` to one row, inside the transaction that writes the row.
 
-    An origin that said the same before (source, document, words) is counted instead of repeated.
+    If the row has the same origin already (source, document, words), it is counted again instead of repeated.
 
     Args:
         db: The connection.
         row: The row.
-        origin: Where it came from.
-        said: What this origin contributed, so that the row can do without it later.
-        role: ``"ended"`` for who ended a fact's validity.
-        fresh: The row was just made and has no origin yet.
+        origin: The origin of the row.
+        said: What this origin contributed, so that the contribution can be taken out of the row later.
+        role: ``"said"``, or ``"ended"`` if the origin ended the validity of a fact.
+        fresh: Whether the row was just inserted and has no origin yet.
 
     Raises:
         InvalidItemError: A parent in ``derived_from`` does not exist.
@@ -143,15 +143,15 @@ def _same(db: sqlite3.Connection, key: tuple[Any, ...], parents: Collection[Row]
         " AND source = ? AND doc_id = ? AND text_span = ?",
         key,
     )
-    for origin_id, said in rows.fetchall():
+    for origin_id, contribution in rows.fetchall():
         known = db.execute("SELECT parent_table, parent_id FROM lineage WHERE origin = ?", (origin_id,))
         if set(known.fetchall()) == set(parents):
-            return origin_id, said
+            return origin_id, contribution
     return None
 
 
 def together(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """What an origin said before and now, as one contribution."""
+    """Merge what an origin contributed before with what it contributes now."""
     merged = {**old, **new}
     for name in COUNTERS:
         if name in old and name in new:
@@ -164,12 +164,12 @@ def together(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def of(db: sqlite3.Connection, table: str, row_id: int) -> tuple[Provenance, ...]:
-    """Every origin that said one row, oldest first, with its effective trust."""
+    """Return every origin that said one row, oldest first, with its effective trust."""
     return of_many(db, table, [row_id]).get(row_id, ())
 
 
 def of_many(db: sqlite3.Connection, table: str, row_ids: Iterable[int]) -> dict[int, tuple[Provenance, ...]]:
-    """Origins of several rows of one table, by row."""
+    """Return the origins of several rows of one table, by row id."""
     rows = db.execute(
         "SELECT p.item_id, p.source, p.doc_id, p.text_span, p.time, p.conf, p.trust,"
         " (SELECT json_group_array(json_array(parent_table, parent_id)) FROM lineage WHERE origin = p.id)"
@@ -177,21 +177,21 @@ def of_many(db: sqlite3.Connection, table: str, row_ids: Iterable[int]) -> dict[
         " AND p.item_id IN (SELECT value FROM json_each(?)) ORDER BY p.id",
         (table, json.dumps(list(row_ids))),
     )
-    found: dict[int, list[Provenance]] = {}
+    origins_by_row: dict[int, list[Provenance]] = {}
     for row_id, *values, lineage in rows.fetchall():
         origin = Provenance(*values)
         if lineage != "[]":
             parents = tuple((parent[0], parent[1]) for parent in json.loads(lineage))
             least = min([origin.trust, *(trust(db, parent) for parent in parents)])
             origin = replace(origin, derived_from=parents, trust=least)
-        found.setdefault(row_id, []).append(origin)
-    return {row_id: tuple(origins) for row_id, origins in found.items()}
+        origins_by_row.setdefault(row_id, []).append(origin)
+    return {row_id: tuple(origins) for row_id, origins in origins_by_row.items()}
 
 
 def trust(db: sqlite3.Connection, row: Row) -> float:
-    """Trust in one row: that of its best origin, each the minimum over its own lineage.
+    """Return the trust in one row: the maximum over its origins, each the minimum over its own lineage.
 
-    A row of which nothing is known any more has trust 0.
+    A row without any origin left has trust 0.
     """
     known: dict[Row, float] = {}
     entered: set[Row] = set()
@@ -204,39 +204,39 @@ def trust(db: sqlite3.Connection, row: Row) -> float:
         if missing:
             stack += missing
             continue
-        # A parent that is still being looked into is one of its own ancestors, and adds nothing.
+        # A parent that is still being evaluated is also a descendant: the lineage has a cycle, and it counts as 1.
         known[here] = max((min([own, *(known.get(p, 1.0) for p in ps)]) for own, ps in origins), default=0.0)
         stack.pop()
     return known[row]
 
 
 def _parents(db: sqlite3.Connection, row: Row) -> list[tuple[float, list[Row]]]:
-    """Own trust and parents of each origin that said a row."""
+    """Return the trust and the parents of each origin that said a row."""
     rows = db.execute(
         "SELECT p.id, p.trust, l.parent_table, l.parent_id FROM provenance p LEFT JOIN lineage l ON l.origin = p.id"
         " WHERE p.item_table = ? AND p.item_id = ? AND p.role = 'said'",
         row,
     )
-    found: dict[int, tuple[float, list[Row]]] = {}
+    by_origin: dict[int, tuple[float, list[Row]]] = {}
     for origin, own, table, parent in rows.fetchall():
-        parents = found.setdefault(origin, (own, []))[1]
+        parents = by_origin.setdefault(origin, (own, []))[1]
         if table is not None:
             parents.append((table, parent))
-    return list(found.values())
+    return list(by_origin.values())
 
 
 def repoint(db: sqlite3.Connection, table: str, old: int, new: int) -> None:
-    """Give one row's origins and descendants to another, when the two become one."""
+    """Move the origins and descendants of one row to another, when the two rows are merged."""
     db.execute("UPDATE provenance SET item_id = ? WHERE item_table = ? AND item_id = ?", (new, table, old))
     db.execute("UPDATE OR IGNORE lineage SET parent_id = ? WHERE parent_table = ? AND parent_id = ?", (new, table, old))
     db.execute("DELETE FROM lineage WHERE parent_table = ? AND parent_id = ?", (table, old))
 
 
 def release(db: sqlite3.Connection, table: str, row_id: int) -> None:
-    """Drop the origins of a row that is gone.
+    """Delete the origins of a row that was deleted.
 
-    Where something was derived from it they stay, without their words, so that forgetting a source
-    still reaches what came from it.
+    If something was derived from the row, its origins stay without their words, so that forgetting their
+    source still reaches what was derived from it.
     """
     parent = "SELECT 1 FROM lineage WHERE parent_table = ? AND parent_id = ? LIMIT 1"
     if db.execute(parent, (table, row_id)).fetchone():
@@ -252,7 +252,7 @@ def release(db: sqlite3.Connection, table: str, row_id: int) -> None:
 
 
 def sweep(db: sqlite3.Connection, parents: Iterable[Row]) -> None:
-    """Drop what is left of rows that are gone, once nothing that was derived from them is left either."""
+    """Delete the remaining origins of deleted rows, once nothing that was derived from these rows is left."""
     for table, row_id in parents:
         if db.execute(f"SELECT 1 FROM {table} WHERE id = ?", (row_id,)).fetchone() is None:
             release(db, table, row_id)

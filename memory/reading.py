@@ -1,4 +1,4 @@
-"""Reading text into every memory at once: the passage, the facts in it, the names that link it."""
+"""Reading of text into several stores at once: the passage, the facts in it, and the names that link it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from memory.relational.rules import RuleExtractor
 from memory.rows import chunks
 
 BATCH = 64
-"""Passages that are written in one transaction."""
+"""Number of passages that are written in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,9 @@ class Passage:
     """A piece of text to be read.
 
     Attributes:
-        text: The words.
-        title: What it is about; other passages that name it are linked with it.
-        origin: Who says so; a plain name is the source. Its ``doc_id`` is the title if it has none.
+        text: The text of the passage.
+        title: What the passage is about; other passages that name it are linked with this one.
+        origin: Who says so; a plain string is the name of the source. An empty ``doc_id`` becomes the title.
         when: When it was said, in words.
     """
 
@@ -35,11 +35,11 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a passage became.
+    """Result of reading one passage.
 
     Attributes:
-        trace: Its trace.
-        facts: The facts that were found in it.
+        trace: Id of its trace.
+        facts: Ids of the facts that were found in it.
     """
 
     trace: int
@@ -47,14 +47,14 @@ class Reading:
 
 
 class Reader:
-    """Writes passages to the episodic memory and their facts to the graph.
+    """Reader that writes passages to the episodic memory and their facts to the graph.
 
     Args:
-        episodic: Takes the passages.
-        kg: Takes the facts, each derived from its passage.
-        mentions: Takes the names.
-        extractor: Finds facts; by default rules over a dependency parse.
-        conf_min: Facts of less confidence are dropped (``tuple_conf_min``).
+        episodic: Store for the passages.
+        kg: Graph for the facts, each derived from its passage.
+        mentions: Index for the names in the passages.
+        extractor: Extractor of facts; by default rules over a dependency parse.
+        conf_min: Facts with less confidence are dropped (``tuple_conf_min``).
     """
 
     def __init__(
@@ -74,21 +74,21 @@ class Reader:
     def read_many(
         self, passages: Sequence[Passage], progress: Callable[[int], object] = lambda _done: None
     ) -> list[Reading]:
-        """Read passages, a batch in one transaction; what was read before an error stays.
+        """Read passages, one transaction for each batch; batches before an error stay in the memory.
 
         Args:
-            passages: In the order in which they were said.
-            progress: Called with the count of passages after each batch.
+            passages: The passages, in the order in which they were said.
+            progress: Called after each batch with the count of passages in it.
 
         Raises:
-            InvalidItemError: A passage without words, or too long a one; its batch is not written.
-            EmbedderError: No parser or no sentence embedder is there.
+            InvalidItemError: A passage is empty or too long; its batch is not written.
+            EmbedderError: The parser or the sentence embedder is missing.
         """
-        found: list[Reading] = []
+        readings: list[Reading] = []
         for batch in chunks(passages, BATCH):
-            found += self._read(batch)
+            readings += self._read(batch)
             progress(len(batch))
-        return found
+        return readings
 
     def _read(self, passages: Sequence[Passage]) -> list[Reading]:
         origins = []
@@ -108,8 +108,8 @@ class Reader:
         with self.episodic.store.write():
             traces = self.episodic.write_many(events, vectors)
             for passage, trace, (tuples, names) in zip(passages, traces, pairs, strict=True):
-                told = [_derived(item, trace) for item in tuples if item.conf >= self.conf_min]
-                facts = self.kg.upsert(told)
+                statements = [_derived(item, trace) for item in tuples if item.conf >= self.conf_min]
+                facts = self.kg.upsert(statements)
                 weights = dict.fromkeys(names, 1.0)
                 if passage.title:
                     weights[passage.title] = TITLE

@@ -1,10 +1,9 @@
-"""Evidence for a question: what happened and what is known, found along two paths and fused.
+"""Retrieval of evidence for a question from traces and facts, along two paths that are fused.
 
-The episodic path ranks traces by meaning and words. The relational path walks from the best of them,
-and from what the question names, over names and facts to what is linked with them (personalized
-PageRank, as in HippoRAG, Gutiérrez et al. 2024). Last, passages are scored in pairs: two that together
-hold what the question asks for, and that are linked, back each other up, so that the second hop is
-found though it shares no word with the question.
+The episodic path ranks traces by meaning and words. The relational path walks from the best traces, and from
+the names in the question, over names and facts to linked traces (personalized PageRank, as in HippoRAG,
+Gutiérrez et al. 2024). Finally, passages are scored in pairs: two linked passages that together contain what
+the question asks for get a high score. This finds the second hop even if it shares no word with the question.
 """
 
 import math
@@ -37,30 +36,30 @@ Node = int | str
 
 
 class RetrievalConfig(BaseModel):
-    """How evidence is found. Chosen on 100 HotpotQA questions, where all of them have wide optima."""
+    """Settings of retrieval, chosen on 100 HotpotQA questions; the optimum of each setting is broad."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     restart: float = Field(0.5, gt=0, lt=1, description="Probability that the walk goes back to its seeds.")
-    named: float = Field(0.4, ge=0, description="Weight of what the question names beside the best traces, as seeds.")
-    sharpness: float = Field(4.0, gt=0, description="Power that favours the best traces as seeds.")
-    facts: float = Field(0.5, ge=0, description="Weight of an edge of the graph beside a mention in a trace.")
+    named: float = Field(0.4, ge=0, description="Weight of the question's names as seeds; the traces have 1.")
+    sharpness: float = Field(4.0, gt=0, description="Exponent of the traces' scores as seeds.")
+    facts: float = Field(0.5, ge=0, description="Weight of a fact's edge; a mention in a trace has weight 1.")
     paired: int = Field(20, ge=2, description="Candidates that are scored in pairs.")
     relevance: float = Field(0.3, ge=0, description="Weight of each passage's own relevance in a pair.")
-    linked: float = Field(0.25, ge=0, description="Weight of the link between the two.")
+    linked: float = Field(0.25, ge=0, description="Weight of the link between the two passages of a pair.")
     reached: float = Field(0.3, ge=0, description="Weight of the walk's score in a pair.")
-    common: int = Field(256, ge=1, description="Names in more traces than this lead nowhere.")
+    common: int = Field(256, ge=1, description="The walk does not follow names in more traces than this.")
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One passage that helps to answer.
+    """One passage that helps to answer a question.
 
     Attributes:
         trace: The passage, with its sources.
-        score: What it is ranked by; to be compared within one answer only.
-        path: How the question leads there: what it names, passages and names in turn, this one last.
-        facts: Facts that were read in it, those most like the question first.
+        score: The value it is ranked by; only comparable within one answer.
+        path: Path from the question to the passage: names and titles of passages in turn, this passage last.
+        facts: Facts that were read in it, those most similar to the question first.
     """
 
     trace: Trace
@@ -70,12 +69,12 @@ class Evidence:
 
 
 class Retriever:
-    """Finds evidence in one memory.
+    """Retriever of evidence from one memory.
 
     Args:
-        episodic: What happened.
-        kg: What is known.
-        config: How.
+        episodic: Store of the traces.
+        kg: Graph of the facts.
+        config: Settings of retrieval.
     """
 
     def __init__(self, episodic: EpisodicStore, kg: KG, config: RetrievalConfig | None = None) -> None:
@@ -90,11 +89,11 @@ class Retriever:
         )
 
     def retrieve(self, question: str, k: int = 5, method: Method = "dual") -> list[Evidence]:
-        """The ``k`` passages that best answer ``question`` together, best first; fewer if there are fewer.
+        """Return the ``k`` passages that together answer ``question`` best, best first; fewer if there are fewer.
 
         Args:
             question: Any text.
-            k: At least 1.
+            k: Number of passages, at least 1.
             method: ``episodes`` is recall alone, ``graph`` the walk alone, ``dual`` both, scored in pairs.
 
         Raises:
@@ -110,7 +109,7 @@ class Retriever:
             return asked.evidence(ranked)
 
     def words(self, trace_ids: Sequence[int]) -> dict[int, Mapping[str, float]]:
-        """How much of each stem the traces hold, in (0, 1): BM25's saturation of its count."""
+        """Return the weight of each stem in each trace, in (0, 1): the root of BM25's saturation of its count."""
         stamp = (self.episodic.store.epoch, self.episodic.store.rollbacks)
         if stamp != self._stamp:
             self._words, self._stamp = {}, stamp
@@ -119,17 +118,17 @@ class Retriever:
             self._words.clear()
             missing = list(trace_ids)
         for trace_id, trace in read(self.episodic.store.db, missing).items():
-            found = stems(" ".join([trace.key, *trace.entity_slots.values()]))
+            tokens = stems(" ".join([trace.key, *trace.entity_slots.values()]))
             counts: dict[str, int] = {}
-            for stem in found:
+            for stem in tokens:
                 counts[stem] = counts.get(stem, 0) + 1
-            longer = 0.3 + 0.9 * len(found) / 80
+            longer = 0.3 + 0.9 * len(tokens) / 80
             self._words[trace_id] = {stem: math.sqrt(count / (count + longer)) for stem, count in counts.items()}
         return {trace_id: self._words[trace_id] for trace_id in trace_ids if trace_id in self._words}
 
 
 class _Question:
-    """One question under way."""
+    """State of the retrieval for one question."""
 
     def __init__(self, retriever: Retriever, text: str) -> None:
         self.r = retriever
@@ -156,15 +155,15 @@ class _Question:
             return [(trace, reached[trace]) for trace in order]
         return self._paired(order + [trace for trace in base if trace not in reached], reached)
 
-    # seeds and links
+    # seeds and neighbours of the walk
 
     def _named(self) -> dict[str, float]:
-        """Names in the question that some trace has, by how telling they are."""
-        found = {n: self.r.mentions.weight(n, self.count, self.count) for n in phrases(self.text)}
-        found = {name: weight for name, weight in found.items() if weight > 0}
+        """Return the names in the question that occur in some trace or in the graph, with their weights."""
+        names = {n: self.r.mentions.weight(n, self.count, self.count) for n in phrases(self.text)}
+        names = {name: weight for name, weight in names.items() if weight > 0}
         for entity in self.r.kg.seeds(self.text):
-            found.setdefault(fold(entity), math.log1p(self.count))
-        return {name: weight for name, weight in found.items() if name}
+            names.setdefault(fold(entity), math.log1p(self.count))
+        return {name: weight for name, weight in names.items() if name}
 
     def _seeds(self, base: Mapping[int, float]) -> dict[Node, float]:
         seeds: dict[Node, float] = {}
@@ -213,7 +212,7 @@ class _Question:
     def _common(self, name: str) -> bool:
         return self._telling(name) <= math.log1p(self.count / self.config.common) + 1e-9 < math.log1p(self.count)
 
-    # pairs
+    # scoring in pairs
 
     def _paired(self, order: Sequence[int], reached: Mapping[int, float]) -> list[tuple[int, float]]:
         chosen = order[: self.config.paired]
@@ -223,11 +222,11 @@ class _Question:
         top = max((reached.get(trace, 0.0) for trace in chosen), default=0.0) or 1.0
         names = {trace: dict(self.r.mentions.of(trace)) for trace in chosen}
         best = dict.fromkeys(chosen, -math.inf)
-        for one, other in combinations(range(len(chosen)), 2):
-            a, b = chosen[one], chosen[other]
+        for first, second in combinations(range(len(chosen)), 2):
+            a, b = chosen[first], chosen[second]
             score = (
-                float(np.maximum(held[one], held[other]).sum())
-                + self.config.relevance * float(relevance[one] + relevance[other])
+                float(np.maximum(held[first], held[second]).sum())
+                + self.config.relevance * float(relevance[first] + relevance[second])
                 + self.config.reached * (reached.get(a, 0.0) + reached.get(b, 0.0)) / (2 * top)
                 + self.config.linked * self._link(names[a], names[b])
             )
@@ -238,7 +237,7 @@ class _Question:
         return [(t, best[t]) for t in ranked] + [(t, floor - 1 - i) for i, t in enumerate(rest)]
 
     def _relevance(self, chosen: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """What each trace holds of the question's words by their weight, and how relevant it is by itself."""
+        """Return the weighted stems of the question in each trace, float64 ``[traces, stems]``, and its relevance."""
         asked = dict.fromkeys(stems(self.text))
         weights = self._weights(asked)
         words = self.r.words(chosen)
@@ -258,7 +257,7 @@ class _Question:
         return held, (scaled(similar) + scaled(covered)) / 2
 
     def _weights(self, asked: Mapping[str, None]) -> dict[str, float]:
-        """Weights of stems that sum to 1: ``log(1 + N / df)``."""
+        """Return the weights of stems, in proportion to ``log(1 + N / df)``; they sum to 1."""
         raw = {}
         for stem in asked:
             row = self.db.execute("SELECT doc FROM temp.trace_words WHERE term = ?", (stem,)).fetchone()
@@ -266,17 +265,17 @@ class _Question:
         total = sum(raw.values()) or 1.0
         return {stem: weight / total for stem, weight in raw.items()}
 
-    def _link(self, one: Mapping[str, float], other: Mapping[str, float]) -> float:
-        """1 if either names the other's title, less for a name that both have, by how rare it is."""
+    def _link(self, names: Mapping[str, float], other: Mapping[str, float]) -> float:
+        """Return the strength of the link: 1 if one passage names the other's title, less for a rare shared name."""
         best = 0.0
-        for name in one.keys() & other.keys():
-            if one[name] >= TITLE or other[name] >= TITLE:
+        for name in names.keys() & other.keys():
+            if names[name] >= TITLE or other[name] >= TITLE:
                 return 1.0
             if not self._common(name):
                 best = max(best, 0.7 * min(1.0, self._telling(name) / math.log1p(max(2.0, self.count / 2))))
         return best
 
-    # what is told
+    # evidence for the answer
 
     def evidence(self, ranked: Sequence[tuple[int, float]]) -> list[Evidence]:
         traces = read(self.db, [trace for trace, _ in ranked])
@@ -287,9 +286,9 @@ class _Question:
         ]
 
     def _path(self, trace: int, known: dict[int, Trace]) -> tuple[str, ...]:
-        """The shortest way over what the walk passed.
+        """Return the shortest path to a trace over the nodes that the walk followed.
 
-        It begins with what the question names or, if none leads from there, with the passage most like it.
+        It begins at a name in the question or, if no such path exists, at a passage that the walk followed.
         """
         starts: list[list[Node]] = [
             [node for node in self.names if node in self._out],

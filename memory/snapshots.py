@@ -1,8 +1,8 @@
-"""Whole copies of the database, each with a manifest, made and restored atomically.
+"""Snapshots: whole copies of the database, each with a manifest, made and restored atomically.
 
-A snapshot is ``snapshots/<name>/memory.db`` beside ``manifest.json``, which holds the file's size and
-SHA-256, what it contains and a SHA-256 of itself. It is made under another name and renamed when it
-is complete, so that a name always stands for a whole snapshot.
+A snapshot is ``snapshots/<name>/memory.db`` next to ``manifest.json``, which holds the file's size and
+SHA-256, the counts of its rows and a SHA-256 of the manifest itself. It is made under another name and renamed
+when it is complete, so that every named snapshot is complete.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ class Snapshot:
 
     Attributes:
         name: Name of its folder.
-        created: When, ISO 8601 in UTC.
+        created: When it was made, ISO 8601 in UTC.
         reason: Why it was made.
         schema: Schema version of its database.
         rows: Count of rows by table.
@@ -59,7 +59,7 @@ class Snapshots:
 
     Args:
         store: The database.
-        folder: Where they lie, made with the first; a temporary one for a memory without a folder.
+        folder: Folder of the snapshots, created with the first one; ``None`` for a temporary folder.
     """
 
     def __init__(self, store: Store, folder: Path | None) -> None:
@@ -69,22 +69,22 @@ class Snapshots:
 
     @property
     def folder(self) -> Path:
-        """Where they lie."""
+        """Folder of the snapshots."""
         if self._folder is None:
             self._scratch = tempfile.TemporaryDirectory(prefix="hippo-")
             self._folder = Path(self._scratch.name)
         return self._folder
 
     def close(self) -> None:
-        """Remove a temporary folder."""
+        """Remove the temporary folder, if there is one."""
         if self._scratch is not None:
             self._scratch.cleanup()
 
     def create(self, reason: str = "") -> Snapshot:
-        """Copy the database as it was at the last commit; within a transaction, before it changed anything.
+        """Copy the database as of the last commit; changes of an open transaction are not in the copy.
 
         Raises:
-            StorageError: No space; nothing is left behind.
+            StorageError: The disk is full or failed; no partial snapshot is left behind.
         """
         created = datetime.now(UTC)
         name = f"{created:%Y%m%dT%H%M%S%f}-{secrets.token_hex(2)}"
@@ -114,7 +114,7 @@ class Snapshots:
             copy = connect(target)
             try:
                 if self.store.path is not None:
-                    # A connection of its own sees the last commit, even while ours is in a transaction.
+                    # A separate connection sees the last commit, even while the store is in a transaction.
                     with closing(connect(self.store.path)) as source:
                         _backup(source, copy)
                 copy.execute("PRAGMA journal_mode = DELETE").fetchone()
@@ -134,30 +134,30 @@ class Snapshots:
         return snapshot
 
     def _sweep(self) -> None:
-        """Remove what a killed process left unfinished."""
+        """Remove unfinished snapshots of processes that were killed."""
         for path in self.folder.glob(f"{_UNFINISHED}*"):
             owner = path.name.removeprefix(_UNFINISHED).partition("-")[0]
             if not owner.isdigit() or not _alive(int(owner)):
                 shutil.rmtree(path, ignore_errors=True)
 
     def names(self) -> list[str]:
-        """Names of the snapshots there are, oldest first."""
+        """Return the names of the snapshots, oldest first."""
         if self._folder is None or not self._folder.is_dir():
             return []
         return sorted(p.name for p in self.folder.iterdir() if p.is_dir() and not p.name.startswith(_UNFINISHED))
 
     def read(self, name: str) -> Snapshot:
-        """What a snapshot's manifest says.
+        """Read the manifest of a snapshot.
 
         Raises:
             UnknownItemError: There is no such snapshot.
-            DamagedError: The manifest is not what was written.
+            DamagedError: The manifest can't be read or was altered.
         """
         folder = self._find(name)
         try:
             data = (folder / MANIFEST).read_bytes()
-            said = json.loads(data)
-            snapshot = Snapshot(**{key: said[key] for key in Snapshot.__dataclass_fields__})
+            entries = json.loads(data)
+            snapshot = Snapshot(**{key: entries[key] for key in Snapshot.__dataclass_fields__})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DamagedError(f"snapshot {name}: its manifest can't be read ({error}); it was not used") from error
         if data != _manifest(snapshot) or snapshot.name != name:
@@ -169,7 +169,7 @@ class Snapshots:
 
         Raises:
             UnknownItemError: There is no such snapshot.
-            DamagedError: It is not what was written, or newer than this release.
+            DamagedError: The snapshot does not match its manifest, or a newer release wrote it.
         """
         snapshot = self.read(name)
         try:
@@ -187,7 +187,7 @@ class Snapshots:
 
     @contextmanager
     def opened(self, name: str) -> Iterator[sqlite3.Connection]:
-        """A checked copy of a snapshot's database at today's schema; the snapshot itself is left alone."""
+        """Open a checked copy of a snapshot's database, migrated to the current schema; the snapshot is not changed."""
         self.check(name)
         work = self.folder / f"{_UNFINISHED}{os.getpid()}-{secrets.token_hex(6)}"
         try:
@@ -205,9 +205,9 @@ class Snapshots:
             shutil.rmtree(work, ignore_errors=True)
 
     def put_back(self, copy: sqlite3.Connection) -> None:
-        """Make the database what ``copy`` of :meth:`opened` is, in one step.
+        """Replace the content of the database by that of ``copy``, which :meth:`opened` yields, in one step.
 
-        Other processes see the old state or the new.
+        Other processes see either the old state or the new one.
         """
         copy.execute("BEGIN IMMEDIATE")
         copy.execute("UPDATE meta SET value = lower(hex(randomblob(16))) WHERE key = 'epoch'")
@@ -217,7 +217,7 @@ class Snapshots:
             self.store.invalidate()
 
     def delete(self, name: str) -> None:
-        """Remove a snapshot for good; a forgetting that was to be undone from it no longer can be.
+        """Delete a snapshot; forget operations that need it can no longer be undone.
 
         Raises:
             UnknownItemError: There is no such snapshot.
@@ -235,7 +235,7 @@ class Snapshots:
 
 
 def _backup(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
-    """Copy a database in one step; wait for other processes no longer than a writer does."""
+    """Copy a database in one step; wait for other processes at most as long as a writer does."""
     deadline = monotonic() + BUSY_SECONDS
 
     def watch(status: int, _remaining: int, _total: int) -> None:
@@ -246,10 +246,10 @@ def _backup(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
 
 
 def _manifest(snapshot: Snapshot) -> bytes:
-    """The manifest's bytes; its last entry is the hash of the others."""
-    said: dict[str, Any] = {"format": FORMAT, **asdict(snapshot)}
-    said["manifest_sha256"] = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
-    return json.dumps(said, indent=1).encode()
+    """Return the bytes of the manifest; its last entry is the hash of the other entries."""
+    entries: dict[str, Any] = {"format": FORMAT, **asdict(snapshot)}
+    entries["manifest_sha256"] = hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
+    return json.dumps(entries, indent=1).encode()
 
 
 def _hash(path: Path) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""The one SQLite file under every memory: connection, transactions, migrations."""
+"""The SQLite file of a memory: connection, transactions, migrations."""
 
 import sqlite3
 import threading
@@ -12,25 +12,25 @@ from memory.migrations import MIGRATIONS
 
 try:
     import fcntl
-except ImportError:  # Windows: a restore may then miss what others write at that very moment
+except ImportError:  # on Windows a restore may miss what other processes write at the same moment
     fcntl = None  # type: ignore[assignment]
 
 WAL_LIMIT = 64 * 2**20
-"""Bytes that the write-ahead log keeps on disk after it was copied into the database."""
+"""Size in bytes to which the write-ahead log is cut back after it was copied into the database."""
 
 PAGE = 2048
-"""Bytes of a page of a new database. A trace fills most of one; a write touches half a dozen, and each is
-copied and synced."""
+"""Page size in bytes of a new database. A trace fills most of a page; a write changes about six pages, and each
+of them is copied and synced."""
 
 CACHE = 64 * 2**20
-"""Bytes of the database that a connection keeps in main memory at most: the upper levels of its trees."""
+"""Size in bytes of the page cache of a connection; it mainly holds the upper levels of the B-trees."""
 
 MAPPED, MAPPED_FROM = 2**31 - 2**16, 256 * 2**20
-"""Bytes of a database that are read in place, without a copy (SQLite's own limit), if it has at least so many:
-reading from a large one gains by it, writing to a small one loses."""
+"""Bytes of a database that are memory-mapped (SQLite's own limit), and least size in bytes of a database to map:
+mapping speeds up reading of large databases, but slows down writing to small ones."""
 
 BUSY_SECONDS = 60.0
-"""How long a writer waits for another process."""
+"""Seconds that a writer waits for another process to release the lock."""
 
 _DISK = {
     sqlite3.SQLITE_FULL: "no space left",
@@ -44,22 +44,22 @@ _DISK = {
 class Store(AbstractContextManager["Store"]):
     """A SQLite database with short write transactions, shared by threads and processes.
 
-    Durability: WAL with ``synchronous=FULL``, so a write that returned survives a crash of the
+    Durability: a write-ahead log with ``synchronous=FULL``, so a write that returned survives a crash of the
     process or the machine. Writers take the lock at the start (``BEGIN IMMEDIATE``). The log is
     copied into the database every 1,000 pages and cut back to 64 MiB. Deleted content is
     overwritten (``secure_delete``).
 
     Attributes:
-        lock: Held while writing, and by whoever reads into a cache in main memory.
-        rollbacks: How often caches in main memory lost their ground: a transaction was undone, or
+        lock: Held by threads that write, or that read rows into a cache in main memory.
+        rollbacks: How often caches in main memory became invalid: a transaction was rolled back, or
             rows were removed or restored in bulk.
 
     Args:
-        path: Database file, made if missing; ``None`` keeps it in main memory.
+        path: Database file, created if missing; ``None`` keeps the database in main memory.
 
     Raises:
-        NotAMemoryError: The file is not such a database, or a newer version wrote it.
-        DamagedError: It was one.
+        NotAMemoryError: The file is no database of a memory, or a newer version wrote it.
+        DamagedError: The database is corrupt.
         StorageError: The disk is full, or the file can't be written.
     """
 
@@ -111,7 +111,7 @@ class Store(AbstractContextManager["Store"]):
             return
         self.db.execute(
             "PRAGMA foreign_keys = OFF"
-        )  # else a table that is made anew would empty those that refer to it
+        )  # otherwise rebuilding a table would delete the rows that refer to it
         with self.write():
             for number, script in enumerate(MIGRATIONS[self.version :], start=self.version + 1):
                 for statement in _statements(script):
@@ -126,10 +126,10 @@ class Store(AbstractContextManager["Store"]):
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """One atomic change; an inner ``write`` is atomic by itself and commits with the outer one.
+        """Run a block as one atomic change; an inner ``write`` is atomic by itself and commits with the outer one.
 
         Raises:
-            StorageError: The disk is full or failed, or the lock could not be had.
+            StorageError: The disk is full or failed, or another process held the lock too long.
         """
         with self.lock:
             outermost = not self._depth
@@ -166,10 +166,10 @@ class Store(AbstractContextManager["Store"]):
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep every other process from writing, without a transaction of our own.
+        """Keep every other process from writing, without opening a transaction.
 
         Raises:
-            InvalidItemError: A transaction is under way.
+            InvalidItemError: A transaction is open.
         """
         with self.lock:
             self.forbid_transaction("this")
@@ -182,17 +182,20 @@ class Store(AbstractContextManager["Store"]):
                     fcntl.flock(self._door, fcntl.LOCK_UN)
 
     def forbid_transaction(self, what: str) -> None:
-        """Refuse what is a transaction of its own inside another.
+        """Raise an error if a transaction is open, for operations that open their own.
+
+        Args:
+            what: Name of the operation, for the message.
 
         Raises:
-            InvalidItemError: A transaction is under way.
+            InvalidItemError: A transaction is open.
         """
         if self._depth:
             raise InvalidItemError(f"{what} is a transaction of its own: call it outside of transaction()")
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """Several reads of one state, whatever other processes write meanwhile."""
+        """Run several reads on one consistent state, even if other processes write meanwhile."""
         with self.lock:
             if self._depth or self.db.in_transaction:
                 yield self.db
@@ -205,48 +208,48 @@ class Store(AbstractContextManager["Store"]):
 
     @property
     def in_transaction(self) -> bool:
-        """Whether a change of ours is under way and may still be undone."""
+        """Whether this connection has an open write transaction, which may still be rolled back."""
         return self._depth > 0
 
     @property
     def stamp(self) -> tuple[int, int]:
-        """Changes when another process wrote, or a transaction of ours was undone.
+        """Value that changes when another process wrote, or when a transaction of this store was rolled back.
 
-        Whoever caches rows in main memory compares it and reads them again when it differs.
+        A cache of rows in main memory compares it and reads the rows again if it differs.
         """
         with self.lock:
             return int(self.db.execute("PRAGMA data_version").fetchone()[0]), self.rollbacks
 
     def invalidate(self) -> None:
-        """Make every cache in main memory read its rows again."""
+        """Mark every cache in main memory as invalid, so that it reads its rows again."""
         self.rollbacks += 1
 
     @property
     def epoch(self) -> str:
-        """Name of the stretch in which row ids only grow; caches from another one are void.
+        """Random name of the current epoch, a period in which row ids only grow; caches of another epoch are invalid.
 
-        It is random, not a count: a database that was restored must not look like its own future.
+        It is not a count, because then a restored database could reach the same epoch again with other rows.
         """
         return self.meta("epoch") or ""
 
     def new_epoch(self) -> None:
-        """Begin another epoch, inside the transaction that brings old ids back."""
+        """Begin a new epoch, inside the transaction that brings old ids back."""
         self.db.execute("UPDATE meta SET value = lower(hex(randomblob(16))) WHERE key = 'epoch'")
         self.db.execute("DELETE FROM removed")
 
     def meta(self, key: str) -> str | None:
-        """One remembered setting, or ``None``."""
+        """Return the value of one key of the table ``meta``, or ``None``."""
         with self.lock:
             row = self.db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
     def set_meta(self, key: str, value: str) -> None:
-        """Remember one setting."""
+        """Store the value of one key in the table ``meta``."""
         with self.write() as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     def truncate_log(self) -> None:
-        """Copy the write-ahead log into the database and empty it, if no reader is in the way."""
+        """Copy the write-ahead log into the database and empty it, unless a reader prevents it."""
         with self.lock:
             self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
@@ -258,18 +261,18 @@ class Store(AbstractContextManager["Store"]):
                 self._door.close()
 
     def __exit__(self, *_: object) -> None:
-        """Close."""
+        """Close the store."""
         self.close()
 
 
 def connect(path: Path | None) -> sqlite3.Connection:
-    """A connection in autocommit mode that threads may share; transactions are begun by hand."""
+    """Open a connection in autocommit mode that threads may share; transactions are begun explicitly."""
     return sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
 
 
 @contextmanager
 def storage_errors(path: Path | None) -> Iterator[None]:
-    """Say what is wrong with the disk in place of SQLite's words."""
+    """Turn SQLite's errors about the disk or the lock into :class:`StorageError`."""
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -278,7 +281,7 @@ def storage_errors(path: Path | None) -> Iterator[None]:
 
 
 def raise_storage_error(error: sqlite3.OperationalError, path: Path | None) -> None:
-    """Raise what stands for ``error``, if the disk or another process is to blame.
+    """Raise a :class:`StorageError` for ``error`` if the disk or another process caused it.
 
     Raises:
         StorageError: The disk is full or failed, or another process holds the lock.
@@ -292,7 +295,7 @@ def raise_storage_error(error: sqlite3.OperationalError, path: Path | None) -> N
 
 
 def _statements(script: str) -> Iterator[str]:
-    """The statements of a migration; a trigger's inner semicolons don't end it."""
+    """Yield the statements of a migration; semicolons inside a trigger don't end a statement."""
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line

@@ -1,6 +1,7 @@
-"""Tables whose rows have origins. Each store declares its own; forgetting, undoing, import and export read this.
+"""Registry of the tables whose rows have origins, for forgetting, undo, import and export.
 
-A new kind of row is one :class:`Table` in the store's ``table.py``, with :func:`declare`.
+Each store declares its tables: for a new kind of row, pass a :class:`Table` to :func:`declare` in the store's
+``table.py``.
 """
 
 import sqlite3
@@ -9,25 +10,25 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 Row = tuple[str, int]
-"""A row of any store: its table and id."""
+"""Reference to a row of any store: the name of its table, and its id."""
 
 Values = dict[str, Any]
-"""A row by column, or some columns of it."""
+"""Values of a row, or of some of its columns, by column."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remaining:
-    """A row and the origins that it has, after some came or went.
+    """A row and its present origins, after some origins were added or removed.
 
     Attributes:
         db: The connection, inside a transaction.
-        id: The row's id.
-        values: The row as it is.
-        said: What each origin contributed, oldest first.
-        times: When each origin said it, seconds since the epoch.
-        confs: Confidence of each origin.
-        contributions: What the origins that came or went contributed.
-        gone: Whether they went.
+        id: The id of the row.
+        values: The present values of the row.
+        said: What each present origin contributed, oldest first.
+        times: Time of each present origin, in seconds since the epoch.
+        confs: Confidence of each present origin, in [0, 1].
+        contributions: What the added or removed origins contributed.
+        gone: Whether these origins were removed.
     """
 
     db: sqlite3.Connection
@@ -40,40 +41,40 @@ class Remaining:
     gone: bool
 
     def by_time(self) -> list[Mapping[str, Any]]:
-        """Return what each origin contributed, the latest last."""
+        """Return what each present origin contributed, the latest last."""
         order = sorted(range(len(self.said)), key=lambda i: (self.times[i], i))
         return [self.said[i] for i in order]
 
     def first(self, defaults: Mapping[str, str]) -> Values:
-        """Return each field as the first origin that has it says, or its default."""
+        """Return each field from the first origin that contributed it, or else its default."""
         return {name: next((s[name] for s in self.said if name in s), default) for name, default in defaults.items()}
 
 
 class References(Protocol):
-    """The ids and names that rows from elsewhere have here."""
+    """Interface for mapping ids and names of rows from another database to those of this one."""
 
     def id(self, table: str, old: int) -> int:
-        """Return the id here of a row that had another id."""
+        """Return the id in this database of the row with id ``old`` in the other database."""
         ...
 
     def map_name(self, name: str) -> str:
-        """Return the name here of a map."""
+        """Return the name of a map in this database."""
         ...
 
     def place_name(self, name: str) -> str:
-        """Return a name here that may be that of a place, such as ``place 12``."""
+        """Return a name with the number of its place mapped, if it is a place's name such as ``place 12``."""
         ...
 
 
 class Merge(Protocol):
-    """A merge of rows into a database, as :class:`memory.merge.Merger` does it."""
+    """Interface of a merge of rows into a database; :class:`memory.merge.Merger` implements it."""
 
     db: sqlite3.Connection
     functional: Collection[str]
 
     @property
     def ended(self) -> Sequence[tuple[int, float]]:
-        """Facts that were seen not to hold, and when."""
+        """Facts that were observed not to hold any more, each with the time."""
         ...
 
 
@@ -94,20 +95,21 @@ class Table:
     """One table whose rows have origins.
 
     Attributes:
-        name: The table.
-        identity: Columns that make two rows the same.
-        counters: Columns that add up what origins contributed, by the name of the contribution.
-        refers_to: Tables that its rows refer to.
-        attached: Tables whose rows hang on a row of this one, with the column that names it.
-        recompute: Returns the columns that the remaining origins decide; see :class:`Remaining`.
-        twin: Returns more columns that make two rows the same, and a condition in SQL.
-        follow: Returns the columns of a row from elsewhere with its references as they are here.
-        successor: Column with the id of another row of the same table that took this row's place.
-        inserted: Called after a row from elsewhere was written, with the connection and its id.
-        merged: Called when a row from elsewhere is the same as one here, with the connection, that id and the values.
-        finish: Called when all rows from elsewhere are there, with the merge.
-        next_id: SQL expression of the next free id, where the table does not give out ids itself.
-        reserve: Called to keep an id from being given out; by default a note in ``sqlite_sequence``.
+        name: Name of the table.
+        identity: Columns that are equal in two rows that are the same.
+        counters: Columns that sum up contributions of origins, by the name of the contribution.
+        refers_to: Names of the tables that its rows refer to.
+        attached: Tables whose rows belong to a row of this table, each with the column that holds its id.
+        recompute: Function that returns the columns that depend on the present origins; see :class:`Remaining`.
+        twin: Function that returns further columns of the identity of a row, and a condition in SQL.
+        follow: Function that returns the columns of a row from another database with its references mapped.
+        successor: Column with the id of the row of the same table that superseded a row.
+        inserted: Called with the connection and the new id after a row from another database was inserted.
+        merged: Called with the connection, the id here and the values when a row from another database is the
+            same as a row here.
+        finish: Called with the merge after all rows from another database were written.
+        next_id: SQL expression of the next free id, if the table does not assign ids itself.
+        reserve: Called to prevent the reuse of an id; by default it updates ``sqlite_sequence``.
     """
 
     name: str
@@ -126,7 +128,7 @@ class Table:
     reserve: Callable[[sqlite3.Connection, int], None] | None = None
 
     def keep_free(self, db: sqlite3.Connection, number: int) -> None:
-        """Keep an id, and those below it, from being given out."""
+        """Prevent new rows from getting this id or a smaller one."""
         (self.reserve or _sequence_reserve(self.name))(db, number)
 
     def greatest_id(self, db: sqlite3.Connection) -> int:
@@ -140,7 +142,7 @@ _DECLARED: dict[str, Table] = {}
 
 
 def declare(table: Table) -> Table:
-    """Make a table known to forgetting, undoing, import and export."""
+    """Register a table for forgetting, undo, import and export, and return it."""
     _DECLARED[table.name] = table
     return table
 
@@ -165,7 +167,7 @@ def table_names() -> tuple[str, ...]:
 
 
 def attached_tables() -> dict[str, tuple[str, str]]:
-    """Return the tables whose rows hang on rows of others: the other's name, and the column that names its row."""
+    """Return, for each attached table, the table that its rows belong to and the column that holds the row's id."""
     return {
         name: (table.name, column) for table in _DECLARED.values() for name, column in sorted(table.attached.items())
     }

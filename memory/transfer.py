@@ -1,8 +1,8 @@
-"""A memory as one JSONL file, and back.
+"""Export of a memory to one JSONL file, and import from it.
 
-First line: format, embedder, schema. Then one row a line, ``{"table": ..., "row": {...}}``, blobs in
-base64, in an order in which whatever is referred to comes first. Last line: the count of the lines
-before it and their SHA-256; a file without it, or with another hash, is refused whole.
+First line: format, embedder, schema. Then one row per line, ``{"table": ..., "row": {...}}``, with blobs in
+base64; a row comes after the rows that it refers to. Last line: the count of the lines before it and their
+SHA-256; a file without this line, or with another hash, is refused as a whole.
 """
 
 import base64
@@ -29,11 +29,11 @@ _BLOBS = ("vector", "weights")
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import came to.
+    """Result of an import.
 
     Attributes:
-        added: New rows, by table.
-        merged: Rows that were there already and got what the file says of them, by table.
+        added: Count of new rows, by table.
+        merged: Count of rows that existed already and were merged with rows of the file, by table.
     """
 
     added: dict[str, int]
@@ -41,18 +41,18 @@ class Imported:
 
 
 def export(store: Store, path: Path) -> dict[str, int]:
-    """Write everything remembered to ``path``, whole or not at all; returns the count of rows by table.
+    """Write the whole memory to ``path`` atomically; return the count of rows by table.
 
     Raises:
         InvalidItemError: The path is a folder, or one of the memory's own files.
-        StorageError: The file can't be written; one that was there is left alone.
+        StorageError: The file can't be written; an existing file is left as it was.
     """
     if path.is_dir():
         raise InvalidItemError(f"{path} is a folder: name a file to export to")
     if store.path is not None and _among(path.resolve(), store.path.parent.resolve()):
         raise InvalidItemError(f"{path} is one of the memory's own files: export to another name")
     counts: dict[str, int] = {}
-    with atomic_write(path, "wb", sync=True) as file, store.write():  # the lock keeps the state one state
+    with atomic_write(path, "wb", sync=True) as file, store.write():  # the lock keeps others from writing meanwhile
         digest, lines = hashlib.sha256(), 0
         for table, line in _lines(store):
             counts[table] = counts.get(table, 0) + 1
@@ -66,7 +66,7 @@ def export(store: Store, path: Path) -> dict[str, int]:
 
 
 def _among(path: Path, folder: Path) -> bool:
-    """Whether a path is the database, a file beside it, or lies in one of the folders of a memory."""
+    """Return whether a path is the database, one of its companion files, or in a folder of the memory."""
     inner = {folder / "index", folder / "snapshots"}
     return (path.parent == folder and path.name.startswith("memory.")) or not inner.isdisjoint({path, *path.parents})
 
@@ -87,16 +87,16 @@ def _lines(store: Store) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def import_(store: Store, path: Path, functional: Collection[str], dry_run: bool = False) -> Imported:
-    """Bring in what :func:`export` wrote, in one transaction.
+    """Import a file that :func:`export` wrote, in one transaction.
 
-    What is there already is strengthened by origins that are new to it; importing the same file
+    Rows that exist already are strengthened by origins that are new to them; importing the same file
     twice changes nothing the second time.
 
     Raises:
-        DamagedError: The file is not what was written; nothing was changed.
-        EmbedderError: Its vectors are another embedder's.
+        DamagedError: The file does not match its checksum, or is no export; nothing was changed.
+        EmbedderError: Its vectors come from another embedder.
         UnknownItemError: There is no such file.
-        StorageError: It can't be read, or the disk is full; nothing was changed.
+        StorageError: The file can't be read, or the disk is full; nothing was changed.
     """
     seen = _check(path, store.meta("embedder"))
     merger = Merger(store.db, functional)
@@ -107,11 +107,11 @@ def import_(store: Store, path: Path, functional: Collection[str], dry_run: bool
             with path.open("rb") as file:
                 digest.update(next(file))
                 for line in file:
-                    said = json.loads(line)
-                    if "table" not in said:
+                    record = json.loads(line)
+                    if "table" not in record:
                         break
                     digest.update(line)
-                    _take(merger, said["table"], said["row"])
+                    _take(merger, record["table"], record["row"])
             if digest.hexdigest() != seen.sha256:
                 raise DamagedError(f"{path} changed while it was read; nothing was changed")
             merger.finish()
@@ -135,7 +135,7 @@ def import_(store: Store, path: Path, functional: Collection[str], dry_run: bool
 
 
 class _Enough(Exception):  # noqa: N818
-    """Ends a dry run; the transaction is undone."""
+    """Signal that ends a dry run, so that its transaction is rolled back."""
 
 
 def _take(merger: Merger, table: str, row: dict[str, Any]) -> None:
@@ -158,14 +158,14 @@ def _take(merger: Merger, table: str, row: dict[str, Any]) -> None:
 
 @dataclass
 class _Seen:
-    """What the first reading of a file found: its hash, and what its metric maps show."""
+    """Result of the first pass over a file: its hash, and the cells of its maps with coordinates."""
 
     sha256: str
     places: dict[str, dict[tuple[int, int], str]]
 
 
 def _check(path: Path, embedder: str | None) -> _Seen:
-    """Read the file once to its end and compare it with its last line."""
+    """Read the whole file once and check it against its first and last lines."""
     digest, lines, last, header = hashlib.sha256(), 0, b"", b""
     places: dict[str, dict[tuple[int, int], str]] = {}
     try:
@@ -197,17 +197,17 @@ def _check(path: Path, embedder: str | None) -> _Seen:
 
 
 def _note(places: dict[str, dict[tuple[int, int], str]], line: bytes) -> None:
-    with suppress(ValueError, KeyError, TypeError):  # a damaged line is refused by the hash
+    with suppress(ValueError, KeyError, TypeError):  # the check of the hash refuses damaged lines
         row = json.loads(line)["row"]
         if not row["context"]:
             places.setdefault(row["map"], {})[row["x"], row["y"]] = row["content"]
 
 
 def _maps(store: Store, incoming: dict[str, dict[tuple[int, int], str]]) -> dict[str, str]:
-    """New names for maps whose coordinates are others than those of the map of that name here.
+    """Choose the names here of the maps of a file, because maps of the same name may have different coordinates.
 
-    Every map counts from where its explorer began. One that shows something else at the same place
-    becomes another map of that world, until landmarks join the two.
+    The coordinates of a map begin where its exploration began. An incoming map that differs from the map of
+    the same name becomes another map of that world, until localization by landmarks merges the two.
     """
     renamed: dict[str, str] = {}
     for name, cells in incoming.items():

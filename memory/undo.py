@@ -1,4 +1,4 @@
-"""Undoing a forgetting: what it took comes back from the snapshot, and what came since stays."""
+"""Undo of a forget operation: removed rows come back from its snapshot, and newer rows stay."""
 
 import json
 import sqlite3
@@ -13,12 +13,12 @@ from memory.tables import Row, attached_tables, table_names
 
 @dataclass(frozen=True)
 class Undone:
-    """What one undoing came to.
+    """Result of one undo.
 
     Attributes:
-        operation: The forgetting that was undone.
-        returned: Rows that came back, by table.
-        merged: Rows that had been written anew and got their old origins back, by table.
+        operation: Number of the forget operation that was undone.
+        returned: Count of rows that came back, by table.
+        merged: Count of rows that had been written again and got their old origins back, by table.
     """
 
     operation: int
@@ -27,11 +27,11 @@ class Undone:
 
 
 def find(db: sqlite3.Connection, operation: int | None) -> tuple[int, str]:
-    """The forgetting of that number, or the last that was not undone, and its snapshot.
+    """Return the number and the snapshot of a forget operation; by default the last one that was not undone.
 
     Raises:
-        UnknownItemError: There is none, or it was undone already.
-        InvalidItemError: Later ones were not undone yet.
+        UnknownItemError: There is no such operation, or it was undone already.
+        InvalidItemError: Later operations were not undone yet.
     """
     which = "id = ?" if operation is not None else "undone IS NULL AND ? IS NULL"
     row = db.execute(
@@ -46,7 +46,7 @@ def find(db: sqlite3.Connection, operation: int | None) -> tuple[int, str]:
         raise UnknownItemError(f"forgetting {row[0]} was undone already")
     later = db.execute("SELECT id FROM operations WHERE id > ? AND undone IS NULL ORDER BY id", (row[0],)).fetchall()
     if later:
-        numbers = ", ".join(str(found[0]) for found in reversed(later))
+        numbers = ", ".join(str(operation_row[0]) for operation_row in reversed(later))
         raise InvalidItemError(f"forgetting {row[0]} can be undone after later ones: undo {numbers} first")
     return int(row[0]), str(row[1])
 
@@ -54,22 +54,22 @@ def find(db: sqlite3.Connection, operation: int | None) -> tuple[int, str]:
 def undo(
     db: sqlite3.Connection, old: sqlite3.Connection, operation: int, functional: Collection[str], time: float
 ) -> Undone:
-    """Undo inside the transaction under way; ``old`` is the database as it was before the forgetting."""
+    """Undo a forget operation inside the current transaction; ``old`` is the database as it was before that."""
     merger = Merger(db, functional, undoing=True)
     returned: dict[str, int] = {}
     touched = db.execute("SELECT item_table, item_id, after FROM touched WHERE operation = ?", (operation,)).fetchall()
     gone = {item for table, item, _ in touched if table == "provenance"}
     chosen = [row for row in touched if row[0] in table_names()]
-    # Rows that only changed become what they were first: else one that comes back would be taken for the same as they.
+    # First restore rows that only changed: otherwise a row that comes back could be merged with one of them.
     returning = {(table, item) for table, item, _ in chosen if rows.fetch(db, (table, item)) is None}
     order = {name: number for number, name in enumerate(table_names())}
     for table, item, after in sorted(chosen, key=lambda row: (row[:2] in returning, order[row[0]], row[1])):
         row = (table, item)
         before, present = rows.fetch(old, row), rows.fetch(db, row)
         if present is None and after:
-            continue  # it stayed then, and was deleted on purpose since
+            continue  # the forget operation left it, and it was deleted on purpose later
         if before is None:
-            merger.ids[row] = item  # it was evicted before; only its origins were left
+            merger.ids[row] = item  # the row was evicted before the forget operation; only its origins were left
         elif present is None:
             merger.row(table, before)
         elif rows.fingerprint(present) == after:
@@ -87,7 +87,7 @@ def undo(
 
 
 def _origins(merger: Merger, old: sqlite3.Connection, row: Row, gone: Collection[int]) -> None:
-    """Bring back those origins of a row that went."""
+    """Restore the origins of a row that the forget operation removed."""
     for values in rows.select(old, "SELECT * FROM provenance WHERE item_table = ? AND item_id = ? ORDER BY id", row):
         if values["id"] not in gone:
             continue
@@ -103,9 +103,9 @@ def _origins(merger: Merger, old: sqlite3.Connection, row: Row, gone: Collection
 
 
 def describe(db: sqlite3.Connection) -> list[dict[str, object]]:
-    """Forgettings so far, newest first."""
-    found = db.execute("SELECT id, time, detail, snapshot, undone FROM operations ORDER BY id DESC").fetchall()
+    """Return all forget operations, newest first."""
+    operations = db.execute("SELECT id, time, detail, snapshot, undone FROM operations ORDER BY id DESC").fetchall()
     return [
         {"operation": row[0], "time": row[1], "what": json.loads(row[2]), "snapshot": row[3], "undone": row[4]}
-        for row in found
+        for row in operations
     ]

@@ -21,18 +21,18 @@ from memory.store import Store
 Vectors = NDArray[np.float32]
 CHUNK = 65_536
 KEEP_REMOVED = 10_000
-"""How many removals are remembered for processes whose index lags behind."""
+"""How many removals are kept in the database for processes whose index is not up to date."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How much of the database an index holds.
+    """State of the database that an index reflects.
 
     Attributes:
-        epoch: The stretch of growing ids it belongs to.
-        trained_on: Rows that the coarse quantizer was trained on; 0 for exact search.
-        last_id: Greatest id taken in.
-        last_removed: Latest removal taken in.
+        epoch: Name of the epoch of the database; see :attr:`Store.epoch`.
+        trained_on: Count of rows that the coarse quantizer was trained on; 0 for exact search.
+        last_id: Greatest id in the index so far.
+        last_removed: Number of the latest removal that was applied.
     """
 
     epoch: str = ""
@@ -42,23 +42,23 @@ class State:
 
 
 class VectorIndex:
-    """Inner-product search over ``traces.vector``, kept level with SQLite as rows come and go.
+    """Inner-product search over ``traces.vector``; the index follows inserts and deletes in SQLite.
 
-    Up to :data:`coarse.FLAT_LIMIT` rows the search is exact. Above, an inverted file
-    (``IndexIVFScalarQuantizer``, 16-bit) whose centroids lie in the database, so that an index
-    built anew gives the same answers; how many lists a search probes is calibrated on the data.
+    Up to :data:`coarse.FLAT_LIMIT` rows the search is exact. Above that it uses an inverted file
+    (``IndexIVFScalarQuantizer``, 16-bit). Its centroids are stored in the database, so that a rebuilt index
+    gives the same answers; the number of lists that a search probes is calibrated on the data.
 
     Args:
         store: The database that owns the vectors.
         dim: Length of the vectors, float32.
-        folder: Where the cache file lies; ``None`` keeps it in main memory only.
+        folder: Folder of the cache file; ``None`` keeps the index in main memory only.
     """
 
     def __init__(self, store: Store, dim: int, folder: Path | None = None) -> None:
         self.store = store
         self.dim = dim
         self.file = None if folder is None else folder / "traces.faiss"
-        self.loaded = ""  # what the last look at the cache file found
+        self.loaded = ""  # result of the last try to load the cache file
         self._index: Any = None
         self._state = State()
         self._saved: State | None = None
@@ -68,19 +68,19 @@ class VectorIndex:
         self._sure = State()
 
     def __len__(self) -> int:
-        """Count of vectors."""
+        """Return the count of vectors."""
         with self.store.lock:
             self.sync()
             return int(self._index.ntotal)
 
     def ids(self) -> NDArray[np.int64]:
-        """Ids in the index, ascending."""
+        """Return the ids in the index, ascending, int64 ``[n]``."""
         with self.store.lock:
             self.sync()
             return np.sort(coarse.ids_of(self._index))
 
     def search(self, vector: Vectors, k: int) -> list[tuple[int, float]]:
-        """The ``k`` nearest rows as ``(id, cosine)``, best first; fewer if there are fewer.
+        """Return the ``k`` nearest rows as ``(id, cosine)``, best first; fewer if the index has fewer.
 
         Args:
             vector: float32 ``[dim]`` of length 1.
@@ -98,12 +98,16 @@ class VectorIndex:
                 return []
             k = min(k, self._index.ntotal)
             scores, ids = self._index.search(query[None], k)
-            if ids[0, -1] < 0:  # the lists that were probed hold fewer: look through all
+            if ids[0, -1] < 0:  # the probed lists hold fewer than k rows: search all lists
                 scores, ids = coarse.search_all(self._index, query, k)
         return [(i, s) for i, s in zip(ids[0].tolist(), scores[0].tolist(), strict=True) if i >= 0]
 
     def check(self, vector: Vectors) -> Vectors:
-        """Return ``vector`` as float32, or say what is wrong with it."""
+        """Return ``vector`` as float32.
+
+        Raises:
+            InvalidItemError: Wrong shape, or a value that is not finite.
+        """
         checked = np.asarray(vector, np.float32)
         if checked.shape != (self.dim,):
             raise InvalidItemError(f"vector must have shape ({self.dim},), got {checked.shape}")
@@ -113,13 +117,13 @@ class VectorIndex:
 
     @property
     def bare(self) -> Any:
-        """The FAISS index itself, for measuring; it goes stale with the next write."""
+        """The FAISS index itself, for benchmarks; it is out of date after the next write."""
         with self.store.lock:
             self.sync()
             return self._index
 
     def sync(self) -> None:
-        """Take in what was written, removed or rolled back since the last look."""
+        """Apply what was written, removed or rolled back since the last call."""
         look = (self.store.stamp, self.store.db.total_changes)
         if self._index is not None and look == self._look:
             return
@@ -128,13 +132,13 @@ class VectorIndex:
                 self._level()
             self._train_if_grown()
         except BaseException:
-            self._index, self._saved = None, None  # half a change was taken in: begin anew next time
+            self._index, self._saved = None, None  # the index may hold half of a change: load it again next time
             self._unsure.clear()
             raise
         self._look = (self.store.stamp, self.store.db.total_changes)
 
     def _level(self) -> None:
-        """Bring the index level with one state of the database."""
+        """Update the index to one consistent state of the database."""
         if self._index is None:
             self._load()
         if self.store.rollbacks != self._rollbacks:
@@ -148,7 +152,7 @@ class VectorIndex:
         coarse.tune(self.store.db, self._index)
 
     def _truth(self) -> tuple[State, int]:
-        """What the database holds now, and the first removal that it still remembers."""
+        """Return the present state of the database, and the number of the oldest removal that it still keeps."""
         row = self.store.db.execute(
             "SELECT (SELECT value FROM meta WHERE key = 'epoch'),"
             " coalesce((SELECT trained_on FROM coarse), 0),"
@@ -159,7 +163,7 @@ class VectorIndex:
         return State(*row[:4]), row[4]
 
     def _catch_up(self) -> bool:
-        """Apply removals, then additions; false when the index can't be brought level that way."""
+        """Apply removals, then additions; return false if the index has to be rebuilt instead."""
         truth, first_removed = self._truth()
         here = self._state
         if (truth.epoch, truth.trained_on) != (here.epoch, here.trained_on) or here.last_removed > truth.last_removed:
@@ -186,7 +190,7 @@ class VectorIndex:
         coarse.remove(self._index, ids)
 
     def _revert(self) -> None:
-        """Undo what was taken in during a transaction that was rolled back."""
+        """Undo the changes to the index from a transaction that was rolled back."""
         for added, ids, vectors in reversed(self._unsure):
             if added:
                 coarse.remove(self._index, ids)
@@ -198,7 +202,7 @@ class VectorIndex:
         self._rollbacks = self.store.rollbacks
 
     def _rows(self, after: int) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
-        """Ids and vectors of rows with greater ids, in chunks."""
+        """Yield ids and vectors of the rows with ids greater than ``after``, in chunks."""
         rows = self.store.db.execute("SELECT id, vector FROM traces WHERE id > ? ORDER BY id", (after,))
         while chunk := rows.fetchmany(CHUNK):
             ids = np.array([row[0] for row in chunk], np.int64)
@@ -211,7 +215,7 @@ class VectorIndex:
         for ids, vectors in self._rows(0):
             self._index.add_with_ids(vectors, ids)
         self._state = truth
-        if self.store.in_transaction:  # it may hold rows that a rollback takes back
+        if self.store.in_transaction:  # the index may hold rows that a rollback removes
             self._sure = State()
             self._unsure.append((True, np.zeros(0, np.int64), np.zeros((0, self.dim), np.float32)))
 
@@ -227,7 +231,7 @@ class VectorIndex:
         coarse.calibrate(self.store, self._index)
 
     def _load(self) -> None:
-        """Take the cached index, if it is whole and an ancestor of the database as it is now."""
+        """Load the cached index if it is intact and fits an earlier state of the database; else make an empty one."""
         self._index = coarse.make(self.store.db, self.dim)
         self._state, self.loaded = State(), "missing"
         if self.file is None or not self.file.is_file():
@@ -249,10 +253,10 @@ class VectorIndex:
         self.loaded = "whole"
 
     def save(self) -> None:
-        """Write the cache file; its hash goes into the database, and nothing else is believed."""
+        """Write the cache file and store its hash in the database; only a file with that hash is loaded later."""
         if self.file is None or self._index is None:
             return
-        with self.store.write() as db:  # nobody may write between reading the rows and naming their state
+        with self.store.write() as db:  # no other writer may come between reading the rows and storing their state
             self.sync()
             if self._state == self._saved:
                 return
@@ -265,7 +269,7 @@ class VectorIndex:
             self._saved = self._state
 
     def discard(self) -> None:
-        """Forget the cache file and what is in main memory."""
+        """Delete the cache file and the index in main memory."""
         self._index, self._saved, self._look = None, None, None
         self._unsure.clear()
         if self.file is not None:
@@ -273,7 +277,7 @@ class VectorIndex:
 
 
 def _bytes_if(file: io.BufferedReader, sha256: str | None) -> NDArray[np.uint8] | None:
-    """What ``file`` holds, if that has this hash."""
+    """Return the content of ``file`` if it has this hash, else ``None``."""
     data = np.empty(os.fstat(file.fileno()).st_size, np.uint8)
     if file.readinto(data.data) != len(data) or hashlib.sha256(data.data).hexdigest() != sha256:
         return None

@@ -1,4 +1,4 @@
-"""Looking for anything in a memory that is not as it should be."""
+"""Integrity checks of a whole memory."""
 
 import sqlite3
 from collections.abc import Collection, Iterator
@@ -21,11 +21,11 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Report:
-    """What was checked and what was wrong.
+    """Result of a check: what was looked at and what was wrong.
 
     Attributes:
         checked: How many things of each kind were looked at.
-        problems: One sentence each; empty when all is well.
+        problems: One sentence for each problem; empty when nothing is wrong.
     """
 
     checked: dict[str, int]
@@ -42,7 +42,7 @@ def verify(store: Store, index: VectorIndex, snapshots: Snapshots, functional: C
     checked: dict[str, int] = {}
     problems: list[str] = []
     try:
-        with store.write() as db:  # one state, whatever others do
+        with store.write() as db:  # the lock keeps other processes from writing during the check
             problems += [f"database: {row[0]}" for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
             problems += [f"{row[0]} {row[1]} refers to a missing row" for row in db.execute("PRAGMA foreign_key_check")]
             if not problems:
@@ -78,15 +78,15 @@ def _full_text(store: Store) -> Iterator[str]:
 def _traces(db: sqlite3.Connection, dim: int) -> Iterator[str]:
     lengths, norms, hashes = [], [], []
     cursor = db.execute('SELECT id, vector, hash, key, who, what, "where" FROM traces ORDER BY id')
-    while found := cursor.fetchmany(_CHUNK):
-        whole = [row for row in found if len(row[1]) == 4 * dim]
-        lengths += [row[0] for row in found if len(row[1]) != 4 * dim]
+    while rows := cursor.fetchmany(_CHUNK):
+        whole = [row for row in rows if len(row[1]) == 4 * dim]
+        lengths += [row[0] for row in rows if len(row[1]) != 4 * dim]
         if whole:
             vectors = np.frombuffer(b"".join(row[1] for row in whole), np.float32).reshape(len(whole), dim)
             with np.errstate(all="ignore"):
                 wrong = ~(np.abs(np.linalg.norm(vectors, axis=1) - 1.0) < 1e-3)
             norms += [row[0] for row, bad in zip(whole, wrong, strict=True) if bad]
-        hashes += [row[0] for row in found if digest(*row[3:7]) != row[2]]
+        hashes += [row[0] for row in rows if digest(*row[3:7]) != row[2]]
     yield from _some(f"traces whose vector has not {dim} values", lengths)
     yield from _some("traces whose vector is not finite or not of length 1", norms)
     yield from _some("traces whose hash is not that of their content", hashes)

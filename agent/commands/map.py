@@ -82,8 +82,8 @@ def show(folder: Folder, name: Name = "", out: Out = None, as_json: Json = False
         if out is not None:
             _draw(memory, chosen, out, None)
         elif spatial.walk is not None and not as_json:
-            Console().print(remembered_map(spatial.walk.frame, None))
-        edges = spatial.walk.frame.edges if spatial.walk else {}
+            Console().print(remembered_map(spatial.walk.grid, None))
+        edges = spatial.walk.grid.edges if spatial.walk else {}
         doubtful = [
             f"{a} to {b} by {how}: {e.success_prob:.0%}" for (a, b, how), e in edges.items() if e.success_prob < 0.99
         ]

@@ -23,7 +23,7 @@ from agent.logs.events import (
 )
 from agent.statistics import wilson_ci
 from memory import Memory
-from memory.spatial import Frame, Pose
+from memory.spatial import GridMap, Pose
 
 LINES = 14
 STORE_STYLES = {"episodic": "magenta", "relational": "cyan", "spatial": "green"}
@@ -58,7 +58,7 @@ def _arguments(event: Decided | Ran) -> str:
     return ", ".join(f"{key}={value!r}" for key, value in (event.arguments or {}).items())
 
 
-def remembered_map(frame: Frame, pose: Pose | None) -> Text:
+def remembered_map(frame: GridMap, pose: Pose | None) -> Text:
     """Return the map as the agent remembers it; what the agent never saw stays blank."""
     if not frame.places:
         return Text("nothing yet")
@@ -164,7 +164,7 @@ class TerminalView:
         drawings = [] if self._world is None else [("the world", self._world)]
         if self.memory is not None and self.memory.spatial.world and self.memory.spatial.pose:
             spatial = self.memory.spatial
-            drawings.append(("what it remembers", remembered_map(spatial.frame, spatial.pose)))
+            drawings.append(("what it remembers", remembered_map(spatial.grid_map, spatial.pose)))
         return drawings
 
     def _maps(self) -> Columns:

@@ -73,7 +73,7 @@ def visit(memory: Memory, env: WaterMaze, seed: int) -> Visit:
         walk = spatial.walk
         assert walk is not None
         known = GOAL in spatial.goals()
-        now = (known, walk.frame.name, walk.belief and walk.belief.move, spatial.joins)
+        now = (known, walk.grid.name, walk.belief and walk.belief.move, spatial.joins)
         if now != aim or not route or (route[0] == "forward" and not _free(walk.view)):
             aim, route = now, list((spatial.plan(GOAL) if known else spatial.explore()).actions)
         at = [position for position, one in walk.terrain.places.items() if one.label == GOAL]

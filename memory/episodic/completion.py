@@ -1,9 +1,9 @@
-"""Pattern completion: a small network that turns a partial cue's vector into that of the whole.
+"""Pattern completion: a small network that turns the vector of a partial cue into that of the whole trace.
 
-As CA3 completes what the dentate gyrus separated (Treves and Rolls 1994), here a residual network
-with one hidden layer, trained on the memory's own traces: words are dropped from a trace's text, or
-only some of its slots are given, and the network must find the trace's vector among all others
-(InfoNCE, van den Oord et al. 2018). Off by default: see docs/results/cues.md for what it does.
+It plays the part of CA3, which completes what the dentate gyrus separated (Treves and Rolls 1994). It is a
+residual network with one hidden layer, trained on the memory's own traces: words are dropped from a trace's
+text, or only some of its slots are given, and the network must find the trace's vector among all others
+(InfoNCE, van den Oord et al. 2018). Off by default; docs/results/cues.md reports its effect.
 """
 
 import hashlib
@@ -30,24 +30,24 @@ _LEAST = 64
 
 
 class CompletionConfig(BaseModel):
-    """Settings of the training."""
+    """Settings of the training of the completion network."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     hidden: int = Field(512, ge=1, description="Units of the hidden layer.")
     cues: int = Field(4, ge=1, description="Partial cues made of each trace.")
-    epochs: int = Field(20, ge=1, description="Greatest count of passes; stops when validation gets worse.")
-    patience: int = Field(3, ge=1, description="Passes without a better validation before it stops.")
+    epochs: int = Field(20, ge=1, description="Greatest count of passes; stops earlier if validation gets worse.")
+    patience: int = Field(3, ge=1, description="Passes without a better validation before training stops.")
     batch: int = Field(256, ge=2)
     learning_rate: float = Field(1e-3, gt=0)
     temperature: float = Field(0.05, gt=0)
-    limit: int = Field(20_000, ge=_LEAST, description="Greatest count of traces, the newest.")
+    limit: int = Field(20_000, ge=_LEAST, description="Greatest count of traces to train on; the newest are used.")
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class Completion:
-    """The trained network.
+    """Trained completion network.
 
     Attributes:
         weights: ``w1 [dim, hidden]``, ``b1 [hidden]``, ``w2 [hidden, dim]``, ``b2 [dim]``, float32.
@@ -56,7 +56,7 @@ class Completion:
     weights: dict[str, Vectors]
 
     def __call__(self, cues: Vectors) -> Vectors:
-        """Complete cues, float32 ``[n, dim]``; rows of the result have length 1."""
+        """Complete cues, float32 ``[n, dim]``; the rows of the result have length 1."""
         w = self.weights
         completed = cues + np.maximum(cues @ w["w1"] + w["b1"], 0.0) @ w["w2"] + w["b2"]
         norms: Vectors = np.linalg.norm(completed, axis=1, keepdims=True)
@@ -64,20 +64,20 @@ class Completion:
 
     @classmethod
     def load(cls, db: sqlite3.Connection, artifact: int) -> "Completion":
-        """Read one from the database."""
+        """Read a network from its row in ``artifacts``."""
         from safetensors.numpy import load
 
         return cls(load(db.execute("SELECT weights FROM artifacts WHERE id = ?", (artifact,)).fetchone()[0]))
 
 
 def newest(db: sqlite3.Connection) -> tuple[int, str] | None:
-    """Row and SHA-256 of the network that was trained last, if there is one."""
+    """Return the row and SHA-256 of the network that was trained last, or ``None``."""
     row = db.execute("SELECT id, sha256 FROM artifacts WHERE kind = ? ORDER BY id DESC LIMIT 1", (KIND,)).fetchone()
     return None if row is None else (int(row[0]), str(row[1]))
 
 
 def partial_cue(key: str, slots: Sequence[str], rng: np.random.Generator) -> str:
-    """Half of a text's words in order, or two of the slots that are filled."""
+    """Make a partial cue: half of the words of the key in order, or two of the filled slots."""
     filled = [value for value in slots if value]
     if len(filled) > 2 and rng.random() < 0.5:
         return " ".join(filled[i] for i in sorted(rng.choice(len(filled), 2, replace=False)))
@@ -93,17 +93,17 @@ def train(
     progress: Callable[[str], None] = lambda _: None,
     dry_run: bool = False,
 ) -> dict[str, Any]:
-    """Train a network on the memory's traces and keep it in the database, with its lineage.
+    """Train a network on the memory's traces and store it in the database, with its lineage.
 
-    A tenth of the traces says when to stop; another tenth is for the card: recall@1 from partial cues
-    of theirs, with and without the network. Forgetting any of the traces forgets the network.
+    A tenth of the traces decides when to stop. Another tenth is for the card: recall@1 from partial cues
+    of these traces, with and without the network. Forgetting any of the traces also forgets the network.
 
     Args:
         store: The database.
         embedder: Embeds the cues.
         config: Settings.
-        progress: Told one line after each pass.
-        dry_run: Train and measure, keep nothing.
+        progress: Called with one line of text after each pass.
+        dry_run: Train and measure, but store nothing.
 
     Returns:
         The card.
@@ -141,7 +141,7 @@ def train(
 
 
 def _recall(cues: Vectors, targets: Vectors, rows: NDArray[np.int64]) -> float:
-    """Share of cues whose nearest target is their own."""
+    """Return the share of cues whose nearest target is their own."""
     return float(np.mean((cues @ targets.T).argmax(1) == rows))
 
 
@@ -153,7 +153,7 @@ def _fit(
     config: CompletionConfig,
     progress: Callable[[str], None],
 ) -> tuple[dict[str, Vectors], int]:
-    """Train until recall on ``stopping`` gets worse; the best weights and how many passes there were."""
+    """Train until recall on ``stopping`` gets worse; return the best weights and the number of passes."""
     import torch
 
     generator = torch.Generator().manual_seed(config.seed)

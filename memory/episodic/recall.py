@@ -1,4 +1,4 @@
-"""From a cue to ranked traces: nearest neighbours, shared words, sparse keys, completion."""
+"""Recall: rank traces for a cue by nearest neighbours, shared words, sparse keys and completion."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,18 +19,18 @@ from memory.vectors import VectorIndex
 
 Vectors = NDArray[np.float32]
 Cue = str | Mapping[Slot, str] | Vectors
-"""A text, some slots, or an embedded text."""
+"""What to recall by: a text, the values of some slots, or an embedded text."""
 
 CANDIDATES = 64
 
 
 class RecallConfig(BaseModel):
-    """How a cue finds traces. The defaults are the best of those measured in docs/results/cues.md."""
+    """Settings of recall. The defaults are the best of those measured in docs/results/cues.md."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     keys: Literal["dense", "sparse"] = Field("dense", description="Cosine of embeddings, or overlap of k-WTA keys.")
-    lexical: float = Field(2.0, ge=0, description="Weight of shared words beside similarity 1; 0 is off.")
+    lexical: float = Field(2.0, ge=0, description="Weight of shared words; similarity has weight 1; 0 is off.")
     completion: bool = Field(False, description="Complete the cue with the trained network first.")
     dg: DGKey = Field(default_factory=DGKey, description="The k-WTA projection.")
 
@@ -41,10 +41,10 @@ class Recall:
 
     Attributes:
         trace: The trace.
-        score: What it is ranked by, at most 1: the similarity, or where words count too, the mean of
-            similarity and shared words, weighed as configured.
+        score: The value it is ranked by, at most 1: the similarity alone, or, if words count too, the weighted
+            mean of similarity and coverage.
         similarity: Cosine of cue and key, or overlap of their sparse keys.
-        coverage: Share of the cue's information that the trace's words hold, in [0, 1].
+        coverage: Share of the cue's information that the trace's words cover, in [0, 1].
     """
 
     trace: Trace
@@ -54,13 +54,13 @@ class Recall:
 
 
 class Searcher:
-    """Ranks the traces of one database for a cue.
+    """Ranker of the traces of one database for a cue.
 
     Args:
         store: The database.
         embedder: Turns cues into vectors.
         index: The index over ``traces.vector``.
-        config: How.
+        config: Settings of recall.
     """
 
     def __init__(self, store: Store, embedder: Embedder, index: VectorIndex, config: RecallConfig) -> None:
@@ -73,7 +73,7 @@ class Searcher:
         self._completion: tuple[str, Completion] | None = None
 
     def rank(self, cue: Cue, k: int) -> list[tuple[int, float, float, float]]:
-        """The best ``k`` rows as ``(id, score, similarity, coverage)``, best first.
+        """Return the best ``k`` rows as ``(id, score, similarity, coverage)``, best first.
 
         Raises:
             InvalidItemError: An empty cue, an unknown slot, a wrong vector, or ``k`` below 1.
@@ -97,7 +97,7 @@ class Searcher:
         return [(i, score, similarity, coverage) for score, similarity, coverage, i in ranked[:k]]
 
     def _read(self, cue: Cue) -> tuple[Vectors, list[str]]:
-        """The cue as a vector and as expressions of the full-text index."""
+        """Turn the cue into a vector and into expressions of the full-text index."""
         if isinstance(cue, str):
             text, expressions = cue, words_of(cue)
         elif isinstance(cue, Mapping):
@@ -114,11 +114,11 @@ class Searcher:
         return self._sparse.search(dense, k) if self._sparse else self.index.search(dense, k)
 
     def _similarities(self, dense: Vectors, ids: list[int]) -> dict[int, float]:
-        """Similarity of rows that only their words brought up."""
+        """Return the similarity of rows that only the search by words found."""
         if not ids:
             return {}
-        found = vectors_of(self.store, ids)
-        keys = np.frombuffer(b"".join(found.values()), np.float32).reshape(len(found), len(dense))
+        vectors = vectors_of(self.store, ids)
+        keys = np.frombuffer(b"".join(vectors.values()), np.float32).reshape(len(vectors), len(dense))
         if self._sparse:
             codes = self.config.dg.encode(np.concatenate([dense[None], keys]), self._sparse.weights)
             spread = np.zeros(self.config.dg.d_k, np.float32)
@@ -126,10 +126,10 @@ class Searcher:
             scores = (spread[codes.indices[1:]] * codes.values[1:]).sum(1)
         else:
             scores = keys @ dense
-        return dict(zip(found, scores.tolist(), strict=True))
+        return dict(zip(vectors, scores.tolist(), strict=True))
 
     def _complete(self, dense: Vectors) -> Vectors:
-        """The cue completed by the newest trained network; itself where none was trained."""
+        """Complete the cue with the newest trained network; return it unchanged if none was trained."""
         row = newest(self.store.db)
         if row is None:
             return dense

@@ -1,4 +1,4 @@
-"""The replay queue: which traces offline learning sees again, and in what company."""
+"""The replay queue: which traces offline learning sees again, and in which batches."""
 
 from dataclasses import dataclass
 
@@ -16,11 +16,11 @@ _CHUNK = 20_000
 
 
 class ReplayConfig(BaseModel):
-    """How batches are drawn.
+    """Settings for drawing batches.
 
     The priority of a trace is ``w_salience * S / max S + w_recency * 2^(-age / half_life) +
-    w_diversity / n``: S as the write gate gave it, age in traces written since, n how many traces
-    share its signature. A batch is drawn without replacement with probability proportional to
+    w_diversity / n``. S is the score of the write gate, age is the count of traces written since, and n is
+    the count of traces with the same signature. A batch is drawn without replacement with probability proportional to
     ``priority ** alpha`` (Schaul et al. 2016).
     """
 
@@ -29,10 +29,10 @@ class ReplayConfig(BaseModel):
     w_salience: float = Field(1.0, ge=0)
     w_recency: float = Field(0.5, ge=0)
     w_diversity: float = Field(0.5, ge=0)
-    half_life: float = Field(1000.0, gt=0, description="Traces written in which recency halves.")
-    alpha: float = Field(1.0, ge=0, description="0 draws evenly.")
-    max_similarity: float = Field(0.95, ge=-1, le=1, description="Greatest cosine of two keys in one batch.")
-    old_share: float = Field(0.5, ge=0, le=1, description="Share of a batch that was replayed before.")
+    half_life: float = Field(1000.0, gt=0, description="New traces after which recency has halved.")
+    alpha: float = Field(1.0, ge=0, description="Exponent of the priority; 0 draws all traces with equal probability.")
+    max_similarity: float = Field(0.95, ge=-1, le=1, description="Greatest allowed cosine of two keys in one batch.")
+    old_share: float = Field(0.5, ge=0, le=1, description="Share of a batch that is taken from traces replayed before.")
     seed: int = Field(0, ge=0)
 
 
@@ -44,9 +44,9 @@ class ReplayItem:
         key_id: Row in ``traces``.
         S: Score of the write gate.
         recency: 1 for the newest trace, halved every half-life.
-        diversity_sig: Signs of the key along 16 random directions (SimHash, Charikar 2002).
+        diversity_sig: Signature of the key: its signs along 16 random directions (SimHash, Charikar 2002).
         timestamp: When it was last written, seconds since the epoch.
-        priority: What it was drawn by.
+        priority: Weight with which it was drawn.
         replays: How often it was drawn before.
     """
 
@@ -60,14 +60,14 @@ class ReplayItem:
 
 
 class ReplayQueue:
-    """Draws prioritized, varied batches that interleave old and new traces.
+    """Queue that draws prioritized, varied batches of old and new traces.
 
-    How often each trace was drawn and how many batches there were lies in SQLite, so a queue goes on
-    where it stood; the same memory, seed and number of batches give the same batch.
+    SQLite stores how often each trace was drawn and how many batches there were, so a reopened queue
+    continues where it stopped. The same memory, seed and number of batches give the same batch.
 
     Args:
         store: The database.
-        config: How.
+        config: Settings for drawing batches.
     """
 
     def __init__(self, store: Store, config: ReplayConfig | None = None) -> None:
@@ -76,16 +76,16 @@ class ReplayQueue:
 
     @property
     def draws(self) -> int:
-        """How many batches were drawn so far."""
+        """Number of batches that were drawn so far."""
         return int(self.store.meta("replay_draws") or 0)
 
     def draw(self, size: int, config: ReplayConfig | None = None) -> list[ReplayItem]:
-        """The next batch: old traces, then new ones, each in the order drawn.
+        """Draw the next batch: old traces, then new ones, each in the order drawn.
 
-        It is smaller where too few traces are unlike enough.
+        The batch is smaller than ``size`` if too few traces differ enough from each other.
 
         Args:
-            size: Wanted count of traces.
+            size: How many traces to draw.
             config: Settings for this batch only.
 
         Raises:
@@ -108,7 +108,7 @@ class ReplayQueue:
         return chosen
 
     def peek(self, size: int) -> list[ReplayItem]:
-        """The traces of highest priority, without drawing them."""
+        """Return the traces of highest priority, without drawing them."""
         with self.store.write():
             self._sign()
             items = self._items(self.config)
@@ -139,7 +139,7 @@ class ReplayQueue:
     def _choose(
         self, items: list[ReplayItem], size: int, config: ReplayConfig, rng: np.random.Generator
     ) -> list[ReplayItem]:
-        """Draw old and new ones by their shares, each pool in the order of a weighted lottery."""
+        """Choose old and new traces by their shares, each group in the order of a weighted lottery."""
         # Adding Gumbel noise to log weights and sorting draws without replacement (Vieira 2014).
         weights = np.log(np.maximum([item.priority for item in items], 1e-12)) * config.alpha
         lottery = weights + rng.gumbel(size=len(items))
@@ -160,7 +160,7 @@ class ReplayQueue:
         vectors: dict[int, Vectors],
         config: ReplayConfig,
     ) -> list[ReplayItem]:
-        """Take from the pool in order, passing over what is too like something taken."""
+        """Take traces from the pool in order, and skip those that are too similar to one already taken."""
         chosen = list(chosen)
         for item in pool:
             if len(chosen) >= size:
@@ -178,7 +178,7 @@ class ReplayQueue:
         return np.frombuffer(row[0], np.float32)
 
     def _sign(self) -> None:
-        """Give every trace that has none its signature and a row of statistics."""
+        """Compute the signature of every trace that has none, and insert its row of replay statistics."""
         planes: Vectors | None = None
         while rows := self.store.db.execute(
             "SELECT id, vector FROM traces WHERE id NOT IN (SELECT trace_id FROM replay) LIMIT ?", (_CHUNK,)

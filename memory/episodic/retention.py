@@ -1,4 +1,4 @@
-"""What is kept, and how long: expiry and a size cap, the least valuable first, never what is pinned."""
+"""Limits of the episodic store: traces expire, and a size cap evicts the least valuable; pinned traces stay."""
 
 from collections.abc import Collection
 
@@ -12,12 +12,12 @@ _SLACK = 50
 
 
 class Retention(BaseModel):
-    """Limits of the episodic store; applied within every write.
+    """Limits of the episodic store; every write enforces them.
 
-    A trace's value is ``(salience + 0.1) * strength * 2^(-age / half_life)``, its age counted from
-    when it was last written. Pinned traces neither expire nor give way but count toward the cap, which
-    only they, and the traces of the very write that goes over it, can exceed. What was derived from an
-    evicted trace stays.
+    The value of a trace is ``(salience + 0.1) * strength * 2^(-age / half_life)``; its age is the time since
+    it was last written. Pinned traces do not expire and are not evicted, but they count toward the cap. Only
+    pinned traces and the traces of the current write can exceed the cap. What was derived from an evicted
+    trace stays.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -32,10 +32,10 @@ class Retention(BaseModel):
         return self.ttl is not None or self.max_traces is not None
 
     def enforce(self, store: Store, now: float, spare: Collection[int] = ()) -> list[int]:
-        """Evict inside the transaction under way; returns the ids that went.
+        """Evict traces inside the current transaction and return their ids.
 
-        Traces in ``spare`` stay this time. At the cap a fiftieth is evicted at once, so that a full
-        store does not evict at every write.
+        Traces in ``spare`` stay this time. A store over the cap evicts a further fiftieth of the cap, so that
+        a full store does not evict at every write.
         """
         ids: list[int] = []
         if self.ttl is not None:

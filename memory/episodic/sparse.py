@@ -1,8 +1,8 @@
-"""Sparse keys in the manner of the dentate gyrus: expand, keep the winners, search their lists.
+"""Sparse keys in the manner of the dentate gyrus: project keys to many units, keep the winners, search inverted lists.
 
-A random projection to many more units of which only the k most active stay (k-winners-take-all), as in
-the fly's olfactory circuit (Dasgupta, Stevens and Navlakha 2017) and models of the dentate gyrus
-(O'Reilly and McClelland 1994). Off by default: see docs/results/cues.md for what it does.
+A random projection maps a key to many more units, of which only the k most active stay (k-winners-take-all,
+k-WTA), as in the fly's olfactory circuit (Dasgupta, Stevens and Navlakha 2017) and models of the dentate gyrus
+(O'Reilly and McClelland 1994). Off by default; docs/results/cues.md reports its effect.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _CHUNK = 4096
 
 @dataclass(frozen=True, slots=True)
 class SparseKeys:
-    """The winners of some dense keys.
+    """Sparse keys: the winning units of some dense keys.
 
     Attributes:
         indices: int32 ``[n, k]``, units in ascending order.
@@ -32,12 +32,12 @@ class SparseKeys:
 
 
 class DGKey(BaseModel):
-    """k-WTA projection of a dense key: ``dim -> d_k`` units, ``k`` of which stay."""
+    """Settings of the k-WTA projection of a dense key: ``dim -> d_k`` units, of which ``k`` stay active."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    d_k: int = Field(4096, ge=2, description="Units.")
-    k: int = Field(128, ge=1, description="Winners.")
+    d_k: int = Field(4096, ge=2, description="Number of units.")
+    k: int = Field(128, ge=1, description="Number of winners.")
     seed: int = Field(0, description="Seed of the projection.")
 
     @model_validator(mode="after")
@@ -47,11 +47,11 @@ class DGKey(BaseModel):
         return self
 
     def projection(self, dim: int) -> Vectors:
-        """The random weights, float32 ``[dim, d_k]``."""
+        """Return the random weights, float32 ``[dim, d_k]``; the same seed gives the same weights."""
         return np.random.default_rng(self.seed).standard_normal((dim, self.d_k), np.float32)
 
     def encode(self, dense: Vectors, weights: Vectors | None = None) -> SparseKeys:
-        """Winners of dense keys, float32 ``[n, dim]``; ``weights`` saves drawing the projection anew."""
+        """Return the winners of dense keys, float32 ``[n, dim]``; ``weights`` avoids drawing the projection again."""
         activity = dense @ (self.projection(dense.shape[1]) if weights is None else weights)
         winners = np.sort(np.argpartition(-activity, self.k - 1, axis=1)[:, : self.k], axis=1)
         values = np.maximum(np.take_along_axis(activity, winners, axis=1), 0.0)
@@ -60,7 +60,7 @@ class DGKey(BaseModel):
 
 
 class SparseIndex:
-    """Inverted lists over the sparse keys of all traces, with a short unsorted tail of new ones.
+    """Inverted lists over the sparse keys of all traces, with a short tail of new keys that no list holds yet.
 
     Args:
         store: The database.
@@ -82,7 +82,7 @@ class SparseIndex:
         self._starts = np.zeros(key.d_k + 1, np.int64)
 
     def search(self, dense: Vectors, k: int) -> list[tuple[int, float]]:
-        """The ``k`` rows whose sparse keys overlap most with that of ``dense``, as ``(id, overlap)``."""
+        """Return the ``k`` rows whose sparse keys overlap most with that of ``dense``, as ``(id, overlap)``."""
         with self.store.lock:
             self._sync()
             if not len(self._ids):
@@ -126,7 +126,7 @@ class SparseIndex:
         self._look = look
 
     def _sort(self) -> None:
-        """Make inverted lists of all keys."""
+        """Build the inverted lists of all keys."""
         units = self._keys.indices.ravel()
         order = np.argsort(units, kind="stable")
         self._rows = np.repeat(np.arange(len(self._ids)), self._keys.indices.shape[1])[order]

@@ -1,4 +1,4 @@
-"""What happened: traces, written once, recalled from partial cues."""
+"""The store of traces of what happened: each event is written once and recalled from partial cues."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from memory.vectors import VectorIndex
 
 Vectors = NDArray[np.float32]
 
-_UNIT = (0.998, 1.002)  # squares of lengths that count as 1
+_UNIT = (0.998, 1.002)  # range of squared lengths that count as 1
 
 _INSERT = (
     'INSERT INTO traces(id, hash, key, vector, who, what, "where", "when", state_sketch,'
@@ -36,14 +36,14 @@ _STRENGTHEN = (
 
 
 class EpisodicStore:
-    """Traces in SQLite, found by similarity of embedded keys and by shared words.
+    """Store of traces in SQLite, searched by similarity of embedded keys and by shared words.
 
     Args:
         store: The database.
         embedder: Turns keys and cues into vectors.
         index: The index over ``traces.vector``.
-        recall: How a cue finds traces.
-        retention: What is kept, and how long.
+        recall: Settings of recall.
+        retention: Which traces are kept, and for how long.
 
     Attributes:
         replay: The queue that offline learning draws from.
@@ -66,7 +66,7 @@ class EpisodicStore:
         self._searcher = Searcher(store, embedder, index, recall or RecallConfig())
 
     def __len__(self) -> int:
-        """Count of traces."""
+        """Return the count of traces."""
         with self.store.lock:
             return int(self.store.db.execute("SELECT count(*) FROM traces").fetchone()[0])
 
@@ -82,20 +82,20 @@ class EpisodicStore:
         salience: float = 0.0,
         pinned: bool = False,
     ) -> int:
-        """Write one event and return its id; it is durable then.
+        """Write one event durably and return its id.
 
-        The same event again (same key, who, what and where) strengthens its row and adds an
+        Writing the same event again (same key, who, what and where) strengthens its row and adds an
         origin instead of a second row.
 
         Args:
-            key: The text by which it will be found.
-            value: Entity slots ``who``, ``what``, ``where``, ``when``.
-            origin: Who said so; a plain name is the source.
+            key: The text that recall searches by.
+            value: Values of the slots ``who``, ``what``, ``where`` and ``when``.
+            origin: Who said so; a plain string is the name of the source.
             span_ref: Pointer to the words in a log.
             state_sketch: Short description of the state.
             tags: Why it is kept.
             salience: Score of the write gate.
-            pinned: Keep it on purpose.
+            pinned: Whether to keep it on purpose; it is never evicted then.
 
         Raises:
             InvalidItemError: An empty key or an unknown slot; nothing is written.
@@ -105,11 +105,11 @@ class EpisodicStore:
         return self.write_many([event])[0]
 
     def write_many(self, events: Sequence[Event], vectors: Vectors | None = None) -> list[int]:
-        """Write several events in one transaction, all or none; returns their ids in order.
+        """Write several events in one transaction, all or none, and return their ids in order.
 
         Args:
-            events: What to write.
-            vectors: Their embedded keys, float32 ``[len(events), dim]``, of length 1; made here if missing.
+            events: The events to write.
+            vectors: Their embedded keys, float32 ``[len(events), dim]``, of length 1; computed if missing.
 
         Raises:
             InvalidItemError: Wrong shape or length, or a value that is not finite; nothing is written.
@@ -127,7 +127,7 @@ class EpisodicStore:
         return ids
 
     def flush(self) -> None:
-        """Let the full-text index take in the newest rows, if they are many; recall finds them either way."""
+        """Add the newest rows to the full-text index if there are many; recall finds them either way."""
         flush(self.store.db, BATCH)
         self._unflushed = 0
 
@@ -150,15 +150,15 @@ class EpisodicStore:
         db, origin, slot = self.store.db, event.provenance, event.slots.get
         name, when, pinned = event.digest, slot("when", ""), int(event.pinned)
         tags = json.dumps(event.tags) if event.tags else ""
-        said: dict[str, Any] = {"n": 1, "salience": event.salience, "pinned": pinned}
+        contribution: dict[str, Any] = {"n": 1, "salience": event.salience, "pinned": pinned}
         if when:
-            said["when"] = when
+            contribution["when"] = when
         if event.state_sketch:
-            said["state_sketch"] = event.state_sketch
+            contribution["state_sketch"] = event.state_sketch
         if event.span_ref:
-            said["span_ref"] = event.span_ref
+            contribution["span_ref"] = event.span_ref
         if tags:
-            said["salience_tags"] = tags
+            contribution["salience_tags"] = tags
         row = (
             name, event.key, vector.tobytes(), slot("who", ""), slot("what", ""), slot("where", ""), when,
             event.state_sketch, tags or "[]", event.span_ref, event.salience, pinned, origin.time,
@@ -168,14 +168,14 @@ class EpisodicStore:
         trace_id = cursor.lastrowid if fresh else None
         if trace_id is None:
             trace_id = db.execute(_STRENGTHEN, (event.salience, pinned, origin.time, name)).fetchone()[0]
-        provenance.add(db, ("traces", trace_id), origin, said, fresh=fresh)
+        provenance.add(db, ("traces", trace_id), origin, contribution, fresh=fresh)
         return int(trace_id)
 
     def recall(self, query: Cue, k: int = 5) -> list[Recall]:
-        """The ``k`` traces that answer ``query`` best, best first; fewer if there are fewer.
+        """Return the ``k`` traces that match ``query`` best, best first; fewer if the store has fewer.
 
         Args:
-            query: A text; or some slots, as ``{"who": "Ada", "where": "kitchen"}``; or an embedded
+            query: A text; or the values of some slots, as ``{"who": "Ada", "where": "kitchen"}``; or an embedded
                 text, float32 ``[dim]`` of length 1.
             k: At least 1.
 
@@ -189,44 +189,44 @@ class EpisodicStore:
         return [Recall(traces[row_id], *scores) for row_id, *scores in ranked if row_id in traces]
 
     def configure(self, recall: RecallConfig) -> None:
-        """Recall in another way from now on."""
+        """Replace the settings of recall."""
         self._searcher = Searcher(self.store, self.embedder, self.index, recall)
 
     def novelty(self, text: str) -> float:
-        """How unlike everything remembered ``text`` is: 1 minus the greatest cosine, in [0, 1]."""
+        """Return how much ``text`` differs from everything remembered: 1 minus the greatest cosine, in [0, 1]."""
         hits = self.index.search(self.embedder.embed([text])[0], 1)
         return float(np.clip(1.0 - hits[0][1], 0.0, 1.0)) if hits else 1.0
 
     def get(self, trace_id: int) -> Trace:
-        """One trace.
+        """Return one trace.
 
         Raises:
             UnknownItemError: There is no such row.
         """
         with self.store.lock:
-            found = read(self.store.db, [trace_id])
-        if trace_id not in found:
+            traces = read(self.store.db, [trace_id])
+        if trace_id not in traces:
             raise UnknownItemError(f"no trace has id {trace_id}; there are {len(self)} traces")
-        return found[trace_id]
+        return traces[trace_id]
 
     def existing(self, trace_ids: Sequence[int]) -> list[int]:
-        """Those of the ids that there are traces of, in the same order."""
+        """Return those of the ids that belong to a trace, in the same order."""
         with self.store.lock:
-            found = read(self.store.db, trace_ids)
-        return [trace_id for trace_id in trace_ids if trace_id in found]
+            traces = read(self.store.db, trace_ids)
+        return [trace_id for trace_id in trace_ids if trace_id in traces]
 
     def move(self, places: Mapping[str, str]) -> None:
-        """Rename values of the slot ``where``, as when two maps turn out to be one.
+        """Rename values of the slot ``where``, for example after two maps were merged.
 
-        A trace that thereby becomes the same as another strengthens that one.
+        A trace that becomes identical to another is merged with it and strengthens it.
         """
         with self.store.write() as db:
-            flush(db)  # rows that only the tails of other processes hold can't be renamed there
+            flush(db)  # rows that are only in the in-memory indexes of other processes can't be renamed there
             for old, new in places.items():
                 rows = db.execute(
                     'SELECT id, key, who, what, strength, salience, pinned, time FROM traces WHERE "where" = ?', (old,)
                 ).fetchall()
-                for trace_id, key, who, what, *told in rows:
+                for trace_id, key, who, what, *counters in rows:
                     name = digest(key, who, what, new)
                     twin = db.execute("SELECT id FROM traces WHERE hash = ?", (name,)).fetchone()
                     if twin is None:
@@ -235,7 +235,7 @@ class EpisodicStore:
                     db.execute(
                         "UPDATE traces SET strength = strength + ?, salience = max(salience, ?),"
                         " pinned = max(pinned, ?), time = max(time, ?) WHERE id = ?",
-                        (*told, twin[0]),
+                        (*counters, twin[0]),
                     )
                     provenance.repoint(db, "traces", trace_id, twin[0])
                     self.delete(trace_id)
@@ -243,8 +243,8 @@ class EpisodicStore:
     def delete(self, trace_id: int) -> None:
         """Remove one trace and its origins; what was derived from it stays.
 
-        :meth:`memory.Memory.forget` with ``rows=[("traces", trace_id)]`` takes that along, and can be
-        undone.
+        :meth:`memory.Memory.forget` with ``rows=[("traces", trace_id)]`` also removes what was derived from
+        it, and can be undone.
 
         Raises:
             UnknownItemError: There is no such row.
@@ -255,10 +255,10 @@ class EpisodicStore:
             provenance.release(db, "traces", trace_id)
 
     def evict(self, time: float | None = None) -> list[int]:
-        """Apply the retention now; returns the ids that went.
+        """Enforce the retention limits now and return the ids of the evicted traces.
 
         Args:
-            time: Taken as the present, in seconds since the epoch.
+            time: The present, in seconds since the epoch; the system time by default.
         """
         with self.store.write():
             return self.retention.enforce(self.store, now() if time is None else time)

@@ -10,7 +10,7 @@ from memory.tables import References, Remaining, Table, Values, declare
 
 
 def _recompute_trace(row: Remaining) -> Values:
-    """Take the greatest salience and pin of the origins, the first words, and the latest time."""
+    """Recompute a trace: the greatest salience and pin of its origins, the first texts, and the latest time."""
     new: Values = {}
     if row.said and all("salience" in said for said in row.said):
         new |= {name: max(said[name] for said in row.said) for name in ("salience", "pinned")}

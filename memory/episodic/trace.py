@@ -1,4 +1,4 @@
-"""What a trace is, and how rows become traces."""
+"""Events and traces, and how rows of the database become traces."""
 
 import hashlib
 import json
@@ -16,22 +16,22 @@ Slot = Literal["who", "what", "where", "when"]
 SLOTS: tuple[Slot, ...] = ("who", "what", "where", "when")
 
 NEXT_TRACE = "1 + max((SELECT last FROM last_trace), coalesce((SELECT max(id) FROM traces), 0))"
-"""The id of the next trace, as SQL: one that no trace had before, as caches and lineage name traces by their ids.
+"""SQL expression of the id of the next trace. No earlier trace had this id, because caches and lineage refer to ids.
 
-``AUTOINCREMENT`` would note each id that it gives out, a page more to sync in every write; ``last_trace`` is noted only
-when a trace goes."""
+``AUTOINCREMENT`` would store each new id, which is one more page to sync in every write; ``last_trace`` is only
+written when a trace is deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event to be written.
+    """Event to be written as a trace.
 
     Attributes:
-        key: The text by which it will be found.
-        slots: ``who``, ``what``, ``where``, ``when``; any may be missing.
-        origin: Who said so; a plain name is the source. Without one it is ``"user"``.
-        span_ref: Pointer to where the words stand in a log, for example ``"ep3/step12"``.
-        state_sketch: Short description of the state it was seen in.
+        key: The text that recall searches by.
+        slots: Values of ``who``, ``what``, ``where`` and ``when``; any may be missing.
+        origin: Who said so; a plain string is the name of the source. ``None`` stands for ``"user"``.
+        span_ref: Pointer to the words in a log, for example ``"ep3/step12"``.
+        state_sketch: Short description of the state in which it was observed.
         tags: Why it is kept, for example ``("reward",)``.
         salience: Score of the write gate.
         pinned: Kept on purpose; never evicted.
@@ -47,7 +47,7 @@ class Event:
     pinned: bool = False
 
     def __post_init__(self) -> None:
-        """Check it.
+        """Check the key, the slots and the salience.
 
         Raises:
             InvalidItemError: An empty key, an unknown slot, or a salience that is not finite.
@@ -63,12 +63,12 @@ class Event:
 
     @property
     def provenance(self) -> Provenance:
-        """The origin in full."""
+        """The origin as a :class:`Provenance`."""
         return origin_of(self.origin)
 
     @property
     def digest(self) -> str:
-        """What makes an event the same event."""
+        """SHA-256 of the key and the slots ``who``, ``what`` and ``where``; equal for the same event."""
         slot = self.slots.get
         return digest(self.key, slot("who", ""), slot("what", ""), slot("where", ""))
 
@@ -79,15 +79,15 @@ class Trace:
 
     Attributes:
         id: Row in ``traces``.
-        key: The text by which it is found.
-        entity_slots: ``who``, ``what``, ``where``, ``when``; an absent one is an empty string.
-        tokens_span_ref: Pointer to where the words stand in a log, for example ``"ep3/step12"``.
-        state_sketch: Short description of the state it was seen in.
+        key: The text that recall searches by.
+        entity_slots: Values of ``who``, ``what``, ``where`` and ``when``; an absent one is an empty string.
+        tokens_span_ref: Pointer to the words in a log, for example ``"ep3/step12"``.
+        state_sketch: Short description of the state in which it was observed.
         salience_tags: Why it was kept, for example ``("reward",)``.
-        salience: Greatest score of the write gate at which it was written.
+        salience: Greatest score that the write gate gave it.
         pinned: Kept on purpose.
         strength: How many times the same event was written.
-        time: When it was last written, in seconds since the epoch, as its origins say.
+        time: Latest time of its origins, in seconds since the epoch.
         provenance: Origins, oldest first.
     """
 
@@ -105,13 +105,13 @@ class Trace:
 
 
 def digest(key: str, who: str, what: str, where: str) -> str:
-    """SHA-256 of what makes an event the same event; the time is no part of it."""
+    """Return the SHA-256 of what identifies an event; its time is not part of it."""
     listed = ", ".join(map(encode_basestring_ascii, (key, who, what, where)))
-    return hashlib.sha256(f"[{listed}]".encode()).hexdigest()  # of the list as JSON, without an encoder's set-up
+    return hashlib.sha256(f"[{listed}]".encode()).hexdigest()  # the same bytes as json.dumps, but faster
 
 
 def read(db: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Trace]:
-    """Traces by id; ids without a row are left out."""
+    """Return traces by id; ids without a row are left out."""
     wanted = list(ids)
     rows = db.execute(
         'SELECT id, key, who, what, "where", "when", span_ref, state_sketch, salience_tags, salience,'

@@ -1,4 +1,4 @@
-"""Procedural memory: macros, mined from what worked, tried, and suggested again."""
+"""Procedural memory: macros that are mined from successful episodes, tested, and suggested again."""
 
 import memory.procedural.table  # noqa: F401 - declares its tables
 from memory.procedural.library import MacroLib

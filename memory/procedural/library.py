@@ -1,4 +1,4 @@
-"""What one has learnt to do: sequences of calls that worked, each kept once."""
+"""Library of macros: sequences of calls that worked, each stored once."""
 
 import hashlib
 import json
@@ -37,22 +37,22 @@ from memory.provenance import Provenance, origin_of
 from memory.store import Store
 
 ACCEPT_MIN = 0.97
-"""Least share of fresh instances in which a macro must work to be accepted."""
+"""Least share of trials in fresh instances that must succeed for a macro to be accepted."""
 
 ACCEPT_TRIALS = 20
-"""Least count of them."""
+"""Least count of trials in fresh instances."""
 
 SUGGEST_MIN = 0.5
-"""Least expected success of a macro that is suggested."""
+"""Least expected success in [0, 1] of a macro that is suggested."""
 
 MAX_OUTCOMES = 64
 
 MAX_WORDS = 4
-"""Most words of a value of a variable that was written by hand."""
+"""Greatest number of words of the value of a variable in a macro that was written by hand."""
 
 
 class MacroLib:
-    """Macros in SQLite; adding the same steps again strengthens the one there is.
+    """Library of macros in SQLite; adding the same steps again strengthens the existing macro.
 
     Args:
         store: The database.
@@ -65,7 +65,7 @@ class MacroLib:
         self._head: tuple[tuple[tuple[int, int], int], Head] | None = None
 
     def __len__(self) -> int:
-        """Count of macros."""
+        """Return the count of macros."""
         with self.store.lock:
             return int(self.store.db.execute("SELECT count(*) FROM macros").fetchone()[0])
 
@@ -77,16 +77,16 @@ class MacroLib:
         triggers: Iterable[str] = (),
         origin: Provenance | str | None = None,
     ) -> str:
-        """Keep a sequence of calls that worked; returns its signature.
+        """Store a sequence of calls that worked, as a macro, and return its signature.
 
         Args:
             trajectory: The calls, as steps or as ``(tool, arguments)``; or a whole episode, whose routes
                 are folded and whose values from the mission become variables.
-            name: What to call it; made from the first and the last call by default. What can't be in a name
-                becomes an underscore.
-            triggers: For steps with variables such as ``$1``: pieces of missions that ask for it, for example
-                ``"fetch the $1"``.
-            origin: The episode it was seen in.
+            name: Name of the macro; made from the first and the last call by default. Characters that a name
+                can't have become underscores.
+            triggers: For steps with variables such as ``$1``: pieces of missions that ask for the macro, for
+                example ``"fetch the $1"``.
+            origin: The episode in which the calls were made.
 
         Raises:
             InvalidItemError: No steps, arguments that are not JSON, or an episode without success.
@@ -96,14 +96,14 @@ class MacroLib:
         steps = [step if isinstance(step, Step) else step_of(step) for step in trajectory]
         with self.store.write() as db:
             macro, fresh = self._write(steps, name or spoken(steps))
-            said = {"name": macro.name if fresh or not name else slug(name)}
+            contribution = {"name": macro.name if fresh or not name else slug(name)}
             if fresh:
                 marks = dict.fromkeys(VARIABLE.findall(json.dumps([step.json() for step in steps])))
                 typed = [asdict(Variable(mark, [], MAX_WORDS)) for mark in marks]
                 asked = dict.fromkeys(triggers, 1)
                 rows.update(db, ("macros", macro.id), {"variables": json.dumps(typed), "triggers": json.dumps(asked)})
-            provenance.add(db, ("macros", macro.id), origin_of(origin), said)
-            rows.apply_contributions(db, ("macros", macro.id), [said], 1)
+            provenance.add(db, ("macros", macro.id), origin_of(origin), contribution)
+            rows.apply_contributions(db, ("macros", macro.id), [contribution], 1)
             self._writes += 1
         return macro.signature
 
@@ -113,67 +113,67 @@ class MacroLib:
             raise InvalidItemError(
                 "an episode without success teaches no macro; its outcome can be kept with outcome()"
             )
-        found = mining.whole(trajectory)
-        said = lesson(found, found.pieces)
-        return self._keep(found, name, [(origin_of(origin or trajectory.origin), said)]).signature
+        mined = mining.whole(trajectory)
+        contribution = lesson(mined, mined.pieces)
+        return self._keep(mined, name, [(origin_of(origin or trajectory.origin), contribution)]).signature
 
     def mine(self, trajectories: Iterable[Trajectory], max_macros: int = 16) -> list[Macro]:
-        """Find sub-sequences that repeat over successful episodes and keep them as candidates.
+        """Find sub-sequences that repeat over successful episodes and store them as candidates.
 
         Args:
             trajectories: Episodes; those without success are left out.
-            max_macros: How many to find at most.
+            max_macros: Greatest number of macros to find.
 
         Returns:
-            The macros, the one that saves most first. One that is known already is strengthened by
-            episodes that it was not seen in before; what was accepted stays as it is.
+            The macros; the one that saves most calls is first. Episodes in which a known macro was not seen
+            before strengthen it. The status of a macro does not change.
 
         Raises:
-            InvalidItemError: A malformed trajectory; nothing is kept.
+            InvalidItemError: A malformed trajectory; nothing is stored.
         """
         if not isinstance(trajectories, Iterable):
             raise InvalidItemError(f"mine takes trajectories, got {type(trajectories).__name__}")
         episodes = list(trajectories)
-        found = mining.mine(episodes, max_macros)
+        candidates = mining.mine(episodes, max_macros)
         kept: list[Macro] = []
         with self.store.write():
-            for one in found:
-                steps = tuple(step.rename(lambda text: linked(text, kept)) for step in one.steps)
+            for mined in candidates:
+                steps = tuple(step.rename(lambda text: linked(text, kept)) for step in mined.steps)
                 by_episode: dict[int, list[tuple[int, str]]] = {}
-                for piece in one.pieces:
+                for piece in mined.pieces:
                     by_episode.setdefault(piece[0], []).append(piece)
-                origins = [(origin_of(episodes[n].origin), lesson(one, pieces)) for n, pieces in by_episode.items()]
-                kept.append(self._keep(replace(one, steps=steps), "", origins, again=False))
+                origins = [(origin_of(episodes[n].origin), lesson(mined, pieces)) for n, pieces in by_episode.items()]
+                kept.append(self._keep(replace(mined, steps=steps), "", origins, again=False))
         return [self.get(macro.signature) for macro in kept]
 
     def _keep(
-        self, found: mining.Mined, name: str, origins: Sequence[tuple[Provenance, dict[str, Any]]], again: bool = True
+        self, mined: mining.Mined, name: str, origins: Sequence[tuple[Provenance, dict[str, Any]]], again: bool = True
     ) -> Macro:
-        """Write what was found, or strengthen what is known; ``again`` counts an origin that said so before."""
+        """Write a mined macro or strengthen the known one; ``again`` also counts origins that are attached already."""
         with self.store.write() as db:
-            macro, fresh = self._write(found.steps, name or name_of(found))
+            macro, fresh = self._write(mined.steps, name or name_of(mined))
             row = ("macros", macro.id)
             if fresh:
-                typed = [asdict(v) for v in variables_of(found.variables, found.values, found.shown)]
+                typed = [asdict(v) for v in variables_of(mined.variables, mined.values, mined.shown)]
                 rows.update(db, row, {
-                    "preconditions": json.dumps(found.preconditions), "effects": json.dumps(found.effects),
+                    "preconditions": json.dumps(mined.preconditions), "effects": json.dumps(mined.effects),
                     "variables": json.dumps(typed),
                 })  # fmt: skip
             before = {(origin.source, origin.doc_id) for origin in macro.provenance}
-            new = [(o, said) for o, said in origins if again or (o.source, o.doc_id) not in before]
-            for origin, said in new:
-                provenance.add(db, row, origin, {"name": macro.name, **said})
-            rows.apply_contributions(db, row, [said for _, said in new], 1)
+            new = [(o, contribution) for o, contribution in origins if again or (o.source, o.doc_id) not in before]
+            for origin, contribution in new:
+                provenance.add(db, row, origin, {"name": macro.name, **contribution})
+            rows.apply_contributions(db, row, [contribution for _, contribution in new], 1)
             self._writes += 1
         return self.get(macro.signature)
 
     def _write(self, steps: Sequence[Step], name: str) -> tuple[Macro, bool]:
-        """Write one macro if there is none of these steps; tells whether it is new. Its origins are to follow."""
+        """Write a macro unless one has these steps; return it and whether it is new. The caller adds its origins."""
         if not steps or not all(step.name for step in steps):
             raise InvalidItemError("a macro needs at least one step, and every step a tool's name")
         try:
             body = json.dumps([step.json() for step in steps], sort_keys=True)
-            # What is expected may be learnt anew; what is done is what a macro is.
+            # The signature covers what the steps do; their "until" and "expect" facts may be learnt again.
             done = [[*step.json()[:2], *([True] if step.follow else [])] for step in steps]
             signature = hashlib.sha256(json.dumps(done, sort_keys=True).encode()).hexdigest()[:16]
         except (TypeError, ValueError) as error:
@@ -190,7 +190,7 @@ class MacroLib:
             return self.get(signature), True
 
     def get(self, signature: str) -> Macro:
-        """One macro by signature or name.
+        """Return one macro by signature or name.
 
         Raises:
             UnknownItemError: There is none.
@@ -213,16 +213,16 @@ class MacroLib:
             tuple(Step.parse(step) for step in json.loads(steps)),
             strength,
             provenance.of(self.store.db, "macros", number),
-            tuple(Variable(**one) for one in json.loads(variables)),
+            tuple(Variable(**entry) for entry in json.loads(variables)),
             json.loads(triggers),
             tuple(json.loads(needed)),
             tuple(json.loads(effects)),
             status,
-            tuple(Outcome.parse(one) for one in json.loads(outcomes)),
+            tuple(Outcome.parse(entry) for entry in json.loads(outcomes)),
         )  # fmt: skip
 
     def all(self, status: Status | None = None) -> list[Macro]:
-        """Every macro, the strongest first; those of one status if asked for."""
+        """Return every macro, or those of one status, the strongest first."""
         with self.store.lock:
             stamp = self.store.stamp
             if self._cache is None or self._cache[:2] != (stamp, self._writes) or self.store.in_transaction:
@@ -231,17 +231,17 @@ class MacroLib:
             return [macro for macro in self._cache[2] if status in (None, macro.status)]
 
     def suggest(self, mission: str, state: SymbolicState, topk: int = 3) -> list[Suggestion]:
-        """Accepted macros that the mission asks for and whose preconditions hold, the likeliest first.
+        """Return accepted macros that the mission asks for and whose preconditions hold, the likeliest first.
 
-        What failed lately is not suggested.
+        Macros whose effects hold already, or whose expected success is low, are not suggested.
 
         Args:
-            mission: What is to be done.
+            mission: The mission to fulfil.
             state: What is known now.
-            topk: How many at most.
+            topk: Greatest number of suggestions.
         """
         words = mining.mission_words(mission)
-        found: dict[str, Suggestion] = {}
+        suggestions: dict[str, Suggestion] = {}
         for macro in self.all("accepted"):
             for values in matches(macro.triggers, macro.variables, words):
                 if not all(state.holds(fact, values) for fact in macro.preconditions):
@@ -250,37 +250,37 @@ class MacroLib:
                     continue
                 score = self.head.score(macro.outcomes, situation(state, values))
                 if score >= SUGGEST_MIN:
-                    one = Suggestion(macro, values, score)
-                    found.setdefault(one.call, one)
-        # What does most at once first, among those that are likely to work.
-        return sorted(found.values(), key=lambda s: (-round(s.score, 1), -covered(s), -s.score, s.call))[:topk]
+                    suggestion = Suggestion(macro, values, score)
+                    suggestions.setdefault(suggestion.call, suggestion)
+        # Of macros that are about equally likely to succeed, the one that covers most comes first.
+        return sorted(suggestions.values(), key=lambda s: (-round(s.score, 1), -covered(s), -s.score, s.call))[:topk]
 
     @property
     def head(self) -> Head:
-        """What expects success: the decayed frequency, or the learnt head where that was shown to be better."""
+        """Predictor of success: the learnt head if it proved better than the decayed frequency, else that."""
         state = (self.store.stamp, self._writes)
         if self._head is None or self._head[0] != state:
             self._head = (state, Head.fit([macro.outcomes for macro in self.all()]))
         return self._head[1]
 
     def parse(self, call: str) -> tuple[Macro, dict[str, str]]:
-        """Read ``"go_to(red ball)"``.
+        """Parse a call such as ``"go_to(red ball)"`` into the macro and the value of each variable.
 
         Raises:
-            InvalidItemError: Another form, or another count of values.
+            InvalidItemError: The call has another form, or a wrong count of values.
             UnknownItemError: There is no such macro.
         """
-        found = re.fullmatch(r"\s*([\w-]+)\s*(?:\((.*)\))?\s*", call)
-        if found is None:
+        match = re.fullmatch(r"\s*([\w-]+)\s*(?:\((.*)\))?\s*", call)
+        if match is None:
             raise InvalidItemError(f"a macro is run as name(value, ...), got {call!r}")
-        macro = self.get(found[1])
-        values = [part.strip() for part in (found[2] or "").split(",") if part.strip()]
+        macro = self.get(match[1])
+        values = [part.strip() for part in (match[2] or "").split(",") if part.strip()]
         if len(values) != len(macro.asked):
             raise InvalidItemError(f"{macro.name} takes {len(macro.asked)} values, got {len(values)}: {call!r}")
         return macro, dict(zip((v.name for v in macro.asked), values, strict=True))
 
     def copy_from(self, other: "MacroLib") -> None:
-        """Take over every macro of another library that is not here, as it is there, without origins of its own."""
+        """Copy every macro that is not here from another library, without its origins; the new origin is ``"copy"``."""
         with self.store.write() as db, other.store.lock:
             columns = f"signature, name, steps, {_COLUMNS.partition('steps, ')[2]}"
             for row in other.store.db.execute(f"SELECT {columns} FROM macros ORDER BY id").fetchall():
@@ -299,15 +299,15 @@ class MacroLib:
         where: str = "",
         at: float | None = None,
     ) -> Macro:
-        """Keep what came of running a macro.
+        """Record the outcome of one run of a macro.
 
         Args:
-            signature: Which.
-            ok: Whether it did what was expected of it to the end.
-            state: What was known when it began.
-            values: Of its variables.
-            where: Where and why it stopped.
-            at: Seconds since the epoch; now by default.
+            signature: Signature or name of the macro.
+            ok: Whether every step did what was expected.
+            state: What was known when the run began.
+            values: Values of the macro's variables.
+            where: Where and why the run stopped, if it failed.
+            at: Time of the run in seconds since the epoch; now by default.
 
         Raises:
             UnknownItemError: There is no such macro.
@@ -316,7 +316,7 @@ class MacroLib:
         return self.note(signature, [Outcome(bool(ok), when, tuple(sorted(situation(state, values))), where)])
 
     def note(self, signature: str, outcomes: Sequence[Outcome]) -> Macro:
-        """Keep several outcomes, oldest first.
+        """Record several outcomes, given oldest first; the newest 64 are kept.
 
         Raises:
             UnknownItemError: There is no such macro.
@@ -329,7 +329,7 @@ class MacroLib:
         return self.get(signature)
 
     def retry(self, signature: str) -> Macro:
-        """Make a macro a candidate again, without outcomes, so that it can be tried anew.
+        """Make a macro a candidate again and delete its outcomes, so that it can be tested again.
 
         Raises:
             UnknownItemError: There is no such macro.
@@ -344,9 +344,9 @@ class MacroLib:
         """Accept or reject a macro after it was run in fresh instances.
 
         Args:
-            signature: Which.
-            passes: In how many it did what was expected.
-            trials: In how many it was run.
+            signature: Signature or name of the macro.
+            passes: Number of instances in which it did what was expected.
+            trials: Number of instances in which it was run.
 
         Raises:
             InvalidItemError: Fewer than 20 trials, or more passes than trials.

@@ -1,4 +1,4 @@
-"""From calls to steps with variables: routes folded, loops closed, values of the mission lifted."""
+"""From calls to steps with variables: fold routes, close loops, replace values of the mission by variables."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,20 +7,20 @@ from typing import Any
 from memory.procedural.program import Call, SymbolicState, Trajectory
 
 Span = tuple[int, int]
-"""First word and the one after the last of a piece of a mission."""
+"""Index of the first word of a piece of a mission, and the index after its last word."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One or more calls that count as one step.
+    """One or more calls that form one step.
 
     Attributes:
         name: The tool or action.
         arguments: Its arguments, with ``$``-variables for pieces of the mission.
-        follow: Whether the actions of its result were done.
+        follow: Whether the actions that its result names were carried out after it.
         count: How many calls it stands for.
-        starts: The moment before each time it was called.
-        after: The moment after the last.
+        starts: The state before each time it was called.
+        after: The state after the last call.
     """
 
     name: str
@@ -32,20 +32,20 @@ class Segment:
 
     @property
     def before(self) -> SymbolicState:
-        """The moment before the first call."""
+        """The state before the first call."""
         return self.starts[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Lifted:
-    """One trajectory as tokens.
+    """One trajectory as steps with variables.
 
     Attributes:
-        mission: Its words.
+        mission: Words of the mission.
         spans: For each variable the piece of the mission that it stands for, in order.
-        seen: For each variable that the mission does not name, its value and what showed it, for
-            example ``("blue", "locked $2 $1")``: the known thing in which it stands.
-        tokens: The steps.
+        seen: For each variable that the mission does not name, its value and the pattern of the known thing
+            that contained it, for example ``("blue", "locked $2 $1")``.
+        segments: The steps.
     """
 
     mission: tuple[str, ...]
@@ -54,18 +54,18 @@ class Lifted:
     segments: tuple[Segment, ...]
 
     def values(self) -> dict[str, str]:
-        """The variables' values."""
+        """Return the value of each variable."""
         named = {name: " ".join(self.mission[a:b]) for name, (a, b) in self.spans.items()}
         return named | {name: value for name, (value, _) in self.seen.items()}
 
 
 def mission_words(mission: str) -> tuple[str, ...]:
-    """Words of a mission, punctuation parted from them."""
+    """Split a mission into words, with punctuation as words of its own."""
     return tuple(mission.replace(",", " ,").replace(".", " .").replace("?", " ?").split())
 
 
 def fold(calls: Sequence[Call]) -> list[Segment]:
-    """Calls as tokens: a route and the actions that follow it are one, and so are its repeats.
+    """Fold calls into steps: a route, the actions that follow it and its repeats become one step.
 
     Calls that failed are left out.
     """
@@ -92,27 +92,27 @@ def fold(calls: Sequence[Call]) -> list[Segment]:
 
 
 def explorers(folded: Sequence[Sequence[Segment]]) -> set[str]:
-    """Tools without arguments whose result names actions: they look for what is not known yet."""
+    """Return the tools that explore: they have no arguments, and their result names actions."""
     return {segment.name for segments in folded for segment in segments if segment.follow and not segment.arguments}
 
 
 def with_exploring(segments: Sequence[Segment], explorer: str | None) -> list[Segment]:
-    """The tokens, with a loop of no turns before each route to what was known already."""
-    made: list[Segment] = []
+    """Insert an exploring step of zero calls before each route whose target was known already."""
+    extended: list[Segment] = []
     for segment in segments:
         routed = segment.follow and segment.arguments
-        if routed and explorer and not (made and made[-1].name == explorer):
-            made.append(Segment(explorer, {}, True, 0, (segment.before,), segment.before))
-        made.append(segment)
-    return made
+        if routed and explorer and not (extended and extended[-1].name == explorer):
+            extended.append(Segment(explorer, {}, True, 0, (segment.before,), segment.before))
+        extended.append(segment)
+    return extended
 
 
 def lift(trajectory: Trajectory, segments: Sequence[Segment]) -> Lifted:
-    """Put variables where arguments repeat pieces of the mission."""
+    """Replace pieces of the mission in arguments by variables."""
     words = mission_words(trajectory.mission)
     texts = [v for segment in segments for v in segment.arguments.values() if isinstance(v, str)]
     spans = sorted({span for text in texts if (span := _longest(text.split(), words))})
-    # Of two pieces that overlap the shorter counts: "blue" in "blue door" and in "blue key".
+    # Of a piece and a longer one that contains it, keep the shorter: "blue" in "blue door" and in "blue key".
     kept = [s for s in spans if not any(o != s and s[0] <= o[0] and o[1] <= s[1] for o in spans)]
     names = {f"${number}": span for number, span in enumerate(kept, start=1)}
     values = {name: words[a:b] for name, (a, b) in names.items()}
@@ -134,7 +134,7 @@ def lift(trajectory: Trajectory, segments: Sequence[Segment]) -> Lifted:
                     break
         return " ".join(parts)
 
-    made = tuple(
+    replaced = tuple(
         replace(
             segment,
             arguments={
@@ -144,11 +144,11 @@ def lift(trajectory: Trajectory, segments: Sequence[Segment]) -> Lifted:
         )
         for segment in segments
     )
-    return Lifted(words, names, seen, made)
+    return Lifted(words, names, seen, replaced)
 
 
 def _put(parts: list[str], piece: Sequence[str], name: str) -> None:
-    """Put a variable in the place of the words that it stands for."""
+    """Replace the first occurrence of the words of ``piece`` in ``parts`` by a variable."""
     for at in range(len(parts) - len(piece) + 1):
         if tuple(parts[at : at + len(piece)]) == tuple(piece):
             parts[at : at + len(piece)] = [name]
@@ -156,7 +156,7 @@ def _put(parts: list[str], piece: Sequence[str], name: str) -> None:
 
 
 def _shown(word: str, known: Iterable[str], values: Mapping[str, Sequence[str]], name: str) -> str | None:
-    """The known thing that holds ``word`` and something of the mission, told with variables."""
+    """Return the known thing that contains ``word`` and a value of the mission, with variables in their place."""
     for thing in sorted(known, key=lambda text: (-len(text.split()), text)):
         parts = thing.split()
         if word not in parts:
@@ -171,7 +171,7 @@ def _shown(word: str, known: Iterable[str], values: Mapping[str, Sequence[str]],
 
 
 def _longest(text: Sequence[str], mission: Sequence[str]) -> Span | None:
-    """The longest run of the text's words in the mission, the last such run of the text's."""
+    """Return the span in the mission of the longest run of words of the text; of equal runs the last in the text."""
     for size in range(len(text), 0, -1):
         for start in range(len(text) - size, -1, -1):
             piece = tuple(text[start : start + size])

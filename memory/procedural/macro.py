@@ -1,4 +1,4 @@
-"""One macro, what suggests it, and how it is called and named."""
+"""Macros and suggestions, and how macros are called and named."""
 
 import re
 from collections import Counter
@@ -20,21 +20,21 @@ STATUSES: tuple[Status, ...] = ("candidate", "accepted", "rejected")
 
 @dataclass(frozen=True, slots=True)
 class Macro:
-    """One sequence of calls.
+    """One macro: a sequence of calls with variables.
 
     Attributes:
         id: Row in ``macros``.
-        signature: SHA-256 of the steps, shortened; the same steps have the same.
-        name: What it is called.
+        signature: Shortened SHA-256 of the steps; the same steps have the same signature.
+        name: Its name.
         steps: The calls, in order.
         strength: How many trajectories it was added from.
         provenance: Origins, oldest first.
-        variables: What has to be filled in, with the values that each took.
-        triggers: Pieces of missions that ask for it, with how often.
-        preconditions: Facts that must hold before.
-        effects: Facts that hold after it and did not before.
-        status: ``candidate`` until it was tried, then ``accepted`` or ``rejected``.
-        outcomes: What came of running it, oldest first, the newest 64.
+        variables: Variables in the steps, with the types of their values.
+        triggers: Pieces of missions that ask for it, with their counts.
+        preconditions: Facts that must hold before it runs.
+        effects: Facts that hold after it ran and did not hold before.
+        status: ``candidate`` until it was tested, then ``accepted`` or ``rejected``.
+        outcomes: Outcomes of the newest 64 runs, oldest first.
     """
 
     id: int
@@ -52,22 +52,22 @@ class Macro:
 
     @property
     def success_prob(self) -> float:
-        """Expected success, later outcomes counting more, in (0, 1)."""
+        """Expected success in (0, 1); later outcomes count more."""
         return recent_success(self.outcomes, time())
 
     def call(self, values: Mapping[str, str]) -> str:
-        """The macro with its values, as ``run_macro`` takes it: ``"go_to(red ball)"``."""
+        """Return the call with its values as ``run_macro`` takes it, for example ``"go_to(red ball)"``."""
         return f"{self.name}({', '.join(values[v.name] for v in self.asked)})"
 
     @property
     def asked(self) -> list[Variable]:
-        """The variables that have to be given; the others are seen on the way."""
+        """The variables whose values the caller has to give; the others are read from known things."""
         return [variable for variable in self.variables if not variable.shown]
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A macro that fits what is to be done now.
+    """A macro that fits the mission and the present state.
 
     Attributes:
         macro: The macro.
@@ -81,35 +81,35 @@ class Suggestion:
 
     @property
     def call(self) -> str:
-        """What ``run_macro`` takes."""
+        """The call as ``run_macro`` takes it."""
         return self.macro.call(self.values)
 
 
 def situation(state: SymbolicState, values: Mapping[str, str]) -> frozenset[str]:
-    """What a run began with, for likening it to other runs: facts, and the words of the values."""
+    """Return the facts and the words of the values at the start of a run, to compare it with other runs."""
     words = {f"{name} {word}" for name, value in values.items() for word in value.split()}
     return state.facts(values) | words
 
 
 def covered(suggestion: Suggestion) -> int:
-    """How much of a mission it does at once."""
+    """Return how much of a mission a suggestion covers: more steps and more variables count more."""
     return len(suggestion.macro.steps) + 4 * len(suggestion.macro.variables)
 
 
 def step_of(step: object) -> Step:
-    """A step from ``(tool, arguments)``."""
+    """Make a step from ``(tool, arguments)``."""
     if not isinstance(step, (tuple, list)) or len(step) != 2 or not isinstance(step[1], Mapping):
         raise InvalidItemError(f"a step must be a Step or (tool, arguments), got {step!r}")
     return Step(str(step[0]), step[1])
 
 
 def spoken(steps: Sequence[Step]) -> str:
-    """A name made of the first and the last step."""
+    """Make a name from the first and the last step."""
     return f"{steps[0].name}_to_{steps[-1].name}" if steps else ""
 
 
 def name_of(found: mining.Mined) -> str:
-    """A name made of the words of the commonest trigger, or of the steps."""
+    """Make a name from the words of the commonest trigger, or else from the steps."""
     piece = max(found.triggers, key=lambda text: (found.triggers[text], text), default="")
     words = [
         w for w in re.findall(r"[a-z]+", re.sub(r"\$\d+", " ", piece.lower())) if w not in ("the", "a", "an", "and")
@@ -118,21 +118,21 @@ def name_of(found: mining.Mined) -> str:
 
 
 def slug(name: str) -> str:
-    """The name with underscores for what can't be in one."""
+    """Return the name with each run of characters that a name can't have replaced by an underscore."""
     return re.sub(r"[^\w-]+", "_", name).strip("_")
 
 
 def unused(name: str, taken: set[str]) -> str:
-    """The name, with a number if it is taken."""
+    """Return the name, with a number added if it is taken."""
     others = (f"{name}_{number}" for number in range(2, len(taken) + 3))
     return name if name not in taken else next(other for other in others if other not in taken)
 
 
 def lesson(found: mining.Mined, pieces: Sequence[tuple[int, str]]) -> dict[str, Any]:
-    """What one episode taught of a macro: pieces of its mission, and values."""
+    """Return what one episode contributes to a macro: triggers from its mission, and values of the variables."""
     triggers = Counter(piece for _, piece in pieces if piece in found.triggers)
-    mine = {number for number, _ in pieces}
-    taken = [values for values, (number, _) in zip(found.values, found.pieces, strict=True) if number in mine]
+    episodes = {number for number, _ in pieces}
+    taken = [values for values, (number, _) in zip(found.values, found.pieces, strict=True) if number in episodes]
     return {
         "triggers": dict(triggers),
         "values": {name: sorted({values[name] for values in taken}) for name in found.variables},
@@ -140,5 +140,5 @@ def lesson(found: mining.Mined, pieces: Sequence[tuple[int, str]]) -> dict[str, 
 
 
 def linked(text: str, kept: Sequence[Macro]) -> str:
-    """Put a macro's name where mining wrote its number."""
-    return re.sub(r"^@(\d+)\(", lambda found: f"{kept[int(found[1])].name}(", text)
+    """Replace the number of a macro, which mining wrote, by the macro's name."""
+    return re.sub(r"^@(\d+)\(", lambda match: f"{kept[int(match[1])].name}(", text)

@@ -1,4 +1,4 @@
-"""Which values a mission gives to a macro's variables."""
+"""Matching of missions with macros: which values a mission gives to the variables of a macro."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from memory.procedural.program import VARIABLE, fill
 
 MAX_ENDS = 64
-"""A variable that took more last words than this takes any."""
+"""A variable that has ended in more different words than this accepts any last word."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """What a variable may stand for.
+    """Type of a variable: the values that it may stand for.
 
     Attributes:
-        name: ``"$1"``.
-        ends: Last words of the values that were seen; they tell where a value ends. Empty for any.
-        words: Most words of a value.
-        shown: For one that no mission names, the known thing that shows its value: ``"locked $2 $1"``.
+        name: Its name, for example ``"$1"``.
+        ends: Last words of the values seen so far; they mark where a value ends. Empty if any word may be last.
+        words: Greatest number of words of a value.
+        shown: For a variable that no mission names, a pattern of the known thing that shows its value, for
+            example ``"locked $2 $1"``.
     """
 
     name: str
@@ -26,7 +27,7 @@ class Variable:
     shown: str = ""
 
     def find(self, known: Iterable[str], values: Mapping[str, str]) -> str | None:
-        """The value that a known thing shows, given those of other variables."""
+        """Return the value that a known thing shows, given the values of the other variables; else ``None``."""
         pattern = fill(self.shown, values).split()
         if self.name not in pattern or any(VARIABLE.search(part) and part != self.name for part in pattern):
             return None
@@ -46,30 +47,30 @@ def variables_of(
     shown: Mapping[str, str],
     known: Sequence[Variable] = (),
 ) -> list[Variable]:
-    """The variables' types, from the values that they took and what is known of them.
+    """Infer the types of variables from the values that they took and from their types so far.
 
     Args:
         names: The variables.
-        values: What each stood for, once for each occurrence.
-        shown: For those that no mission names, the thing that shows them.
+        values: For each occurrence, the value of each variable.
+        shown: For variables that no mission names, the pattern of the thing that shows their value.
         known: The types so far.
     """
-    made = []
+    types = []
     before = {variable.name: variable for variable in known}
     for name in names:
-        seen = [one[name].split() for one in values if one.get(name)]
+        seen = [occurrence[name].split() for occurrence in values if occurrence.get(name)]
         old = before.get(name)
         ends = {words[-1] for words in seen} | set(old.ends if old else ())
         free = len(ends) > MAX_ENDS or (old is not None and not old.ends)
         longest = max([old.words if old else 1, *(len(words) for words in seen)])
-        made.append(Variable(name, [] if free else sorted(ends), longest, shown.get(name, "")))
-    return made
+        types.append(Variable(name, [] if free else sorted(ends), longest, shown.get(name, "")))
+    return types
 
 
 def matches(
     triggers: Mapping[str, int], variables: Sequence[Variable], mission: Sequence[str]
 ) -> Iterator[dict[str, str]]:
-    """Every way in which a piece of the mission asks for a macro: a value for each variable."""
+    """Yield every match of a trigger with a piece of the mission, as a value for each variable."""
     types = {variable.name: variable for variable in variables if not variable.shown}
     seen = []
     for trigger in triggers:
@@ -103,7 +104,7 @@ def _match(
 
 
 def _end(variable: Variable, mission: Sequence[str], at: int, following: str | None) -> int | None:
-    """Where a value that begins at ``at`` ends."""
+    """Return the end of a value that begins at ``at``, or ``None`` if there is none."""
     ends: Collection[str] = variable.ends
     for end in range(at + 1, min(len(mission), at + variable.words) + 1):
         last = mission[end - 1]

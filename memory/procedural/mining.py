@@ -1,8 +1,9 @@
-"""Finding macros: sub-sequences of calls that repeat over many episodes, chosen by what they compress.
+"""Mining of macros: sub-sequences of calls that repeat over many episodes, chosen by how much they compress.
 
-Greedy pair-free grammar compression in the manner of Re-Pair and Sequitur (Larsson and Moffat 1999,
-doi:10.1109/DCC.1999.755679), over calls with lifted arguments: the sub-sequence that saves most calls becomes a macro,
-its occurrences become one call of it, and so on until nothing saves enough.
+Greedy grammar compression in the manner of Re-Pair and Sequitur (Larsson and Moffat 1999,
+doi:10.1109/DCC.1999.755679), but not limited to pairs, over calls with lifted arguments: the sub-sequence that
+saves most calls becomes a macro, each of its occurrences becomes one call of it, and this repeats until no
+sub-sequence saves enough.
 """
 
 import re
@@ -33,33 +34,33 @@ MACRO = re.compile(r"@(\d+)\(")
 MAX_STEPS = 12
 MIN_SUPPORT = 3
 MIN_SHARE = 0.02
-"""A macro must occur in so many trajectories, and in this share of them."""
+"""A macro must occur in at least MIN_SUPPORT trajectories, and in at least the share MIN_SHARE of all."""
 
 AGREEMENT = 0.98
-"""Share of occurrences in which a fact must hold to count as needed, or as an effect."""
+"""Share of occurrences in which a fact must hold to count as a precondition or as an effect."""
 
 MAX_BEFORE = 0.25
-"""Share of turns of a repeated step before which a fact may hold that ends it: there may be other reasons to go on."""
+"""A fact ends a repeated step only if it held before at most this share of the repeats."""
 
 CONTEXT_WORDS = 3
-"""Words of a mission before the first variable that tell what a macro is for."""
+"""Number of words before the first variable that a trigger takes from the mission."""
 
 Key = tuple[tuple[str, bool, tuple[tuple[str, str], ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Mined:
-    """A macro that was found, not yet tried.
+    """A mined macro that was not tested yet.
 
     Attributes:
-        steps: What it does.
+        steps: Its steps.
         variables: Its variables, in order.
-        triggers: Pieces of missions that asked for it, with how often; variables mark the arguments.
+        triggers: Pieces of missions that asked for it, with their counts; variables mark the arguments.
         preconditions: Facts that held before it.
         effects: Facts that held after it and not before.
-        values: What the variables stood for in each occurrence.
-        pieces: For each occurrence the trajectory and the piece of its mission.
-        shown: For variables that no mission names, the known thing that shows their value.
+        values: Values of the variables in each occurrence.
+        pieces: For each occurrence the number of the trajectory and the piece of its mission.
+        shown: For variables that no mission names, the pattern of the known thing that shows their value.
     """
 
     steps: tuple[Step, ...]
@@ -74,14 +75,14 @@ class Mined:
 
 @dataclass(slots=True)
 class _Found:
-    """Occurrences of one sub-sequence: trajectory, first token, one after the last, variables there."""
+    """Occurrences of one sub-sequence, each as trajectory, start and end of the steps, and variables there."""
 
     at: list[tuple[int, int, int, tuple[str, ...]]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Corpus:
-    """Trajectories as lifted tokens, rewritten as macros are found."""
+    """Lifted trajectories; their steps are rewritten as macros are found."""
 
     rows: list[Lifted]
     segments: list[list[Segment]] = field(default_factory=list)
@@ -91,7 +92,7 @@ def corpus_of(trajectories: Iterable[Trajectory]) -> Corpus:
     """Lift every trajectory.
 
     Raises:
-        InvalidItemError: One is no :class:`Trajectory` of named calls.
+        InvalidItemError: An item is not a :class:`Trajectory` of named calls.
     """
     kept = list(trajectories)
     for number, trajectory in enumerate(kept):
@@ -104,10 +105,10 @@ def corpus_of(trajectories: Iterable[Trajectory]) -> Corpus:
 
 
 def check(trajectory: Trajectory, number: int = 0) -> None:
-    """Refuse what is no trajectory.
+    """Raise an error if ``trajectory`` is not a valid trajectory.
 
     Raises:
-        InvalidItemError: It is of another type, or a call has no name or no mapping of arguments.
+        InvalidItemError: It has another type, or a call has no name or no mapping of arguments.
     """
     if not isinstance(trajectory, Trajectory) or not isinstance(trajectory.mission, str):
         raise InvalidItemError(f"trajectory {number} must be a Trajectory with a mission, got {trajectory!r:.80}")
@@ -128,7 +129,7 @@ def _liftable(trajectory: Trajectory) -> bool:
 
 
 def _strings(value: object) -> Iterator[str]:
-    """Every string in a value of JSON."""
+    """Yield every string in a JSON value."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -140,12 +141,12 @@ def _strings(value: object) -> Iterator[str]:
 
 
 def mine(trajectories: Iterable[Trajectory], max_macros: int = 16) -> list[Mined]:
-    """Macros that compress successful trajectories most, the first saves most.
+    """Find the macros that compress successful trajectories most; the one that saves most calls is first.
 
     Args:
-        trajectories: Those without success are left out, and those whose arguments hold the marks of
-            variables (``$1``) or of macros (``@1(``).
-        max_macros: How many at most.
+        trajectories: The episodes; those without success are left out, and those whose arguments contain
+            the marks of variables (``$1``) or of macros (``@1(``).
+        max_macros: Greatest number of macros.
 
     Raises:
         InvalidItemError: A malformed trajectory.
@@ -168,10 +169,10 @@ def mine(trajectories: Iterable[Trajectory], max_macros: int = 16) -> list[Mined
 
 
 def whole(trajectory: Trajectory) -> Mined:
-    """One episode from its first call to its last as a macro.
+    """Make a macro of one whole episode, from its first call to its last.
 
     Raises:
-        InvalidItemError: It has no call that did its work.
+        InvalidItemError: No call succeeded, or its arguments contain ``$1`` or ``@1(``.
     """
     if not _liftable(trajectory):
         raise InvalidItemError("arguments that hold $1 or @1( can't be lifted: those mark variables and macros")
@@ -183,7 +184,7 @@ def whole(trajectory: Trajectory) -> Mined:
 
 
 def _canonical(segments: Sequence[Segment]) -> tuple[Key, tuple[str, ...]]:
-    """A sub-sequence with its variables numbered by first appearance, and what they were."""
+    """Number the variables of a sub-sequence by first appearance; return its key and their original names."""
     order: dict[str, str] = {}
     key = []
     for segment in segments:
@@ -197,69 +198,69 @@ def _canonical(segments: Sequence[Segment]) -> tuple[Key, tuple[str, ...]]:
 
 
 def _best(corpus: Corpus) -> _Found | None:
-    """The sub-sequence that saves most calls."""
-    found: dict[Key, _Found] = defaultdict(_Found)
+    """Return the sub-sequence that saves most calls, or ``None`` if none saves enough."""
+    repeats: dict[Key, _Found] = defaultdict(_Found)
     for row, segments in enumerate(corpus.segments):
         for start in range(len(segments)):
             for end in range(start + 1, min(len(segments), start + MAX_STEPS) + 1):
                 key, variables = _canonical(segments[start:end])
-                found[key].at.append((row, start, end, variables))
+                repeats[key].at.append((row, start, end, variables))
     least = max(MIN_SUPPORT, MIN_SHARE * len(corpus.rows))
     best, best_worth = None, 0
-    for key, one in sorted(found.items(), key=lambda item: (-len(item[0]), repr(item[0]))):
-        one.at = _apart(one.at)
-        if len({row for row, *_ in one.at}) < least or not _useful(key):
+    for key, repeat in sorted(repeats.items(), key=lambda item: (-len(item[0]), repr(item[0]))):
+        repeat.at = _apart(repeat.at)
+        if len({row for row, *_ in repeat.at}) < least or not _useful(key):
             continue
-        saved = sum(sum(t.count for t in corpus.segments[row][a:b]) - 1 for row, a, b, _ in one.at)
-        worth = saved - len(key)  # what it costs to write it down
+        saved = sum(sum(t.count for t in corpus.segments[row][a:b]) - 1 for row, a, b, _ in repeat.at)
+        worth = saved - len(key)  # the length of the macro itself is its cost
         if worth > best_worth:
-            best, best_worth = one, worth
+            best, best_worth = repeat, worth
     return best
 
 
 def _useful(key: Key) -> bool:
-    """Whether it does more than a single call or a lone look around."""
+    """Return whether a macro of this key would do more than a single call or a single exploring step."""
     name, follow, arguments = key[0]
     return len(key) > 1 or (name != RUN and follow and bool(arguments))
 
 
 def _apart(at: list[tuple[int, int, int, tuple[str, ...]]]) -> list[tuple[int, int, int, tuple[str, ...]]]:
-    """Occurrences that do not overlap, the earlier first."""
+    """Select occurrences that do not overlap, in order; of two that overlap the earlier stays."""
     kept: list[tuple[int, int, int, tuple[str, ...]]] = []
-    for one in at:
-        if not kept or kept[-1][0] != one[0] or kept[-1][2] <= one[1]:
-            kept.append(one)
+    for occurrence in at:
+        if not kept or kept[-1][0] != occurrence[0] or kept[-1][2] <= occurrence[1]:
+            kept.append(occurrence)
     return kept
 
 
-def _describe(corpus: Corpus, found: _Found) -> Mined:
-    """Steps, triggers, preconditions and effects that the occurrences agree on."""
-    occurrences = [_occurrence(corpus, one) for one in found.at]
+def _describe(corpus: Corpus, repeated: _Found) -> Mined:
+    """Describe a macro by the steps, triggers, preconditions and effects that its occurrences agree on."""
+    occurrences = [_occurrence(corpus, occurrence) for occurrence in repeated.at]
     steps = []
     for index in range(len(occurrences[0].segments)):
-        pairs = [(one.segments[index], one.terms) for one in occurrences]
+        pairs = [(occurrence.segments[index], occurrence.terms) for occurrence in occurrences]
         pattern, names = occurrences[0].segments[index], occurrences[0].names
         arguments = {k: fill(v, names) if isinstance(v, str) else v for k, v in pattern.arguments.items()}
         steps.append(Step(pattern.name, arguments, pattern.follow, _until(pairs), _expect(pairs)))
-    before = _agreed([one.segments[0].before.facts(one.terms) for one in occurrences])
-    after = _agreed([one.segments[-1].after.facts(one.terms) for one in occurrences])
-    pieces = [_piece(one.lifted, one.names) for one in occurrences]
+    before = _agreed([occurrence.segments[0].before.facts(occurrence.terms) for occurrence in occurrences])
+    after = _agreed([occurrence.segments[-1].after.facts(occurrence.terms) for occurrence in occurrences])
+    pieces = [_piece(occurrence.lifted, occurrence.names) for occurrence in occurrences]
     return Mined(
         steps=tuple(steps),
         variables=tuple(occurrences[0].values),
         triggers=_common(pieces),
-        # What is known at the start can as well be looked for, if the macro begins so.
+        # If the macro begins with a loop, it can search for things itself: they need not be known before.
         preconditions=tuple(sorted(f for f in before if not (steps[0].until and f.startswith("known ")))),
         effects=tuple(sorted(fact for fact in after - before if not fact.startswith("known "))),
-        values=tuple(one.values for one in occurrences),
-        pieces=tuple((at[0], piece) for at, piece in zip(found.at, pieces, strict=True)),
+        values=tuple(occurrence.values for occurrence in occurrences),
+        pieces=tuple((at[0], piece) for at, piece in zip(repeated.at, pieces, strict=True)),
         shown=_agreed_sources(occurrences),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Occurrence:
-    """One place where a macro was seen: its tokens, new names of variables, values, and what its terms stood for."""
+    """One occurrence of a macro: its steps, new names of the variables, their values, and the values of its terms."""
 
     segments: list[Segment]
     names: Mapping[str, str]
@@ -276,51 +277,51 @@ def _occurrence(corpus: Corpus, at: tuple[int, int, int, tuple[str, ...]]) -> _O
     values = {names[old]: known[old] for old in variables}
     texts = {fill(v, names) for segment in segments for v in segment.arguments.values() if isinstance(v, str)}
     things = {text.removeprefix("beside ") for text in texts if VARIABLE.search(text) and "(" not in text}
-    # A variable by itself is a thing only where the calls name it so: "blue" of "blue key" is none.
+    # A variable alone is a thing only if a call uses it alone: "blue" in "blue key" is not a thing.
     terms = {term: fill(term, values) for term in sorted(things or set(values))}
     return _Occurrence(segments, names, values, terms, lifted)
 
 
 def _agreed_sources(occurrences: Sequence[_Occurrence]) -> dict[str, str]:
-    """What shows the variables that no mission names, in the names of the macro."""
-    found: dict[str, Counter[str]] = defaultdict(Counter)
-    for one in occurrences:
-        for old, (_, shown) in one.lifted.seen.items():
-            if old in one.names:
-                found[one.names[old]][fill(shown, one.names)] += 1
-    return {name: counts.most_common(1)[0][0] for name, counts in found.items()}
+    """Return the commonest pattern that shows each variable that no mission names, in the macro's variable names."""
+    patterns: dict[str, Counter[str]] = defaultdict(Counter)
+    for occurrence in occurrences:
+        for old, (_, shown) in occurrence.lifted.seen.items():
+            if old in occurrence.names:
+                patterns[occurrence.names[old]][fill(shown, occurrence.names)] += 1
+    return {name: counts.most_common(1)[0][0] for name, counts in patterns.items()}
 
 
 def _agreed(facts: Sequence[frozenset[str]]) -> frozenset[str]:
-    """Facts that hold in nearly all."""
-    counts = Counter(fact for found in facts for fact in found)
+    """Return the facts that hold in at least the share :data:`AGREEMENT` of the sets."""
+    counts = Counter(fact for held in facts for fact in held)
     return frozenset(fact for fact, count in counts.items() if count >= AGREEMENT * len(facts))
 
 
 def _until(segments: Sequence[tuple[Segment, Mapping[str, str]]]) -> tuple[str, ...]:
-    """Facts that end the repeats of a step: always there after it, seldom before one of its turns."""
+    """Return the facts that end the repeats of a step: they nearly always hold after it, and seldom before a repeat."""
     if not segments[0][0].follow:
         return ()
     after = _agreed([segment.after.facts(values) for segment, values in segments])
     turns = [start.facts(values) for segment, values in segments if segment.count for start in segment.starts]
     counts = Counter(fact for facts in turns for fact in facts)
-    found = {fact for fact in after if counts[fact] <= MAX_BEFORE * len(turns)}
-    # Who looks around does it to know; who goes somewhere, to be there.
-    wanted = {fact for fact in found if fact.startswith("known ") != bool(segments[0][0].arguments)}
-    return tuple(sorted(_plain(wanted or found)))
+    ending = {fact for fact in after if counts[fact] <= MAX_BEFORE * len(turns)}
+    # Exploring (no arguments) aims at "known" facts; a route to a target aims at other facts.
+    wanted = {fact for fact in ending if fact.startswith("known ") != bool(segments[0][0].arguments)}
+    return tuple(sorted(_plain(wanted or ending)))
 
 
 def _expect(segments: Sequence[tuple[Segment, Mapping[str, str]]]) -> tuple[str, ...]:
-    """Facts that a step brings about, or leaves, whenever it worked; what one knows by then is none of them."""
+    """Return the facts that hold after a step whenever it worked, without those that begin with "known"."""
     if not segments[0][1]:
         return ()
     after = _agreed([segment.after.facts(values) for segment, values in segments])
-    found = {fact for fact in after if not fact.startswith("known ")}
-    return tuple(sorted(_plain(found) if segments[0][0].follow else found))
+    expected = {fact for fact in after if not fact.startswith("known ")}
+    return tuple(sorted(_plain(expected) if segments[0][0].follow else expected))
 
 
 def _plain(facts: set[str]) -> set[str]:
-    """Facts without those that add a state to another: a door was come to, locked or not."""
+    """Drop facts that only add a state to another fact: "ahead locked $1" beside "ahead $1"."""
     return {
         f
         for f in facts
@@ -329,7 +330,7 @@ def _plain(facts: set[str]) -> set[str]:
 
 
 def _piece(lifted: Lifted, names: Mapping[str, str]) -> str:
-    """The piece of a mission around the variables."""
+    """Return the piece of a mission around the variables, with the variables in place of their values."""
     spans = {names[old]: lifted.spans[old] for old in names if old in lifted.spans}
     if not spans:
         return " ".join(lifted.mission)
@@ -344,14 +345,14 @@ def _piece(lifted: Lifted, names: Mapping[str, str]) -> str:
 
 
 def _common(pieces: Sequence[str]) -> dict[str, int]:
-    """Pieces of missions that were seen more than now and then, with how often."""
-    found = Counter(piece for piece in pieces if piece)
-    return {piece: count for piece, count in found.most_common() if count >= max(1, MIN_SHARE * len(pieces))}
+    """Return the pieces of missions that were seen often enough, with their counts."""
+    counts = Counter(piece for piece in pieces if piece)
+    return {piece: count for piece, count in counts.most_common() if count >= max(1, MIN_SHARE * len(pieces))}
 
 
-def _rewrite(corpus: Corpus, found: _Found, number: int) -> None:
-    """Put one call of the macro in the place of each occurrence."""
-    for row, start, end, variables in reversed(found.at):
+def _rewrite(corpus: Corpus, repeated: _Found, number: int) -> None:
+    """Replace each occurrence by one call of the macro."""
+    for row, start, end, variables in reversed(repeated.at):
         segments = corpus.segments[row][start:end]
         call = {"call": f"@{number}({', '.join(variables)})"}
         corpus.segments[row][start:end] = [Segment(RUN, call, False, 1, (segments[0].before,), segments[-1].after)]

@@ -1,4 +1,4 @@
-"""The language of macros: calls, what held before and after them, and steps with variables."""
+"""The language of macros: calls, the states before and after them, and steps with variables."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,12 +14,12 @@ NOTHING = "nothing"
 
 @dataclass(frozen=True, slots=True)
 class SymbolicState:
-    """What is known at one moment, as far as macros care.
+    """State at one moment: what matters to macros.
 
     Attributes:
-        carrying: What one carries, empty for nothing.
-        ahead: What is straight ahead, empty for floor.
-        known: Things that the map knows.
+        carrying: What the agent carries; empty for nothing.
+        ahead: What is straight ahead; empty for floor.
+        known: Things that are on the map.
     """
 
     carrying: str = ""
@@ -28,33 +28,33 @@ class SymbolicState:
 
     @classmethod
     def of(cls, view: Mapping[str, Any] | None, known: Iterable[str]) -> Self:
-        """The moment of a perceived view, as environments give it in ``info["view"]``."""
+        """Make the state from a view as environments give it in ``info["view"]``."""
         cells = (view or {}).get("cells", ())
         ahead = next((str(cell[2]) for cell in cells if tuple(cell[:2]) == (1, 0)), "")
         carrying = str((view or {}).get("carrying") or "")
         return cls(carrying, ahead, frozenset({*known, carrying} - {""}))
 
     def facts(self, terms: Mapping[str, str]) -> frozenset[str]:
-        """What holds of some things, told with variables: ``"known $1"``, ``"ahead open $1 door"``.
+        """Return the facts that hold for some things, written with variables: ``"known $1"``, ``"ahead open $1 door"``.
 
         Args:
-            terms: What stands for each thing, for example ``{"$1 door": "red door"}``.
+            terms: Terms with variables and the thing that each stands for, as ``{"$1 door": "red door"}``.
         """
-        found = set() if self.carrying else {f"carrying {NOTHING}"}
+        facts = set() if self.carrying else {f"carrying {NOTHING}"}
         for term, thing in terms.items():
             if any(fits(thing, known) for known in self.known):
-                found.add(f"known {term}")
+                facts.add(f"known {term}")
             for verb, seen in (("carrying", self.carrying), ("ahead", self.ahead)):
                 if not seen or not fits(thing, seen):
                     continue
-                found.add(f"{verb} {term}")
+                facts.add(f"{verb} {term}")
                 state = seen.split()[0]
                 if len(seen.split()) > 2 and state not in thing.split():
-                    found.add(f"{verb} {state} {term}")
-        return frozenset(found)
+                    facts.add(f"{verb} {state} {term}")
+        return frozenset(facts)
 
     def holds(self, fact: str, values: Mapping[str, str]) -> bool:
-        """Whether one fact holds; one about a variable without a value does not."""
+        """Return whether a fact holds; a fact about a variable without a value does not."""
         verb, _, rest = fact.partition(" ")
         thing = fill(rest, values)
         if VARIABLE.search(thing):
@@ -68,14 +68,14 @@ class SymbolicState:
 
 
 def fits(description: str, thing: str) -> bool:
-    """Whether every word of a description is among the thing's."""
+    """Return whether every word of a description is among the words of the thing."""
     words = description.split()
     return bool(words) and set(words) <= set(thing.split())
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """``text`` with every variable that has a value replaced by it."""
-    return VARIABLE.sub(lambda found: values.get(found.group(), found.group()), text)
+    """Return ``text`` with every variable that has a value replaced by that value."""
+    return VARIABLE.sub(lambda match: values.get(match.group(), match.group()), text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,9 @@ class Call:
         arguments: Its arguments.
         acts: Whether it was an action of the environment.
         actions: Actions that its result named, as a route does.
-        ok: Whether it did its work.
-        before: The moment before it.
-        after: The moment after it.
+        ok: Whether it succeeded.
+        before: The state before it.
+        after: The state after it.
     """
 
     name: str
@@ -103,13 +103,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """What was called in one episode, in order.
+    """The calls of one episode, in order.
 
     Attributes:
-        mission: What was to be done.
+        mission: The task of the episode.
         calls: The calls.
-        success: Whether it was done.
-        origin: The episode.
+        success: Whether the mission was fulfilled.
+        origin: The episode that it comes from.
     """
 
     mission: str
@@ -120,14 +120,14 @@ class Trajectory:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a macro. Strings in it may hold variables such as ``$1``.
+    """One step of a macro; its strings may contain variables such as ``$1``.
 
     Attributes:
         name: The tool or action to call.
         arguments: Its arguments.
-        follow: Whether the actions that its result names are done next.
-        until: Facts; if there are any, the step is repeated until they hold, and left out if they do.
-        expect: Facts that must hold afterwards.
+        follow: Whether the actions that its result names are carried out next.
+        until: Facts; if there are any, the step is repeated until they hold, and skipped if they hold already.
+        expect: Facts that must hold after the step.
     """
 
     name: str
@@ -137,7 +137,7 @@ class Step:
     expect: tuple[str, ...] = ()
 
     def json(self) -> list[Any]:
-        """The step as JSON: ``[name, arguments]``, and a third element for what is not default."""
+        """Return the step as JSON: ``[name, arguments]``, and a third element for values that are not the default."""
         more = {"follow": True} if self.follow else {}
         more |= {name: list(facts) for name in ("until", "expect") if (facts := getattr(self, name))}  # type: ignore[misc]
         return [self.name, dict(self.arguments), *([more] if more else [])]
@@ -147,7 +147,7 @@ class Step:
         """Read what :meth:`json` wrote.
 
         Raises:
-            InvalidItemError: Another shape.
+            InvalidItemError: The data has another form.
         """
         try:
             name, arguments, *more = data
@@ -160,17 +160,17 @@ class Step:
             ) from error
 
     def filled(self, values: Mapping[str, str]) -> dict[str, Any]:
-        """The arguments with the variables' values."""
+        """Return the arguments with variables replaced by their values."""
         return {key: fill(value, values) if isinstance(value, str) else value for key, value in self.arguments.items()}
 
     def rename(self, rename: Callable[[str], str]) -> "Step":
-        """The step with every string passed through ``rename``."""
+        """Return a copy of the step with ``rename`` applied to every string."""
         arguments = {key: rename(value) if isinstance(value, str) else value for key, value in self.arguments.items()}
         until, expect = (tuple(map(rename, facts)) for facts in (self.until, self.expect))
         return Step(self.name, arguments, self.follow, until, expect)
 
     def __str__(self) -> str:
-        """The step in words."""
+        """Return the step in words."""
         call = f"{self.name}({', '.join(map(str, self.arguments.values()))})"
         parts = [f"follow {call}" if self.follow else call]
         parts += [f"until {' and '.join(self.until)}"] if self.until else []

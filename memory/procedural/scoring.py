@@ -1,4 +1,4 @@
-"""How likely a macro is to work now: the frequency of late, or a learnt head where it is shown to be better."""
+"""Expected success of a macro: its recent frequency of success, or a learnt head if that proved better."""
 
 import math
 from collections.abc import Collection, Iterable, Sequence
@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 DECAY = 0.7
-"""Weight of an outcome beside the next one."""
+"""Weight of an outcome, relative to that of the next outcome."""
 
 PRIOR = 0.5
-"""Successes, and failures, that every macro is taken to have had."""
+"""Prior count of successes, and of failures, of every macro."""
 
 WEEK = 604_800.0
 
 MIN_OUTCOMES = 60
-"""Fewest outcomes, with at least :data:`MIN_EACH` successes and failures, that a head is learnt from."""
+"""Least count of outcomes to learn a head from, with at least :data:`MIN_EACH` successes and as many failures."""
 
 MIN_EACH = 8
 FOLDS = 5
@@ -28,12 +28,12 @@ RIDGE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one run of a macro.
+    """Outcome of one run of a macro.
 
     Attributes:
         ok: Whether it did what was expected.
-        at: When, in seconds since the epoch.
-        facts: What it began with.
+        at: Time in seconds since the epoch.
+        facts: Facts and words of the values at the start of the run.
         where: Where and why it stopped, if it did.
     """
 
@@ -43,7 +43,7 @@ class Outcome:
     where: str = ""
 
     def json(self) -> list[Any]:
-        """As JSON."""
+        """Return the outcome as a JSON list."""
         return [int(self.ok), self.at, list(self.facts), self.where]
 
     @classmethod
@@ -54,11 +54,13 @@ class Outcome:
 
 
 def decayed_success(oks: Sequence[bool], ages: Sequence[float] | None = None) -> float:
-    """Share of successes, each outcome weighing 0.7 of the next, with half a success and half a failure more.
+    """Return the weighted share of successes, with half a success and half a failure as prior.
+
+    Each outcome has 0.7 times the weight of the next one.
 
     Args:
-        oks: The outcomes, oldest first.
-        ages: How long ago each was, in seconds; its weight halves every week. None of it by default.
+        oks: Whether each run succeeded, oldest first.
+        ages: Age of each outcome in seconds; the weight also halves every week. Ages are ignored if ``None``.
     """
     weights = [DECAY ** (len(oks) - 1 - index) for index in range(len(oks))]
     if ages is not None:
@@ -68,7 +70,7 @@ def decayed_success(oks: Sequence[bool], ages: Sequence[float] | None = None) ->
 
 
 def recent_success(outcomes: Sequence[Outcome], now: float) -> float:
-    """Expected success at a time, in seconds since the epoch: what failed long ago may be tried again."""
+    """Return the expected success at time ``now``, in seconds since the epoch; old failures count less."""
     return decayed_success([outcome.ok for outcome in outcomes], [now - outcome.at for outcome in outcomes])
 
 
@@ -77,13 +79,13 @@ def _logit(share: float) -> float:
 
 
 def _likeness(facts: Collection[str], others: Iterable[Outcome]) -> float:
-    """Likeness (Jaccard) to the most alike of other runs' beginnings, 0 without any."""
-    mine = set(facts)
-    return max((len(mine & set(o.facts)) / max(1, len(mine | set(o.facts))) for o in others), default=0.0)
+    """Return the greatest Jaccard similarity of ``facts`` to the facts of other runs, 0 if there are none."""
+    own = set(facts)
+    return max((len(own & set(o.facts)) / max(1, len(own | set(o.facts))) for o in others), default=0.0)
 
 
 def features(before: Sequence[Outcome], facts: Collection[str]) -> list[float]:
-    """What the head sees: success of late, success ever, likeness to what failed and to what worked."""
+    """Compute the features: recent success, overall success, similarity to failed and to successful runs."""
     oks = [outcome.ok for outcome in before]
     ever = (sum(oks) + PRIOR) / (len(oks) + 2 * PRIOR)
     failed = _likeness(facts, (o for o in before if not o.ok))
@@ -93,13 +95,13 @@ def features(before: Sequence[Outcome], facts: Collection[str]) -> list[float]:
 
 @dataclass(frozen=True)
 class Head:
-    """Expects success of a run.
+    """Learnt predictor of the success of a run.
 
     Attributes:
-        weights: Of the features, or ``None`` while the head is off.
-        gain: By how much its log loss on held-out outcomes is lower than the frequency's, in nats; the
-            lower end of a 95 % interval. Above 0 the head is on.
-        outcomes: How many it was learnt from.
+        weights: Weights of the features, or ``None`` while the head is off.
+        gain: How much lower its log loss on held-out outcomes is than that of the frequency, in nats: the
+            lower end of a 95 % interval. The head is on if this is above 0.
+        outcomes: How many outcomes it was learnt from.
     """
 
     weights: tuple[float, ...] | None = None
@@ -108,10 +110,10 @@ class Head:
 
     @classmethod
     def fit(cls, histories: Iterable[Sequence[Outcome]]) -> Self:
-        """Learn from what came of macros, and stay off unless held-out outcomes are foretold better.
+        """Learn from outcomes of macros; the head stays off unless it predicts held-out outcomes better.
 
         Args:
-            histories: Of each macro, oldest first.
+            histories: For each macro its outcomes, oldest first.
         """
         rows, labels, plain = [], [], []
         for history in histories:
@@ -132,7 +134,7 @@ class Head:
         return cls(tuple(_logistic(x, y)) if gain > 0 else None, gain, count)
 
     def score(self, history: Sequence[Outcome], facts: Collection[str]) -> float:
-        """Expected success in [0, 1]."""
+        """Return the expected success in [0, 1] of a run that begins with ``facts``."""
         if self.weights is None:
             return recent_success(history, time())
         return float(_sigmoid(np.array(features(history, facts)) @ np.array(self.weights)))
@@ -148,12 +150,12 @@ def _log_loss(shares: NDArray[np.float64], labels: NDArray[np.float64]) -> NDArr
 
 
 def _logistic(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights of a ridge logistic regression, float64 ``[features]``."""
+    """Fit the weights of a ridge logistic regression, float64 ``[features]``."""
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         shares = _sigmoid(x @ weights)
         penalty = RIDGE * float(weights @ weights) / 2
         return float(_log_loss(shares, y).sum()) + penalty, x.T @ (shares - y) + RIDGE * weights
 
-    found = minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B")
-    return np.asarray(found.x, dtype=np.float64)
+    result = minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B")
+    return np.asarray(result.x, dtype=np.float64)

@@ -10,7 +10,7 @@ from memory.tables import Remaining, Table, Values, declare
 
 
 def _recompute_macro(row: Remaining) -> Values:
-    """Take name, triggers and the variables' last words from the origins that tell of them."""
+    """Recompute the name, the triggers and the last words of the variables of a macro from its origins."""
     if not row.said or not all("name" in said for said in row.said):
         return {}
     new = row.first({"name": ""})
@@ -30,7 +30,7 @@ def _recompute_macro(row: Remaining) -> Values:
 
 
 def _merge_macro(db: sqlite3.Connection, macro_id: int, values: Mapping[str, Any]) -> None:
-    """Take over what another memory learnt by trying the macro, where nothing was tried here."""
+    """Take over status and outcomes of the macro from another memory, if it has no outcomes here."""
     if values.get("outcomes", "[]") != "[]":
         db.execute(
             "UPDATE macros SET status = ?, outcomes = ? WHERE id = ? AND outcomes = '[]'",

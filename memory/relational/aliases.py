@@ -1,4 +1,4 @@
-"""Several names of one entity: who is called what, found by spelling and likeness, undone at will."""
+"""Aliases: several names of one entity, told or found by spelling and embeddings; each can be undone."""
 
 import re
 from collections.abc import Iterable
@@ -26,11 +26,11 @@ class Alias:
     """One row of ``aliases``: ``alias`` is another name of ``entity``.
 
     Attributes:
-        id: Row.
-        alias: The other name, as normalised.
+        id: Row in ``aliases``.
+        alias: The other name, normalised.
         entity: The name that it stands for.
         method: ``told``, ``spelling`` or ``likeness``.
-        score: How sure, in [0, 1].
+        score: Confidence in [0, 1].
     """
 
     id: int
@@ -41,7 +41,9 @@ class Alias:
 
 
 class Aliases:
-    """Names and what they stand for. Rows of facts keep the names that were told: removing an alias undoes it.
+    """Groups of names that stand for one entity each.
+
+    Rows of facts keep the names that were told, so removing an alias undoes its effect.
 
     Args:
         store: The database.
@@ -56,22 +58,22 @@ class Aliases:
         self._pointed: dict[str, int] = {}
 
     def entity(self, name: str) -> str:
-        """The name that stands for everything that ``name``, as normalised, is called."""
+        """Return the name of the entity that ``name``, normalised, belongs to."""
         self._sync()
         return self._of.get(name, name)
 
     def names(self, name: str) -> list[str]:
-        """All names of the entity that ``name`` belongs to, itself included, in alphabetical order."""
+        """Return all names of the entity that ``name`` belongs to, itself included, in alphabetical order."""
         entity = self.entity(name)
         return sorted({entity, *self._names.get(entity, ())})
 
     def all(self) -> list[Alias]:
-        """Every row, oldest first."""
+        """Return every alias, oldest first."""
         rows = self.store.db.execute("SELECT id, alias, entity, method, score FROM aliases ORDER BY id")
         return [Alias(*row) for row in rows.fetchall()]
 
     def add(self, alias: str, entity: str, origin: Provenance, method: str = "told", score: float = 1.0) -> int:
-        """Say that two names are one entity's; returns the row.
+        """Record that two names stand for one entity, and return the row of the alias.
 
         Raises:
             InvalidItemError: An empty name, or the same name twice.
@@ -94,7 +96,7 @@ class Aliases:
         return int(row)
 
     def remove(self, alias_id: int) -> Alias:
-        """Undo one; returns what it said.
+        """Remove an alias and return it.
 
         Raises:
             UnknownItemError: There is no such row.
@@ -119,7 +121,7 @@ class Aliases:
                 self._stamp = stamp
 
     def _read(self) -> None:
-        """Groups of names joined by aliases; each is called by the name that most point to."""
+        """Read the groups of names joined by aliases; the name that most aliases point to stands for a group."""
         before = self._of
         self._of, self._names, self._pointed = {}, {}, {}
         for alias, entity in self.store.db.execute("SELECT alias, entity FROM aliases ORDER BY id").fetchall():
@@ -137,7 +139,7 @@ class Aliases:
 
 
 def spelled_alike(one: str, other: str) -> bool:
-    """Whether two names may be one by their letters: an acronym, the same words but for a slip, or fillers more.
+    """Return whether two names may be one entity's by spelling: an acronym, a typing error, or only extra fillers.
 
     Numbers must be the same: ``place 12`` is not ``place 13``.
     """
@@ -151,28 +153,28 @@ def spelled_alike(one: str, other: str) -> bool:
         initials = [word[0] for word in long if word not in _FILLERS]
         if len(long) > 1 and 2 <= len(letters) == len(initials) and letters == "".join(initials):
             return True
-    mine, theirs = ([word for word in words if word not in _FILLERS] or words for words in (first, second))
-    if len(mine) != len(theirs):
+    own, theirs = ([word for word in words if word not in _FILLERS] or words for words in (first, second))
+    if len(own) != len(theirs):
         return False
-    return all(max(_like(word, other) for other in theirs) >= _TOKEN_MIN for word in mine) and all(
-        max(_like(word, other) for other in mine) >= _TOKEN_MIN for word in theirs
+    return all(max(_like(word, other) for other in theirs) >= _TOKEN_MIN for word in own) and all(
+        max(_like(word, other) for other in own) >= _TOKEN_MIN for word in theirs
     )
 
 
-def _like(one: str, other: str) -> float:
-    if one == other:
+def _like(word: str, other: str) -> float:
+    if word == other:
         return 1.0
-    if min(len(one), len(other)) < 5 or one[0] != other[0]:
+    if min(len(word), len(other)) < 5 or word[0] != other[0]:
         return 0.0
-    matcher = SequenceMatcher(None, one, other, autojunk=False)
+    matcher = SequenceMatcher(None, word, other, autojunk=False)
     return matcher.ratio() if matcher.real_quick_ratio() >= _TOKEN_MIN else 0.0
 
 
 def candidates(names: Iterable[str], embedder: Embedder, least: float) -> list[tuple[str, str, float]]:
-    """Pairs of names that may be one entity's: spelled alike, and of embeddings with at least this cosine.
+    """Find pairs of names that may be one entity's: spelled alike, and with a cosine of at least ``least``.
 
     Returns:
-        ``(shorter name, longer name, cosine)``, the surest first.
+        ``(shorter name, longer name, cosine)``, highest cosine first.
     """
     blocks: dict[str, list[str]] = {}
     for name in names:
@@ -184,19 +186,19 @@ def candidates(names: Iterable[str], embedder: Embedder, least: float) -> list[t
         if len(words) == 1 and len(words[0]) < 7:
             blocks.setdefault(f"={words[0]}", []).append(name)
     pairs = {
-        (min(one, other, key=lambda n: (len(n), n)), max(one, other, key=lambda n: (len(n), n)))
+        (min(short, long, key=lambda n: (len(n), n)), max(short, long, key=lambda n: (len(n), n)))
         for block in blocks.values()
-        for i, one in enumerate(block[:_BLOCK])
-        for other in block[i + 1 : _BLOCK]
-        if one != other and spelled_alike(one, other)
+        for i, short in enumerate(block[:_BLOCK])
+        for long in block[i + 1 : _BLOCK]
+        if short != long and spelled_alike(short, long)
     }
     if not pairs:
         return []
     ordered = sorted(pairs)
     left, right = (embedder.embed([pair[side] for pair in ordered]) for side in (0, 1))
     cosines = np.einsum("ij,ij->i", left, right)
-    found = [(*pair, float(cosine)) for pair, cosine in zip(ordered, cosines, strict=True)]
-    alike = [(one, other, cosine) for one, other, cosine in found if cosine >= least or fold(one) == fold(other)]
+    scored = [(*pair, float(cosine)) for pair, cosine in zip(ordered, cosines, strict=True)]
+    alike = [(short, long, cosine) for short, long, cosine in scored if cosine >= least or fold(short) == fold(long)]
     return sorted(alike, key=lambda pair: -pair[2])
 
 

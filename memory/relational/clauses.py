@@ -1,4 +1,4 @@
-"""From the dependency parse of a sentence to the statements that it makes."""
+"""Reading of statements from the dependency parse of a sentence."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
     from spacy.tokens import Span, Token
 
 _SURE, _OBLIQUE, _REFERRED = 0.95, 0.9, 0.85
-"""Confidence in a tuple: from subject and object; through a preposition; through a pronoun or a short name."""
+"""Confidence of a tuple from subject and object, with a preposition, and with a resolved pronoun or short name."""
 
 _DOUBT = {"perhaps", "maybe", "possibly", "probably", "allegedly", "supposedly", "hardly", "barely", "almost", "nearly"}
 _PLACE = {"in", "at", "on", "inside", "within"}
 _LINKS = {"be", "become", "remain"}
 
 LONGEST = 400
-"""Tokens of a sentence; what is longer is no sentence, and says nothing."""
+"""Greatest number of tokens of a sentence; longer ones are skipped."""
 
 Statement = tuple[str, str, str, float]
 Named = tuple[str, float]
 
 
 class SentenceReader:
-    """The statements of one parsed sentence.
+    """Reader of the statements of one parsed sentence.
 
     Args:
         sentence: The sentence.
-        discourse: What the text has spoken of before it.
+        discourse: The entities that the text has mentioned before it.
     """
 
     def __init__(self, sentence: "Span", discourse: Discourse) -> None:
@@ -60,10 +60,10 @@ class SentenceReader:
             elif token.dep_ == "appos" and not negated(token):
                 yield from self._apposition(token)
 
-    # what is stated at all
+    # which clauses are statements
 
     def _states(self, verb: "Token") -> bool:
-        """Whether the clause of a verb is said to be so."""
+        """Return whether the clause of a verb is a plain statement."""
         if verb.dep_ in (
             "aux",
             "auxpass",
@@ -86,11 +86,11 @@ class SentenceReader:
         return self._asserted(verb)
 
     def _head_stated(self, noun: "Token") -> bool:
-        """A relative clause tells of something that is: not of "no man who ..."."""
+        """Return whether the noun of a relative clause is not negated, as in "no man who ..."."""
         return not negated(noun)
 
     def _states_or_denies(self, verb: "Token") -> bool:
-        """Whether the clause that a verb is joined to is a statement, affirmed or not."""
+        """Return whether the clause that a verb is joined to is a statement, affirmed or denied."""
         first = verb.head
         while first.dep_ == "conj" and first.head.pos_ in ("VERB", "AUX"):
             first = first.head
@@ -139,7 +139,7 @@ class SentenceReader:
             yield from _all(subjects, f"{relation}_{preposition.lower_}", self._objects_of(preposition), _OBLIQUE)
 
     def _mistaken(self, verb: "Token", name: "Token") -> Iterator[Statement]:
-        """A clause whose verb the parser took for a noun."""
+        """Yield the statements of a clause whose verb the parser mistook for a noun."""
         if negated(verb) or negated(name):
             return
         subjects: list[Named] = [(phrase(name), _REFERRED)]
@@ -174,7 +174,7 @@ class SentenceReader:
         yield from self._described(subjects, noun)
 
     def _described(self, subjects: list[Named], noun: "Token") -> Iterator[Statement]:
-        """``X is the capital of Y``, ``X is Y's sister``, or ``X is a kind``."""
+        """Yield the statements of ``X is the capital of Y``, ``X is Y's sister`` or ``X is a kind``."""
         of = [c for c in noun.children if c.dep_ == "prep" and c.lower_ == "of"]
         owners = [c for c in noun.children if c.dep_ == "poss"]
         if any(c.dep_ == "det" and c.lower_ in ("a", "an") for c in noun.children):
@@ -205,10 +205,10 @@ class SentenceReader:
         elif noun.pos_ == "NOUN" or any(child.dep_ == "det" for child in noun.children):
             yield from self._described(self.entities(named, with_joined=False), noun)
 
-    # who and what
+    # names of subjects and objects
 
     def _subjects(self, verb: "Token") -> list[Named]:
-        """Names of what a clause is about; those of its first verb if it has none of its own."""
+        """Return the names of the subjects of a clause; those of the first joined verb if it has none of its own."""
         for child in verb.children:
             if child.dep_ in ("nsubj", "nsubjpass"):
                 if child.tag_ in ("WP", "WDT") and relative_of(verb) is not None:
@@ -220,40 +220,40 @@ class SentenceReader:
         return self._subjects(clause) if clause.i != verb.i else []
 
     def _objects(self, verb: "Token") -> list[Named]:
-        found: list[Named] = []
+        objects: list[Named] = []
         for child in verb.children:
             measured = child.dep_ == "npadvmod" and any(inner.pos_ == "NUM" for inner in child.children)
             named = child.dep_ in ("dobj", "attr", "oprd") and child.tag_ not in ("WP", "WDT")
             if named or (measured and child.pos_ == "NOUN"):
-                found += self.entities(child)
-        if not found and verb.dep_ == "relcl" and own_subject(verb) and not list(prepositions(verb)):
+                objects += self.entities(child)
+        if not objects and verb.dep_ == "relcl" and own_subject(verb) and not list(prepositions(verb)):
             subject = next(c for c in verb.children if c.dep_ in ("nsubj", "nsubjpass"))
             if subject.tag_ not in ("WP", "WDT"):
-                found = self.entities(verb.head, with_joined=False)
-        return found
+                objects = self.entities(verb.head, with_joined=False)
+        return objects
 
     def _objects_of(self, preposition: "Token") -> list[Named]:
         return [name for child in preposition.children if child.dep_ == "pobj" for name in self.entities(child)]
 
     def entities(self, token: "Token | None", with_joined: bool = True) -> list[Named]:
-        """Names of a noun and of those joined to it, each with how sure it is that they are meant."""
+        """Return the names of a noun and of those joined to it, each with the confidence that it is meant."""
         if token is None or negated(token):
             return []
-        found: list[Named] = []
+        names: list[Named] = []
         for noun in [token, *(joined(token) if with_joined else [])]:
             if negated(noun) or noun.lower_ in NOBODY:
                 continue
             if noun.pos_ == "PRON":
-                found += [(name, _REFERRED) for name in self.discourse.refer(noun)]
+                names += [(name, _REFERRED) for name in self.discourse.refer(noun)]
             elif noun.pos_ in ("NOUN", "PROPN", "NUM", "ADJ", "X", "SYM"):
                 phrase = self._possessed(noun)
                 if phrase:
                     full = self.discourse.full(noun, phrase)
-                    found.append((full, 1.0 if full == phrase else _REFERRED))
-        return found
+                    names.append((full, 1.0 if full == phrase else _REFERRED))
+        return names
 
     def _possessed(self, noun: "Token") -> str:
-        """The phrase, with whose it is in place of "her" or "his"; empty where nobody knows."""
+        """Return the phrase with the owner's name in place of "her" or "his"; empty if the owner is unclear."""
         owner = next((c for c in noun.children if c.dep_ == "poss" and c.tag_ == "PRP$"), None)
         if owner is None:
             return phrase(noun)

@@ -1,4 +1,4 @@
-"""Who is meant by a pronoun or a shorter name, within one text."""
+"""Coreference within one text: which name a pronoun or a shorter name refers to."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ _WOMEN = frozenset(
 
 @dataclass(slots=True)
 class Mention:
-    """Something that was named: the name, and what pronouns fit it."""
+    """Mention of an entity: its name, and the properties that decide which pronouns fit it."""
 
     name: str
     person: bool
@@ -47,10 +47,10 @@ class Mention:
 
 @dataclass
 class Discourse:
-    """What a text has spoken of so far.
+    """The entities that a text has mentioned so far.
 
-    Pronouns stand for the last fitting subject, else for the last fitting thing; where none or
-    several could be meant, for nothing.
+    A pronoun refers to the last fitting subject, else to the last fitting mention. If no mention fits, or it is
+    unclear which one is meant, it refers to nothing.
     """
 
     people: dict[str, None] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Discourse:
     _subjects: list[Mention] = field(default_factory=list)
 
     def refer(self, pronoun: "Token") -> list[str]:
-        """The names that a pronoun stands for; none where nobody can tell."""
+        """Return the names that a pronoun refers to; empty if that is unclear."""
         word = pronoun.lower_
         here = self._earlier(pronoun)
         if word in _THEY:
@@ -76,7 +76,7 @@ class Discourse:
         return [(known or people)[0].name] if people else []
 
     def full(self, noun: "Token", phrase: str) -> str:
-        """The longer name that was given before, where ``phrase`` is one word of it; else ``phrase``."""
+        """Return the longer name that was mentioned before, if ``phrase`` is one word of it; else ``phrase``."""
         if noun.pos_ != "PROPN" or " " in phrase:
             return phrase
         word = phrase.lower()
@@ -84,11 +84,12 @@ class Discourse:
         return next(iter(longer)) if len(longer) == 1 else phrase
 
     def close(self, sentence: "Span", entities: "NamesOf") -> None:
-        """Take in what a sentence spoke of, when it is over.
+        """Record the mentions of a sentence after it was read.
 
         Args:
             sentence: The sentence.
-            entities: Gives the names that a noun stands for, as :class:`memory.relational.clauses.SentenceReader` does.
+            entities: Function that returns the names that a noun stands for, such as
+                :meth:`memory.relational.clauses.SentenceReader.entities`.
         """
         last: list[Mention] = []
         group: list[str] = []
@@ -121,7 +122,7 @@ class Discourse:
         return [Mention(m.name, m.person, m.woman, True) for m in self._last if m.name == name][:1]
 
     def _earlier(self, pronoun: "Token") -> list[Mention]:
-        """A subject of the same sentence before the pronoun, where it is an owner: "Ada sold her boat"."""
+        """Return the subject before a possessive pronoun in the same sentence, as for "her" in "Ada sold her boat"."""
         if pronoun.tag_ != "PRP$":
             return []
         for token in pronoun.sent:
@@ -134,13 +135,13 @@ class Discourse:
 
 
 def _proper(token: "Token") -> bool:
-    """Whether a noun is a name; one in capitals without an article counts, as parsers miss rare names."""
+    """Return whether a noun is a name; a capitalised noun without article counts, as parsers miss rare names."""
     bare = not any(child.dep_ in ("det", "poss", "amod", "nummod") for child in token.children)
     return token.pos_ == "PROPN" or (token.tag_ == "NN" and bare and token.text[:1].isupper())
 
 
 def _gender(token: "Token", name: str) -> tuple[bool, bool | None]:
-    """Whether a noun is a person, and a woman if that can be told."""
+    """Return whether a noun is a person, and whether it is a woman; the latter is ``None`` if unknown."""
     first = name.lower().split()[0].strip(".")
     last = name.lower().split()[-1]
     for word in (first, last):

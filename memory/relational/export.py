@@ -1,4 +1,4 @@
-"""The graph for other programs: GraphML and JSON-LD."""
+"""Export of the graph for other programs: GraphML and JSON-LD."""
 
 import json
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ _BASE = "urn:hippo:"
 
 
 def export(kg: KG, path: Path) -> int:
-    """Write the facts that hold now with their sources, whole or not at all; returns their count.
+    """Write the facts that hold now, with their sources, to a file atomically; return their count.
 
     Args:
         kg: The graph.
-        path: Ends in ``.graphml`` (Brandes et al. 2002) or ``.jsonld`` (W3C JSON-LD 1.1).
+        path: The file; it ends in ``.graphml`` (Brandes et al. 2002) or ``.jsonld`` (W3C JSON-LD 1.1).
 
     Raises:
-        InvalidItemError: Another ending.
+        InvalidItemError: The path has another ending.
         StorageError: The file can't be written.
     """
     if path.suffix not in (".graphml", ".jsonld"):
@@ -44,12 +44,12 @@ def _facts(kg: KG) -> list[dict[str, Any]]:
     with kg.store.read() as db:
         ids = [fact_id for _, _, fact_id in kg.graph.edges(keys=True)]
         facts = [fact for start in range(0, len(ids), 10_000) for fact in kg.get_many(ids[start : start + 10_000])]
-        found = []
+        records = []
         for start in range(0, len(facts), 10_000):
             part = facts[start : start + 10_000]
             sources = provenance.of_many(db, "facts", [fact.id for fact in part])
-            found += [_fact(kg, fact, sources.get(fact.id, ())) for fact in part]
-    return found
+            records += [_fact(kg, fact, sources.get(fact.id, ())) for fact in part]
+    return records
 
 
 def _fact(kg: KG, fact: Fact, sources: Sequence[Provenance]) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def _graphml(facts: list[dict[str, Any]]) -> "nx.MultiDiGraph[str]":
 
 
 def _legal(text: str) -> str:
-    """Without the control characters that XML can't hold."""
+    """Remove the control characters that XML can't contain."""
     return "".join(letter for letter in text if (letter >= " " or letter in "\t\n\r") and letter not in "\ufffe\uffff")
 
 

@@ -1,4 +1,4 @@
-"""Text to tuples: the interface that every engine has, and templates for sentences of a known form."""
+"""Extraction of tuples from text: the interface of extractors, and templates for sentences of a known form."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -11,20 +11,20 @@ from memory.relational.names import normalise
 from memory.relational.tuples import Tuple
 
 MAX_TEXT = 2_000_000
-"""Characters of one text; a longer one is refused."""
+"""Greatest number of characters of one text; a longer one is refused."""
 
 
 class TupleExtractor(Protocol):
-    """Finds the facts that a text states."""
+    """Interface of extractors, which find the facts that a text states."""
 
     name: str
 
     def extract(self, text: str, origin: Provenance | str | None = None) -> list[Tuple]:
-        """Tuples in the order of the text, each with the sentence that it comes from as its span.
+        """Return tuples in the order of the text, each with the sentence that it comes from as its span.
 
         Args:
-            text: English, of at most 2,000,000 characters; what can't be read as a statement is passed over.
-            origin: Where the text came from; its time, document and trust go into every tuple.
+            text: English, at most 2,000,000 characters; sentences that state no fact are skipped.
+            origin: Where the text comes from; every tuple gets its time, document and trust.
 
         Raises:
             InvalidItemError: The text is too long.
@@ -34,15 +34,15 @@ class TupleExtractor(Protocol):
     def extract_many(
         self, texts: Sequence[str], origins: Sequence[Provenance | str | None] | None = None
     ) -> list[list[Tuple]]:
-        """The tuples of each text; faster than one by one where the engine works in batches."""
+        """Return the tuples of each text; an extractor that works in batches is faster than one call for each text."""
         ...
 
 
 def validate_text(text: str) -> str:
-    """The text, if an extractor may have it.
+    """Check a text for extraction and return it with null characters replaced by spaces.
 
     Raises:
-        InvalidItemError: It is too long, or no text.
+        InvalidItemError: It is too long, not a string, or not valid Unicode.
     """
     if not isinstance(text, str):
         raise InvalidItemError(f"a text to extract from must be a string, got {type(text).__name__}")
@@ -58,7 +58,7 @@ def validate_text(text: str) -> str:
 
 
 def with_span(origin: Provenance | str | None, span: str, conf: float) -> Provenance:
-    """The origin of a tuple: that of its text, with the sentence as its span."""
+    """Return the origin of a tuple: the origin of its text, with the sentence as its span."""
     whole = origin_of(origin)
     return replace(whole, text_span=span, conf=min(conf, whole.conf))
 
@@ -69,7 +69,7 @@ _NO_NAME = frozenset(
     "not no never nobody neither nor longer if unless may might could would should will can and or but who which that"
     " perhaps maybe he she it they i we you his her their does did do was were is are be".split()
 )
-"""Words that no name has: with them a sentence says something else."""
+"""Words that a name can't contain; a sentence in which a template matches one as a name is skipped."""
 
 TEMPLATES: tuple[tuple[str, tuple[str, str, str]], ...] = (
     ("{a} moved to {b}", ("{a}", "lives_in", "{b}")),
@@ -85,11 +85,11 @@ TEMPLATES: tuple[tuple[str, tuple[str, str, str]], ...] = (
     ("{a} likes {b}", ("{a}", "likes", "{b}")),
     ("{a} works at {b}", ("{a}", "works_at", "{b}")),
 )
-"""Sentences of the environments, and the tuple that each states. An article before a name is dropped."""
+"""Forms of the sentences of the environments, and the tuple that each states. Articles before names are dropped."""
 
 
 class TemplateExtractor:
-    """Tuples from sentences of a known form; anything else says nothing to it.
+    """Extractor of tuples from sentences of a known form; it ignores all other sentences.
 
     Args:
         templates: Pairs of a sentence with ``{names}`` and the head, relation and tail that it states.
@@ -108,8 +108,8 @@ class TemplateExtractor:
             self._templates.append((re.compile(pattern, re.IGNORECASE), statement))
 
     def extract(self, text: str, origin: Provenance | str | None = None) -> list[Tuple]:
-        """Tuples of the sentences that match a template, in order."""
-        found = []
+        """Return the tuples of the sentences that match a template, in order."""
+        tuples = []
         for match in _SENTENCE.finditer(validate_text(text)):
             sentence = match.group().strip()
             if sentence.endswith("?"):
@@ -120,12 +120,12 @@ class TemplateExtractor:
                 if slots and not any(_NO_NAME.intersection(value.lower().split()) for value in slots.groups()):
                     names = {name: normalise(value) for name, value in slots.groupdict().items()}
                     head, relation, tail = (part.format(**names) for part in statement)
-                    found.append(Tuple(head, relation, tail, with_span(origin, sentence, 1.0)))
+                    tuples.append(Tuple(head, relation, tail, with_span(origin, sentence, 1.0)))
                     break
-        return found
+        return tuples
 
     def extract_many(
         self, texts: Sequence[str], origins: Sequence[Provenance | str | None] | None = None
     ) -> list[list[Tuple]]:
-        """The tuples of each text."""
+        """Return the tuples of each text."""
         return [self.extract(text, origin) for text, origin in zip(texts, origins or [None] * len(texts), strict=True)]

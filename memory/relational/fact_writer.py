@@ -1,4 +1,4 @@
-"""Writing facts: what a new statement ends, resumes or strengthens."""
+"""Writing of facts: a new statement may end, resume or strengthen known facts."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
@@ -16,13 +16,13 @@ from memory.store import Store
 
 
 class FactWriter:
-    """Writes statements as rows of ``facts``, and keeps the graph in main memory up to date.
+    """Writer of statements as rows of ``facts``; it keeps the graph in main memory up to date.
 
     Args:
         store: The database.
-        cache: The facts that hold now.
-        aliases: Several names of one entity.
-        schemas: Score how well a statement fits.
+        cache: The graph of the facts that hold now.
+        aliases: Groups of names that stand for one entity.
+        schemas: Index that scores how well a statement fits.
         functional: Relations with one tail per head at a time.
     """
 
@@ -38,7 +38,7 @@ class FactWriter:
         self.validity = Validity(store, aliases, functional)
 
     def upsert(self, tuples: Iterable[Tuple]) -> list[int]:
-        """Tell the graph; returns the id of each tuple's row, in order. All or nothing.
+        """Write tuples as facts, all or none; return the id of each tuple's row, in order.
 
         Raises:
             InvalidItemError: An empty head, relation or tail, or a confidence outside [0, 1].
@@ -85,8 +85,8 @@ class FactWriter:
             self._superseded(older, fact_id, since)
             if until is None:
                 self.cache.add(fact_id, head, relation, tail, 1, fit)
-        said = {"since": since} | ({"context": item.context} if item.context else {})
-        provenance.add(db, ("facts", fact_id), replace(item.provenance, conf=conf), said)
+        contribution = {"since": since} | ({"context": item.context} if item.context else {})
+        provenance.add(db, ("facts", fact_id), replace(item.provenance, conf=conf), contribution)
         return fact_id
 
     def _resume(self, head: str, relation: str, tail: str, since: float) -> tuple[float, int] | None:
@@ -97,11 +97,11 @@ class FactWriter:
         return None
 
     def _overtake(self, head: str, relation: str, tail: str, since: float) -> list[int]:
-        """Leave what a statement ends out of the graph; returns the rows."""
-        found = self.validity.overtaken(head, relation, tail, since)
-        for fact in self.facts.get_many([version.id for version in found if version.end is None]):
+        """Remove the facts that a statement ends from the graph in main memory; return the ids of their rows."""
+        versions = self.validity.overtaken(head, relation, tail, since)
+        for fact in self.facts.get_many([version.id for version in versions if version.end is None]):
             self.cache.drop(fact.id, fact.head, fact.tail)
-        return [version.id for version in found]
+        return [version.id for version in versions]
 
     def _superseded(self, older: Iterable[int], by: int, since: float) -> None:
         self.store.db.executemany(
@@ -110,20 +110,20 @@ class FactWriter:
         )
 
     def retire_place(self, tail: str, origin: Provenance) -> int:
-        """End every fact that holds now and ends in ``tail``, which is no more; returns how many."""
+        """End every current fact with the tail ``tail``, which does not exist any more; return how many were ended."""
         rows = self.store.db.execute(
             "SELECT head, relation FROM facts WHERE tail = ? AND valid_to IS NULL", (normalise(tail),)
         ).fetchall()
         return sum(self.retire(head, relation, tail, origin) for head, relation in rows)
 
     def retire(self, head: str, relation: str, tail: str, origin: Provenance) -> bool:
-        """End the validity of a fact that was seen not to hold; true when there was one.
+        """End the validity of a fact that was observed not to hold; return whether there was such a fact.
 
         Args:
-            head: Of the fact.
-            relation: Of the fact.
-            tail: Of the fact.
-            origin: Who saw it, and when. If that is forgotten, the fact holds again.
+            head: Head of the fact.
+            relation: Relation of the fact.
+            tail: Tail of the fact.
+            origin: Who observed it, and when. If this origin is forgotten, the fact holds again.
         """
         with self.store.write() as db:
             self.cache.sync()
@@ -145,7 +145,7 @@ class FactWriter:
         return [fact_id for fact_id, _, _ in rows]
 
     def _respell(self, name: str, origin: Provenance) -> None:
-        """Join a new name with a known one that differs in accents, punctuation or a possessive only."""
+        """Make a new name an alias of a known name that differs only in accents, punctuation or a possessive."""
         if name in self.cache.graph:
             return
         key = spelling(name)

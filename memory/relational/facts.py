@@ -1,4 +1,4 @@
-"""Rows of ``facts`` and the words in which they were told."""
+"""Reading of facts and of the sentences in which they were told."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ _LARGEST_ID = 2**63
 
 
 class FactTable:
-    """Reads facts from the database.
+    """Reader of facts from the database.
 
     Args:
         store: The database.
@@ -20,7 +20,7 @@ class FactTable:
         self.store = store
 
     def get_many(self, fact_ids: Sequence[int]) -> list[Fact]:
-        """Return several facts in the order of their ids as given; ids without a row are left out."""
+        """Return several facts in the order of the given ids; ids without a row are left out."""
         wanted = json.dumps([number for number in fact_ids if abs(number) < _LARGEST_ID])
         rows = self.store.db.execute(
             f"SELECT {COLUMNS} FROM facts WHERE id IN (SELECT value FROM json_each(?))", (wanted,)
@@ -32,9 +32,9 @@ class FactTable:
         """Return the facts with one of these names as head or tail that held at a time, the strongest first.
 
         Args:
-            names: Names of entities, as normalised.
+            names: Names of entities, normalised.
             time: Seconds since the epoch.
-            most: How many at most.
+            most: Greatest number of facts.
         """
         marks = ", ".join("?" * len(names))
         rows = self.store.db.execute(
@@ -52,7 +52,7 @@ class FactTable:
         return row is not None
 
     def spans(self, fact_ids: Iterable[int]) -> Mapping[int, list[str]]:
-        """Return the sentences in which facts were told, by fact, oldest first; what was forgotten leaves none."""
+        """Return the sentences in which facts were told, by fact, oldest first; forgotten sentences are not there."""
         rows = self.store.db.execute(
             "SELECT item_id, text_span FROM provenance WHERE item_table = 'facts' AND role = 'said'"
             " AND text_span != '' AND item_id IN (SELECT value FROM json_each(?)) ORDER BY id",

@@ -1,4 +1,4 @@
-"""The facts that hold now as a NetworkX multigraph in main memory, kept level with the database."""
+"""Cache of the facts that hold now, as a NetworkX multigraph in main memory."""
 
 from collections.abc import Iterable
 
@@ -10,14 +10,14 @@ from memory.store import Store
 
 
 class GraphCache:
-    """A multigraph over the table ``facts``; whoever changes a row tells it, or has it read anew.
+    """Multigraph of the table ``facts``; code that changes a row must report the change or have the cache read again.
 
     Args:
         store: The database.
-        aliases: Nodes are entities, whatever name was told.
+        aliases: Groups of names; a node is an entity, whatever name was told.
 
     Attributes:
-        graph: Edges have the fact's id as key and ``relation``, ``strength`` and ``fit``.
+        graph: The multigraph; the key of an edge is the fact's id, its data ``relation``, ``strength`` and ``fit``.
     """
 
     def __init__(self, store: Store, aliases: Aliases) -> None:
@@ -29,10 +29,10 @@ class GraphCache:
         self._spellings: dict[str, str] | None = None
 
     def sync(self, anew: bool = False) -> None:
-        """Read the rows again if others wrote, a transaction was undone, or names were joined since.
+        """Read the rows again if other processes wrote, a transaction was rolled back, or aliases changed.
 
         Args:
-            anew: Read them whatever happened.
+            anew: Read them in any case.
         """
         with self.store.lock:
             now = self._now()
@@ -41,15 +41,15 @@ class GraphCache:
                 self._folded = self._spellings = None
 
     def unmoved(self) -> None:
-        """Take note that what was joined just now is in no fact yet."""
+        """Mark the cache as up to date after an alias was added whose names are in no fact yet."""
         self._stamp = self._now()
 
     def _now(self) -> tuple[int, int, int]:
-        self.aliases.entity("")  # brings the names level first
+        self.aliases.entity("")  # makes the aliases read new rows first
         return (*self.store.stamp, self.aliases.version)
 
     def add(self, fact_id: int, head: str, relation: str, tail: str, strength: int, fit: float) -> None:
-        """Take in a fact that holds."""
+        """Add a fact that holds."""
         ends = self.aliases.entity(head), self.aliases.entity(tail)
         self.graph.add_edge(*ends, fact_id, relation=relation, strength=strength, fit=fit)
         if self._folded is not None:
@@ -58,20 +58,20 @@ class GraphCache:
                     self._folded[fold(end)] = end
 
     def strengthen(self, fact_id: int, head: str, tail: str, fit: float) -> None:
-        """Count a fact that was told again."""
+        """Update the edge of a fact that was told again."""
         edge = self.graph.edges[self.aliases.entity(head), self.aliases.entity(tail), fact_id]
         edge["strength"] += 1
         edge["fit"] = max(edge["fit"], fit)
 
     def drop(self, fact_id: int, head: str, tail: str) -> None:
-        """Leave out a fact that ended, and entities that nothing holds of any more."""
+        """Remove a fact that ended, and entities without any fact left."""
         ends = self.aliases.entity(head), self.aliases.entity(tail)
         if self.graph.has_edge(*ends, fact_id):
             self.graph.remove_edge(*ends, fact_id)
         self.graph.remove_nodes_from([n for n in {*ends} if n in self.graph and not self.graph.degree(n)])
 
     def reread(self, fact_ids: Iterable[int]) -> None:
-        """Bring single facts level with their rows."""
+        """Update single facts from their rows."""
         for fact_id in fact_ids:
             row = self.store.db.execute(
                 "SELECT head, relation, tail, strength + rehearsals, fit, valid_to FROM facts WHERE id = ?", (fact_id,)
@@ -81,7 +81,7 @@ class GraphCache:
                 self.add(fact_id, *row[:5])
 
     def folded(self, name: str) -> str | None:
-        """The node whose folded name is ``name``."""
+        """Return the node whose folded name is ``name``, or ``None``."""
         if self._folded is None:
             self._folded = {}
             for known in self.graph:
@@ -91,7 +91,7 @@ class GraphCache:
 
     @property
     def spellings(self) -> dict[str, str]:
-        """Entities by the spelling of their names."""
+        """Entities by the spelling of their names; see :func:`memory.relational.names.spelling`."""
         if self._spellings is None:
             self._spellings = {}
             for known in self.graph:

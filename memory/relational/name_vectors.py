@@ -1,4 +1,4 @@
-"""Embeddings of relations and of entities' names, kept in the database in half precision."""
+"""Embeddings of relations and of names of entities, stored in the database in half precision."""
 
 import json
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from memory.store import Store
 Vectors = NDArray[np.float32]
 
 NewVectors = dict[str, list[tuple[str, bytes]]]
-"""Vectors that a question made, by table: names and half-precision bytes."""
+"""Vectors that were computed for a question, by table: names and half-precision bytes."""
 
 _EMBEDDED_AT_ONCE = 2000
 
 
 class NameVectors:
-    """Vectors of names; those of new names are made when a question needs them.
+    """Store of the vectors of names; vectors of new names are computed when a question needs them.
 
     Args:
         store: The database.
@@ -72,7 +72,7 @@ class NameVectors:
         return names, joined.reshape(len(names), self.embedder.dim)
 
     def keep(self, new: NewVectors) -> None:
-        """Write the vectors that a question made, unless what they are of is gone by now."""
+        """Store the vectors that were computed for a question, except those of names that no fact has any more."""
         if not any(new.values()) or self.store.db.in_transaction:
             return
         with self.store.write() as db:

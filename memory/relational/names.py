@@ -1,4 +1,4 @@
-"""Names as they are compared, and relations as they are written."""
+"""Normal forms of names and relations: how they are stored and compared."""
 
 import re
 import unicodedata
@@ -9,12 +9,12 @@ MAX_NAME_WORDS = 8
 
 
 def normalise(name: str) -> str:
-    """Entity and relation names as they are stored: lower case, single spaces, no article."""
+    """Return an entity or relation name as it is stored: lower case, single spaces, no article."""
     return _ARTICLE.sub("", " ".join(name.lower().split()))
 
 
 def fold(name: str) -> str:
-    """What two spellings of one name have in common: no case, accents, punctuation, article or possessive.
+    """Return the folded form of a name: without case, accents, punctuation, article, possessive or final parentheses.
 
     ``"The Müller's House (Bonn)"`` and ``"muller house"`` fold to the same.
     """
@@ -25,9 +25,9 @@ def fold(name: str) -> str:
 
 
 def spelling(name: str) -> str:
-    """What spellings of one name share that differ in accents, dots, commas, hyphens or apostrophes inside words only.
+    """Return a name without accents, and without dots, commas, hyphens or apostrophes inside words or at its end.
 
-    Unlike :func:`fold` it keeps all that may tell two apart: ``C`` and ``C++``, ``Springfield (Ohio)``.
+    Unlike :func:`fold` it keeps what may distinguish two names: ``C`` and ``C++``, ``Springfield (Ohio)``.
     """
     plain = unicodedata.normalize("NFKD", normalise(name))
     plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
@@ -35,12 +35,12 @@ def spelling(name: str) -> str:
 
 
 def relation_name(relation: str) -> str:
-    """A relation as it is stored: ``"lives in"`` becomes ``"lives_in"``."""
+    """Return a relation as it is stored: ``"lives in"`` becomes ``"lives_in"``."""
     return normalise(relation).replace(" ", "_")
 
 
 def third_person(lemma: str) -> str:
-    """An English verb in the third person singular: ``carry`` becomes ``carries``."""
+    """Return an English verb in the third person singular: ``carry`` becomes ``carries``."""
     irregular = {"be": "is", "have": "has", "do": "does", "go": "goes"}
     if lemma in irregular:
         return irregular[lemma]
@@ -58,21 +58,21 @@ SAME_AS = {
     "lies_in": "located_in", "works_for": "works_at", "employed_by": "works_at", "employed_at": "works_at",
     "belongs_to": "owned_by",
 }  # fmt: skip
-"""Relations that mean what another says."""
+"""Relations and the relation with the same meaning that the graph uses instead."""
 
 INVERSE_OF = {"owns": "owned_by", "possesses": "owned_by"}
-"""Relations that say what another says the other way round."""
+"""Relations and the inverse relation that the graph uses instead."""
 
 FUNCTIONAL = frozenset({"lives_in", "located_in", "is_at", "owned_by", "works_at"})
-"""Relations with one current tail per head, unless a graph is made with others."""
+"""Relations with at most one current tail per head; the default of a graph."""
 
 
 SUPERSEDE_MIN = 0.5
-"""A statement of less confidence ends no other."""
+"""Least confidence at which a statement may supersede another."""
 
 
 def canonical(head: str, relation: str, tail: str) -> tuple[str, str, str]:
-    """A statement in the words that the graph uses for it."""
+    """Return a statement in canonical form, with :data:`SAME_AS` and :data:`INVERSE_OF` applied."""
     if relation in INVERSE_OF:
         return tail, INVERSE_OF[relation], head
     return head, SAME_AS.get(relation, relation), tail

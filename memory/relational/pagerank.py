@@ -1,4 +1,4 @@
-"""Personalized PageRank by local pushes: its cost depends on what is near the seeds, not on the graph's size.
+"""Personalized PageRank by local pushes: the cost depends on the neighbourhood of the seeds, not on the graph's size.
 
 Andersen, Chung and Lang 2006, "Local Graph Partitioning using PageRank Vectors".
 """
@@ -13,18 +13,19 @@ Node = TypeVar("Node", bound=Hashable)
 
 @dataclass
 class Reached(Generic[Node]):
-    """What a walk from the seeds comes to.
+    """Result of a walk from the seeds.
 
     Attributes:
-        score: Share of the walk's time at each node, at most 1 in all.
-        parent: The node through which most of a node's score first came; none where it is a seed above all.
+        score: Share of the walk's time at each node; the sum is at most 1.
+        parent: The neighbour that passed the largest single part of its score to a node before the node was
+            followed; none for a seed whose own weight was larger.
     """
 
     score: dict[Node, float] = field(default_factory=dict)
     parent: dict[Node, Node] = field(default_factory=dict)
 
     def path(self, node: Node) -> list[Node]:
-        """From a seed to ``node``, both included."""
+        """Return the path from a seed to ``node``, both included."""
         path = [node]
         while path[-1] in self.parent and self.parent[path[-1]] not in path:
             path.append(self.parent[path[-1]])
@@ -38,14 +39,14 @@ def personalized_pagerank(
     least: float = 1e-4,
     most: int = 2000,
 ) -> Reached[Node]:
-    """Walk from the seeds, going back to them with probability ``restart`` at each step.
+    """Approximate personalized PageRank: a random walk that restarts at the seeds with probability ``restart``.
 
     Args:
-        seeds: Where to start, by weight.
-        neighbours: A node's neighbours with positive weights.
-        restart: In (0, 1).
+        seeds: Nodes to start from, with their weights.
+        neighbours: Function that returns the neighbours of a node with positive weights.
+        restart: Probability of a restart at each step, in (0, 1).
         least: Residual mass below which a node isn't followed further.
-        most: Nodes followed at most, so that time is bounded.
+        most: Greatest number of nodes to follow, which bounds the time.
     """
     reached: Reached[Node] = Reached()
     total = sum(seeds.values())

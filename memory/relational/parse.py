@@ -1,4 +1,4 @@
-"""Small questions about tokens of a dependency parse."""
+"""Helper functions for tokens of a dependency parse."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -14,34 +14,34 @@ SKIPPED_PREPOSITIONS = {"without", "like", "as", "than", "instead", "despite", "
 
 
 _MOST_JOINED, _LONGEST = 100, 60
-"""Things in one enumeration, and tokens in one name, that are read at most."""
+"""Greatest number of items of an enumeration, and of tokens of a name, that are read."""
 
 
 def first(verb: "Token") -> "Token":
-    """The verb that a verb is joined to by conjunctions, itself if to none."""
+    """Return the first verb of the conjunction that a verb belongs to; the verb itself if there is none."""
     while verb.dep_ == "conj" and verb.head.pos_ in ("VERB", "AUX"):
         verb = verb.head
     return verb
 
 
 def own_subject(verb: "Token") -> bool:
-    """Whether a verb has a subject of its own."""
+    """Return whether a verb has a subject of its own."""
     return any(child.dep_ in ("nsubj", "nsubjpass") for child in verb.children)
 
 
 def relative_of(verb: "Token") -> "Token | None":
-    """The noun that a relative clause tells of."""
+    """Return the noun that a relative clause modifies, ``None`` if ``verb`` is in no such clause."""
     clause = first(verb)
     return clause.head if clause.dep_ == "relcl" else None
 
 
 def modal(verb: "Token") -> bool:
-    """Whether a clause says what may, will or should be."""
+    """Return whether a clause has a modal verb: it says what may, will or should be."""
     return any(child.dep_ == "aux" and child.lower_ in _MODALS for child in verb.children)
 
 
 def negated(token: "Token") -> bool:
-    """Whether a clause, noun or quality is denied."""
+    """Return whether a clause, noun or adjective is negated."""
     for child in token.children:
         if child.dep_ == "neg" or (
             child.dep_ in ("det", "preconj", "cc:preconj", "cc") and child.lower_ in ("no", "neither")
@@ -59,19 +59,19 @@ def negated(token: "Token") -> bool:
 
 
 def joined(token: "Token") -> list["Token"]:
-    """Nouns or qualities joined to one by commas and conjunctions."""
-    found: list[Token] = []
+    """Return the nouns or adjectives joined to ``token`` by commas and conjunctions."""
+    others: list[Token] = []
     stack = [] if title(token) is not None else [token]
-    while stack and len(found) < _MOST_JOINED:
+    while stack and len(others) < _MOST_JOINED:
         for child in stack.pop().children:
             if child.dep_ == "conj":
-                found.append(child)
+                others.append(child)
                 stack.append(child)
-    return found
+    return others
 
 
 def prepositions(verb: "Token") -> Iterator["Token"]:
-    """The prepositions of a verb that lead to something it tells of."""
+    """Yield the prepositions of a verb whose objects are part of its statement."""
     for child in verb.children:
         leads = child.dep_ == "prep" or (child.dep_ == "oprd" and child.pos_ == "ADP")
         if leads and child.lower_ not in SKIPPED_PREPOSITIONS and not negated(child):
@@ -79,7 +79,7 @@ def prepositions(verb: "Token") -> Iterator["Token"]:
 
 
 def note_entities(doc: "Doc") -> None:
-    """Remember which tokens belong to a title or a date, so that looking one up does not search the text again."""
+    """Store in ``doc.user_data`` which tokens belong to a title or a date, so that later look-ups are fast."""
     titles: dict[int, str] = {}
     dates: dict[int, list[int]] = {}
     for entity in doc.ents:
@@ -93,13 +93,13 @@ def note_entities(doc: "Doc") -> None:
 
 
 def title(token: "Token") -> str | None:
-    """The proper name that a token belongs to, if a conjunction is part of it: "War and Peace"."""
-    found: str | None = token.doc.user_data["titles"].get(token.i)
-    return found
+    """Return the proper name that a token belongs to, if the name contains a conjunction: "War and Peace"."""
+    name: str | None = token.doc.user_data["titles"].get(token.i)
+    return name
 
 
 def phrase(token: "Token", without: tuple[str, ...] = ()) -> str:
-    """A noun or quality with what belongs to it: no article, relative clause, apposition or conjunction."""
+    """Return a noun or adjective with its modifiers, but no article, relative clause, apposition or conjunction."""
     whole = title(token)
     if whole is not None:
         return whole
@@ -125,9 +125,9 @@ def phrase(token: "Token", without: tuple[str, ...] = ()) -> str:
 
 
 def mistaken_subject(token: "Token") -> "Token | None":
-    """The name that begins a sentence where the parser took the verb after it for a noun, or the name for its quality.
+    """Return the name that begins a sentence whose verb the parser mistook for a noun, with the name as its modifier.
 
-    That happens with names that it does not know: "Irene lives in Dublin."
+    That happens with names that the parser does not know: "Irene lives in Dublin."
     """
     if token.dep_ != "ROOT" or token.tag_ not in ("NNS", "VBZ", "VBD") or own_subject(token):
         return None

@@ -1,4 +1,4 @@
-"""Tuples by rules over a dependency parse (spaCy's small English model)."""
+"""Extraction of tuples by rules over a dependency parse (spaCy's small English model)."""
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc, Span
 
 _PART = 20_000
-"""Characters that are parsed at once, so that a parse fits in main memory."""
+"""Greatest number of characters that are parsed at once, so that a parse fits in main memory."""
 
 _UNNAMED = {"DATE", "TIME", "PERCENT", "MONEY", "QUANTITY", "ORDINAL", "CARDINAL"}
-"""Kinds of entities that are no names."""
+"""Entity labels that do not mark names."""
 
 
 class RuleExtractor:
-    """Tuples from English prose by rules over its dependency parse, without a language model.
+    """Extractor of tuples from English prose by rules over its dependency parse, without a language model.
 
-    Statements only: what is denied, supposed, asked, ordered, wished or claimed by somebody is passed
-    over. Pronouns and repeated names stand for what they refer to within the text.
+    It extracts plain statements only. Denials, suppositions, questions, orders, wishes and claims of somebody
+    are skipped. Pronouns and short names are resolved within the text.
 
     Args:
         folder: Directory of a spaCy pipeline; by default the one that ``hippo models fetch spacy-en`` makes.
-        conf_min: Tuples of less confidence are dropped.
+        conf_min: Tuples with less confidence are dropped.
 
     Raises:
-        EmbedderError: The pipeline is not there (when the first text comes).
+        EmbedderError: The pipeline is missing (raised at the first text).
     """
 
     name = "rules"
@@ -58,19 +58,19 @@ class RuleExtractor:
         return self._pipeline
 
     def extract(self, text: str, origin: Provenance | str | None = None) -> list[Tuple]:
-        """Tuples in the order of the text; see :class:`~memory.relational.extract.TupleExtractor`."""
+        """Return tuples in the order of the text; see :class:`~memory.relational.extract.TupleExtractor`."""
         return self.extract_many([text], [origin])[0]
 
     def extract_many(
         self, texts: Sequence[str], origins: Sequence[Provenance | str | None] | None = None
     ) -> list[list[Tuple]]:
-        """The tuples of each text, parsed in batches."""
+        """Return the tuples of each text; the texts are parsed in batches."""
         return [tuples for tuples, _ in self.read_many(texts, origins)]
 
     def read_many(
         self, texts: Sequence[str], origins: Sequence[Provenance | str | None] | None = None
     ) -> Iterator[tuple[list[Tuple], list[str]]]:
-        """The tuples and the names of each text, as they come."""
+        """Yield the tuples and the names of each text, one text after another."""
         origins = origins or [None] * len(texts)
         parts = [_parts(text) for text in texts]
         with self._lock:
@@ -79,18 +79,18 @@ class RuleExtractor:
                 yield self._read(islice(docs, len(text)), origin)
 
     def _read(self, docs: Iterable["Doc"], origin: Provenance | str | None) -> tuple[list[Tuple], list[str]]:
-        """Tuples and names of the parts of one text."""
+        """Return the tuples and the names of the parts of one text."""
         discourse, names = Discourse(), []
-        found: dict[tuple[str, str, str], Tuple] = {}
+        tuples: dict[tuple[str, str, str], Tuple] = {}
         for doc in docs:
             note_entities(doc)
             names += [entity.text for entity in doc.ents if entity.label_ not in _UNNAMED]
             for sentence in doc.sents:
                 for item in self._stated(sentence, discourse, origin):
-                    found.setdefault((item.head, item.relation, item.tail), item)
+                    tuples.setdefault((item.head, item.relation, item.tail), item)
                 if len(sentence) <= LONGEST:
                     discourse.close(sentence, SentenceReader(sentence, discourse).entities)
-        return list(found.values()), names
+        return list(tuples.values()), names
 
     def _stated(self, sentence: "Span", discourse: Discourse, origin: Provenance | str | None) -> Iterator[Tuple]:
         for head, relation, tail, conf in SentenceReader(sentence, discourse).statements():
@@ -101,10 +101,10 @@ class RuleExtractor:
 
 
 def _parts(text: str) -> list[str]:
-    """The text in parts of at most 20,000 characters that end with a sentence, so that a parse fits in main memory."""
-    rest, found = " ".join(validate_text(text).split()), []
+    """Split a text into parts of at most 20,000 characters, between sentences if possible."""
+    rest, parts = " ".join(validate_text(text).split()), []
     while len(rest) > _PART:
         end = rest.rfind(". ", 0, _PART) + 1 or rest.rfind(" ", 0, _PART) + 1 or _PART
-        found.append(rest[:end])
+        parts.append(rest[:end])
         rest = rest[end:].lstrip()
-    return [*found, rest]
+    return [*parts, rest]

@@ -1,4 +1,4 @@
-"""Frames: what is usual to say of what, learnt from the facts or declared, and how well a new statement fits."""
+"""Schemas: usual relations of kinds of entities, declared or learnt from facts, and how well statements fit them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,26 +22,26 @@ _TRUSTED_FROM = 3
 
 
 class Routing(BaseModel):
-    """What is believed at once, and what must be told or replayed again first."""
+    """Settings that decide which facts count at once and which must be told or replayed again first."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    enabled: bool = Field(False, description="Score new statements by the schemas; else all are believed at once.")
-    fit_min: float = Field(0.6, ge=0, le=1, description="Statements that fit this well take the fast track.")
-    exposures: int = Field(3, ge=1, description="How often any other must be told or replayed before it is settled.")
+    enabled: bool = Field(False, description="Score new statements by the schemas; if off, all count at once.")
+    fit_min: float = Field(0.6, ge=0, le=1, description="Least fit at which a statement counts at once.")
+    exposures: int = Field(3, ge=1, description="How often other statements must be told or replayed to count.")
 
     def consolidated(self, fit: float, strength: int) -> bool:
-        """Whether a fact counts in full."""
+        """Return whether a fact counts in full."""
         return not self.enabled or fit >= self.fit_min or strength >= self.exposures
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A kind of entity and what is usual to say of it.
+    """A kind of entity and its usual relations.
 
     Attributes:
         name: The kind, as in ``X is_a NAME``.
-        slots: Relation to the kind of its tail; empty where anything goes.
+        slots: For each relation the kind of its tail; empty if any kind fits.
     """
 
     name: str
@@ -49,16 +49,16 @@ class Frame:
 
 
 class SchemaIndex:
-    """Scores how well statements fit what is known of their relation.
+    """Index that scores how well statements fit what is known about their relation.
 
-    Declared frames count where the head's kind is told (``is_a``). Beside them each relation has learnt
-    prototypes: the mean embeddings of the heads and tails of its facts that hold. They are computed from
-    the facts, never stored, so that what is forgotten leaves no trace in them.
+    A declared frame applies if the kind of the head is known (``is_a``). In addition each relation has learnt
+    prototypes: embeddings of the heads and tails of its facts that hold. They are computed from the facts and
+    never stored, so forgotten facts leave no trace in them.
 
     Args:
         store: The database.
         embedder: Turns names into vectors.
-        routing: Which facts count as settled, and make prototypes.
+        routing: Decides which facts count in full and make prototypes.
     """
 
     def __init__(self, store: Store, embedder: Embedder, routing: Routing | None = None) -> None:
@@ -69,11 +69,11 @@ class SchemaIndex:
         self._prototypes: dict[str, tuple[int, Vectors, Vectors] | None] = {}
 
     def declare(self, name: str, slots: Mapping[str, str], origin: Provenance | str | None = None) -> int:
-        """Add or replace a frame; returns its row.
+        """Add or replace a frame and return its row.
 
         Args:
             name: The kind, as ``"person"``.
-            slots: Relation to the kind of its tail, as ``{"lives_in": "place"}``; ``""`` for any.
+            slots: For each relation the kind of its tail, as ``{"lives_in": "place"}``; ``""`` for any kind.
             origin: Who says so.
 
         Raises:
@@ -89,17 +89,17 @@ class SchemaIndex:
                 " DO UPDATE SET slots = excluded.slots, strength = strength + 1 RETURNING id, strength",
                 (kind, json.dumps(typed)),
             ).fetchone()
-            said = {"slots": json.dumps(typed)}
-            provenance.add(db, ("frames", row), provenance.origin_of(origin), said, fresh=strength == 1)
+            contribution = {"slots": json.dumps(typed)}
+            provenance.add(db, ("frames", row), provenance.origin_of(origin), contribution, fresh=strength == 1)
         return int(row)
 
     def frames(self) -> list[Frame]:
-        """Declared frames, oldest first."""
+        """Return the declared frames, oldest first."""
         rows = self.store.db.execute("SELECT name, slots FROM frames ORDER BY id").fetchall()
         return [Frame(name, json.loads(slots)) for name, slots in rows]
 
     def fits(self, statements: Sequence[tuple[str, str, str]]) -> list[float]:
-        """How well each ``(head, relation, tail)`` fits, in [0, 1]; 0 for a relation that nothing is known of."""
+        """Return the fit of each ``(head, relation, tail)``, in [0, 1]; 0 if nothing is known about its relation."""
         if not statements:
             return []
         self._sync()
@@ -132,7 +132,7 @@ class SchemaIndex:
         return [kind for row in rows.fetchall() for kind in {row[0], row[0].rpartition(" ")[2]}]
 
     def _learnt(self, statement: tuple[str, str, str], head: Vectors, tail: Vectors) -> float:
-        """Likeness to the relation's prototypes, held back while few facts made them."""
+        """Return the similarity to the relation's prototypes, scaled down while few facts made them."""
         known = self._prototype(statement[1])
         if known is None:
             return 0.0
@@ -156,7 +156,7 @@ class SchemaIndex:
         return self._prototypes[relation]
 
     def refresh(self) -> None:
-        """Learn the prototypes anew when they are needed next."""
+        """Discard the prototypes; they are computed again when needed."""
         self._stamp = None
 
     def _sync(self) -> None:

@@ -1,4 +1,4 @@
-"""Words reduced to stems (Porter 1980, as SQLite's full-text index does it), without function words."""
+"""Stemming of words (Porter 1980, as in SQLite's full-text index), without function words."""
 
 import re
 import unicodedata
@@ -21,6 +21,6 @@ def _stem(word: str) -> str:
 
 
 def stems(text: str) -> list[str]:
-    """Stems of the content words of a text, in order, with repeats."""
+    """Return the stems of the content words of a text, in order, with repeats."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
     return [_stem(word) for word in re.findall(r"[^\W_]+", plain) if word not in _FUNCTION]

@@ -1,4 +1,4 @@
-"""What the graph answers with: facts with their sources, and the part of the graph that they are."""
+"""Answers of the graph: facts with their sources, and the subgraph that they form."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,9 +15,10 @@ class FoundFact:
 
     Attributes:
         fact: The fact.
-        score: What it is ranked by; comparable within one answer only.
-        path: The facts that lead from what the question names to this one, in order; empty if it names one end.
-        sources: Who said it, with the words.
+        score: The value it is ranked by; only comparable within one answer.
+        path: The facts that lead from an entity of the question to this one, in order; empty if the question
+            names its head or tail.
+        sources: Its origins, with the words.
     """
 
     fact: Fact
@@ -31,9 +32,9 @@ class Subgraph:
     """The part of the graph that a question is about.
 
     Attributes:
-        seeds: Entities that the question names, or those most like it where it names none.
-        facts: Best first.
-        entities: The entity that a name in the facts stands for, where that is another name.
+        seeds: Entities that the question names, or those most similar to it if it names none.
+        facts: The facts, best first.
+        entities: For each name in the facts that is not its entity's name, the entity that it stands for.
     """
 
     seeds: tuple[str, ...]
@@ -42,7 +43,7 @@ class Subgraph:
 
     @property
     def graph(self) -> "nx.MultiDiGraph[str]":
-        """The facts and those on the paths to them, as a graph of their own."""
+        """The facts and the facts on the paths to them, as a separate graph."""
         graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
         for item in self.facts:
             for fact in (*item.path, item.fact):

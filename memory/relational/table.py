@@ -10,7 +10,7 @@ from memory.tables import Merge, References, Remaining, Table, Values, declare
 
 
 def _recompute_fact(row: Remaining) -> Values:
-    """Take the greatest confidence of the origins, the earliest beginning and the first context."""
+    """Recompute a fact: the greatest confidence of its origins, the earliest beginning and the first context."""
     if not row.said:
         return {}
     new: Values = {"conf": max(row.confs)}
@@ -22,7 +22,7 @@ def _recompute_fact(row: Remaining) -> Values:
 
 
 def _twin_of_fact(values: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
-    """Compare an ended fact also by its time; one that holds, only with those that hold."""
+    """Return what else makes two facts the same: equal times for ended facts; for current facts that both hold."""
     return ((), "valid_to IS NULL") if values["valid_to"] is None else (("valid_from", "valid_to"), "")
 
 
@@ -31,7 +31,7 @@ def _follow_fact(values: Mapping[str, Any], references: References) -> Values:
 
 
 def _finish_facts(merge: Merge) -> None:
-    """End facts that were seen not to hold, and leave one current tail of each functional relation."""
+    """End facts that were observed not to hold, and leave one current tail per head and functional relation."""
     for fact, time in merge.ended:
         merge.db.execute(
             "UPDATE facts SET valid_to = ? WHERE id = ? AND valid_to IS NULL AND NOT EXISTS"
@@ -57,7 +57,7 @@ def _finish_facts(merge: Merge) -> None:
 
 
 def _recompute_frame(row: Remaining) -> Values:
-    """Take the slots that the latest origin declares."""
+    """Recompute the slots of a frame: those that the latest origin declared."""
     latest = row.by_time()[-1] if row.said else {}
     return {"slots": latest["slots"]} if "slots" in latest else {}
 

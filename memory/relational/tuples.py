@@ -1,4 +1,4 @@
-"""What is told to the graph, and what it holds."""
+"""Tuples, which are told to the graph, and facts, which it holds."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from memory.provenance import Provenance
 from memory.relational.names import normalise, relation_name
 
 MAX_NAME = 500
-"""Characters of a name in the graph."""
+"""Greatest number of characters of a name in the graph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,8 @@ class Tuple:
         relation: Verb or role, as ``lives_in``.
         tail: Name of another entity, or a value.
         provenance: Who says so, where and when; its time is when the fact began to hold.
-        context: What else the sentence says of it.
-        conf: Confidence that the words say this, in [0, 1].
+        context: Further information from the sentence.
+        conf: Confidence that the text states this, in [0, 1].
     """
 
     head: str
@@ -31,10 +31,10 @@ class Tuple:
     conf: float = 1.0
 
     def names(self) -> tuple[str, str, str]:
-        """Head, relation and tail as they are stored.
+        """Return head, relation and tail as they are stored.
 
         Raises:
-            InvalidItemError: One is empty, too long or no text, or the confidence is outside [0, 1].
+            InvalidItemError: One of them is empty, too long or not a string, or the confidence is outside [0, 1].
         """
         parts = (self.head, self.relation, self.tail)
         if not all(isinstance(part, str) for part in parts):
@@ -59,7 +59,7 @@ COLUMNS = "id, head, relation, tail, context, conf, valid_from, valid_to, streng
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One row of ``facts``; ``valid_to`` is ``None`` while it holds (seconds since the epoch)."""
+    """One row of ``facts``; times are in seconds since the epoch, and ``valid_to`` is ``None`` while it holds."""
 
     id: int
     head: str
@@ -72,5 +72,5 @@ class Fact:
     strength: int
 
     def __str__(self) -> str:
-        """The fact as a short sentence."""
+        """Return the fact as a short sentence."""
         return f"{self.head} {self.relation.replace('_', ' ')} {self.tail}"

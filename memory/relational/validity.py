@@ -1,4 +1,4 @@
-"""When facts hold: versions of what was told of one head, told late or twice, and what can't both be so."""
+"""Validity of facts: the versions of one head and relation, facts told late or again, and contradictions."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -15,13 +15,13 @@ from memory.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """Two facts that can't both be so.
+    """Two facts that can't both be true.
 
     Attributes:
-        entity: Whom they are about.
+        entity: The entity that they are about.
         relation: A functional relation.
-        facts: Both, the older first.
-        reason: ``"same time"``: told for the same moment; ``"both hold"``: neither ended the other.
+        facts: Both facts, the older first.
+        reason: ``"same time"``: both began at the same time; ``"both hold"``: neither ended the other.
     """
 
     entity: str
@@ -32,7 +32,7 @@ class Contradiction:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One stretch in which a head had a tail; ``end`` is ``None`` while it lasts."""
+    """One interval in which a head had a tail; ``end`` is ``None`` while it lasts."""
 
     id: int
     tail: str
@@ -42,11 +42,11 @@ class Version:
 
 
 class Validity:
-    """Where a statement stands among others of its head and relation.
+    """Rules that place a statement in time among the others of its head and relation.
 
     Args:
         store: The database.
-        aliases: Names of one entity count as one.
+        aliases: Groups of names that stand for one entity.
         functional: Relations with one tail at a time.
     """
 
@@ -56,7 +56,7 @@ class Validity:
         self.functional = functional
 
     def versions(self, head: str, relation: str) -> list[Version]:
-        """All that was told of a head under any of its names, oldest first."""
+        """Return the versions of a relation of a head, under any of its names, oldest first."""
         heads = self.aliases.names(head)
         rows = self.store.db.execute(
             f"SELECT id, tail, valid_from, valid_to, conf FROM facts WHERE head IN ({', '.join('?' * len(heads))})"
@@ -66,7 +66,7 @@ class Validity:
         return [Version(*row) for row in rows.fetchall()]
 
     def same(self, head: str, relation: str, tail: str, since: float, founded: float) -> int | None:
-        """The row that says the same of the same time already.
+        """Return the row of a fact that states the same for the same time already, or ``None``.
 
         Args:
             head: Of the statement.
@@ -97,15 +97,15 @@ class Validity:
         )
 
     def next(self, head: str, relation: str, tail: str, since: float, founded: float) -> tuple[float, int] | None:
-        """The end of a statement about the past: when the next version began, and its row.
+        """Return when the version after a statement began, and its row; ``None`` if no later version ends it.
 
         Args:
             head: Of the statement.
             relation: Of the statement.
             tail: Of the statement.
             since: When it began to hold.
-            founded: Its confidence times the trust in who says so. Of two told for the same moment the better
-                founded stays, of equals the later told.
+            founded: Its confidence times the trust in who says so. Of two statements for the same time, the one
+                with the greater value stays; of equal ones, the one that was told later.
         """
         for version in self.versions(head, relation):
             if self.aliases.entity(version.tail) == self.aliases.entity(tail):
@@ -121,7 +121,7 @@ class Validity:
         return float(conf) * provenance.trust(self.store.db, ("facts", fact))
 
     def overtaken(self, head: str, relation: str, tail: str, since: float) -> list[Version]:
-        """Versions with another tail that were taken to hold when a statement began to."""
+        """Return the versions with another tail that count as valid at the time when a statement began."""
         return [
             version
             for version in self.versions(head, relation)
@@ -131,12 +131,12 @@ class Validity:
         ]
 
     def resume(self, held: int, since: float) -> tuple[float, int] | None:
-        """Make room in a fact that holds for another that was told late.
+        """Split a fact that holds, because another fact that was told late began at ``since``.
 
-        Where the one was told again after ``since``, it holds anew from then on, as a row of its own.
+        If the fact was told again after ``since``, it holds again from then on, as a new row.
 
         Returns:
-            When it was told again, and that row; ``None`` if it was not.
+            When it was told again, and the new row; ``None`` if it was not told again.
         """
         db = self.store.db
         again = db.execute(
@@ -146,37 +146,37 @@ class Validity:
         ).fetchall()
         if not again:
             return None
-        start, told = again[0][1], sum(json.loads(said).get("n", 1) for *_, said in again)
+        start, repeats = again[0][1], sum(json.loads(encoded).get("n", 1) for *_, encoded in again)
         values = rows.fetch(db, ("facts", held)) or {}
-        rows.update(db, ("facts", held), {"valid_to": start, "strength": max(1, values["strength"] - told)})
+        rows.update(db, ("facts", held), {"valid_to": start, "strength": max(1, values["strength"] - repeats)})
         new = {name: value for name, value in values.items() if name != "id"}
-        new |= {"valid_from": start, "strength": told, "conf": max(conf for _, _, conf, _ in again)}
+        new |= {"valid_from": start, "strength": repeats, "conf": max(conf for _, _, conf, _ in again)}
         row = rows.insert(db, "facts", new)
-        for origin, time, _, said in again:
-            told_then = json.loads(said)
-            if told_then.get("since", time) > since:
-                moved = json.dumps(told_then | {"since": time})
+        for origin, time, _, encoded in again:
+            contribution = json.loads(encoded)
+            if contribution.get("since", time) > since:
+                moved = json.dumps(contribution | {"since": time})
                 db.execute("UPDATE provenance SET item_id = ?, said = ? WHERE id = ?", (row, moved, origin))
-            else:  # it told both: the old row keeps it, the new one gets one of its own
-                self._copy(origin, row, told_then | {"since": time, "n": 1})
-                kept = told_then | {"n": max(1, told_then.get("n", 1) - 1)}
+            else:  # this origin told both intervals: the old row keeps it, and the new row gets a copy
+                self._copy(origin, row, contribution | {"since": time, "n": 1})
+                kept = contribution | {"n": max(1, contribution.get("n", 1) - 1)}
                 db.execute(
                     "UPDATE provenance SET said = ?, time = ? WHERE id = ?", (json.dumps(kept), kept["since"], origin)
                 )
         return start, row
 
     def _copy(self, origin: int, row: int, said: Mapping[str, Any]) -> None:
-        made = self.store.db.execute(
+        copied = self.store.db.execute(
             "INSERT INTO provenance(item_table, item_id, role, source, doc_id, text_span, time, conf, trust, said)"
             " SELECT item_table, ?, role, source, doc_id, text_span, time, conf, trust, ? FROM provenance WHERE id = ?",
             (row, json.dumps(dict(said)), origin),
         ).lastrowid
         self.store.db.execute(
-            "INSERT INTO lineage SELECT ?, parent_table, parent_id FROM lineage WHERE origin = ?", (made, origin)
+            "INSERT INTO lineage SELECT ?, parent_table, parent_id FROM lineage WHERE origin = ?", (copied, origin)
         )
 
     def strengthen(self, fact: int, since: float, conf: float, fit: float) -> bool:
-        """Count a statement that was told before; returns whether it holds now."""
+        """Strengthen a fact that was told again; return whether it holds now."""
         db = self.store.db
         holds = db.execute(
             "UPDATE facts SET strength = strength + 1, conf = max(conf, ?), fit = max(fit, ?),"
@@ -189,13 +189,13 @@ class Validity:
         return bool(holds)
 
     def reopened(self) -> list[int]:
-        """Let facts hold as they did that one ended of another while both were taken for one entity's; returns them."""
+        """Recompute the ends of facts that a fact of what is now another entity ended; return their ids."""
         db = self.store.db
         ended = db.execute(
             "SELECT f.id, f.head, f.relation, f.tail, f.valid_from, n.head FROM facts f JOIN facts n"
             " ON n.id = f.superseded_by WHERE f.head != n.head ORDER BY f.valid_from, f.id"
         ).fetchall()
-        found = []
+        changed = []
         for fact, head, relation, tail, start, by in ended:
             if self.aliases.entity(head) == self.aliases.entity(by):
                 continue
@@ -206,11 +206,11 @@ class Validity:
             ).fetchone()[0]
             end = later or ((max(start, current), None) if current is not None else (None, None))
             db.execute("UPDATE facts SET valid_to = ?, superseded_by = ? WHERE id = ?", (*end, fact))
-            found.append(int(fact))
-        return found
+            changed.append(int(fact))
+        return changed
 
     def holding(self, head: str, relation: str, tail: str, since: float) -> list[int]:
-        """Facts that hold now with another tail, and began before."""
+        """Return the facts that hold now with another tail and began before ``since``."""
         return [
             version.id
             for version in self.versions(head, relation)
@@ -220,8 +220,8 @@ class Validity:
         ]
 
     def contradictions(self) -> list[Contradiction]:
-        """Pairs of facts of functional relations that can't both be so."""
-        found = []
+        """Return the pairs of facts of functional relations that can't both be true."""
+        conflicts = []
         for relation in sorted(self.functional):
             groups: dict[str, list[Fact]] = {}
             rows = self.store.db.execute(
@@ -230,20 +230,20 @@ class Validity:
             for row in rows.fetchall():
                 groups.setdefault(self.aliases.entity(row[1]), []).append(Fact(*row))
             for entity, facts in groups.items():
-                found += self._conflicts(entity, relation, facts)
-        return found
+                conflicts += self._conflicts(entity, relation, facts)
+        return conflicts
 
     def _conflicts(self, entity: str, relation: str, facts: Sequence[Fact]) -> list[Contradiction]:
-        found = []
-        for one, other in pairwise(facts):
-            if self.aliases.entity(one.tail) == self.aliases.entity(other.tail):
+        conflicts = []
+        for earlier, later in pairwise(facts):
+            if self.aliases.entity(earlier.tail) == self.aliases.entity(later.tail):
                 continue
-            if one.valid_from < other.valid_from and (
-                one.valid_to == one.valid_from or other.valid_to == other.valid_from
+            if earlier.valid_from < later.valid_from and (
+                earlier.valid_to == earlier.valid_from or later.valid_to == later.valid_from
             ):
-                continue  # one was overruled for the moment that it was told of
-            if one.valid_from == other.valid_from:
-                found.append(Contradiction(entity, relation, (one, other), "same time"))
-            elif one.valid_to is None or one.valid_to > other.valid_from:
-                found.append(Contradiction(entity, relation, (one, other), "both hold"))
-        return found
+                continue  # one of them was overruled at the moment it began
+            if earlier.valid_from == later.valid_from:
+                conflicts.append(Contradiction(entity, relation, (earlier, later), "same time"))
+            elif earlier.valid_to is None or earlier.valid_to > later.valid_from:
+                conflicts.append(Contradiction(entity, relation, (earlier, later), "both hold"))
+        return conflicts

@@ -3,13 +3,13 @@
 import memory.spatial.table  # noqa: F401 - declares its tables
 from memory.spatial.config import SpatialConfig
 from memory.spatial.goals import UNKNOWN, UNVISITED, Located
-from memory.spatial.grid_map import Edge, Frame, Place, Terrain, Transform
+from memory.spatial.grid_map import Edge, GridMap, Place, Terrain, Transform
 from memory.spatial.localize import Belief
-from memory.spatial.metric import Sighting
 from memory.spatial.names import place_name, place_number
 from memory.spatial.places import PlaceGraph
 from memory.spatial.planner import CUT, Route, astar, plan_poses, to_networkx
 from memory.spatial.search import SearchGraph
+from memory.spatial.sighting import Sighting
 from memory.spatial.view import FORWARD, HEADINGS, LEFT, RIGHT, Cell, Pose, Position, View
 
 __all__ = [
@@ -23,7 +23,7 @@ __all__ = [
     "Belief",
     "Cell",
     "Edge",
-    "Frame",
+    "GridMap",
     "Located",
     "Place",
     "PlaceGraph",

@@ -1,4 +1,4 @@
-"""Where to look next: the pose that is worth its way, by how much unknown it would show."""
+"""Exploration: choose the pose that would show most unknown cells for the cost of the way there."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,46 +11,46 @@ from memory.spatial.search import distances
 from memory.spatial.view import HEADINGS, Pose, Position, View
 
 CLOSED_GAIN = 6.0
-"""What opening a door that hides the unknown is worth, in cells."""
+"""Gain of opening a door with unknown cells behind it, in cells."""
 
 
 MAX_OVERLOOKED = 3
 
 MAX_REACH = 16
-"""Cells; who sees further explores as if not."""
+"""Greatest reach in cells that exploration assumes, even if the agent sees further."""
 
 
 @dataclass(slots=True)
 class Reach:
-    """How far one sees, learnt from what was seen: cells ahead, and to each side."""
+    """How far the agent sees, in cells ahead and to each side; learnt from its views."""
 
     ahead: int = 1
     aside: int = 0
 
     def window(self, pose: Pose) -> Iterator[Position]:
-        """Every cell within reach of a pose."""
+        """Yield every cell within reach of a pose."""
         for forward in range(self.ahead + 1):
             for right in range(-self.aside, self.aside + 1):
                 yield pose.at(forward, right)
 
     def learn(self, view: View) -> None:
-        """Take in one view."""
+        """Extend the reach to the farthest cells of one view."""
         for cell in view.cells:
             self.ahead = min(MAX_REACH, max(self.ahead, cell.forward))
             self.aside = min(MAX_REACH, max(self.aside, abs(cell.right)))
 
 
 def frontier(terrain: Terrain) -> set[Position]:
-    """Unknown cells beside a known cell that can be walked onto."""
-    found = set()
+    """Return the unknown cells next to a known passable cell."""
+    unknown = set()
     for (x, y), place in terrain.places.items():
         if place.passable:
-            found |= {at for dx, dy in HEADINGS if (at := (x + dx, y + dy)) not in terrain.places}
-    return found
+            unknown |= {at for dx, dy in HEADINGS if (at := (x + dx, y + dy)) not in terrain.places}
+    return unknown
 
 
 def _hidden(terrain: Terrain) -> list[Position]:
-    """Closed doors with something unknown beside them."""
+    """Return the closed doors that are next to an unknown cell."""
     return [
         (x, y)
         for (x, y), place in terrain.places.items()
@@ -61,19 +61,19 @@ def _hidden(terrain: Terrain) -> list[Position]:
 def best_pose(
     terrain: Terrain, start: Pose, reach: Reach, observed: Collection[Pose], overlooked: Mapping[Position, int]
 ) -> tuple[list[int], float] | None:
-    """The pose with the best ratio of unknown cells in sight to the cost of the way.
+    """Find the pose with the best ratio of unknown cells in sight to the cost of the way.
 
     Args:
-        terrain: What is known.
-        start: Where one stands.
-        reach: How far one sees.
-        observed: Poses from which one looked already; another look shows nothing new.
-        overlooked: How often an unknown cell was within reach and yet not seen: something hides it. After
-            three times only a look from the next cell counts.
+        terrain: The map.
+        start: Present pose.
+        reach: How far the agent sees.
+        observed: Poses from which it looked already; another look shows nothing new.
+        overlooked: How often an unknown cell was within reach but not seen, because something hides it. After
+            three times, only poses on neighbouring cells that face it count.
 
     Returns:
-        Numbers of the pose, or of the four poses on a door to open, and the unknown cells there;
-        ``None`` where nothing unknown can be reached.
+        The number of the pose, or the numbers of the four poses on a door to open, and the gain there in
+        cells; ``None`` if nothing unknown can be reached.
     """
     source = terrain.routes.number(start)
     unknown = frontier(terrain)
@@ -93,18 +93,18 @@ def best_pose(
     with np.errstate(invalid="ignore"):
         worth = np.where(np.isfinite(costs), gain / (costs + 1.0), 0.0)
     best = int(worth.argmax())
-    found: tuple[list[int], float] | None = ([best], float(gain[best])) if worth[best] > 0 else None
+    choice: tuple[list[int], float] | None = ([best], float(gain[best])) if worth[best] > 0 else None
     value = float(worth[best])
     for door in doors:
         poses = terrain.routes.standing_on(door)
         cost = float(costs[poses].min())
         if np.isfinite(cost) and CLOSED_GAIN / (cost + 1.0) > value:
-            found, value = (poses, CLOSED_GAIN), CLOSED_GAIN / (cost + 1.0)
-    return found
+            choice, value = (poses, CLOSED_GAIN), CLOSED_GAIN / (cost + 1.0)
+    return choice
 
 
 def _gains(positions: list[Position], unknown: set[Position], reach: Reach) -> NDArray[np.float64]:
-    """Unknown cells within sight of every pose, float64 ``[poses]``, walls in between not considered."""
+    """Count the unknown cells within reach of every pose, float64 ``[poses]``; walls in between are ignored."""
     cells = np.array(positions, dtype=np.int64)
     gain = np.zeros(4 * len(cells))
     if not unknown:

@@ -1,4 +1,4 @@
-"""One map: the places of one coordinate frame, in main memory and in SQLite."""
+"""Maps of cells: the places and edges of one coordinate frame, in main memory and in SQLite."""
 
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
@@ -15,13 +15,13 @@ class Place:
     """One row of ``places``.
 
     Attributes:
-        id: Its number.
-        passable: Whether one can walk onto it.
+        id: Row in ``places``.
+        passable: Whether the agent can walk onto it.
         content: What is there; empty for bare floor.
-        label: Empty, or a mark such as ``"goal"``.
-        visits: How often one stood there.
-        via: The action that opens it, if one is known.
-        seen: When it was last stood on or seen to change, in seconds since the epoch.
+        label: A mark such as ``"goal"``, or empty.
+        visits: How often the agent stood there.
+        via: The action that opens it; empty if none is known.
+        seen: When it was last visited or seen to have changed, in seconds since the epoch.
     """
 
     id: int
@@ -39,13 +39,13 @@ class Place:
 
     @property
     def entry(self) -> float:
-        """What it costs to walk onto it, beside the step."""
+        """Additional cost of stepping onto it: 0 if passable, 1 if it can be opened, else infinite."""
         return 0.0 if self.passable else 1.0 if self.via else BLOCKED
 
 
 @dataclass(slots=True)
 class Edge:
-    """What walking from one place to another came to."""
+    """Statistics of walking from one place to another."""
 
     cost: float = 1.0
     tries: int = 0
@@ -58,12 +58,12 @@ class Edge:
 
     @property
     def expected_cost(self) -> float:
-        """Cost over success probability."""
+        """Cost divided by the success probability."""
         return self.cost / self.success_prob
 
 
 EdgeKey = tuple[int, int, str]
-"""Ids of the places at both ends, and the action."""
+"""Ids of the source and the target place, and the action."""
 
 
 class Terrain:
@@ -71,7 +71,7 @@ class Terrain:
 
     Args:
         places: The places.
-        edges: The edges that were tried.
+        edges: The edges that were tried, by their keys.
     """
 
     def __init__(self, places: dict[Position, Place], edges: MutableMapping[EdgeKey, Edge]) -> None:
@@ -81,7 +81,7 @@ class Terrain:
 
     @property
     def routes(self) -> PoseGraph:
-        """The pose graph, made at first use and kept level with the places from then on."""
+        """The pose graph; it is built at first use and updated with the places from then on."""
         if self._routes is None:
             self._routes = PoseGraph()
             for position, place in self.places.items():
@@ -106,7 +106,7 @@ class Terrain:
                     self._step(neighbour, position)
 
     def _step(self, src: Position, dst: Position) -> None:
-        """Bring the cost of one step level with what trying it came to."""
+        """Update the cost of one step in the pose graph from the statistics of its edges."""
         assert self._routes is not None
         start, end = self.places[src], self.places[dst]
         edge = self.edges.get((start.id, end.id, FORWARD))
@@ -119,10 +119,10 @@ class Terrain:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """What became of the places of a frame that was absorbed.
+    """Result of merging a frame into another.
 
     Attributes:
-        renamed: New id of each place that became one with a known place.
+        renamed: For each place that was merged with a known place, the id of the known place.
         replaced: ``(what, place id)`` of known things that are no longer where they were.
     """
 
@@ -132,26 +132,26 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """A quarter-turn rotation, then a shift, from one frame's coordinates to another's."""
+    """A rotation by quarter turns and then a shift, from coordinates of one frame to those of another."""
 
     quarter_turns: int
     dx: int
     dy: int
 
     def apply(self, position: Position) -> Position:
-        """Move one position."""
+        """Transform one position."""
         ax, ay = HEADINGS[self.quarter_turns % 4]
         sx, sy = HEADINGS[(self.quarter_turns + 1) % 4]
         x, y = position
         return self.dx + x * ax + y * sx, self.dy + x * ay + y * sy
 
     def inverse(self) -> "Transform":
-        """The way back."""
+        """Return the inverse transform."""
         x, y = Transform(-self.quarter_turns % 4, 0, 0).apply((self.dx, self.dy))
         return Transform(-self.quarter_turns % 4, -x, -y)
 
 
-class Frame(Terrain):
+class GridMap(Terrain):
     """The places and edges of one map, read from SQLite and written through to it.
 
     Args:
@@ -159,7 +159,7 @@ class Frame(Terrain):
         name: Name of the map.
 
     Attributes:
-        written: Positions that changed since somebody emptied this list.
+        written: Positions that changed since the list was last emptied.
     """
 
     def __init__(self, store: Store, name: str) -> None:
@@ -184,7 +184,7 @@ class Frame(Terrain):
         super().__init__(places, edges)
 
     def see(self, position: Position, cell: Cell, origin: Provenance) -> str | None:
-        """Put what is seen at ``position`` on the map; returns what was known of it, if anything."""
+        """Record what is seen at ``position``; return the content that was known there, ``None`` if it was unknown."""
         place = self.places.get(position)
         said = {"content": cell.content, "passable": int(cell.passable), "via": cell.via}
         if place is None:
@@ -216,7 +216,7 @@ class Frame(Terrain):
         return before
 
     def visit(self, position: Position, origin: Provenance) -> Place:
-        """Count one visit to a place that has been seen."""
+        """Count one visit to a place that is on the map."""
         place = self.places[position]
         place.visits += 1
         place.seen = max(place.seen, origin.time)
@@ -227,14 +227,14 @@ class Frame(Terrain):
         return place
 
     def label(self, position: Position, label: str, origin: Provenance) -> None:
-        """Mark a place, for example as ``"goal"``."""
+        """Set the label of a place, for example ``"goal"``."""
         place = self.places[position]
         place.label = label
         self.store.db.execute("UPDATE places SET label = ? WHERE id = ?", (label, place.id))
         provenance.add(self.store.db, ("places", place.id), origin, {"label": label})
 
     def tried(self, source: Position, target: Position, action: str, success: bool, origin: Provenance) -> None:
-        """Count one try to walk from ``source`` to ``target``."""
+        """Count one try of ``action`` that should lead from ``source`` to ``target``."""
         if source not in self.places or target not in self.places:
             return
         key = (self.places[source].id, self.places[target].id, action)
@@ -260,11 +260,11 @@ class Frame(Terrain):
         if self._routes is not None:
             self._step(source, target)
 
-    def absorb(self, other: "Frame", move: Transform, origin: Provenance) -> Joined:
-        """Take in another frame's places, moved into this one's coordinates; the other is gone then.
+    def absorb(self, other: "GridMap", move: Transform, origin: Provenance) -> Joined:
+        """Merge another frame into this one, with its places moved into this frame's coordinates.
 
-        Rows keep their ids, origins and edges where this frame has nothing; where it has a place
-        already, the two become that one.
+        Where this frame has no place, the rows of the other keep their ids, origins and edges. Where it has
+        one, the other's place is merged with it. The other frame must not be used afterwards.
         """
         db = self.store.db
         renamed: dict[int, int] = {}
@@ -293,7 +293,7 @@ class Frame(Terrain):
         self._routes = None
         return Joined(renamed, replaced)
 
-    def _absorb_edges(self, other: "Frame", renamed: dict[int, int]) -> None:
+    def _absorb_edges(self, other: "GridMap", renamed: dict[int, int]) -> None:
         db = self.store.db
         for (src, dst, action), edge in other.edges.items():
             new = (renamed.get(src, src), renamed.get(dst, dst), action)

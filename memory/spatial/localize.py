@@ -1,4 +1,4 @@
-"""Where am I on the map of an earlier visit? Hypotheses over landmarks, weighed by all that is seen."""
+"""Localization on maps of earlier visits: landmarks propose hypotheses, and all seen cells score them."""
 
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory.spatial.grid_map import (
-    Frame,
+    GridMap,
     Place,
     Terrain,
     Transform,
 )
 from memory.spatial.view import HEADINGS, Position
 
-# Log-likelihood ratios of what one cell shows now and what the map says, right place against chance.
+# Log-likelihood ratios for one cell, by what it shows now and what the map says: right place against chance.
 SAME_THING = 4.0
 SAME_WALL = 0.5
 SAME_FLOOR = 0.1
@@ -23,32 +23,33 @@ THING_MOVED = -2.0
 WALL_DIFFERS = -6.0
 LABEL_MISSED = -8.0
 ELSEWHERE = 4.5
-"""Score of the hypothesis that what is seen lies on no part of the known map."""
+"""Score of the hypothesis that the seen cells lie on no part of the known maps."""
 
 BELIEVED = 0.5
-"""Least confidence to act upon; nothing is written on it."""
+"""Least confidence at which a hypothesis is used for planning; it changes nothing in the database."""
 
 CERTAIN = 0.999
-"""Least confidence to make two maps one, with at least :data:`CERTAIN_MATCHES` landmarks on their likes."""
+"""Least confidence at which two maps are merged; :data:`CERTAIN_MATCHES` landmarks must match, or one with
+:data:`LONE_SCORE`."""
 
 CERTAIN_MATCHES = 2
 CERTAIN_SCORE = 8.0
 LONE_SCORE = 24.0
-"""Least score where one landmark alone lies on its like: it may have been seen from a wrong side."""
+"""Least score at which maps are merged if only one landmark matches; it may match in a wrong rotation."""
 
 _UNKNOWN, _FLOOR, _WALL = -1, 0, 1
 
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """One place where the new map may lie on a known one.
+    """Hypothesis about how the new map lies on a known map.
 
     Attributes:
         known: Name of the known map.
-        move: From coordinates of the new map to those of the known one.
+        move: Transform from coordinates of the new map to those of the known map.
         confidence: Posterior probability in [0, 1] among all hypotheses, "elsewhere" included.
         score: Sum of the cells' log-likelihood ratios.
-        matched: How many landmarks lie on their likes.
+        matched: How many landmarks lie on landmarks of the same kind.
     """
 
     known: str
@@ -59,78 +60,78 @@ class Belief:
 
     @property
     def certain(self) -> bool:
-        """Whether the maps may be made one."""
+        """Whether the evidence is strong enough to merge the maps."""
         least = CERTAIN_SCORE if self.matched >= CERTAIN_MATCHES else LONE_SCORE
         return self.confidence >= CERTAIN and self.matched >= 1 and self.score >= least
 
 
 def kind_of(content: str) -> str:
-    """What stays the same of a thing while its state changes: ``"open red door"`` is a ``"red door"``."""
+    """Return the kind of a thing, which does not change with its state: ``"open red door"`` is a ``"red door"``."""
     return " ".join(content.split()[-2:])
 
 
 class Atlas:
-    """The known maps of one world, as arrays to compare with.
+    """The known maps of one world, as arrays for comparison.
 
     Args:
         frames: The known maps.
     """
 
-    def __init__(self, frames: Mapping[str, Frame]) -> None:
-        self.frames = dict(frames)
+    def __init__(self, grids: Mapping[str, GridMap]) -> None:
+        self.grids = dict(grids)
         self.codes: dict[str, int] = {"": _FLOOR, "wall": _WALL}
         self.missed: dict[tuple[str, Transform], float] = {}
-        self._grids: dict[str, tuple[Position, NDArray[np.int32]]] = {}
+        self._drawn: dict[str, tuple[Position, NDArray[np.int32]]] = {}
         self._landmarks: dict[str, dict[int, list[Position]]] = {}
         self._spawned: set[tuple[Position, int]] = set()
-        self._moves: dict[str, dict[Transform, None]] = {name: {} for name in self.frames}
-        for name, frame in self.frames.items():
-            self._draw(name, frame)
+        self._moves: dict[str, dict[Transform, None]] = {name: {} for name in self.grids}
+        for name, grid in self.grids.items():
+            self._draw(name, grid)
 
     def _code(self, content: str) -> int:
         return self.codes.setdefault(content if content in ("", "wall") else kind_of(content), len(self.codes))
 
-    def _draw(self, name: str, frame: Frame) -> None:
-        places = np.array(list(frame.places), dtype=np.int64).reshape(-1, 2)
+    def _draw(self, name: str, known: GridMap) -> None:
+        places = np.array(list(known.places), dtype=np.int64).reshape(-1, 2)
         low = places.min(axis=0)
         grid = np.full(places.max(axis=0) - low + 1, _UNKNOWN, dtype=np.int32)
-        found: dict[int, list[Position]] = {}
-        for (x, y), place in frame.places.items():
+        landmarks: dict[int, list[Position]] = {}
+        for (x, y), place in known.places.items():
             code = grid[x - low[0], y - low[1]] = self._code(place.content)
             if place.is_landmark:
-                found.setdefault(int(code), []).append((x, y))
-        self._grids[name] = ((int(low[0]), int(low[1])), grid)
-        self._landmarks[name] = found
+                landmarks.setdefault(int(code), []).append((x, y))
+        self._drawn[name] = ((int(low[0]), int(low[1])), grid)
+        self._landmarks[name] = landmarks
 
     def drop(self, name: str) -> None:
-        """Leave out a map that was joined with another."""
-        for part in (self.frames, self._grids, self._landmarks, self._moves):
+        """Leave out a map that was merged with another."""
+        for part in (self.grids, self._drawn, self._landmarks, self._moves):
             part.pop(name, None)
 
     def beliefs(self, new: Terrain) -> list[Belief]:
-        """Every hypothesis about where ``new`` lies, the most likely first.
+        """Return every hypothesis about where ``new`` lies, the most likely first.
 
-        Each pair of like landmarks proposes four transforms; each transform is scored by all cells that
-        it lays on one another.
+        Each pair of landmarks of the same kind proposes four transforms. The score of a transform sums over
+        all cells of the two maps that it lays on each other.
         """
         cells = np.array(list(new.places), dtype=np.int64).reshape(-1, 2)
         codes = np.array([self._code(place.content) for place in new.places.values()], dtype=np.int32)
         self._propose(new)
-        found = []
-        for name in self.frames:
+        hypotheses = []
+        for name in self.grids:
             moves = list(self._moves[name])
             if not moves:
                 continue
             scores, matched = self._weigh(name, moves, cells, codes)
-            found += [(name, move, float(s), int(m)) for move, s, m in zip(moves, scores, matched, strict=True)]
-        if not found:
+            hypotheses += [(name, move, float(s), int(m)) for move, s, m in zip(moves, scores, matched, strict=True)]
+        if not hypotheses:
             return []
-        scores = np.array([score for _, _, score, _ in found])
+        scores = np.array([score for _, _, score, _ in hypotheses])
         top = max(float(scores.max()), ELSEWHERE)
         weights = np.exp(scores - top)
         weights /= weights.sum() + np.exp(ELSEWHERE - top)
-        made = (Belief(n, m, float(w), s, c) for (n, m, s, c), w in zip(found, weights, strict=True))
-        return sorted(made, key=lambda b: (-b.score, b.known, b.move.quarter_turns, b.move.dx, b.move.dy))
+        beliefs = (Belief(n, m, float(w), s, c) for (n, m, s, c), w in zip(hypotheses, weights, strict=True))
+        return sorted(beliefs, key=lambda b: (-b.score, b.known, b.move.quarter_turns, b.move.dx, b.move.dy))
 
     def _propose(self, new: Terrain) -> None:
         for position, place in new.places.items():
@@ -149,8 +150,8 @@ class Atlas:
     def _weigh(
         self, name: str, moves: list[Transform], cells: NDArray[np.int64], codes: NDArray[np.int32]
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Scores and counts of matched landmarks, one a move."""
-        (left, top), grid = self._grids[name]
+        """Return the score and the count of matched landmarks of each move, float64 and int64 ``[moves]``."""
+        (left, top), grid = self._drawn[name]
         axes = np.array(HEADINGS)
         turns = np.array([move.quarter_turns for move in moves])
         shift = np.array([(move.dx - left, move.dy - top) for move in moves])
@@ -168,15 +169,15 @@ class Atlas:
 
 
 class Overlay(Terrain):
-    """A known map laid under the new one, in the new one's coordinates, while it is only believed.
+    """The new map with a known map under it, in coordinates of the new map, while the match is not certain.
 
     Args:
-        new: The map under one's feet.
+        new: The map of this visit.
         known: The known map.
-        belief: Where that lies.
+        belief: The hypothesis about where the known map lies.
     """
 
-    def __init__(self, new: Terrain, known: Frame, belief: Belief) -> None:
+    def __init__(self, new: Terrain, known: GridMap, belief: Belief) -> None:
         self.belief = belief
         self.new = new
         back = belief.move.inverse()
@@ -185,13 +186,17 @@ class Overlay(Terrain):
         self.edges = ChainMap(new.edges, known.edges)
 
     def refresh(self, seen: Iterable[Position]) -> None:
-        """Take in what the new map learnt."""
+        """Copy changed places of the new map into the overlay.
+
+        Args:
+            seen: Positions that changed.
+        """
         for position in seen:
             self.put(position, _labelled(self.new.places[position], self.places.get(position)))
 
 
 def _labelled(place: Place, under: Place | None) -> Place:
-    """The newer place, with the mark that the older has."""
+    """Return the newer place, with the label of the older place if it has none of its own."""
     if under is None or place.label or not under.label:
         return place
     return Place(place.id, place.passable, place.content, under.label, place.visits, place.via, place.seen)

@@ -1,4 +1,4 @@
-"""Routes over a map: the cheapest way by expected cost, and what it takes to follow it."""
+"""Route planning: the way of least expected cost over a map, and the actions to follow it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,31 +8,36 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
+from memory.spatial.config import Planner
 from memory.spatial.grid_map import Place, Terrain
 from memory.spatial.search import BLOCKED, cheapest, distances
 from memory.spatial.texts import TextMap
 from memory.spatial.view import FORWARD, HEADINGS, LEFT, RIGHT, Pose, Position
 
 Node = tuple[int, int, int]
+"""Position and heading."""
+
+_SINK: Node = (0, 0, -1)
+"""Stands for all targets together."""
 
 MOVING_COST = 10.0
-"""What taking a thing out of the way is reckoned to cost, in steps, when looking for what bars a way."""
+"""Assumed cost, in steps, of moving a thing out of the way, for finding the things that block a way."""
 
 
 CUT = " …"
-"""Ends the words of a route that goes on."""
+"""Ending of the text of a route that was cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A way to a goal.
+    """Route to a goal.
 
     Attributes:
-        goal: What was asked for.
-        actions: Names of the actions, in order; empty when one is there already.
-        places: Ids of the places stepped on, the start included.
-        cost: Expected number of actions, counting failed tries.
-        after: Id of the place that one should stand on after each action.
+        goal: Name of the goal.
+        actions: Names of the actions, in order; empty if the agent is there already.
+        places: Ids of the places on the way, the start included.
+        cost: Expected number of actions, failed tries included.
+        after: For each action, the id of the place where the agent should stand after it.
     """
 
     goal: str
@@ -47,7 +52,7 @@ class Route:
         return self.hinted()
 
     def hinted(self, most: int | None = None) -> str:
-        """The same, cut after ``most`` actions: ``goal: forward 3 … (9 steps)``."""
+        """Return the route in words, cut after ``most`` actions: ``goal: forward 3 … (9 steps)``."""
         if not self.actions:
             return f"{self.goal}: you are there"
         runs = ((name, len(list(same))) for name, same in groupby(self.actions[:most]))
@@ -58,19 +63,25 @@ class Route:
 
 
 def plan_poses(
-    terrain: Terrain, start: Pose, goal: str, targets: Iterable[Position], poses: Sequence[int] = ()
+    terrain: Terrain,
+    start: Pose,
+    goal: str,
+    targets: Iterable[Position],
+    poses: Sequence[int] = (),
+    planner: Planner = "dijkstra",
 ) -> Route | None:
-    """The cheapest route from ``start`` to the nearest of ``targets``.
+    """Plan the cheapest route from ``start`` to the nearest of ``targets``.
 
-    A target that can't be walked onto, or only after opening it, is reached when one stands before it
-    and faces it.
+    A target that is not passable, or only after opening it, counts as reached when the agent stands in front
+    of it and faces it.
 
     Args:
         terrain: The map.
-        start: Where one stands.
+        start: Present pose.
         goal: Name of the goal, for the hint.
         targets: Positions that satisfy the goal.
         poses: Numbers of poses that satisfy it too.
+        planner: How it is searched; both find a route of the same cost.
 
     Returns:
         The route, or ``None`` when no known way leads there.
@@ -83,28 +94,45 @@ def plan_poses(
     for position in targets:
         passable = terrain.places[position].passable
         ends += routes.standing_on(position) if passable else routes.standing_before(position)
-    found = cheapest(routes.matrix(), source, ends)
-    return None if found is None else _route(terrain, goal, *found)
+    if planner == "astar":
+        cheapest_path = _astar_over(terrain, source, ends)
+    else:
+        cheapest_path = cheapest(routes.matrix(), source, ends)
+    return None if cheapest_path is None else _route(terrain, goal, *cheapest_path)
+
+
+def _astar_over(terrain: Terrain, source: int, ends: Sequence[int]) -> tuple[list[int], float] | None:
+    """Search with A*: path and cost in numbers of poses, as :func:`memory.spatial.search.cheapest` gives them."""
+    nodes = [_node(terrain.routes.pose(number)) for number in (source, *ends)]
+    found = astar(to_networkx(terrain), nodes[0], nodes[1:])
+    if found is None:
+        return None
+    path = [terrain.routes.number(Pose(*node)) for node in found[0]]
+    return [number for number in path if number is not None], found[1]
+
+
+def _node(pose: Pose) -> Node:
+    return pose.x, pose.y, pose.heading
 
 
 def facing_beside(terrain: Terrain, targets: Iterable[Position]) -> list[int]:
-    """Numbers of the poses that face a free cell next to one of ``targets``."""
-    found: dict[int, None] = {}
+    """Return the numbers of the poses that face a free cell next to one of ``targets``."""
+    poses: dict[int, None] = {}
     for x, y in targets:
         for free in ((x + dx, y + dy) for dx, dy in HEADINGS):
             place = terrain.places.get(free)
             if place is not None and place.passable and not place.content:
-                found |= dict.fromkeys(terrain.routes.standing_before(free))
-    return list(found)
+                poses |= dict.fromkeys(terrain.routes.standing_before(free))
+    return list(poses)
 
 
 def in_the_way(terrain: Terrain, start: Pose, ends: Sequence[int]) -> list[Place]:
-    """Things that bar the way to the nearest of some poses, the nearest first; empty where walls do.
+    """Return the things that block the way to the nearest of some poses, the nearest first; empty if walls block it.
 
     Args:
         terrain: The map.
-        start: Where one stands.
-        ends: Numbers of the poses.
+        start: Present pose.
+        ends: Numbers of the poses to reach.
     """
     routes = terrain.routes
     source = routes.number(start)
@@ -114,15 +142,15 @@ def in_the_way(terrain: Terrain, start: Pose, ends: Sequence[int]) -> list[Place
     thing = np.array([terrain.places[position].is_landmark for position in routes.positions])
     moved = matrix.copy()
     moved.data = np.where(np.isinf(matrix.data) & thing[matrix.indices // 4], MOVING_COST, matrix.data)
-    found = cheapest(moved, source, ends)
-    if found is None:
+    cheapest_path = cheapest(moved, source, ends)
+    if cheapest_path is None:
         return []
-    cells = [routes.positions[cell] for cell, _ in groupby(found[0], key=lambda pose: pose // 4)]
+    cells = [routes.positions[cell] for cell, _ in groupby(cheapest_path[0], key=lambda pose: pose // 4)]
     return [terrain.places[cell] for cell in cells if terrain.places[cell].entry == BLOCKED]
 
 
 def beyond(terrain: Terrain, start: Pose) -> list[Position]:
-    """Known cells with something unknown beside them that no known way leads to."""
+    """Return the known cells that are next to an unknown cell and that no known way leads to."""
     source = terrain.routes.number(start)
     if source is None:
         return []
@@ -157,21 +185,21 @@ def _route(terrain: Terrain, goal: str, path: list[int], cost: float) -> Route:
 
 
 def plan_text(text: TextMap, start: int, goal: str, targets: Sequence[int]) -> Route | None:
-    """The cheapest route between places without coordinates, ``None`` when no known way leads there."""
+    """Plan the cheapest route between places without coordinates; ``None`` if no known way leads there."""
     if start in targets:
         return Route(goal, (), (start,), 0.0)
     if start not in text.graph:
         return None
-    found = text.graph.path(start, targets)
-    if found is None:
+    cheapest_path = text.graph.path(start, targets)
+    if cheapest_path is None:
         return None
-    path, cost = found
+    path, cost = cheapest_path
     actions = tuple(text.action(a, b) for a, b in pairwise(path))
     return Route(goal, actions, tuple(path), cost, tuple(path[1:]))
 
 
 def to_networkx(terrain: Terrain) -> "nx.DiGraph[Node]":
-    """The graph of poses ``(x, y, heading)``, expected cost as ``weight``, for those who search it otherwise."""
+    """Return the graph of poses ``(x, y, heading)`` in NetworkX, with the expected cost as ``weight``."""
     graph: nx.DiGraph[Node] = nx.DiGraph()
     matrix = terrain.routes.matrix()
     for number in range(matrix.shape[0]):
@@ -185,26 +213,29 @@ def to_networkx(terrain: Terrain) -> "nx.DiGraph[Node]":
 
 
 def astar(graph: "nx.DiGraph[Any]", start: Node, targets: Iterable[Node]) -> tuple[list[Node], float] | None:
-    """A* by NetworkX over :func:`to_networkx`, with the Manhattan distance to the nearest target.
+    """Search with NetworkX's A* over :func:`to_networkx`, with the Manhattan distance to the nearest target.
 
-    It is admissible, as no step costs less than 1. :func:`plan_poses` runs Dijkstra in compiled code,
-    which measures faster than any A* that calls a Python heuristic.
+    The distance is admissible, as no step costs less than 1. :func:`plan_poses` uses this with ``planner="astar"``; by
+    default it runs Dijkstra in compiled code, which measures faster than any A* that calls a Python heuristic.
+
+    Returns:
+        The path to the nearest target and its cost; ``None`` where no way leads there.
     """
-    found = []
-    for target in targets:
-        try:
-            path = nx.astar_path(graph, start, target, heuristic=_manhattan)
-        except (nx.NetworkXNoPath, nx.NodeNotFound):
-            continue
-        found.append((float(nx.path_weight(graph, path, "weight")), path))
-    if not found:
+    ends = [target for target in dict.fromkeys(targets) if target in graph]
+    if start not in graph or not ends:
         return None
-    cost, path = min(found, key=lambda one: one[0])
-    return path, cost
 
+    def manhattan(here: Node, _there: Node) -> float:
+        return float(min(abs(here[0] - x) + abs(here[1] - y) for x, y, _ in ends)) if here != _SINK else 0.0
 
-def _manhattan(here: Node, there: Node) -> float:
-    return float(abs(here[0] - there[0]) + abs(here[1] - there[1]))
+    graph.add_weighted_edges_from((end, _SINK, 0.0) for end in ends)  # one search for the nearest of all
+    try:
+        path = nx.astar_path(graph, start, _SINK, heuristic=manhattan)[:-1]
+    except nx.NetworkXNoPath:
+        return None
+    finally:
+        graph.remove_node(_SINK)
+    return path, float(nx.path_weight(graph, path, "weight"))
 
 
 __all__ = ["Node", "Route", "astar", "beyond", "facing_beside", "in_the_way", "plan_poses", "plan_text", "to_networkx"]

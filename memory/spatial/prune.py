@@ -1,4 +1,4 @@
-"""Against map explosion: what was not seen for longest goes first."""
+"""Pruning of maps: the places that were not seen for longest are removed first."""
 
 from collections.abc import Iterable
 from time import time
@@ -11,14 +11,14 @@ DAY = 86_400.0
 
 
 def prune(store: Store, world: str, max_places: int, ttl_days: float | None) -> list[int]:
-    """Remove what was not seen for ``ttl_days``, and the stalest past ``max_places``.
+    """Remove places that were not seen for ``ttl_days``, and the stalest ones above ``max_places``.
 
-    A map of cells ages as a whole, as its walls are never stood on; of a map of texts each place by
-    itself. Past the cap, whole maps go by when they were last seen, ``world``'s last; then single places
-    of what is left.
+    A map of cells ages as a whole, because nobody ever stands on its walls; on a map of texts each place ages
+    by itself. Above the cap, maps are removed in the order in which they were last seen, those of ``world``
+    last; of the last map to be cut only the stalest places are removed.
 
     Returns:
-        Ids of the places that went.
+        Ids of the removed places.
     """
     db = store.db
     count = int(db.execute("SELECT count(*) FROM places").fetchone()[0])
@@ -36,7 +36,7 @@ def prune(store: Store, world: str, max_places: int, ttl_days: float | None) -> 
             _remove(store, gone)
             count -= len(gone)
         maps = db.execute("SELECT map, count(*) FROM places GROUP BY map ORDER BY max(seen)").fetchall()
-        for name, size in sorted(maps, key=lambda one: one[0].partition("#")[0] == world):
+        for name, size in sorted(maps, key=lambda counted: counted[0].partition("#")[0] == world):
             if count <= max_places:
                 break
             rows = db.execute(

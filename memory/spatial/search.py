@@ -1,7 +1,7 @@
 """Cheapest paths: Dijkstra over sparse arrays, and the graphs of places and of poses that it runs on.
 
-Of networkx, rustworkx, igraph and scipy, scipy's Dijkstra measured fastest on weighted grids (``python -m
-eval.bench.planner``); it reads the weights in place, so changing an edge is one write into an array.
+Of networkx, rustworkx, igraph and scipy, scipy's Dijkstra was the fastest on weighted grids (``python -m
+eval.bench.planner``). It reads the weights in place, so changing an edge is one write into an array.
 """
 
 from collections.abc import Hashable, Iterable, Sequence
@@ -24,11 +24,11 @@ _SLOTS = 3
 class SearchGraph:
     """A directed graph with costs on its edges.
 
-    Nodes are any hashable values. Edges may be added at any time; the arrays are made anew at the next
-    query then. A new cost of an edge that is there costs one write.
+    Nodes are any hashable values. Edges may be added at any time; the next query then rebuilds the arrays.
+    Changing the cost of an existing edge is a single write.
 
     Args:
-        edges: ``(from, to, cost)``; of several between the same nodes the last counts.
+        edges: ``(from, to, cost)``; of several edges between the same nodes the last counts.
 
     Raises:
         InvalidItemError: A cost that is not positive.
@@ -47,34 +47,34 @@ class SearchGraph:
 
     @classmethod
     def from_networkx(cls, graph: "nx.DiGraph[Any]", weight: str = "weight") -> "SearchGraph":
-        """The same graph; an edge without ``weight`` costs 1."""
-        made = cls((a, b, data.get(weight, 1.0)) for a, b, data in graph.edges(data=True))
+        """Make the graph from a NetworkX graph; an edge without ``weight`` costs 1."""
+        result = cls((a, b, data.get(weight, 1.0)) for a, b, data in graph.edges(data=True))
         for node in graph:
-            made._number(node)
-        return made
+            result._number(node)
+        return result
 
     def to_networkx(self) -> "nx.DiGraph[Any]":
-        """The same graph, costs as ``weight``."""
+        """Return the same graph in NetworkX, with costs as ``weight``."""
         graph: nx.DiGraph[Any] = nx.DiGraph()
         graph.add_nodes_from(self._nodes)
         graph.add_weighted_edges_from((src, dst, self.cost(src, dst)) for src, dst in self._slots)
         return graph
 
     def __len__(self) -> int:
-        """Count of nodes."""
+        """Return the count of nodes."""
         return len(self._nodes)
 
     def __contains__(self, node: object) -> bool:
-        """Whether there is such a node."""
+        """Return whether the graph has this node."""
         return node in self._index
 
     def _number(self, node: Hashable) -> int:
-        found = self._index.get(node)
-        if found is None:
-            found = self._index[node] = len(self._nodes)
+        number = self._index.get(node)
+        if number is None:
+            number = self._index[node] = len(self._nodes)
             self._nodes.append(node)
             self._matrix = None
-        return found
+        return number
 
     def set(self, src: Hashable, dst: Hashable, cost: float) -> None:
         """Add an edge, or give it a new cost; ``inf`` blocks it.
@@ -96,12 +96,12 @@ class SearchGraph:
             self._matrix.data[self._order[slot]] = cost
 
     def cost(self, src: Hashable, dst: Hashable) -> float:
-        """Cost of one edge; ``inf`` where there is none."""
+        """Return the cost of one edge; ``inf`` if there is none."""
         slot = self._slots.get((src, dst))
         return BLOCKED if slot is None else self._costs[slot]
 
     def matrix(self) -> csr_array:
-        """Costs as a sparse matrix, float64 ``[nodes, nodes]``, rows in the order in which nodes came."""
+        """Return the costs as a sparse matrix, float64 ``[nodes, nodes]``, with nodes in the order of insertion."""
         if self._matrix is None:
             count = len(self._nodes)
             ends = np.array(self._ends, dtype=np.int32).reshape(-1, 2)
@@ -116,20 +116,20 @@ class SearchGraph:
         return self._matrix
 
     def path(self, src: Hashable, targets: Iterable[Hashable]) -> tuple[list[Any], float] | None:
-        """The cheapest path to the nearest of ``targets`` and its cost; ``None`` where no way leads there.
+        """Return the cheapest path to the nearest of ``targets`` and its cost; ``None`` if none can be reached.
 
         Raises:
-            UnknownItemError: ``src`` is no node.
+            UnknownItemError: ``src`` is not a node of the graph.
         """
         if src not in self._index:
             raise UnknownItemError(f"no node {src!r} in a graph of {len(self)}")
         ends = [self._index[target] for target in targets if target in self._index]
-        found = cheapest(self.matrix(), self._index[src], ends)
-        return None if found is None else ([self._nodes[node] for node in found[0]], found[1])
+        cheapest_path = cheapest(self.matrix(), self._index[src], ends)
+        return None if cheapest_path is None else ([self._nodes[node] for node in cheapest_path[0]], cheapest_path[1])
 
 
 def cheapest(matrix: csr_array, src: int, targets: Sequence[int]) -> tuple[list[int], float] | None:
-    """Path and cost from ``src`` to the nearest target by number, ``None`` where none can be reached."""
+    """Return path and cost from ``src`` to the nearest target, all as node numbers; ``None`` if none can be reached."""
     if not targets:
         return None
     costs, before = distances(matrix, src)
@@ -141,7 +141,7 @@ def cheapest(matrix: csr_array, src: int, targets: Sequence[int]) -> tuple[list[
 
 
 def distances(matrix: csr_array, src: int) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """Cost from ``src`` to every node, float64 ``[nodes]``, and the node before each, int32 ``[nodes]``."""
+    """Return the cost from ``src`` to every node, float64 ``[nodes]``, and its predecessor, int32 ``[nodes]``."""
     return cast(
         tuple[NDArray[np.float64], NDArray[np.int32]],
         dijkstra(matrix, indices=src, return_predecessors=True, limit=_FAR),
@@ -149,7 +149,7 @@ def distances(matrix: csr_array, src: int) -> tuple[NDArray[np.float64], NDArray
 
 
 def trace(before: NDArray[np.int32], src: int, end: int) -> list[int]:
-    """The nodes from ``src`` to ``end``."""
+    """Return the nodes from ``src`` to ``end``, from the predecessors of :func:`distances`."""
     path = [end]
     while path[-1] != src:
         path.append(int(before[path[-1]]))
@@ -157,10 +157,10 @@ def trace(before: NDArray[np.int32], src: int, end: int) -> list[int]:
 
 
 class PoseGraph:
-    """Where one can stand and which way one can face, on a map of cells.
+    """Graph of poses (cell and heading) on a map of cells.
 
-    A pose's number is four times the cell's plus the heading. From each pose lead three edges: a turn
-    right, a turn left, a step ahead. They lie in fixed slots, so the graph grows and changes in place.
+    The number of a pose is four times that of its cell plus the heading. Each pose has three outgoing edges: a
+    turn right, a turn left, a step ahead. They are in fixed slots, so the graph grows and changes in place.
     """
 
     def __init__(self) -> None:
@@ -177,7 +177,7 @@ class PoseGraph:
 
         Args:
             position: Its coordinates.
-            entry: What it costs, beside the step, to walk onto it: 0 for floor, ``inf`` for a wall.
+            entry: Additional cost of stepping onto it: 0 for floor, ``inf`` for a wall.
         """
         cell = self.cells.get(position)
         if cell is None:
@@ -215,40 +215,40 @@ class PoseGraph:
         self._costs[pose, 2] = self._ahead.get((src, heading), 1.0) + self._entry[dst]
 
     def step(self, src: Position, dst: Position, cost: float) -> None:
-        """Set what the step from a cell to the next costs, beside what entering that costs."""
+        """Set the cost of the step from one cell to the next, without the entry cost of the next cell."""
         heading = HEADINGS.index((dst[0] - src[0], dst[1] - src[1]))
         a, b = self.cells[src], self.cells[dst]
         self._ahead[a, heading] = cost
         self._connect(a, heading, b)
 
     def pose(self, number: int) -> Pose:
-        """The pose of a number."""
+        """Return the pose with this number."""
         return Pose(*self.positions[number // 4], number % 4)
 
     def number(self, pose: Pose) -> int | None:
-        """The number of a pose, ``None`` off the map."""
+        """Return the number of a pose, ``None`` if its cell is not on the map."""
         cell = self.cells.get((pose.x, pose.y))
         return None if cell is None else 4 * cell + pose.heading
 
     def matrix(self) -> csr_array:
-        """Costs as a sparse matrix, float64 ``[poses, poses]``."""
+        """Return the costs as a sparse matrix, float64 ``[poses, poses]``."""
         if self._matrix is None:
             count = 4 * len(self.positions)
             indptr = np.arange(0, _SLOTS * count + 1, _SLOTS, dtype=np.int32)
             self._matrix = csr_array((count, count))
-            # Set one by one: the constructor would copy what is a part of a larger array, and miss later changes.
+            # Set one by one: the constructor would copy slices of a larger array, and copies would miss later changes.
             self._matrix.data = self._costs[:count].reshape(-1)
             self._matrix.indices = self._targets[:count].reshape(-1)
             self._matrix.indptr = indptr
         return self._matrix
 
     def standing_before(self, position: Position) -> list[int]:
-        """Numbers of the poses that face ``position`` from the next cell."""
+        """Return the numbers of the poses on neighbouring cells that face ``position``."""
         x, y = position
         cells = ((heading, self.cells.get((x - dx, y - dy))) for heading, (dx, dy) in enumerate(HEADINGS))
         return [4 * cell + heading for heading, cell in cells if cell is not None]
 
     def standing_on(self, position: Position) -> list[int]:
-        """Numbers of the four poses on ``position``."""
+        """Return the numbers of the four poses on ``position``."""
         cell = self.cells.get(position)
         return [] if cell is None else [4 * cell + heading for heading in range(4)]

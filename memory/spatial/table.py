@@ -7,7 +7,7 @@ from memory.tables import References, Remaining, Table, Values, declare
 
 
 def _recompute_place(row: Remaining) -> Values:
-    """Take content, label and how to enter from the latest origin that tells them."""
+    """Recompute content, label and the way to enter a place from the latest origin that contributed each of them."""
     latest: Values = {}
     for said in row.by_time():
         latest |= {name: said[name] for name in ("content", "passable", "via", "label") if name in said}

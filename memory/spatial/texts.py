@@ -13,26 +13,27 @@ from memory.store import Store
 
 
 def words_of(text: str) -> frozenset[str]:
-    """The words and numbers of a text."""
+    """Return the words and numbers of a text, in lower case."""
     return frozenset(re.findall(r"\w+", text.lower()))
 
 
 _NUMBER = re.compile(r"\b\d+\b")
 
 NO_WORDS = "(nothing)"
-"""Stands for an observation without words."""
+"""Context of an observation without words."""
 
 MANY = 48
-"""Places that are compared with an observation at most; those that share its rarest words."""
+"""Greatest number of places that an observation is compared with; those that share its rarest words."""
 
 FEW = 8
-"""On a map of fewer places likeness says little, and only a known way leads to a place whose text changed."""
+"""On a map of fewer places, similarity is unreliable: a place with a changed text is then only found by a known
+way."""
 
 FUNCTION_WORDS = words_of(
     "a an the of in on at to into onto and or but is are was were be been being you your it its this that "
     "these those there here with by for from as i me my we our he she they his her their one some"
 )
-"""Words that say nothing of where one is."""
+"""Words that say nothing about the place."""
 
 
 @dataclass(slots=True)
@@ -48,7 +49,7 @@ class TextPlace:
 
 @dataclass(slots=True)
 class Way:
-    """What one action came to from one place."""
+    """Edge of a map without coordinates: a place that one action has led to from another place."""
 
     id: int
     dst: int
@@ -57,25 +58,25 @@ class Way:
     successes: int
 
     def expected_cost(self, tries: int) -> float:
-        """Cost over Laplace-smoothed success, in so many tries of the action."""
+        """Return the cost divided by the Laplace-smoothed success rate, given the number of tries of the action."""
         return self.cost * (tries + 1) / (self.successes + 1)
 
 
 class TextMap:
     """The places and ways of one map without coordinates.
 
-    Texts that differ are one place if their words are alike enough: less where a known way led there, or
-    where they share a word that no other place has, more elsewhere. They are not where most of what only
-    that place has is missing, or its numbers are others: steps 3 and 4 of a procedure stay two. Words
-    count by their rarity on the map, and by how steadily they were there whenever a place was seen
-    again: weather and passers-by soon count little.
+    Two different texts show the same place if their words are similar enough. A lower similarity is enough if
+    a known way led there, or if both texts share a word that no other place has. They show different places if
+    most of the words that only the known place has are missing, or if the numbers differ: steps 3 and 4 of a
+    procedure stay two places. A word has more weight if it is rare on the map, and if it was still there
+    whenever a place was seen again: words about weather and passers-by soon have little weight.
 
     Args:
         store: The database.
         name: Name of the map.
-        similar: Least likeness in [0, 1] that makes an observation a known place.
-        expected: Least likeness of a place that the way taken led to before, or that alone has a word of the
-            observation.
+        similar: Least similarity in [0, 1] at which an observation counts as a known place.
+        expected: The same for a place that the action led to before, or that shares with the observation a
+            word that no other place has.
     """
 
     def __init__(self, store: Store, name: str, similar: float, expected: float) -> None:
@@ -115,7 +116,7 @@ class TextMap:
             self._with.setdefault(word, set()).add(place.id)
 
     def _update_edge(self, src: int, action: str) -> None:
-        """Bring the graph level with what is known of an action: each try led one way."""
+        """Update the costs in the graph for all ways of one action; each try of the action took one way."""
         ways = self.ways[src, action]
         tries = sum(way.successes for way in ways)
         for way in ways:
@@ -124,17 +125,17 @@ class TextMap:
             self.graph.set(src, way.dst, min(leads.values()))
 
     def action(self, src: int, dst: int) -> str:
-        """The cheapest action from one place to the next."""
+        """Return the cheapest action from one place to the next."""
         leads = self._leads[src, dst]
         return min(leads, key=lambda action: (leads[action], action))
 
     def likeness(self, words: frozenset[str], other: frozenset[str]) -> float:
-        """Shared words over all words, each by its weight on this map, in [0, 1]."""
+        """Return the weighted Jaccard similarity of two sets of words, in [0, 1]; weights are those of this map."""
         union = sum(map(self._weight, words | other))
         return sum(map(self._weight, words & other)) / union if union else 1.0
 
     def _weight(self, word: str) -> float:
-        """Inverse frequency among places, times how steady the word is, squared."""
+        """Return the inverse frequency of a word among places, times the square of its steadiness."""
         if word in FUNCTION_WORDS:
             return 0.05
         rarity = math.log(1.0 + (1 + len(self.places)) / (1 + len(self._with.get(word, ()))))
@@ -142,19 +143,19 @@ class TextMap:
         return rarity * ((kept + 2.0) / (kept + changed + 2.0)) ** 2
 
     def _steady(self, words: frozenset[str], other: frozenset[str]) -> None:
-        """Learn from a place that was seen again which words stayed."""
+        """Count, for a place that was seen again, which words stayed and which changed."""
         self._kept.update(words & other)
         self._changed.update(words ^ other)
         self._revisits += 1
-        if self._revisits & (self._revisits - 1) == 0 or self._revisits % 4096 == 0:  # 1, 2, 4, 8 ... and now and then
+        if self._revisits & (self._revisits - 1) == 0 or self._revisits % 4096 == 0:  # at 1, 2, 4, 8 ... revisits
             self.keep()
 
     def learn_from(self, other: "TextMap") -> None:
-        """Take over how steady words are from the same map as it was read before."""
+        """Take over the steadiness of words from an older object of the same map."""
         self._kept, self._changed, self._revisits = other._kept, other._changed, other._revisits
 
     def keep(self) -> None:
-        """Write down how steady words are."""
+        """Store the steadiness of words in the database."""
         words = self._kept.keys() | self._changed.keys()
         held = {
             word: [self._kept[word], self._changed[word]]
@@ -164,11 +165,11 @@ class TextMap:
         self.store.set_meta(self._steadiness, json.dumps(held))
 
     def find(self, context: str, came: tuple[int, str] | None) -> TextPlace | None:
-        """The known place that an observation shows, if any.
+        """Return the known place that an observation shows, or ``None``.
 
         Args:
-            context: The observation, white space made plain.
-            came: The place before and the action taken there.
+            context: The observation with normalised white space.
+            came: The previous place and the action taken there.
         """
         exact = self._exact.get(context)
         if exact is not None:
@@ -191,23 +192,23 @@ class TextMap:
         return best_place
 
     def _contradicts(self, context: str, words: frozenset[str], other: TextPlace) -> bool:
-        """Whether what only the other place has is mostly not here, or its steady numbers are others."""
+        """Return whether most words that only the other place has are missing, or its steady numbers differ."""
         own = [word for word in other.words if len(self._with[word]) == 1 and self._is_steady(word)]
         weight = sum(map(self._weight, own))
         if weight and sum(self._weight(word) for word in own if word in words) < 0.5 * weight:
             return True
-        mine, its = ([n for n in _NUMBER.findall(text) if self._is_steady(n)] for text in (context, other.context))
-        return bool(mine and its) and mine != its
+        seen, its = ([n for n in _NUMBER.findall(text) if self._is_steady(n)] for text in (context, other.context))
+        return bool(seen and its) and seen != its
 
     def _is_steady(self, word: str) -> bool:
         return self._changed[word] <= self._kept[word]
 
     def _alone(self, shared: frozenset[str]) -> bool:
-        """Whether one of these words is steady and no other place has it."""
+        """Return whether one of these words is steady and only one place has it."""
         return any(len(self._with[word]) == 1 and self._is_steady(word) for word in shared)
 
     def observe(self, context: str, came: tuple[int, str] | None, origin: Provenance) -> TextPlace:
-        """Take in one observation; returns the place that it shows."""
+        """Record one observation and return the place that it shows, new or known."""
         db = self.store.db
         key = " ".join(context.split()) or NO_WORDS
         place = self.find(key, came)
@@ -231,7 +232,7 @@ class TextMap:
         return place
 
     def _walked(self, came: tuple[int, str], dst: int, origin: Provenance) -> None:
-        """Count one try of an action for every way it ever led; a success for this one."""
+        """Count one try for every known way of the action, and a success for the way that it led this time."""
         db = self.store.db
         ways = self.ways.setdefault(came, [])
         for way in ways:
@@ -250,6 +251,6 @@ class TextMap:
         self._update_edge(*came)
 
     def named(self, words: frozenset[str]) -> list[TextPlace]:
-        """Places whose text holds all of these words."""
-        found = [self._with.get(word, set()) for word in words]
-        return [self.places[place] for place in sorted(set.intersection(*found))] if found else []
+        """Return the places whose text contains all of these words."""
+        holders = [self._with.get(word, set()) for word in words]
+        return [self.places[place] for place in sorted(set.intersection(*holders))] if holders else []

@@ -1,4 +1,4 @@
-"""What is perceived of space at one moment, and where one stands."""
+"""Views: what the agent perceives of space at one moment, and its pose."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Position = tuple[int, int]
 """Coordinates of a cell on its map."""
 
 MAX_DISTANCE = 64
-"""Cells, ahead or to a side, that a view may reach at most."""
+"""Greatest distance of a cell of a view, ahead or to a side, in cells."""
 
 FORWARD, LEFT, RIGHT = "forward", "left", "right"
 """Names of the actions that move: one cell ahead, a quarter turn left, a quarter turn right."""
@@ -28,16 +28,16 @@ class Pose:
     heading: int
 
     def at(self, forward: int, right: int) -> tuple[int, int]:
-        """Map coordinates of what is ``forward`` cells ahead and ``right`` cells to the right."""
+        """Return the map coordinates of the cell ``forward`` cells ahead and ``right`` cells to the right."""
         ahead, side = HEADINGS[self.heading], HEADINGS[(self.heading + 1) % 4]
         return self.x + forward * ahead[0] + right * side[0], self.y + forward * ahead[1] + right * side[1]
 
     def turned(self, quarter_turns: int) -> "Pose":
-        """The same place after turning clockwise."""
+        """Return the pose after turning clockwise on the spot."""
         return Pose(self.x, self.y, (self.heading + quarter_turns) % 4)
 
     def advanced(self) -> "Pose":
-        """One cell ahead."""
+        """Return the pose one cell ahead."""
         return Pose(*self.at(1, 0), self.heading)
 
 
@@ -46,12 +46,12 @@ class Cell:
     """One perceived cell, relative to the observer.
 
     Attributes:
-        forward: Cells ahead; 0 is one's own row.
+        forward: Cells ahead; 0 is the observer's own row.
         right: Cells to the right; negative is left.
         content: ``""`` for bare floor, ``"wall"``, or what is there (``"green ball"``).
-        passable: Whether one can walk onto it now.
-        via: Name of the action that lets one walk onto it, when done before it: ``"toggle"`` for a
-            closed door; empty where none is known.
+        passable: Whether the observer can walk onto it now.
+        via: Name of the action, done in front of it, that makes it passable, for example ``"toggle"`` for a
+            closed door; empty if none is known.
     """
 
     forward: int
@@ -63,7 +63,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """All cells perceived at one moment, one's own included."""
+    """All cells perceived at one moment, the observer's own cell included."""
 
     cells: tuple[Cell, ...]
 
@@ -72,7 +72,7 @@ class View:
         """Read ``{"cells": [[forward, right, content, passable], ...]}``; a fifth element is ``via``.
 
         Raises:
-            InvalidItemError: Another shape.
+            InvalidItemError: The data has another form, or a cell is too far away.
         """
         try:
             cells = tuple(

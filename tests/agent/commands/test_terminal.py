@@ -35,7 +35,7 @@ def test_a_terminal_is_redrawn_in_place(memory: Memory) -> None:
 
 def test_the_remembered_map_shows_the_goal(memory: Memory) -> None:
     shown(memory, live=False)
-    drawing = remembered_map(memory.spatial.frame, None).plain
+    drawing = remembered_map(memory.spatial.grid_map, None).plain
     assert drawing.count("★") == 1
     assert "██" in drawing
 

@@ -37,7 +37,9 @@ def test_a_door_that_does_not_open_costs_more_each_time(memory: Memory) -> None:
         view = View((Cell(1, 0, "closed red door", False, "toggle"),))
         memory.spatial.observe("", view, "toggle", origin=ORIGIN)
     assert memory.spatial.plan("green ball").cost == before + 3.0
-    edges = [(e.tries, e.successes) for (_, _, action), e in memory.spatial.frame.edges.items() if action == "toggle"]
+    edges = [
+        (e.tries, e.successes) for (_, _, action), e in memory.spatial.grid_map.edges.items() if action == "toggle"
+    ]
     assert edges == [(3, 0)]
 
 
@@ -253,7 +255,7 @@ def test_a_step_that_led_nowhere_is_noticed(memory: Memory) -> None:
         memory.spatial.observe("", view, "forward", origin=ORIGIN)
     assert memory.spatial.pose is not None
     assert memory.spatial.pose.x == 0
-    assert [(e.tries, e.successes) for e in memory.spatial.frame.edges.values()] == [(3, 0)]
+    assert [(e.tries, e.successes) for e in memory.spatial.grid_map.edges.values()] == [(3, 0)]
 
 
 def test_the_cap_holds_within_a_visit() -> None:

@@ -4,7 +4,7 @@ import networkx as nx
 import pytest
 
 from memory import HashingEmbedder, InvalidItemError, Memory, Provenance, UnknownItemError
-from memory.spatial import HEADINGS, Cell, Frame, Pose, Transform, View, astar, plan_poses, to_networkx
+from memory.spatial import HEADINGS, Cell, GridMap, Pose, Transform, View, astar, plan_poses, to_networkx
 
 ROOM = """
 ##########
@@ -71,7 +71,7 @@ def test_a_blocked_step_does_not_move_and_is_counted(memory: Memory, origin: Pro
     before = memory.spatial.pose
     walk(memory, world, ["forward"], origin)
     assert memory.spatial.pose == before
-    assert [(e.tries, e.successes) for e in memory.spatial.frame.edges.values()] == [(1, 0)]
+    assert [(e.tries, e.successes) for e in memory.spatial.grid_map.edges.values()] == [(1, 0)]
 
 
 def test_a_route_leads_to_a_thing_and_faces_it(memory: Memory, origin: Provenance) -> None:
@@ -127,9 +127,9 @@ def test_another_world_is_not_mistaken_for_it(memory: Memory, origin: Provenance
 def test_the_map_survives_reopening(tmp_path: Path, origin: Provenance) -> None:
     with Memory.open(tmp_path, HashingEmbedder()) as memory:
         enter(memory, World(4, 5, 3), origin)
-        before = memory.spatial.frame.places
+        before = memory.spatial.grid_map.places
     with Memory.open(tmp_path, HashingEmbedder()) as memory:
-        assert Frame(memory.store, "room").places == before
+        assert GridMap(memory.store, "room").places == before
 
 
 def test_every_place_and_edge_has_an_origin(memory: Memory, origin: Provenance) -> None:
@@ -196,7 +196,7 @@ def test_routes_cost_what_dijkstra_says(memory: Memory, origin: Provenance) -> N
     world = World(4, 5, 3)
     enter(memory, world, origin)
     walk(memory, world, ["forward", "left", "left", "left", "left", "forward"], origin)
-    frame, start = memory.spatial.frame, memory.spatial.pose
+    frame, start = memory.spatial.grid_map, memory.spatial.pose
     assert start is not None
     graph = to_networkx(frame)
     lengths = nx.single_source_dijkstra_path_length(graph, (start.x, start.y, start.heading))

@@ -1,0 +1,157 @@
+"""A map of cells, as the place graph uses it: goals and routes over what a visit has mapped."""
+
+from memory.errors import UnknownItemError
+from memory.provenance import Provenance
+from memory.spatial import goals
+from memory.spatial.config import Planner
+from memory.spatial.goals import BESIDE, UNKNOWN, UNVISITED, Located
+from memory.spatial.grid_map import GridMap, Terrain
+from memory.spatial.metric import MetricWalk
+from memory.spatial.planner import Route, beyond, facing_beside, plan_poses
+from memory.spatial.search import distances
+from memory.spatial.sighting import Sighting
+from memory.spatial.view import Pose, View
+from memory.spatial.world_map import nothing_called
+from memory.store import Store
+
+
+class MetricMap:
+    """One visit to a world that is seen as cells.
+
+    Args:
+        store: The database.
+        name: Name of the map of this visit.
+        known: Names of the maps of earlier visits to this world.
+        planner: How routes are searched.
+        place: Id of the place one stands on, if one stands on a known map.
+        pose: Where that is.
+
+    Attributes:
+        walk: Path integration, and which maps this visit lies on.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        name: str,
+        known: list[str],
+        planner: Planner,
+        place: int | None = None,
+        pose: Pose | None = None,
+    ) -> None:
+        self.store = store
+        self.planner: Planner = planner
+        self.place = place
+        self.walk = MetricWalk(store, GridMap(store, name), known)
+        if pose is not None:
+            self.walk.pose = pose
+
+    @property
+    def name(self) -> str:
+        """Name of the map."""
+        return self.walk.grid.name
+
+    @property
+    def pose(self) -> Pose:
+        """Where one stands."""
+        return self.walk.pose
+
+    @property
+    def localized(self) -> bool:
+        """Whether no map of an earlier visit is still waiting to be recognised."""
+        return self.walk.localized
+
+    @property
+    def confidence(self) -> float:
+        """Probability in [0, 1] that one knows where one is on the maps of earlier visits; 1 without any."""
+        return self.walk.confidence
+
+    @property
+    def terrain(self) -> Terrain:
+        """What routes are planned over."""
+        return self.walk.terrain
+
+    def observe(self, context: str, view: View | None, action: str | None, origin: Provenance) -> Sighting | None:  # noqa: ARG002
+        """Take in one view; returns ``None`` when it can't be seen from where one should be."""
+        sighting = self.walk.observe(view or View(()), action, origin)
+        if sighting is not None:
+            self.place = sighting.place
+        return sighting
+
+    def here(self) -> tuple[str, int, int]:
+        """Return map and coordinates that the row of the place one stands on has, if nobody changed it."""
+        return self.name, self.pose.x, self.pose.y
+
+    def reread(self, known: list[str]) -> None:
+        """Read the map and those of earlier visits again."""
+        before = self.walk
+        self.walk = MetricWalk(
+            self.store, GridMap(self.store, self.name), [name for name in known if name != self.name]
+        )
+        self.walk.pose, self.walk.view, self.walk.reach = before.pose, before.view, before.reach
+
+    def mark(self, label: str, origin: Provenance) -> None:
+        """Label the place one stands on."""
+        self.walk.grid.label((self.pose.x, self.pose.y), label, origin)
+
+    def missed(self, label: str, origin: Provenance) -> None:
+        """Note that what ``label`` stands for is not here; does nothing where it should not be."""
+        self.walk.missed(label, origin)
+
+    def goals(self) -> list[str]:
+        """Return marks, things, kinds of things, and ``unvisited``, as far as the map has them."""
+        return goals.names(self.terrain)
+
+    def plan(self, goal: str) -> Route:
+        """Return the cheapest known route to a goal; see :meth:`memory.spatial.PlaceGraph.plan`.
+
+        Raises:
+            UnknownItemError: Nothing has that name, or no known way leads there.
+        """
+        terrain, routes = self.terrain, self.terrain.routes
+        if goal == UNKNOWN:
+            route = self._look()
+            ends = [pose for at in beyond(terrain, self.pose) for pose in routes.standing_on(at)]
+        else:
+            thing = goal.removeprefix(BESIDE)
+            positions = [position for position, _ in goals.fitting(terrain, thing)]
+            if not positions:
+                nothing_called(self, self.store, thing)
+            beside = thing != goal
+            poses = facing_beside(terrain, positions) if beside else []
+            if beside and not poses:
+                raise UnknownItemError(f"no free cell is known beside {thing!r}: explore more")
+            route = plan_poses(terrain, self.pose, goal, () if beside else positions, poses, self.planner)
+            ends = [*poses, *(pose for at in positions for pose in routes.standing_before(at))]
+        if route is None:
+            why = goals.barred(terrain, self.pose, ends)
+            raise UnknownItemError(f"no known way leads to {goal!r} yet: {why}")
+        return route
+
+    def explore(self) -> Route:
+        """Return the route to where most of the unknown comes into sight, else to the nearest unvisited place."""
+        return self._look() or self.plan(UNVISITED)
+
+    def _look(self) -> Route | None:
+        """Return the route to where something unknown comes into sight."""
+        poses = self.walk.look_next()
+        return plan_poses(self.terrain, self.pose, UNKNOWN, (), poses, self.planner) if poses else None
+
+    def where_is(self, what: str) -> list[Located]:
+        """Return where things of that name or description were last seen, nearest first.
+
+        Raises:
+            UnknownItemError: Nothing fits.
+        """
+        terrain = self.terrain
+        source = terrain.routes.number(self.pose)
+        costs = None if source is None else distances(terrain.routes.matrix(), source)[0]
+        located = []
+        for position, place in goals.fitting(terrain, what):
+            poses = terrain.routes.standing_before(position) + terrain.routes.standing_on(position)
+            cost = min((float(costs[pose]) for pose in poses), default=float("inf")) if costs is not None else None
+            reached = None if cost is None or cost == float("inf") else cost
+            located.append(Located(place.content or place.label, place.id, self.name, reached, place.seen, position))
+        if not located:
+            nothing_called(self, self.store, what)
+        return sorted(located, key=goals.nearness)
