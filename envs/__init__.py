@@ -1,4 +1,4 @@
-"""Worlds that speak text."""
+"""Environments whose observations are text."""
 
 from envs.errors import EnvConfigError, EnvError, UnknownEnvError
 from envs.registry import known_ids, make, register

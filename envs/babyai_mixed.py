@@ -1,4 +1,4 @@
-"""Five skills of BabyAI in one level, asked for in many words."""
+"""Five skills of BabyAI in one level, with many wordings of each mission."""
 
 import contextlib
 import io
@@ -29,7 +29,7 @@ LEVELS = {
     "hard": {"rooms": 6, "room_size": 6, "distractors": 12},
 }
 SHAPES = {1: (1, 1), 2: (1, 2), 3: (1, 3), 4: (2, 2), 6: (2, 3), 9: (3, 3)}
-"""Rows and columns by count of rooms."""
+"""Rows and columns of rooms, by the number of rooms."""
 
 MISSIONS = TemplateGrammar(
     {
@@ -107,16 +107,16 @@ PLAIN = {
     "go to": "go to {thing}", "pick up": "pick up {thing}", "open": "open {thing}",
     "put next to": "put {thing} next to {other}", "pick up then go to": "pick up {thing}, then go to {other}",
 }  # fmt: skip
-"""BabyAI's own words."""
+"""BabyAI's own wording of each skill."""
 
 
 class BabyAIMixed(Speaking, RoomGridLevel):
     """Go to, pick up, open, put next to, and pick up then go to, with distractors and rooms.
 
     ## Description
-    Rooms of one size joined by closed doors, things of different looks in them. Made with the generators and
-    verifiers of BabyAI (Chevalier-Boisvert et al. 2019, arXiv:1810.08272). Every thing can be reached without
-    moving another. Layouts are split into train, validation and test by a checksum, missions by their wording.
+    Rooms of equal size are joined by closed doors and hold things of different looks. Worlds are made with the
+    generators and verifiers of BabyAI (Chevalier-Boisvert et al. 2019, arXiv:1810.08272). Every thing can be reached
+    without moving another. Layouts are split into train, validation and test by a checksum, missions by wording.
 
     ## Mission
     One of five skills, for example ``take the red ball, then walk to the green key``.
@@ -125,8 +125,8 @@ class BabyAIMixed(Speaking, RoomGridLevel):
     ``Discrete(6)``: 0 left, 1 right, 2 forward, 3 pickup, 4 drop, 5 toggle. ``self.named_actions`` names them.
 
     ## Observation
-    Text, in the manner of BabyAI-Text. ``info`` has ``view``, ``available_actions``, ``mission`` and ``kind``,
-    the skill.
+    Text, in the manner of BabyAI-Text. ``info`` has ``view``, ``available_actions``, ``mission`` and ``kind``
+    (the skill).
 
     ## Reward
     ``1 - 0.9 * steps / max_steps`` on success, else 0.
@@ -139,16 +139,16 @@ class BabyAIMixed(Speaking, RoomGridLevel):
 
     Args:
         level: ``easy`` (two rooms of 3 x 3 cells, 4 distractors), ``medium`` (two of 5 x 5, 6) or ``hard`` (six of
-            4 x 4, 12); what follows changes single settings of it.
-        rooms: 1, 2, 3, 4, 6 or 9.
-        room_size: Side of a room with its walls, 4 to 16.
-        distractors: Things beside those that the mission needs, 0 to 14.
+            4 x 4, 12); the other arguments override single settings of the level.
+        rooms: Number of rooms: 1, 2, 3, 4, 6 or 9.
+        room_size: Side of a room in cells, including its walls, 4 to 16.
+        distractors: Number of things besides those that the mission needs, 0 to 14.
         skills: Which skills are asked for.
         max_steps: Steps before truncation; by default enough to search every room for each thing needed.
         render_mode: ``None``, ``"ansi"`` or ``"rgb_array"``.
 
     Raises:
-        EnvConfigError: A setting out of range, or things that do not fit.
+        EnvConfigError: A setting is out of range, or the things do not fit into the rooms.
     """
 
     expert = "babyai"
@@ -193,13 +193,13 @@ class BabyAIMixed(Speaking, RoomGridLevel):
         )
 
     def _gen_grid(self, width: int, height: int) -> None:
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints why it drew again
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints why it rejects a layout
             super()._gen_grid(width, height)
         thing, other = (desc.surface(self) if desc else "" for desc in self.wanted)
         self.mission = MISSIONS.say(self.kind, self.split, self.np_random, thing=thing, other=other)
 
     def gen_mission(self) -> None:
-        """Lay out a world and choose what is to be done."""
+        """Lay out a world and choose its mission."""
         self.place_agent()
         self.connect_all()
         things = self.add_distractors(num_distractors=self.distractors + 2)
@@ -209,43 +209,43 @@ class BabyAIMixed(Speaking, RoomGridLevel):
             raise RejectSampling("the layout belongs to another split")
         self.kind = self.skills[int(self.np_random.integers(len(self.skills)))]
         first, second = (things[int(i)] for i in self.np_random.permutation(len(things))[:2])
-        one, two = ObjDesc(first.type, first.color), ObjDesc(second.type, second.color)
+        thing, other = ObjDesc(first.type, first.color), ObjDesc(second.type, second.color)
         if self.kind == "open":
             doors = [door for row in self.room_grid for room in row for door in room.doors if door]
-            one = ObjDesc("door", doors[int(self.np_random.integers(len(doors)))].color)
-        self.wanted = (one, two if self.kind in ("put next to", "pick up then go to") else None)
+            thing = ObjDesc("door", doors[int(self.np_random.integers(len(doors)))].color)
+        self.wanted = (thing, other if self.kind in ("put next to", "pick up then go to") else None)
         self.instrs = {
-            "go to": lambda: GoToInstr(one),
-            "pick up": lambda: PickupInstr(one),
-            "open": lambda: OpenInstr(one),
-            "put next to": lambda: PutNextInstr(one, two),
-            "pick up then go to": lambda: BeforeInstr(PickupInstr(one), GoToInstr(two)),
+            "go to": lambda: GoToInstr(thing),
+            "pick up": lambda: PickupInstr(thing),
+            "open": lambda: OpenInstr(thing),
+            "put next to": lambda: PutNextInstr(thing, other),
+            "pick up then go to": lambda: BeforeInstr(PickupInstr(thing), GoToInstr(other)),
         }[self.kind]()
 
     def understand(self, mission: str) -> str:
-        """A mission in BabyAI's own words; unchanged if it is none of ours."""
+        """Return a mission in BabyAI's own words; a mission of another grammar is returned unchanged."""
         meaning = MISSIONS.understand(mission)
         return PLAIN[meaning.kind].format(**meaning.slots) if meaning else mission
 
     def optimal_steps(self) -> int | None:
-        """Fewest actions from here to the end of the mission, with the whole world in sight."""
-        one, two = self.wanted
+        """Return the fewest actions from the current state to the end of the mission, computed from the full state."""
+        thing, other = self.wanted
         start: Pose = (int(self.agent_pos[0]), int(self.agent_pos[1]), int(self.agent_dir))
-        first = self._cells(one)
+        first = self._cells(thing)
         if self.kind == "go to":
             return fewest(self.grid, start, [Stage(first)])
-        if two is None:
+        if other is None:
             return fewest(self.grid, start, [Stage(first, 1)])
         take = Stage(first, 1, first[0])
         if self.kind == "pick up then go to":
-            return fewest(self.grid, start, [take, Stage(self._cells(two))])
-        ((x, y),) = self._cells(two)
+            return fewest(self.grid, start, [take, Stage(self._cells(other))])
+        ((x, y),) = self._cells(other)
         beside = [(x + dx, y + dy) for dx, dy in DIRECTIONS]
         free = [at for at in beside if self.grid.get(*at) is None or at == first[0]]
         return fewest(self.grid, start, [take, Stage(free, 1)])
 
     def _cells(self, desc: ObjDesc) -> list[tuple[int, int]]:
-        """Where the things are that a description fits."""
+        """Return the cells of the things that match a description."""
         cells = ((x, y) for x in range(self.width) for y in range(self.height))
-        found = ((at, self.grid.get(*at)) for at in cells)
-        return [at for at, cell in found if cell and (cell.type, cell.color) == (desc.type, desc.color)]
+        contents = ((at, self.grid.get(*at)) for at in cells)
+        return [at for at, cell in contents if cell and (cell.type, cell.color) == (desc.type, desc.color)]

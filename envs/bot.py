@@ -1,4 +1,4 @@
-"""BabyAI's expert, which sees the whole world: reference steps, and a policy of primitive actions."""
+"""BabyAI's expert bot, which sees the whole world: it gives reference steps and a policy of primitive actions."""
 
 import contextlib
 import copy
@@ -10,18 +10,18 @@ from minigrid.minigrid_env import MiniGridEnv
 from minigrid.utils.baby_ai_bot import BabyAIBot
 
 MAX_SEARCHES = 100
-"""Searches for one action; on some worlds (BabyAI-Unlock-v0) it would go on for ever."""
+"""Greatest number of searches for one action; in some worlds (BabyAI-Unlock-v0) the bot would search for ever."""
 
 
 class BoundedBot(BabyAIBot):
-    """BabyAI's expert (Chevalier-Boisvert et al. 2019), which gives up instead of going round in circles.
+    """BabyAI's expert bot (Chevalier-Boisvert et al. 2019), which gives up instead of searching for ever.
 
     Raises:
-        ValueError: On ``replan``, when it does.
+        ValueError: From ``replan``, when it gives up.
     """
 
     def replan(self, action_taken: Any = None) -> Any:
-        """The next action."""
+        """Return the next action."""
         self.searches = 0
         return super().replan(action_taken)
 
@@ -33,9 +33,9 @@ class BoundedBot(BabyAIBot):
 
 
 def bot_actions(env: MiniGridEnv) -> Generator[int, None, bool]:
-    """The bot's actions from here on, tried out in a copy of the world; tells whether they do the mission.
+    """Yield the bot's actions from now on, tried in a copy of the world; return whether they complete the mission.
 
-    It ends without an action where there is no such bot (no BabyAI mission) or where it gives up.
+    Nothing is yielded for a mission that is not BabyAI's; the actions end early where the bot gives up.
     """
     if not hasattr(env, "instrs"):
         return False
@@ -54,7 +54,7 @@ def bot_actions(env: MiniGridEnv) -> Generator[int, None, bool]:
 
 
 def bot_steps(env: MiniGridEnv) -> int | None:
-    """How many actions the bot needs from here; it is near-optimal. ``None`` where it can't do it."""
+    """Return how many actions the bot needs from now on (near the optimum); ``None`` if it does not succeed."""
     count, walk = 0, bot_actions(env)
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Public question-answering sets as passages and questions; point to a folder, none is shipped.
+"""Public question-answering data sets as passages and questions; none is included, the user names a folder.
 
 A folder holds ``questions.json`` and ``corpus.json``:
 
@@ -6,7 +6,7 @@ A folder holds ``questions.json`` and ``corpus.json``:
 - ``2wiki`` (Ho et al. 2020): ``supporting_facts`` or ``gold_titles``; the corpus is a list of ``{title, text}``.
 - ``musique`` (Trivedi et al. 2022): questions with ``paragraphs`` of ``{title, paragraph_text, is_supporting}``;
   the corpus is a list of ``{title, text}``.
-- ``locomo`` (Maharana et al. 2024): the file ``locomo10.json``; a passage is a turn, each conversation its own corpus.
+- ``locomo`` (Maharana et al. 2024): the file ``locomo10.json``; each conversation is a corpus, each turn a passage.
 """
 
 import json
@@ -33,7 +33,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Question:
-    """A question and the ids of the passages that answer it together."""
+    """A question, with the ids of the passages that are needed together to answer it."""
 
     id: str
     text: str
@@ -44,7 +44,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Passages, and the questions that are asked over them."""
+    """A set of passages with questions about them."""
 
     name: str
     documents: tuple[Document, ...]
@@ -56,10 +56,10 @@ def load(kind: str, path: Path) -> list[Corpus]:
 
     Args:
         kind: ``hotpotqa``, ``2wiki``, ``musique`` or ``locomo``.
-        path: Its folder (for ``locomo`` the file will do).
+        path: Folder of the data set; for ``locomo`` the file is accepted too.
 
     Raises:
-        DataError: Another kind, a missing file, or one of another form; the message says what was expected.
+        DataError: The kind is unknown, or a file is missing or has another format; the message says what was expected.
     """
     if kind not in FORMATS:
         raise DataError(f"unknown format {kind!r}: expected one of {', '.join(FORMATS)}")
@@ -74,8 +74,8 @@ def load(kind: str, path: Path) -> list[Corpus]:
     if any(not isinstance(question.text, str) for corpus in corpora for question in corpus.questions):
         raise DataError(f"{path} holds a question that is no text")
     corpora = [corpus for corpus in corpora if corpus.documents]
-    asked = sum(len(corpus.questions) for corpus in corpora)
-    if not asked:
+    count = sum(len(corpus.questions) for corpus in corpora)
+    if not count:
         raise DataError(f"{path} holds no question whose passages are in the corpus; is it in the format {kind}?")
     return corpora
 
@@ -90,19 +90,19 @@ def _read(path: Path) -> Json:
 
 
 def _corpus(name: str, documents: Sequence[Document], questions: Sequence[Question]) -> list[Corpus]:
-    """One corpus; questions whose passages are not in it are left out."""
+    """Make one corpus; questions whose passages are not in it are left out."""
     known = {document.id for document in documents}
     return [Corpus(name, tuple(documents), tuple(q for q in questions if q.gold and q.gold <= known))]
 
 
 def _titled(pairs: Sequence[tuple[str, str]]) -> list[Document]:
-    """Passages named by their titles, numbered where several share one."""
+    """Make passages whose ids are their titles, numbered where several have the same title."""
     seen: dict[str, int] = {}
-    found = []
+    documents = []
     for title, text in pairs:
         seen[title] = seen.get(title, 0) + 1
-        found.append(Document(title if seen[title] == 1 else f"{title}#{seen[title]}", title, text))
-    return found
+        documents.append(Document(title if seen[title] == 1 else f"{title}#{seen[title]}", title, text))
+    return documents
 
 
 def _hotpotqa(path: Path) -> list[Corpus]:
@@ -194,4 +194,4 @@ def _conversation(sample: Json, number: int) -> Corpus:
 FORMATS: dict[str, Callable[[Path], list[Corpus]]] = {
     "hotpotqa": _hotpotqa, "2wiki": _2wiki, "musique": _musique, "locomo": _locomo,
 }  # fmt: skip
-"""Readers by the name of their format."""
+"""Readers by name of the format."""

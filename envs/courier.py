@@ -1,4 +1,4 @@
-"""A courier's rounds: who owns what, what was where when, and how to get there."""
+"""A courier's world: who owns what, what was where and when, and how to get there."""
 
 import re
 from typing import Any, SupportsFloat
@@ -37,45 +37,46 @@ _ROOM = re.compile(r"You enter the (\w+) room\.")
 
 
 class Parcel(Box):
-    """A box that stays closed: opening MiniGrid's own destroys it."""
+    """A box that stays closed; opening MiniGrid's own box destroys it."""
 
     def toggle(self, env: Any, pos: Position) -> bool:  # noqa: ARG002
-        """Nothing happens."""
+        """Do nothing and return False: the box stays closed."""
         return False
 
 
 class Resident(WorldObj):
-    """Somebody who stands in a room."""
+    """A person who stands in a room."""
 
     def __init__(self, name: str, color: str) -> None:
         super().__init__("ball", color)
         self.name = name
 
     def encode(self) -> tuple[int, int, int]:
-        """As a ball's, but for the state: MiniGrid keeps pictures of tiles by it."""
+        """Encode the person as a ball with another state; MiniGrid caches the pictures of tiles by this code."""
         kind, color, _ = super().encode()
         return kind, color, 1
 
     def render(self, img: NDArray[np.uint8]) -> None:
-        """A head over a body."""
+        """Draw a head over a body."""
         fill_coords(img, point_in_triangle((0.15, 0.95), (0.85, 0.95), (0.5, 0.3)), RGB[self.color])
         fill_coords(img, point_in_circle(0.5, 0.27, 0.18), RGB[self.color])
 
 
 class Courier(Speaking):
-    """Rooms round a hall, people who tell things in passing, and errands that need what they told.
+    """Rooms round a hall, people who tell facts in passing, and errands that need these facts.
 
     ## Description
-    A world lasts seven days, one episode each: seeds ``7 n`` to ``7 n + 6``. On the first two one walks the round,
-    and hears who owns, lent or opens what, sees who holds or what lies where, and reads who moves; some of it
-    changes from one day to the next. On the other five one is sent on errands, first to somebody who moved, then in an
-    order that differs from world to world. Four things lie in the hall, or four rooms are to be chosen from, so that
-    one who forgot does one errand in four (one in three who knows at least where somebody no longer lives):
+    A world lasts seven days of one episode each: seeds ``7 n`` to ``7 n + 6``. On the first two days the agent walks a
+    round. It hears who owns, lent or opens what, sees who holds a thing or what lies where, and reads who moves; some
+    of this changes from one day to the next. On the other five days it is sent on errands: the first is to somebody
+    who moved, the order of the others differs from world to world. There are four things in the hall or four rooms to
+    choose from, so an agent that forgot everything succeeds in one errand of four (in one of three if it knows at
+    least where somebody no longer lives). The kinds of missions, and the memory that each needs:
 
-    - ``owner``, ``lent``, ``opens`` (one of them in each world) and ``moved``: what was told, the graph's part;
-    - ``held`` or ``lay``: what was seen on which day, the episodes' part;
-    - ``place``: the way to a thing that stayed, in the time that the shortest way takes, the map's part;
-    - ``errand``: what was told, and the way to whom it concerns.
+    - ``owner``, ``lent``, ``opens`` (one of them in each world) and ``moved``: facts that were told (graph);
+    - ``held`` or ``lay``: what was seen on which day (episodes);
+    - ``place``: the way to a thing that stayed, with time for the shortest way only (map);
+    - ``errand``: a fact that was told, and the way to the person concerned (graph and map).
 
     ## Mission
     For example ``bring Ada what Ada lent to Bo``.
@@ -84,30 +85,30 @@ class Courier(Speaking):
     ``Discrete(7)``: left, right, forward, pickup, drop, toggle, 6 give. ``self.named_actions`` names them.
 
     ## Observation
-    Text, in the manner of BabyAI-Text, with what is said before it. ``info`` has ``view``, ``available_actions``,
-    ``mission``, ``kind``, ``needs`` (the memories without which it can't be done) and ``world``.
+    Text in the style of BabyAI-Text, preceded by what is said. ``info`` has ``view``, ``available_actions``,
+    ``mission``, ``kind``, ``needs`` (the memories that the mission can't be done without) and ``world``.
 
     ## Reward
     ``1 - 0.9 * steps / max_steps`` on success, else 0.
 
     ## Termination
-    The errand is done; or the wrong thing was given, or something to the wrong person. A round ends with the first
-    action after the last room was entered. Truncated after ``max_steps``.
+    The errand is done, or a thing is given that is wrong or to the wrong person. A round ends with the first action
+    after the last room was entered. Truncated after ``max_steps``.
 
     ## Registered ids
     ``hippo/Courier-v0``
 
     Args:
         level: ``easy`` (four rooms of 3 x 3 cells), ``medium`` (four of 4 x 4) or ``hard`` (six of 4 x 4, two of
-            them behind others); what follows changes single settings of it.
-        rooms: 4 to 6, without the hall.
-        room_size: Side of a room with its walls, 5 to 9.
-        slack: Steps beyond the fewest possible that errands in a hurry allow.
+            them behind others); the other arguments override single settings of the level.
+        rooms: Number of rooms without the hall, 4 to 6.
+        room_size: Side of a room in cells, including its walls, 5 to 9.
+        slack: Steps beyond the fewest possible that are allowed in errands with a bell.
         max_steps: Steps before truncation in the other episodes; by default 40 for each room.
         render_mode: ``None``, ``"ansi"`` or ``"rgb_array"``.
 
     Raises:
-        EnvConfigError: A setting out of range.
+        EnvConfigError: A setting is out of range.
     """
 
     expert = "courier"
@@ -144,21 +145,21 @@ class Courier(Speaking):
         )
 
     def world(self) -> str:
-        """The world and its settings."""
+        """Return the name of the world, made of its settings and seed."""
         return f"courier-{self.rooms}-{self.room_size}-{self.world_seed}"
 
     @property
     def day(self) -> int:
-        """Of the story, from 1."""
+        """The day of the story, counted from 1."""
         return self.visit + 1
 
     @property
     def errand(self) -> Errand | None:
-        """What is to be done today, ``None`` on a round."""
+        """The errand of the day; ``None`` on the days of the round."""
         return self.story.errands[self.day - ROUNDS - 1] if self.day > ROUNDS else None
 
     def _gen_grid(self, width: int, height: int) -> None:
-        self.carrying = None  # MiniGrid lets go only after this; the bell must not depend on the day before
+        self.carrying = None  # MiniGrid resets it later, but the step limit below must not depend on the day before
         rng, _ = seeding.np_random(self.world_seed)
         while True:
             colors = tuple(COLORS[int(i)] for i in rng.permutation(len(COLORS))[: self.rooms])
@@ -192,7 +193,7 @@ class Courier(Speaking):
         self.max_steps = self.optimal_steps() + self.slack if errand and errand.tight else self.loose_steps
 
     def _lay_out(self, colors: tuple[str, ...], rng: np.random.Generator) -> None:
-        """Choose where rooms are and doors; ``centres`` are columns and rows of rooms."""
+        """Choose where the rooms and doors are; ``centres`` holds the column and row of each room."""
         span = self.room_size - 1
         arms = [(1, 0), (2, 1), (1, 2), (0, 1)]
         behind = [((0, 0), (2, 0), (2, 2), (0, 2))[int(i)] for i in rng.permutation(4)[: self.rooms - 4]]
@@ -209,17 +210,17 @@ class Courier(Speaking):
             y = row * span + offset if dy == 0 else max(row, before[1]) * span
             self.doors[color] = (x, y)
             corners = self._corners(column, row)
-            one, two = (int(i) for i in rng.permutation(4)[:2])
-            self.corners[color] = (corners[one], corners[two])
+            resident, fixture = (int(i) for i in rng.permutation(4)[:2])
+            self.corners[color] = (corners[resident], corners[fixture])
 
     def _corners(self, column: int, row: int) -> list[Position]:
-        """The cells in a room's corners: things there bar no way."""
+        """Return the cells in the corners of a room; things there block no way."""
         span = self.room_size - 1
         x, y = column * span, row * span
         return [(x + a, y + b) for a in (1, span - 1) for b in (1, span - 1)]
 
     def room_at(self, x: int, y: int) -> str:
-        """The colour of the room that a cell lies in, ``hall``, or nothing on a wall or in a door."""
+        """Return the colour of the room that a cell is in, ``hall`` for the hall, empty for a wall or a door."""
         span = self.room_size - 1
         if x % span == 0 or y % span == 0:
             return ""
@@ -227,7 +228,7 @@ class Courier(Speaking):
         return next((color for color, centre in self.centres.items() if centre == at), HALL)
 
     def perceive(self) -> Perception:
-        """What is seen now; people by name."""
+        """Return what is seen now, with people by their names."""
         grid, visible = self.gen_obs_grid()
         seen = Perception.from_image(grid.encode(visible))
         width, height = grid.width, grid.height
@@ -239,55 +240,55 @@ class Courier(Speaking):
         return Perception(tuple(cells), seen.carrying)
 
     def words(self, perceived: Perception) -> str:
-        """The observation: where one came to, what is said there, what is seen."""
-        told = []
+        """Return the observation: the room that was entered, what is said there, and what is seen."""
+        sentences = []
         if not self._heard:
-            told.append(f"It is day {self.day}.")
+            sentences.append(f"It is day {self.day}.")
             if self.errand and self.errand.tight:
-                told.append(f"The bell rings after {self.max_steps} steps.")
+                sentences.append(f"The bell rings after {self.max_steps} steps.")
             self._heard.add(HALL)
-            told += self._said("")
+            sentences += self._said("")
         room = self.room_at(*map(int, self.agent_pos))
         if room and room != self._room:
             self._room = room
-            told.append(f"You enter the {room} room." if room != HALL else "You enter the hall.")
+            sentences.append(f"You enter the {room} room." if room != HALL else "You enter the hall.")
             if room not in self._heard:
                 self._heard.add(room)
-                told += [f"It is day {self.day}."] * (self.errand is None)
-                told += self._said(room)
-        left = [color for color in self.centres if color not in self._heard]
-        if left and self.errand is None:
-            told.append(f"Rooms to visit: {', '.join(left)}.")
-        return " ".join([*told, perceived.text()])
+                sentences += [f"It is day {self.day}."] * (self.errand is None)
+                sentences += self._said(room)
+        unvisited = [color for color in self.centres if color not in self._heard]
+        if unvisited and self.errand is None:
+            sentences.append(f"Rooms to visit: {', '.join(unvisited)}.")
+        return " ".join([*sentences, perceived.text()])
 
     def _said(self, room: str) -> list[str]:
-        """The sentences of today in a room."""
-        said = []
+        """Return the sentences that are said in a room today."""
+        sentences = []
         resident = next((who for who in self.story.people if self.story.home(who, self.day) == room), "")
-        for told in self.story.told:
-            if (told.day, told.room) != (self.day, room):
+        for statement in self.story.told:
+            if (statement.day, statement.room) != (self.day, room):
                 continue
-            words = TELLING.say(told.meaning.kind, self.split, self.np_random, **told.meaning.slots)
-            if told.meaning.kind in ("held", "lay"):
-                said.append(f"{spoken(words)}.")
+            words = TELLING.say(statement.meaning.kind, self.split, self.np_random, **statement.meaning.slots)
+            if statement.meaning.kind in ("held", "lay"):
+                sentences.append(f"{spoken(words)}.")
             else:
-                said.append(f"{resident} says: {spoken(words)}." if room else f"A sign reads: {spoken(words)}.")
-        return said
+                sentences.append(f"{resident} says: {spoken(words)}." if room else f"A sign reads: {spoken(words)}.")
+        return sentences
 
     def understand(self, text: str) -> list[Meaning]:
-        """What an observation or a mission says, but for things seen: day, room, rooms to visit, what was told."""
+        """Return the meanings in an observation or a mission: day, room, rooms to visit, statements, but not sights."""
         mission = ASKING.understand(text)
         if mission:
             return [mission]
-        found = [Meaning("day", {"day": day}) for day in _DAY.findall(text)]
-        found += [Meaning("room", {"room": room}) for room in _ROOM.findall(text)]
-        found += [Meaning("left", {"left": rooms}) for rooms in _LEFT.findall(text)]
+        meanings = [Meaning("day", {"day": day}) for day in _DAY.findall(text)]
+        meanings += [Meaning("room", {"room": room}) for room in _ROOM.findall(text)]
+        meanings += [Meaning("left", {"left": rooms}) for rooms in _LEFT.findall(text)]
         for sentence in re.split(r"(?<=\.)\s", text):
             words = _SPEAKER.sub("", sentence).removesuffix(".")
             meaning = TELLING.understand(words) or TELLING.understand(words[:1].lower() + words[1:])
             if meaning:
-                found.append(meaning)
-        return found
+                meanings.append(meaning)
+        return meanings
 
     def _info(self) -> dict[str, Any]:
         info = super()._info() | {"needs": list(NEEDS[self.kind])}
@@ -304,15 +305,15 @@ class Courier(Speaking):
         """Take one action."""
         walked = set(self.centres) <= self._heard
         observation, reward, terminated, truncated, info = super().step(action)
-        outcome, said = (True, "The round is done.") if walked and not self.errand else self._outcome(action)
+        outcome, remark = (True, "The round is done.") if walked and not self.errand else self._outcome(action)
         if action == GIVE and outcome is not None:
             observation, info = self.gen_obs(), info | self._info()  # the hands are empty now
         if outcome is not None:
             reward, terminated, truncated = (self._reward() if outcome else 0.0), True, False
-        return " ".join(filter(None, (said, observation))), reward, terminated, truncated, info
+        return " ".join(filter(None, (remark, observation))), reward, terminated, truncated, info
 
     def _outcome(self, action: int) -> tuple[bool | None, str]:
-        """Whether the episode ended with success, without, or goes on; and what is said to that."""
+        """Return success, failure or ``None`` (the episode goes on), and the sentence that is said about it."""
         errand, ahead = self.errand, self.grid.get(*self.front_pos)
         if errand is None:
             return None, ""
@@ -331,7 +332,7 @@ class Courier(Speaking):
         return None, ""
 
     def optimal_steps(self) -> int:
-        """Fewest actions from here to the end of the day's mission."""
+        """Return the fewest actions from the current state to the end of the day's mission."""
         start: Pose = (int(self.agent_pos[0]), int(self.agent_pos[1]), int(self.agent_dir))
         errand = self.errand
         if errand is None:
@@ -345,7 +346,7 @@ class Courier(Speaking):
                 at = self._cell_of(errand.target)
                 stages.insert(0, Stage([at], 1, at))
         steps = fewest(self.grid, start, stages)
-        assert steps is not None  # things stand in corners and bar no way
+        assert steps is not None  # things stand in corners and block no way
         return steps
 
     def _room_of(self, thing: str) -> str:
@@ -356,7 +357,7 @@ class Courier(Speaking):
         return next(at for at in cells if _is(self.grid.get(*at), thing))
 
     def _round_steps(self, start: Pose) -> int:
-        """Of the shortest way that enters every room once; every door is opened once."""
+        """Return the length of the shortest way into every missing room, with one action for each closed door."""
         missing = [color for color in self.centres if color not in self._heard]
         world = Grid.decode(self.grid.encode())[0]
         closed = 0
@@ -378,7 +379,7 @@ class Courier(Speaking):
         return min(best.values()) + closed + 1
 
     def _entry(self, color: str) -> Pose:
-        """Where one stands after going through a room's door."""
+        """Return the pose just after going through the door of a room."""
         x, y = self.doors[color]
         inside = ((x + dx, y + dy, heading) for heading, (dx, dy) in enumerate(DIRECTIONS))
         return next(pose for pose in inside if self.room_at(*pose[:2]) == color)

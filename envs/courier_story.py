@@ -1,4 +1,4 @@
-"""What is told in a Courier world, day by day, and what is asked for later."""
+"""The story of a Courier world: what is said day by day, and the missions that ask for it later."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from envs.splits import Split
 COLORS = ("red", "green", "blue", "purple", "yellow", "grey")
 KINDS = ("ball", "box", "key")
 ROUNDS = 2
-"""Days on which one walks round and listens."""
+"""Days on which the agent walks the round and listens."""
 
 MISSIONS = 5
-"""Days after them, with a mission each."""
+"""Days after the rounds, with one mission each."""
 
 NEEDS = {
     "round": (), "owner": ("graph",), "lent": ("graph",), "opens": ("graph",), "moved": ("graph",),
     "held": ("episodes",), "lay": ("episodes",), "place": ("map",), "errand": ("graph", "map"),
 }  # fmt: skip
-"""Memories that a kind of mission can't be done without."""
+"""The memories that each kind of mission can't be done without."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Errand:
     """A mission.
 
     Attributes:
-        kind: Its kind, a key of :data:`NEEDS`.
-        meaning: What is asked for, in the words of :data:`ASKING`.
-        target: The thing to choose or to stand before; for ``moved`` empty.
-        person: Who is to be given it, or to be stood before.
-        choices: Things that lie in the hall, the target among them.
+        kind: The kind of mission, a key of :data:`NEEDS`.
+        meaning: What is asked for, a meaning of the grammar :data:`ASKING`.
+        target: The thing to bring or to go to; empty for ``moved``.
+        person: The person to give it to, or to go to.
+        choices: Things that lie in the hall, including the target.
         tight: Whether there is time for the shortest way only.
     """
 
@@ -57,14 +57,14 @@ class Errand:
 
 @dataclass(frozen=True)
 class Story:
-    """All that happens in one world.
+    """Everything that happens in one world.
 
     Attributes:
-        people: Their names.
-        homes: Who lives in which room, by its colour, on the first days.
-        moves: Who lives where after them, for those who moved.
+        people: Names of the people.
+        homes: Colour of the room that each person lives in during the rounds.
+        moves: Colour of the new room of each person who moves after the rounds.
         fixtures: The thing that stays in each room.
-        told: What is said.
+        told: The sentences that are said.
         errands: The missions of the days after the rounds.
     """
 
@@ -76,7 +76,7 @@ class Story:
     errands: tuple[Errand, ...]
 
     def home(self, person: str, day: int) -> str:
-        """Where somebody is on a day."""
+        """Return the room that a person is in on a day."""
         return self.moves.get(person, self.homes[person]) if day > ROUNDS else self.homes[person]
 
 
@@ -85,8 +85,8 @@ def write_story(rooms: tuple[str, ...], split: Split, rng: np.random.Generator) 
 
     Args:
         rooms: Colours of the rooms, at least four.
-        split: Whose names are used.
-        rng: Chooses.
+        split: The split whose names are used.
+        rng: Source of randomness.
     """
     people = tuple(some(pool("people", split), len(rooms), rng))
     homes = dict(zip(people, (rooms[int(i)] for i in rng.permutation(len(rooms))), strict=True))
@@ -100,10 +100,10 @@ def write_story(rooms: tuple[str, ...], split: Split, rng: np.random.Generator) 
     a, b, c, d = people[:4]
     moves = {c: homes[d], d: homes[c]}
     facts, bring, errand = _facts(family, (a, b, c, d), items, homes, rng)
-    told = list(facts)
-    told += [Told(2, "", Meaning("moved", {"who": who, "room": room})) for who, room in moves.items()]
+    statements = list(facts)
+    statements += [Told(2, "", Meaning("moved", {"who": who, "room": room})) for who, room in moves.items()]
     events, recollection = _events(people[:4], props, homes, rng)
-    told += events
+    statements += events
     mover = (c, d)[int(rng.integers(2))]
     room = rooms[int(rng.integers(len(rooms)))]
     errands = [
@@ -113,53 +113,53 @@ def write_story(rooms: tuple[str, ...], split: Split, rng: np.random.Generator) 
         recollection,
         Errand("place", Meaning("place", {"item": fixtures[room], "bell": BELL}), fixtures[room], tight=True),
     ]
-    first, *others = errands  # who moved is asked for before they are met again
+    first, *others = errands  # this errand comes first, before the agent meets that person again
     order = [first, *(others[int(i)] for i in rng.permutation(len(others)))]
-    return Story(people, homes, moves, fixtures, tuple(told), tuple(order))
+    return Story(people, homes, moves, fixtures, tuple(statements), tuple(order))
 
 
 def _facts(
     family: str, four: tuple[str, ...], items: list[str], homes: Mapping[str, str], rng: np.random.Generator
 ) -> tuple[list[Told], Errand, Errand]:
-    """Who owns, lent or opens what; a mission about it, and one in a hurry."""
+    """Make up who owns, lent or opens what, a mission about it, and an errand with a bell."""
     a, b, c, d = four
-    asked: list[tuple[Meaning, str]] = []
-    told: list[Told] = []
+    questions: list[tuple[Meaning, str]] = []
+    statements: list[Told] = []
     if family == "lent":
         for item, (who, whom) in zip(items, ((a, c), (a, d), (b, c), (b, d)), strict=True):
-            told.append(Told(1, homes[whom], Meaning("lent", {"item": item, "who": who, "whom": whom})))
-            asked.append((Meaning("lent", {"who": who, "whom": whom}), item))
+            statements.append(Told(1, homes[whom], Meaning("lent", {"item": item, "who": who, "whom": whom})))
+            questions.append((Meaning("lent", {"who": who, "whom": whom}), item))
     else:
         owned = dict(zip(four, items, strict=True))
         for who, item in owned.items():
-            told.append(Told(1, homes[who], Meaning(family, {"item": item, "who": who})))
+            statements.append(Told(1, homes[who], Meaning(family, {"item": item, "who": who})))
         if family == "owner":
             owned[a], owned[c] = owned[c], owned[a]
-            told += [Told(2, homes[who], Meaning("sold", {"item": owned[who], "who": who})) for who in (a, c)]
-        asked = [(Meaning(family, {"who": who}), item) for who, item in owned.items()]
+            statements += [Told(2, homes[who], Meaning("sold", {"item": owned[who], "who": who})) for who in (a, c)]
+        questions = [(Meaning(family, {"who": who}), item) for who, item in owned.items()]
     choices = tuple(items)
-    meaning, item = asked[int(rng.integers(len(asked)))]
+    meaning, item = questions[int(rng.integers(len(questions)))]
     bring = Errand(family, meaning, item, meaning.slots["who"], choices)
-    staying = [pair for pair in asked if pair[0].slots["who"] in (a, b)]
+    staying = [pair for pair in questions if pair[0].slots["who"] in (a, b)]
     meaning, item = staying[int(rng.integers(len(staying)))]
     hurried = Meaning(meaning.kind, {**meaning.slots, "bell": BELL})
-    return told, bring, Errand("errand", hurried, item, meaning.slots["who"], choices, tight=True)
+    return statements, bring, Errand("errand", hurried, item, meaning.slots["who"], choices, tight=True)
 
 
 def _events(
     four: tuple[str, ...], props: list[str], homes: Mapping[str, str], rng: np.random.Generator
 ) -> tuple[list[Told], Errand]:
-    """What somebody held, or what lay somewhere, on each day; and a mission about it."""
+    """Make up what somebody held, or what lay somewhere, on each day, and a mission about it."""
     family = ("held", "lay")[int(rng.integers(2))]
     first = rng.permutation(4)
-    second = np.roll(first, int(rng.integers(1, 4)))  # everything is elsewhere on the second day
-    told, asked = [], []
+    second = np.roll(first, int(rng.integers(1, 4)))  # on the second day every thing is elsewhere
+    statements, questions = [], []
     for day, order in ((1, first), (2, second)):
         for index, who in zip(order, four, strict=True):
             slots = {"item": props[int(index)]} | ({"who": who} if family == "held" else {})
-            told.append(Told(day, homes[who], Meaning(family, slots)))
+            statements.append(Told(day, homes[who], Meaning(family, slots)))
             about = {"whom": who} if family == "held" else {"room": homes[who]}
-            asked.append((about | {"day": str(day)}, props[int(index)]))
-    about, item = asked[int(rng.integers(len(asked)))]
+            questions.append((about | {"day": str(day)}, props[int(index)]))
+    about, item = questions[int(rng.integers(len(questions)))]
     person = four[int(rng.integers(2))]
-    return told, Errand(family, Meaning(family, {"who": person, **about}), item, person, tuple(props))
+    return statements, Errand(family, Meaning(family, {"who": person, **about}), item, person, tuple(props))

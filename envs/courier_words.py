@@ -1,4 +1,4 @@
-"""The words of :mod:`envs.courier`: how things are told, and asked for, in each split."""
+"""The grammars of :mod:`envs.courier`: wordings of statements and missions in each split."""
 
 from envs.language import FRAMES, TemplateGrammar
 

@@ -1,4 +1,4 @@
-"""Questions over the passages of a public data set."""
+"""Questions about the passages of a public data set."""
 
 import re
 import textwrap
@@ -21,35 +21,35 @@ from envs.settings import check_range
 from envs.splits import Split, layout_split
 
 MAX_PASSAGE = 400
-"""Characters told at once, so that an observation stays short; a longer passage is told in parts."""
+"""Greatest number of characters in one observation; a longer passage is told in parts."""
 
 MAX_HEAD = 80
-"""Characters of a title or a time before them."""
+"""Greatest number of characters of the title or time before a part."""
 
 
 class DocumentQA(ListenAndAnswer):
-    """Passages of a data set are told, then one of its questions is asked.
+    """A world in which passages of a data set are told, then one of its questions is asked.
 
     ## Description
-    Each world is one question of the set. On the first visit the passages that answer it are told among others of
-    the same corpus, in parts of a few sentences; on the second the question is asked. Questions are split into train,
-    validation and test by a checksum of their ids. All is told in plain letters, ``Zoe`` for ``Zoë``. Point to a
-    folder in one of the formats of :mod:`envs.corpora`; none is shipped.
+    Each world is one question of the data set. On the first visit the passages that answer it are told among others of
+    the same corpus, in parts of a few sentences; on the second visit the question is asked. Questions are split into
+    train, validation and test by a checksum of their ids. All text is reduced to ASCII, ``Zoe`` for ``Zoë``. No data
+    set is included: give a folder in one of the formats of :mod:`envs.corpora`.
 
     ## Mission
     ``listen, and keep in mind what you are told``, then ``answer:`` and the question.
 
     ## Actions
-    Text. ``self.named_actions`` has ``next``, the empty text, to hear on.
+    Text. ``self.named_actions`` has ``next``, the empty text, to hear the next part.
 
     ## Observation
-    Text: a passage or a part of one, or that an answer is waited for.
+    Text: a passage or a part of one; later a prompt for an answer.
 
     ## Reward
-    1 for the right answer (no case, articles or punctuation), else 0. Listening has none, and succeeds.
+    1 for the right answer (ignoring case, articles and punctuation), else 0. Ingestion has no reward and succeeds.
 
     ## Termination
-    All was told, or an answer was given.
+    Everything was told, or an answer was given.
 
     ## Registered ids
     ``hippo/DocumentQA-v0``
@@ -57,12 +57,12 @@ class DocumentQA(ListenAndAnswer):
     Args:
         path: Folder of the data set.
         format: ``hotpotqa``, ``2wiki``, ``musique`` or ``locomo``.
-        passages: How many are told, those that answer the question among them, 1 to 200.
+        passages: Number of passages that are told, including those that answer the question, 1 to 200.
         render_mode: ``None``, ``"ansi"`` or ``"rgb_array"``.
 
     Raises:
-        EnvConfigError: A setting out of range, or no path.
-        DataError: The data set is not there, not in that format, or has no question for a split.
+        EnvConfigError: A setting is out of range, or there is no path.
+        DataError: The data set is missing, has another format, or has no question for a split.
     """
 
     name = "document_qa"
@@ -89,36 +89,36 @@ class DocumentQA(ListenAndAnswer):
         super().__init__(1, 1, render_mode)
 
     def write_session(self, world_seed: int, split: Split, rng: np.random.Generator) -> Session:
-        """One question with its passages and others of the corpus."""
+        """Make the session of one question: its passages among others of the corpus."""
         chosen = _loaded(self.format, self.path)[split]
         if not chosen:
             raise DataError(f"{self.path} has no question for the split {split}: it is too small to be split")
-        corpus, asked = chosen[world_seed % len(chosen)]
-        gold = [document for document in corpus.documents if document.id in asked.gold]
-        others = [document for document in corpus.documents if document.id not in asked.gold]
+        corpus, question = chosen[world_seed % len(chosen)]
+        gold = [document for document in corpus.documents if document.id in question.gold]
+        others = [document for document in corpus.documents if document.id not in question.gold]
         some = rng.permutation(len(others))[: max(0, self.passages - len(gold))]
-        told = [*gold, *(others[int(i)] for i in some)]
-        parts = [part for i in rng.permutation(len(told)) for part in _parts(told[int(i)])]
-        kind = asked.kind or self.format
-        return Session([parts], [Asked(kind, plain(asked.text), (plain(asked.answer),), ("episodes",))])
+        passages = [*gold, *(others[int(i)] for i in some)]
+        parts = [part for i in rng.permutation(len(passages)) for part in _parts(passages[int(i)])]
+        kind = question.kind or self.format
+        return Session([parts], [Asked(kind, plain(question.text), (plain(question.answer),), ("episodes",))])
 
     def understand(self, text: str) -> list[Meaning]:  # noqa: ARG002
-        """Nothing: this is no grammar."""
+        """Return nothing: the texts come from no grammar."""
         return []
 
 
 @lru_cache(maxsize=4)
 def _loaded(kind: str, path: str) -> dict[Split, list[tuple[Corpus, Question]]]:
-    """The questions of each split."""
-    found: dict[Split, list[tuple[Corpus, Question]]] = {"train": [], "validation": [], "test": []}
+    """Load a data set and return the questions of each split."""
+    by_split: dict[Split, list[tuple[Corpus, Question]]] = {"train": [], "validation": [], "test": []}
     for corpus in load(kind, Path(path)):
         for question in corpus.questions:
-            found[layout_split(question.id.encode())].append((corpus, question))
-    return found
+            by_split[layout_split(question.id.encode())].append((corpus, question))
+    return by_split
 
 
 def _parts(document: Document) -> Iterator[str]:
-    """A passage in parts of whole sentences, each with its title and time."""
+    """Cut a passage into parts of whole sentences, each with its time and title."""
     head = "".join(f"{plain(words)[:MAX_HEAD]}: " for words in (document.when, document.title) if words)
     part = ""
     sentences = re.split(r"(?<=[.!?])\s+", " ".join(plain(document.text).split()))

@@ -1,4 +1,4 @@
-"""Worlds as text and as pictures."""
+"""Drawing of worlds, as ANSI text and as pictures."""
 
 import textwrap
 
@@ -13,7 +13,7 @@ _AGENT = "▶▼◀▲"
 
 
 def text_image(text: str, columns: int = 80) -> NDArray[np.uint8]:
-    """A text as a picture, uint8 ``[height, width, 3]``, black on white."""
+    """Draw a text as a picture, uint8 ``[height, width, 3]``, black on white."""
     lines = [line for part in text.splitlines() for line in textwrap.wrap(part, columns) or [""]]
     font = ImageFont.load_default(14)
     picture = Image.new("RGB", (columns * 8 + 16, 20 * len(lines) + 16), "white")

@@ -1,4 +1,4 @@
-"""Questions about single events: who left what where and when."""
+"""Questions about single events: who left what, where and when."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -87,46 +87,46 @@ WORDS = TemplateGrammar(
     },
     {"who": "(?!Who )[A-Z][a-z]+", "what": "[a-z]+ [a-z]+", "where": "[a-z]+", "when": "[A-Z][a-z]+day [a-z]+"},
 )  # fmt: skip
-"""What is told, and the questions by what they ask for."""
+"""Wordings of events, and of questions by the slot that they ask for."""
 
 Event = dict[str, str]
 
 
 class EpisodicQA(ListenAndAnswer):
-    """Streams of events, later questions from full and partial cues.
+    """A stream of events, followed by questions with full and partial cues.
 
     ## Description
-    On the first visit events are told one by one; they share people, things, places and times, so that no single
-    word says which is meant. On each of five more visits one question is asked. ``full`` gives three of an event's
-    four slots, ``partial`` fewer, but enough to know which event is meant; ``unanswerable`` gives as many as either
-    and fits none, some about people or things that were never told of: the right answer is ``unknown``. Names of
-    people, things and places, and the wording, differ between the splits.
+    On the first visit events are told one by one. They share people, things, places and times, so no single word
+    identifies an event. On each of five more visits one question is asked. A ``full`` question gives three of an
+    event's four slots; a ``partial`` question gives fewer, but enough to identify the event. An ``unanswerable``
+    question gives as many slots as either but matches no event, sometimes with people or things that were never
+    mentioned; its right answer is ``unknown``. Names and wordings differ between the splits.
 
     ## Mission
     ``listen, and keep in mind what you are told``, later ``answer: Who left the old map in the attic?``
 
     ## Actions
-    Text. ``self.named_actions`` has ``next``, the empty text, to hear on.
+    Text. ``self.named_actions`` has ``next``, the empty text, to hear the next event.
 
     ## Observation
-    Text: an event, or that an answer is waited for.
+    Text: an event; later a prompt for an answer.
 
     ## Reward
-    1 for the right answer (no case, articles or punctuation), else 0. Listening has none, and succeeds.
+    1 for the right answer (ignoring case, articles and punctuation), else 0. Ingestion has no reward and succeeds.
 
     ## Termination
-    All was told, or an answer was given.
+    Everything was told, or an answer was given.
 
     ## Registered ids
     ``hippo/EpisodicQA-v0``
 
     Args:
         level: ``easy`` (6 events), ``medium`` (12) or ``hard`` (24).
-        events: How many events are told, 4 to 60.
+        events: Number of events, 4 to 60.
         render_mode: ``None``, ``"ansi"`` or ``"rgb_array"``.
 
     Raises:
-        EnvConfigError: A setting out of range.
+        EnvConfigError: A setting is out of range.
     """
 
     name = "episodic_qa"
@@ -141,23 +141,23 @@ class EpisodicQA(ListenAndAnswer):
         super().__init__(1, len(KINDS), render_mode)
 
     def write_session(self, world_seed: int, split: Split, rng: np.random.Generator) -> Session:  # noqa: ARG002
-        """Events that share their slots, and questions about them."""
-        each = max(3, round(self.events**0.5) + 1)
+        """Make up events that share their slots, and questions about them."""
+        count = max(3, round(self.events**0.5) + 1)
         pools = {
-            "who": some(pool("people", split), each, rng),
-            "what": some(pool("things", split), each + 2, rng),
-            "where": some(pool("spots", split), each, rng),
-            "when": some([f"{day} {time}" for day in DAYS for time in TIMES], each + 1, rng),
+            "who": some(pool("people", split), count, rng),
+            "what": some(pool("things", split), count + 2, rng),
+            "where": some(pool("spots", split), count, rng),
+            "when": some([f"{day} {time}" for day in DAYS for time in TIMES], count + 1, rng),
         }
         combinations = list(product(*pools.values()))
         unheard = {"who": some([n for n in pool("people", split) if n not in pools["who"]], 2, rng),
                    "what": some([n for n in pool("things", split) if n not in pools["what"]], 2, rng)}  # fmt: skip
         chosen = rng.choice(len(combinations), self.events, replace=False)
         events = [dict(zip(SLOTS, combinations[int(i)], strict=True)) for i in chosen]
-        told = [sentence(WORDS.say("event", split, rng, **event)) for event in events]
+        sentences = [sentence(WORDS.say("event", split, rng, **event)) for event in events]
         asking = {name: [*pool, *unheard.get(name, ())] for name, pool in pools.items()}
-        asked = [self._ask(KINDS[int(i)], events, asking, split, rng) for i in rng.permutation(len(KINDS))]
-        return Session([told], asked)
+        questions = [self._ask(KINDS[int(i)], events, asking, split, rng) for i in rng.permutation(len(KINDS))]
+        return Session([sentences], questions)
 
     def _ask(
         self, kind: str, events: list[Event], pools: dict[str, list[str]], split: Split, rng: np.random.Generator
@@ -170,15 +170,15 @@ class EpisodicQA(ListenAndAnswer):
         raise EnvConfigError(f"no {kind} question fits {self.events} events: choose another count")
 
     def understand(self, text: str) -> list[Meaning]:
-        """An event, or what a question asks for and gives."""
-        found = (WORDS.understand(words) for words in bare(text))
-        return [meaning for meaning in found if meaning][:1]
+        """Return the meaning of an event or of a question, as a list of at most one."""
+        meanings = (WORDS.understand(words) for words in bare(text))
+        return [meaning for meaning in meanings if meaning][:1]
 
 
 def _drawn(
     kind: str, events: list[Event], pools: dict[str, list[str]], rng: np.random.Generator
 ) -> Iterator[tuple[str, Event]]:
-    """Slots to ask for and cues to give, until one fits."""
+    """Yield slots to ask for with the cues to give, a limited number of random draws."""
     for _ in range(TRIES):
         slot = SLOTS[int(rng.integers(4))]
         needed = "who" if slot == "what" else "what"

@@ -2,16 +2,16 @@
 
 
 class EnvError(Exception):
-    """Base of every error that the envs package raises on purpose."""
+    """Base class of every error that the envs package raises on purpose."""
 
 
 class UnknownEnvError(EnvError, LookupError):
-    """No environment has that name."""
+    """A name that no environment has."""
 
 
 class DataError(EnvError, ValueError):
-    """A data set is not there or not in its format."""
+    """A data set that is missing or not in its format."""
 
 
 class EnvConfigError(EnvError, ValueError):
-    """An environment can't be made from these settings, or isn't one that speaks text."""
+    """Settings that an environment can't be made from, or an environment whose observations are not text."""

@@ -1,6 +1,6 @@
-"""Small grammars that say one thing in several ways, and understand what they say.
+"""Small grammars that express one meaning in several wordings, and read sentences back into meanings.
 
-A template names its slots in braces; a part in brackets is said only if its slots are given::
+A template names its slots in braces; a part in brackets is used only if its slots are given::
 
     "{who} left the {what}[ in the {where}][ on {when}]."
 """
@@ -15,10 +15,10 @@ import numpy as np
 from envs.splits import SPLITS, Split
 
 Forms = Mapping[Split, Sequence[str]]
-"""Templates of one meaning; those of validation and test are used nowhere else."""
+"""Templates of one meaning by split; no template is in two splits."""
 
 FRAMED = 0.3
-"""How many sentences to train on stand in a frame."""
+"""Share of the sentences of the train split that are put into a frame."""
 
 FRAMES = (
     "they say that {}", "as everyone knows, {}", "it is true that {}", "you should know that {}", "by the way, {}",
@@ -26,10 +26,10 @@ FRAMES = (
     "{}, or so I heard", "it may be of use to you that {}", "somebody told me that {}", "it is said that {}",
     "note that {}", "{}, I am told", "{}, that much is certain", "word has it that {}", "{}, of course",
 )  # fmt: skip
-"""Frames of what is told."""
+"""Frames that a statement may be put into."""
 
 _TO_DO = ("look ", "meet ", "take ", "to ", "use ")
-"""Beginnings of what is no statement, and stands in no frame."""
+"""Beginnings of sentences that are no statements and get no frame."""
 
 _OPTIONAL = re.compile(r"\[([^\]]*)\]")
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -37,11 +37,11 @@ _SLOT = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a sentence says.
+    """The meaning of a sentence.
 
     Attributes:
         kind: Name of the meaning in its grammar.
-        slots: Values by name.
+        slots: Values of the slots by name.
     """
 
     kind: str
@@ -49,12 +49,12 @@ class Meaning:
 
 
 class TemplateGrammar:
-    """Says meanings with the templates of a split, and reads sentences of any split.
+    """A grammar that words meanings with the templates of a split, and reads sentences of any split.
 
     Args:
         forms: Templates of each meaning.
         patterns: Regular expressions of slots; by default words without punctuation.
-        frames: What a sentence of the train split stands in, now and then: ``they say that {}``.
+        frames: Frames that some sentences of the train split are put into, such as ``they say that {}``.
     """
 
     def __init__(
@@ -71,19 +71,19 @@ class TemplateGrammar:
         ]
 
     def say(self, kind: str, split: Split, rng: np.random.Generator, **slots: str) -> str:
-        """One of the ways of a split to say something."""
+        """Return a random wording of a meaning in a split."""
         templates = self.forms[kind][split]
-        said = fill(templates[int(rng.integers(len(templates)))], slots)
-        if split == "train" and self.frames and rng.random() < FRAMED and not said.startswith(_TO_DO):
-            said = self.frames[int(rng.integers(len(self.frames)))].format(said)
-        return said
+        sentence = fill(templates[int(rng.integers(len(templates)))], slots)
+        if split == "train" and self.frames and rng.random() < FRAMED and not sentence.startswith(_TO_DO):
+            sentence = self.frames[int(rng.integers(len(self.frames)))].format(sentence)
+        return sentence
 
     def understand(self, text: str, split: Split | None = None) -> Meaning | None:
-        """What a sentence means, ``None`` if it is not of this grammar.
+        """Return the meaning of a sentence; ``None`` if it is not of this grammar.
 
         Args:
             text: The whole sentence.
-            split: Read with the templates of this split only.
+            split: Only the templates of this split are used; by default those of all.
         """
         for kind, of, pattern in self._readers:
             if (split is None or of == split) and (match := pattern.fullmatch(text)):
@@ -115,7 +115,7 @@ class TemplateGrammar:
 
 
 def fill(template: str, slots: Mapping[str, str]) -> str:
-    """A template with its slots filled and the optional parts that have none left out."""
+    """Fill the slots of a template and leave out the optional parts whose slots are not given."""
 
     def optional(match: re.Match[str]) -> str:
         return match[1] if all(name in slots for name in _SLOT.findall(match[1])) else ""
@@ -125,5 +125,5 @@ def fill(template: str, slots: Mapping[str, str]) -> str:
 
 @cache
 def spoken(text: str) -> str:
-    """A sentence with a capital at its beginning."""
+    """Return a sentence with a capital at its beginning."""
     return text[:1].upper() + text[1:]

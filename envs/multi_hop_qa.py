@@ -1,4 +1,4 @@
-"""Questions over chains of facts, some of which change and some of which nobody agrees on."""
+"""Questions about chains of facts, some of which change and some of which are disputed."""
 
 import re
 from collections.abc import Iterator
@@ -27,45 +27,44 @@ _TIE_OF = re.compile(r"the (\w+) of ")
 _TIE = re.compile(r"([A-Z][a-z]+)(?:'s (\w+))?$")
 
 Facts = dict[tuple[str, str], str]
-"""What is true now, by subject and relation."""
+"""The facts that are true now, by subject and relation."""
 
 
 class MultiHopQA(ListenAndAnswer):
-    """Questions over two to four told facts; some change, and some are disputed.
+    """Questions about chains of two to four facts; some facts change, and some are disputed.
 
     ## Description
-    On the first visit facts are told one by one: who is whose boss and teacher, who lives, works and was born where,
-    which company is where. On the second visit some have changed, and about one birthplace somebody says otherwise.
-    On each of five more visits one question is asked: over ``2 hops``, ``3 hops`` or ``4 hops``, over a fact that
-    ``changed``, or for a birthplace that is disputed (``contradiction``, the right answer is ``disputed``; two in three
-    questions for a birthplace are not). Names of people,
-    cities and companies, and the wording, differ between the splits.
+    On the first visit facts are told one by one: who is whose boss and teacher, where people live, work and were born,
+    and where companies are. On the second visit some facts have changed, and one birthplace is contradicted. On each of
+    five more visits one question is asked: over ``2 hops``, ``3 hops`` or ``4 hops``, about a fact that ``changed``, or
+    about a disputed birthplace (``contradiction``, with the right answer ``disputed``). Two of three questions about a
+    birthplace are about one that is not disputed. Names and wordings differ between the splits.
 
     ## Mission
     ``listen, and keep in mind what you are told``, later ``answer: Where does Ada's boss live?``
 
     ## Actions
-    Text. ``self.named_actions`` has ``next``, the empty text, to hear on.
+    Text. ``self.named_actions`` has ``next``, the empty text, to hear the next fact.
 
     ## Observation
-    Text: a fact, or that an answer is waited for.
+    Text: a fact; later a prompt for an answer.
 
     ## Reward
-    1 for the right answer (no case, articles or punctuation), else 0. Listening has none, and succeeds.
+    1 for the right answer (ignoring case, articles and punctuation), else 0. Ingestion has no reward and succeeds.
 
     ## Termination
-    All was told, or an answer was given.
+    Everything was told, or an answer was given.
 
     ## Registered ids
     ``hippo/MultiHopQA-v0``
 
     Args:
         level: ``easy`` (3 people), ``medium`` (4) or ``hard`` (6).
-        people: How many people facts are told about, 3 to 8.
+        people: Number of people, 3 to 8.
         render_mode: ``None``, ``"ansi"`` or ``"rgb_array"``.
 
     Raises:
-        EnvConfigError: A setting out of range.
+        EnvConfigError: A setting is out of range.
     """
 
     name = "multi_hop_qa"
@@ -81,14 +80,14 @@ class MultiHopQA(ListenAndAnswer):
         super().__init__(2, len(KINDS), render_mode)
 
     def write_session(self, world_seed: int, split: Split, rng: np.random.Generator) -> Session:  # noqa: ARG002
-        """Facts, changes, a contradiction, and a question of each kind."""
+        """Make up facts, changes, a contradiction, and a question of each kind."""
         people, firms = some(pool("people", split), self.people, rng), some(pool("companies", split), 3, rng)
         cities = some(pool("cities", split), 6, rng)
         facts: Facts = {}
         for relation in TIES:
             others = np.roll(rng.permutation(len(people)), 1)
             ring = dict(zip(others.tolist(), np.roll(others, 1).tolist(), strict=True))
-            facts |= {(people[one], relation): people[other] for one, other in ring.items()}
+            facts |= {(people[index], relation): people[other] for index, other in ring.items()}
         for who in people:
             facts[who, "lives in"] = cities[int(rng.integers(6))]
             facts[who, "works at"] = firms[int(rng.integers(3))]
@@ -102,15 +101,15 @@ class MultiHopQA(ListenAndAnswer):
         later = [_told(who, f"now {relation}", value) for (who, relation), value in changes.items()]
         later.append(_told(disputed, "born in", other[int(rng.integers(len(other)))]))
         agreed = [who for who in people if who != disputed][int(rng.integers(len(people) - 1))]
-        later.append(_told(agreed, "born in", facts[agreed, "born in"]))  # told twice is not yet disputed
+        later.append(_told(agreed, "born in", facts[agreed, "born in"]))  # telling it twice is no dispute
         facts |= changes
-        asked = [_ask(KINDS[int(i)], facts, people, set(changes), disputed, split, rng) for i in rng.permutation(5)]
-        told = [[meanings[int(i)] for i in rng.permutation(len(meanings))] for meanings in (first, later)]
-        said = [[sentence(TELLING.say(m.kind, split, rng, **m.slots)) for m in meanings] for meanings in told]
-        return Session(said, asked)
+        questions = [_ask(KINDS[int(i)], facts, people, set(changes), disputed, split, rng) for i in rng.permutation(5)]
+        by_visit = [[meanings[int(i)] for i in rng.permutation(len(meanings))] for meanings in (first, later)]
+        sentences = [[sentence(TELLING.say(m.kind, split, rng, **m.slots)) for m in meanings] for meanings in by_visit]
+        return Session(sentences, questions)
 
     def understand(self, text: str) -> list[Meaning]:
-        """A fact as subject, relation and value; or a question as a subject and the relations to follow in turn."""
+        """Return a fact as subject, relation and value, or a question as subject and chain of relations."""
         for words in bare(text):
             if fact := TELLING.understand(words):
                 slots = dict(fact.slots)
@@ -136,7 +135,7 @@ def _told(subject: str, relation: str, value: str) -> Meaning:
 
 
 def _changes(facts: Facts, people: list[str], cities: list[str], firms: list[str], rng: np.random.Generator) -> Facts:
-    """Two people who live elsewhere and one who works elsewhere."""
+    """Draw two people who move to another city and one who changes the company."""
     changed: Facts = {}
     for index, relation in zip(rng.permutation(len(people)), ("lives in", "lives in", "works at"), strict=False):
         who, pool = people[int(index)], firms if relation == "works at" else cities
@@ -146,7 +145,7 @@ def _changes(facts: Facts, people: list[str], cities: list[str], firms: list[str
 
 
 def _chains(kind: str) -> list[tuple[int, tuple[str, ...]]]:
-    """How many ties to follow, and the relations after them."""
+    """Return the possible chains of a kind: the number of ties, and the relations after them."""
     born = ("born in",)
     if kind == "2 hops":
         return [(1, ("lives in",)), (1, ("works at",)), (1, born), (1, born)]
@@ -160,11 +159,11 @@ def _chains(kind: str) -> list[tuple[int, tuple[str, ...]]]:
 
 
 Chain = tuple[str, tuple[str, ...], str, str, str]
-"""Where a chain begins, its ties, what it asks for, who that is about, the answer."""
+"""A chain: first person, ties, the relation that is asked for, the person it is about, and the answer."""
 
 
 def _candidates(count: int, ends: tuple[str, ...], facts: Facts, people: list[str]) -> Iterator[Chain]:
-    """Every chain over so many ties to such an end."""
+    """Yield every chain of ``count`` ties that ends with the given relations."""
     paths: list[tuple[str, str, tuple[str, ...]]] = [(start, start, ()) for start in people]
     for _ in range(count):
         paths = [(start, facts[who, tie], (*ties, tie)) for start, who, ties in paths for tie in TIES]
@@ -179,24 +178,24 @@ def _ask(
     kind: str, facts: Facts, people: list[str], changed: set[tuple[str, str]], disputed: str, split: Split,
     rng: np.random.Generator,
 ) -> Asked:  # fmt: skip
-    """One question of a kind."""
-    found: list[Chain] = []
+    """Draw one question of a kind."""
+    candidates: list[Chain] = []
     chains = _chains(kind)
-    while not found:
-        found = list(_candidates(*chains[int(rng.integers(len(chains)))], facts, people))
+    while not candidates:
+        candidates = list(_candidates(*chains[int(rng.integers(len(chains)))], facts, people))
         if kind == "changed":
-            found = [one for one in found if (one[3], one[2]) in changed]
-        else:  # only a contradiction asks for what is disputed, but not only it for a birthplace
-            asked = ("born in", disputed) if kind == "contradiction" else None
-            found = [one for one in found if (asked or one[2] != "born in" or one[3] != disputed)
-                     and (asked is None or (one[2], one[3]) == asked)]  # fmt: skip
-    start, ties, relation, _, answer = found[int(rng.integers(len(found)))]
+            candidates = [chain for chain in candidates if (chain[3], chain[2]) in changed]
+        else:  # only a contradiction may ask about the disputed birthplace; other kinds ask about others
+            wanted = ("born in", disputed) if kind == "contradiction" else None
+            candidates = [chain for chain in candidates if (wanted or chain[2] != "born in" or chain[3] != disputed)
+                     and (wanted is None or (chain[2], chain[3]) == wanted)]  # fmt: skip
+    start, ties, relation, _, answer = candidates[int(rng.integers(len(candidates)))]
     words = question(ASKING.say(relation, split, rng, person=_person(start, ties)))
     return Asked(kind, words, (DISPUTED,) if kind == "contradiction" else (answer,), ("graph",))
 
 
 def _person(start: str, ties: tuple[str, ...]) -> str:
-    """``the teacher of Ada's boss``."""
+    """Word a chain of ties, such as ``the teacher of Ada's boss``."""
     words = f"{start}'s {ties[0]}"
     for tie in ties[1:]:
         words = f"the {tie} of {words}"
@@ -204,7 +203,7 @@ def _person(start: str, ties: tuple[str, ...]) -> str:
 
 
 def _read_person(words: str) -> list[str]:
-    """Where a chain begins, and its ties in the order in which they are followed."""
+    """Return the first person of a chain and its ties, in the order in which they are followed."""
     outer = _TIE_OF.findall(words)
     match = _TIE.search(words)
     assert match is not None

@@ -1,4 +1,4 @@
-"""The words of :mod:`envs.multi_hop_qa`: how facts are told, and asked for, in each split."""
+"""The grammars of :mod:`envs.multi_hop_qa`: wordings of facts and questions in each split."""
 
 from envs.language import FRAMES, TemplateGrammar
 

@@ -1,6 +1,6 @@
-"""Names of people, places and things; who trains meets many more than are ever asked for again.
+"""Names of people, places and things; the train split has far more of them than the others.
 
-With thirty names one learns the names; with thousands one learns to repeat what was said.
+A model that trains with thirty names memorizes them; with thousands it learns to copy what was said.
 """
 
 from collections.abc import Sequence
@@ -97,45 +97,45 @@ _PLACES = (
 
 @cache
 def invented(kind: str) -> tuple[str, ...]:
-    """Some 1,500 made-up names of a kind: ``people``, ``cities`` or ``companies``."""
+    """Return about 1,500 made-up names of a kind: ``people``, ``cities`` or ``companies``."""
     heads = [*_ONSETS, *(vowel + onset for vowel in "aeiou" for onset in "bdklmnrtvz"), ""]
-    made = ["".join(parts).capitalize() for parts in product(heads, _VOWELS, _ENDS[kind])]
-    return tuple(dict.fromkeys(name for name in made[:: len(made) // 1500] if len(name) > 2))
+    names = ["".join(parts).capitalize() for parts in product(heads, _VOWELS, _ENDS[kind])]
+    return tuple(dict.fromkeys(name for name in names[:: len(names) // 1500] if len(name) > 2))
 
 
 @cache
 def blended(kind: str) -> tuple[str, ...]:
-    """Some 3,000 names of a kind, the beginning of one real name and the end of another.
+    """Return about 3,000 names of a kind, each the beginning of one real name and the end of another.
 
-    They share their pieces with real names; who has copied only what :func:`invented` makes misspells Turin.
+    They share their pieces with real names; a model that copied only names of :func:`invented` misspells Turin.
     """
     lists = {"people": PEOPLE, "cities": CITIES, "companies": COMPANIES}
     real = [*part(lists[kind], "train"), *_MORE[kind].split()]
     heads = dict.fromkeys(name[:cut] for name in real for cut in range(2, len(name) - 1))
     tails = dict.fromkeys(name[cut:] for name in real for cut in range(1, len(name) - 1))
-    made = [head + tail for head, tail in product(heads, tails) if len(head + tail) <= 10]
-    step = len(made) // 3000 | 1  # odd, so that tails take turns
-    return tuple(dict.fromkeys(made[::step]))
+    names = [head + tail for head, tail in product(heads, tails) if len(head + tail) <= 10]
+    step = len(names) // 3000 | 1  # an odd step, so that the tails vary
+    return tuple(dict.fromkeys(names[::step]))
 
 
 def pool(kind: str, split: Split) -> list[str]:
-    """Names of ``people``, ``cities``, ``companies``, ``things`` or ``spots`` of a split; none is in two."""
+    """Return the ``people``, ``cities``, ``companies``, ``things`` or ``spots`` of a split; splits share no name."""
     lists: dict[str, Sequence[str]] = {
         "people": PEOPLE, "cities": CITIES, "companies": COMPANIES, "things": THINGS, "spots": SPOTS,
     }  # fmt: skip
-    found = part(lists[kind], split)
+    names = part(lists[kind], split)
     if split != "train":
-        return found
+        return names
     if kind == "things":
-        return [*found, *(f"{look} {sort}" for look, sort in product(_LOOKS, _SORTS))]
+        return [*names, *(f"{look} {sort}" for look, sort in product(_LOOKS, _SORTS))]
     if kind == "spots":
-        return [*found, *_PLACES]
+        return [*names, *_PLACES]
     taken = {*PEOPLE, *CITIES, *COMPANIES}
-    made = (name for name in (*invented(kind), *blended(kind)) if len(name) > 3)  # some are words: Has, Man
-    more = dict.fromkeys((*_MORE[kind].split(), *made))
-    return [*found, *(name for name in more if name not in taken)]
+    generated = (name for name in (*invented(kind), *blended(kind)) if len(name) > 3)  # no short words: Has, Man
+    more = dict.fromkeys((*_MORE[kind].split(), *generated))
+    return [*names, *(name for name in more if name not in taken)]
 
 
 def some(pool: list[str], count: int, rng: np.random.Generator) -> list[str]:
-    """Some names of a list, in any order."""
+    """Return ``count`` random names of a list, in random order."""
     return [pool[int(i)] for i in rng.permutation(len(pool))[:count]]

@@ -1,4 +1,4 @@
-"""What a MiniGrid agent perceives, as structure and as words.
+"""What a MiniGrid agent perceives, as data and in words.
 
 The words follow BabyAI-Text (Carta et al. 2023, arXiv:2302.02662): things are named with their
 distance in steps forward, left and right.
@@ -16,7 +16,7 @@ DOOR_STATES = ("open", "closed", "locked")
 PORTABLE = frozenset({"key", "ball", "box"})
 UNSEEN = OBJECT_TO_IDX["unseen"]
 MAX_TOLD = 16
-"""Most things that an observation tells of, the nearest; a view has all of them."""
+"""Greatest number of things in an observation, the nearest ones; a view has all of them."""
 
 ACTIONS = {
     "forward": (2, "move one step ahead"),
@@ -26,7 +26,7 @@ ACTIONS = {
     "drop": (4, "put down what you carry, ahead"),
     "toggle": (5, "open or close the door or box ahead"),
 }
-"""MiniGrid's actions by name: value and description. ``done`` does nothing and is left out."""
+"""MiniGrid's actions: name to value and description. ``done`` has no effect and is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,12 @@ class SeenCell:
     Attributes:
         forward: Cells ahead.
         right: Cells to the right.
-        kind: Such as ``"door"``, or a person's name.
-        color: Such as ``"red"``; empty for a person.
-        state: Of a door: open, closed or locked.
+        kind: Kind of thing, such as ``"door"``, or a person's name.
+        color: Colour, such as ``"red"``; empty for a person.
+        state: State of a door: open, closed or locked; empty for other things.
         content: ``""`` for bare floor, ``"wall"``, or a name such as ``"locked red door"``.
-        passable: Whether one can walk onto it and live.
-        is_thing: Whether it is worth a word of its own.
+        passable: Whether the agent can walk onto it and survive.
+        is_thing: Whether the observation mentions it as a thing.
     """
 
     forward: int
@@ -55,7 +55,7 @@ class SeenCell:
 
     @classmethod
     def of(cls, forward: int, right: int, kind: str, color: str, state: str) -> "SeenCell":
-        """Make one, with what follows from the rest."""
+        """Make a cell, with the fields that follow from the given ones."""
         content = f"{state} {color} {kind}".strip()
         if kind in ("empty", "floor"):
             content = ""
@@ -65,7 +65,7 @@ class SeenCell:
         return cls(forward, right, kind, color, state, content, passable, kind not in ("empty", "floor", "wall"))
 
     def where(self) -> str:
-        """Distance in words: ``1 step left and 2 steps forward``."""
+        """Return the distance in words: ``1 step left and 2 steps forward``."""
         return _where(self.forward, self.right)
 
 
@@ -81,14 +81,14 @@ def _where(forward: int, right: int) -> str:
 
 @cache
 def _decoded(forward: int, right: int, kind: int, color: int, state: int) -> SeenCell:
-    """A cell of MiniGrid's image; there are few different ones."""
+    """Decode a cell of MiniGrid's image; cached, as there are few different ones."""
     name = IDX_TO_OBJECT[kind]
     return SeenCell.of(forward, right, name, IDX_TO_COLOR[color], DOOR_STATES[state] if name == "door" else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Perception:
-    """One egocentric observation: the visible cells without one's own, and what is carried."""
+    """One egocentric observation: the visible cells without the agent's own, and what the agent carries."""
 
     cells: tuple[SeenCell, ...]
     carrying: str
@@ -116,7 +116,7 @@ class Perception:
         return next((c for c in self.cells if (c.forward, c.right) == (1, 0)), None)
 
     def text(self) -> str:
-        """The observation in words."""
+        """Return the observation in words."""
         seen = [f"a wall {cell.where()}" for cell in self._walls()]
         things = [cell for cell in self.cells if cell.is_thing]
         things.sort(key=lambda c: (c.forward + abs(c.right), c.forward, c.right))
@@ -127,7 +127,7 @@ class Perception:
         return f"{sight} You carry a {self.carrying}." if self.carrying else sight
 
     def _walls(self) -> list[SeenCell]:
-        """The wall straight ahead, to the left and to the right, where nothing stands before it."""
+        """Return the walls straight ahead, to the left and to the right, where nothing stands before them."""
         ahead = left = right = None
         for cell in self.cells:
             if not cell.content:
@@ -141,7 +141,7 @@ class Perception:
         return [cell for cell in (ahead, left, right) if cell is not None and cell.kind == "wall"]
 
     def available(self) -> list[str]:
-        """Names of the actions that can have an effect now, walking into lava included."""
+        """Return the names of the actions that can have an effect now, walking into lava included."""
         ahead = self.ahead
         names = ["left", "right"]
         if ahead is None:
@@ -157,16 +157,16 @@ class Perception:
         return names
 
     def _via(self, cell: SeenCell) -> str:
-        """What opens a door: it must be closed only, or locked with the key in hand."""
+        """Return the action that opens a door; empty if it is open, or locked without its key in hand."""
         if cell.kind != "door" or cell.state == "open":
             return ""
         return "toggle" if cell.state == "closed" or self.carrying == f"{cell.color} key" else ""
 
     def view(self) -> dict[str, Any]:
-        """The structure of the observation, ready for JSON.
+        """Return the observation as data that JSON can hold.
 
         ``cells`` are ``[forward, right, content, passable, via]``, where ``via`` is the action that opens a
-        door that can be opened; ``objects`` name the things in them.
+        door, if it can be opened now; ``objects`` describe the things in the cells.
         """
         return {
             "cells": [[c.forward, c.right, c.content, c.passable, self._via(c)] for c in self.cells],
@@ -180,7 +180,7 @@ class Perception:
 
 
 def _article(cell: SeenCell) -> str:
-    """A or an; nothing before a person's name or lava."""
+    """Return the article before a thing, a or an; none before a person's name or lava."""
     return "" if cell.kind[0].isupper() or cell.kind == "lava" else "an " if cell.content[0] in "aeiou" else "a "
 
 

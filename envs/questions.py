@@ -1,4 +1,4 @@
-"""What our question-answering worlds share: first one listens, later one is asked."""
+"""Base of the question-answering worlds: the agent first listens, later it is asked."""
 
 import re
 import unicodedata
@@ -27,10 +27,10 @@ class Asked:
     """A question.
 
     Attributes:
-        kind: Its kind, for statistics.
+        kind: The kind of question, for statistics.
         text: The question.
-        answers: Right answers, each as good as another.
-        needs: Memories without which it can't be answered.
+        answers: All right answers; any of them counts.
+        needs: The memories that it can't be answered without.
     """
 
     kind: str
@@ -41,31 +41,31 @@ class Asked:
 
 @dataclass(frozen=True)
 class Session:
-    """What is told on each visit of ingestion, and the questions that follow."""
+    """The sentences that are told on each ingestion visit, and the questions that follow."""
 
     told: Sequence[Sequence[str]]
     asked: Sequence[Asked]
 
 
 def plain(text: str) -> str:
-    """A text in ASCII: letters without their accents, and what has no such form left out."""
+    """Reduce a text to ASCII: letters lose their accents, other characters are left out."""
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
 
 
 def folded(text: str) -> str:
-    """An answer as it is compared: no case, accents, articles or punctuation (much as SQuAD's exact match has it)."""
+    """Normalize an answer for comparison: no case, accents, articles, punctuation (much as SQuAD's exact match)."""
     return " ".join(_ARTICLES.sub(" ", re.sub(r"[^\w\s]", " ", plain(text).lower())).split())
 
 
 class ListenAndAnswer(Visited, gym.Env[str, str]):
-    """Visits on which something is told, then visits with a question each; a seed says which.
+    """A world with ingestion visits and then visits with one question each; the seed selects the visit.
 
     Attributes:
-        named_actions: ``next`` hears on while something is told; an answer is any text.
-        waiting: What is observed while an answer is waited for.
-        extractive: Whether every right answer is made of words in view.
-        ingestion: How many of the visits are for ingestion: something is told, and nothing asked.
-        expert: Name of the policy that does it through the agent's tools.
+        named_actions: ``next`` asks for the next sentence during ingestion; an answer is any text.
+        waiting: The observation when an answer is expected.
+        extractive: Whether every right answer consists of words in view.
+        ingestion: Number of ingestion visits, on which something is told and nothing is asked.
+        expert: Name of the expert policy, which plays through the agent's tools.
         render_mode: ``None``, ``"ansi"`` or ``"rgb_array"``.
     """
 
@@ -95,11 +95,11 @@ class ListenAndAnswer(Visited, gym.Env[str, str]):
 
     @property
     def answers(self) -> tuple[str, ...]:
-        """Right answers, each as good as another; none during ingestion."""
+        """All right answers, any of which counts; none during ingestion."""
         return self.asked.answers if self.asked else ()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
-        """Begin a visit; the seed says to which world and which visit, without one both are drawn."""
+        """Begin a visit; the seed selects the world and the visit, without a seed both are drawn."""
         super().reset(seed=seed, options=options)
         self.seed_played = int(self.np_random.integers(SEEDS)) if seed is None else seed
         self.session = self.write_session(self.world_seed, self.split, seeding.np_random(self.world_seed)[0])
@@ -109,15 +109,15 @@ class ListenAndAnswer(Visited, gym.Env[str, str]):
         return self._text, self._info()
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Answer, or hear on."""
+        """Answer the question, or hear the next sentence."""
         if self.asked:
             right = folded(action) in map(folded, self.asked.answers)
             self._text = "Right." if right else "Wrong."
             return self._text, float(right), True, False, self._info() | {"success": right}
-        told = self.session.told[self.visit]
+        sentences = self.session.told[self.visit]
         self._heard += 1
-        over = self._heard >= len(told)
-        self._text = "That was all." if over else told[self._heard]
+        over = self._heard >= len(sentences)
+        self._text = "That was all." if over else sentences[self._heard]
         return self._text, 0.0, over, False, self._info() | ({"success": True} if over else {})
 
     def _info(self) -> dict[str, Any]:
@@ -128,35 +128,35 @@ class ListenAndAnswer(Visited, gym.Env[str, str]):
         }  # fmt: skip
 
     def understand(self, text: str) -> list[Meaning]:
-        """What a sentence or a question says; nothing if it is not of this world's grammar."""
+        """Return the meanings of a sentence or a question; none if it is not of this world's grammar."""
         raise NotImplementedError
 
     def optimal_steps(self) -> int:
-        """Steps to the end."""
+        """Return the number of steps to the end of the visit."""
         return 1 if self.asked else len(self.session.told[self.visit]) - self._heard
 
     def render(self) -> Any:
-        """The mission and the text of now, as text or as a picture."""
+        """Render the mission and the current text, as text or as a picture."""
         if self.render_mode == "rgb_array":
             return text_image(self.ansi())
         return self.ansi() if self.render_mode == "ansi" else None
 
     def ansi(self) -> str:
-        """The mission and the text of now."""
+        """Return the mission and the current text."""
         return f"{self.mission}\n{self._text}"
 
 
 def sentence(words: str) -> str:
-    """A statement as it is told."""
+    """Turn the words of a statement into a sentence with a capital and a full stop."""
     return f"{spoken(words)}."
 
 
 def question(words: str) -> str:
-    """A question as it is asked."""
+    """Turn the words of a question into a sentence with a capital and a question mark."""
     return f"{spoken(words)}?"
 
 
 def bare(text: str) -> list[str]:
-    """A statement or question without its frame, with and without a capital."""
+    """Return a statement or question without its prefix and punctuation, with and without a capital."""
     words = text.removeprefix("answer: ").rstrip(".?")
     return [words, words[:1].lower() + words[1:]]

@@ -1,4 +1,4 @@
-"""Environments by name."""
+"""Registry of environments by name."""
 
 import difflib
 import importlib
@@ -34,25 +34,25 @@ def register() -> None:
 
 
 def known_ids() -> list[str]:
-    """Every id that speaks text: ours, and MiniGrid's and BabyAI's through the text wrapper."""
-    import minigrid  # it registers its ids
+    """Return every id that speaks text: ours, and those of MiniGrid and BabyAI through the text wrapper."""
+    import minigrid  # importing it registers its ids
 
     register()
     made_from_files = Path(minigrid.__file__).parent / "envs" / "wfc" / "patterns"
-    unfit = () if made_from_files.is_dir() else ("MiniGrid-WFC-",)  # minigrid's wheel leaves their files out
+    unfit = () if made_from_files.is_dir() else ("MiniGrid-WFC-",)  # minigrid's wheel lacks the files that these need
     return [*IDS, *sorted(i for i in gym.registry if i.startswith(GRIDS) and not i.startswith(unfit))]
 
 
 def make(name: str, **settings: Any) -> gym.Env[str, Any]:
-    """Make an environment that speaks text.
+    """Make an environment whose observations are text.
 
     Args:
-        name: One of our ids, a MiniGrid or BabyAI id, or any gymnasium id whose observation is text; ``gym:`` before
-            it is allowed, and the module or file that registers it (``gym:my_worlds.py:Kitchen-v0``).
+        name: One of our ids, a MiniGrid or BabyAI id, or any gymnasium id whose observation is text. It may have the
+            prefix ``gym:`` and the module or file that registers the id (``gym:my_worlds.py:Kitchen-v0``).
         settings: Passed on to the environment.
 
     Raises:
-        UnknownEnvError: No such id; the message names the nearest.
+        UnknownEnvError: There is no such id; the message names similar ones.
         EnvConfigError: Its observation is not text, or it refuses the settings.
     """
     ids = known_ids()
@@ -87,11 +87,11 @@ def _import(place: str) -> None:
     """Import the module, or the file, that registers an id.
 
     Raises:
-        UnknownEnvError: It is not there.
-        EnvConfigError: It can't be imported.
+        UnknownEnvError: The module or file does not exist.
+        EnvConfigError: Importing it raises an error.
     """
     file = Path(place)
-    mark = f"{zlib.crc32(str(file.resolve()).encode()):08x}"  # files of one name in different folders
+    mark = f"{zlib.crc32(str(file.resolve()).encode()):08x}"  # tells files of the same name in different folders apart
     name = f"hippo_env_{file.stem}_{mark}" if place.endswith(".py") else place
     if name in sys.modules:
         return

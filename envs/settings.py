@@ -1,4 +1,4 @@
-"""Settings of worlds, and what can be wrong with them."""
+"""Checks of environment settings."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from envs.errors import EnvConfigError
 
 
 def settings_of(level: str, levels: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """The settings of a level of difficulty.
+    """Return the settings of a level of difficulty.
 
     Raises:
         EnvConfigError: There is no such level.
@@ -18,10 +18,10 @@ def settings_of(level: str, levels: Mapping[str, dict[str, Any]]) -> dict[str, A
 
 
 def check_range(name: str, value: object, low: int, high: int | None = None) -> None:
-    """Refuse a setting that is no whole number from ``low`` to ``high``.
+    """Check that a setting is a whole number from ``low`` to ``high``.
 
     Raises:
-        EnvConfigError: It is not.
+        EnvConfigError: It is no whole number, or out of range.
     """
     if not isinstance(value, int) or value < low or (high is not None and value > high):
         limits = f"{low} to {high}" if high is not None else f"at least {low}"

@@ -1,4 +1,4 @@
-"""What our own grid worlds share: they say what is seen, and a seed says which world it is."""
+"""Base of our own grid worlds: observations in words, and a seed that selects the world and the visit."""
 
 from typing import Any, SupportsFloat
 
@@ -14,13 +14,13 @@ from envs.visits import Visited
 
 
 class Speaking(Visited, MiniGridEnv):
-    """A MiniGrid world that observes in words.
+    """A MiniGrid world whose observations are text.
 
     Attributes:
         named_actions: Actions by name, with value and description.
-        kind: What the mission of this episode is about, for statistics.
-        expert: Name of the policy that does its missions through the agent's tools.
-        hidden: A cell to mark in drawings although it can't be seen.
+        kind: Kind of the mission of this episode, for statistics.
+        expert: Name of the expert policy, which plays through the agent's tools.
+        hidden: A cell to mark in drawings although the agent can't see it.
     """
 
     named_actions: dict[str, tuple[Any, str]] = ACTIONS
@@ -37,20 +37,20 @@ class Speaking(Visited, MiniGridEnv):
         self._perceived: Perception | None = None
 
     def world(self) -> str:
-        """Name of the world, the same on every visit; empty if it is new in every episode."""
+        """Return the name of the world, the same on every visit; empty if every episode has a new world."""
         return ""
 
     def perceive(self) -> Perception:
-        """What is seen now."""
+        """Return what is seen now."""
         grid, visible = self.gen_obs_grid()
         return Perception.from_image(grid.encode(visible))
 
     def words(self, perceived: Perception) -> str:
-        """The observation."""
+        """Return the observation in words."""
         return perceived.text()
 
     def gen_obs(self) -> str:
-        """The observation in words."""
+        """Perceive the world and return the observation in words."""
         self._perceived = self.perceive()
         return self.words(self._perceived)
 
@@ -62,7 +62,7 @@ class Speaking(Visited, MiniGridEnv):
         return info | ({"world": world} if (world := self.world()) else {})
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
-        """Begin an episode; the seed says which world and which visit, without one both are drawn."""
+        """Begin an episode; the seed selects the world and the visit, without a seed both are drawn."""
         self.seed_played = int(self.np_random.integers(SEEDS)) if seed is None else seed
         observation, info = super().reset(seed=seed, options=options)
         return str(observation), info | self._info()
@@ -73,9 +73,9 @@ class Speaking(Visited, MiniGridEnv):
         return str(observation), reward, terminated, truncated, info | self._info()
 
     def render(self) -> Any:
-        """The world as ANSI text or as an RGB array, by ``render_mode``."""
+        """Render the world as ANSI text or as an RGB array, depending on ``render_mode``."""
         return self.ansi() if self.render_mode == "ansi" else super().render()
 
     def ansi(self) -> str:
-        """The whole world as coloured text."""
+        """Return the whole world as coloured text."""
         return drawing.ansi(self, self.hidden)

@@ -1,8 +1,8 @@
-"""Train, validation and test: which seeds, words and layouts belong to which.
+"""The train, validation and test splits of seeds, wordings and layouts.
 
-A seed decides: those below a million are for training, the next million for validation, all above for tests.
-What a world says, whom it names and how it is laid out follow from the split of its seed; a world of several
-visits belongs to the split of its first. Only a maze that is asked for by its own seed is outside of this.
+The seed decides: seeds below one million are for training, the next million for validation, all higher ones for tests.
+Wordings, names and layout of a world follow from the split of its seed. A world of several visits belongs to the split
+of its first seed. The only exception is a maze that is selected by ``maze_seed``: its layout may be of any split.
 """
 
 import zlib
@@ -14,7 +14,7 @@ from envs.errors import EnvConfigError
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 SEEDS = 1_000_000
-"""Seeds of each split."""
+"""Number of seeds in the train and in the validation split."""
 
 _BUCKETS: tuple[Split, ...] = ("train", "train", "train", "validation", "test")
 
@@ -22,12 +22,12 @@ T = TypeVar("T")
 
 
 def split_of(seed: int) -> Split:
-    """The split that a seed belongs to."""
+    """Return the split that a seed belongs to."""
     return SPLITS[min(seed // SEEDS, len(SPLITS) - 1)]
 
 
 def seeds_of(split: str) -> range:
-    """The seeds of a split.
+    """Return the seeds of a split.
 
     Raises:
         EnvConfigError: There is no such split.
@@ -39,10 +39,10 @@ def seeds_of(split: str) -> range:
 
 
 def part(items: Sequence[T], split: Split) -> list[T]:
-    """The items of a list that belong to a split: three fifths to train, a fifth to each of the others."""
+    """Return the items of a list that belong to a split: three fifths to train, one fifth to each other split."""
     return [item for index, item in enumerate(items) if _BUCKETS[index % len(_BUCKETS)] == split]
 
 
 def layout_split(layout: bytes) -> Split:
-    """The split that a layout belongs to, by its checksum; a generator draws again until it is the seed's."""
+    """Return the split that a layout belongs to, by its checksum; generators redraw until it is the seed's split."""
     return _BUCKETS[zlib.crc32(layout) % len(_BUCKETS)]

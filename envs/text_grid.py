@@ -1,4 +1,4 @@
-"""Any MiniGrid or BabyAI environment, in words."""
+"""A wrapper that puts any MiniGrid or BabyAI environment into words."""
 
 import contextlib
 import io
@@ -19,12 +19,12 @@ TEXT_SPACE_LENGTH = 4000
 
 
 def text_space() -> spaces.Text:
-    """The space of observations: printable ASCII, at most 4,000 characters, possibly none."""
+    """Return the space of observations: printable ASCII, 0 to 4,000 characters."""
     return spaces.Text(max_length=TEXT_SPACE_LENGTH, min_length=0, charset=string.printable)
 
 
 def text_info(perception: Perception) -> dict[str, Any]:
-    """What ``info`` carries beside the text: ``view`` and ``available_actions``."""
+    """Return what ``info`` holds besides the text: ``view`` and ``available_actions``."""
     return {"view": perception.view(), "available_actions": perception.available()}
 
 
@@ -33,7 +33,7 @@ class TextGrid(gym.Wrapper[str, int, Any, int]):
 
     ## Description
     Wraps any environment of the ``minigrid`` package. What the agent sees in its egocentric view is
-    told in the manner of BabyAI-Text: things with their distance in steps, the nearest walls, and
+    described in the style of BabyAI-Text: things with their distance in steps, the nearest walls, and
     what is carried.
 
     ## Mission
@@ -44,7 +44,7 @@ class TextGrid(gym.Wrapper[str, int, Any, int]):
     pickup, drop, toggle. ``info["available_actions"]`` lists those that can have an effect now.
 
     ## Observation
-    ``spaces.Text``. ``info["view"]`` has the same as structure: ``cells``, ``objects``, ``carrying``.
+    ``spaces.Text``. ``info["view"]`` has the same content as data: ``cells``, ``objects``, ``carrying``.
 
     ## Reward
     The wrapped environment's.
@@ -59,7 +59,7 @@ class TextGrid(gym.Wrapper[str, int, Any, int]):
         env: A MiniGrid environment.
 
     Raises:
-        EnvConfigError: ``env`` is not one.
+        EnvConfigError: ``env`` is no MiniGrid environment.
     """
 
     named_actions = ACTIONS
@@ -73,7 +73,7 @@ class TextGrid(gym.Wrapper[str, int, Any, int]):
 
     @property
     def mission(self) -> str:
-        """What is to be done."""
+        """The mission of the episode."""
         return str(self.grid_env.mission)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
@@ -93,16 +93,16 @@ class TextGrid(gym.Wrapper[str, int, Any, int]):
         return perception.text(), info | text_info(perception) | {"mission": self.mission}
 
     def optimal_steps(self) -> int | None:
-        """Steps of BabyAI's expert bot from here, ``None`` where it does not apply.
+        """Return the steps of BabyAI's expert bot from the current state; ``None`` where it does not apply.
 
         The bot (Chevalier-Boisvert et al. 2019) plans with the full state; it is near-optimal.
         """
         return bot_steps(self.grid_env)
 
     def bot_actions(self) -> Iterator[int]:
-        """Actions of BabyAI's expert bot from here; none where it does not apply."""
+        """Return the actions of BabyAI's expert bot from the current state; none where it does not apply."""
         return bot_actions(self.grid_env)
 
     def ansi(self) -> str:
-        """The whole world as coloured text."""
+        """Return the whole world as coloured text."""
         return drawing.ansi(self.grid_env)

@@ -1,14 +1,14 @@
-"""One seed says which world is played, and which visit to it."""
+"""Worlds that are visited in several episodes; the seed selects the world and the visit."""
 
 from envs.splits import Split, split_of
 
 
 class Visited:
-    """A world that lasts for some episodes.
+    """A world that lasts for several episodes.
 
     Attributes:
-        visits: Episodes of one world: those with seeds ``visits * n`` to ``visits * n + visits - 1``. One who plays
-            them in turn with one memory can use what was met on the earlier ones.
+        visits: Number of episodes in one world: seeds ``visits * n`` to ``visits * n + visits - 1``. An agent
+            that plays them in turn with one memory can use what it learnt on earlier visits.
         seed_played: The seed of this episode.
     """
 

@@ -1,4 +1,4 @@
-"""Fewest actions between poses of a grid world, with its full state: reference for experts, never shown to agents."""
+"""Fewest actions between poses of a grid world, from its full state: a reference for experts, never shown to agents."""
 
 import heapq
 from collections.abc import Collection, Sequence
@@ -13,14 +13,17 @@ DIRECTIONS = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
 
 def distances(grid: Grid, start: Pose) -> dict[Pose, int]:
-    """Fewest actions to every pose that can be reached; opening a closed door is one action, a locked one is a wall."""
+    """Return the fewest actions to every pose that can be reached.
+
+    Opening a closed door takes one action; a locked door is a wall.
+    """
     queue = [(0, start)]
-    found: dict[Pose, int] = {}
+    costs: dict[Pose, int] = {}
     while queue:
         cost, pose = heapq.heappop(queue)
-        if pose in found:
+        if pose in costs:
             continue
-        found[pose] = cost
+        costs[pose] = cost
         x, y, heading = pose
         for turn in (1, 3):
             heapq.heappush(queue, (cost + 1, (x, y, (heading + turn) % 4)))
@@ -28,7 +31,7 @@ def distances(grid: Grid, start: Pose) -> dict[Pose, int]:
         steps = _steps_onto(grid, *ahead)
         if steps:
             heapq.heappush(queue, (cost + steps, (*ahead, heading)))
-    return found
+    return costs
 
 
 def _steps_onto(grid: Grid, x: int, y: int) -> int:
@@ -40,12 +43,12 @@ def _steps_onto(grid: Grid, x: int, y: int) -> int:
 
 @dataclass(frozen=True)
 class Stage:
-    """One thing to be done: stand before one of some cells, and act.
+    """One part of a task: stand before one of some cells, and act.
 
     Attributes:
-        cells: Any of them will do.
-        actions: How many actions it takes there.
-        emptied: A cell that is free from then on.
+        cells: The cells, any of which is sufficient.
+        actions: Number of actions that are needed there.
+        emptied: A cell that is free after this stage.
     """
 
     cells: Collection[tuple[int, int]]
@@ -54,7 +57,10 @@ class Stage:
 
 
 def fewest(grid: Grid, start: Pose, stages: Sequence[Stage]) -> int | None:
-    """Fewest actions that do some stages in turn; a door that was opened stays open. ``None`` if there is no way."""
+    """Return the fewest actions that complete the stages in turn; ``None`` if there is no way.
+
+    A door that was opened stays open.
+    """
     queue: list[tuple[int, int, Pose, frozenset[tuple[int, int]]]] = [(0, 0, start, frozenset())]
     done: set[tuple[int, Pose, frozenset[tuple[int, int]]]] = set()
     while queue:
@@ -70,7 +76,7 @@ def fewest(grid: Grid, start: Pose, stages: Sequence[Stage]) -> int | None:
             heapq.heappush(queue, (cost + stages[stage].actions, stage + 1, pose, opened))
         for turn in (1, 3):
             heapq.heappush(queue, (cost + 1, stage, (x, y, (heading + turn) % 4), opened))
-        free = ahead in opened or any(one.emptied == ahead for one in stages[:stage])
+        free = ahead in opened or any(earlier.emptied == ahead for earlier in stages[:stage])
         steps = 1 if free else _steps_onto(grid, *ahead)
         if steps:
             heapq.heappush(queue, (cost + steps, stage, (*ahead, heading), opened | {ahead} if steps == 2 else opened))

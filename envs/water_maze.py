@@ -1,4 +1,4 @@
-"""A water maze: one place to remember, and no way to see it."""
+"""A water maze: one invisible place to remember."""
 
 from collections.abc import Sequence
 from typing import Any, SupportsFloat
@@ -28,14 +28,14 @@ LEVELS = {
 
 
 class WaterMaze(Speaking):
-    """An arena with landmarks and a platform that can't be seen until stood on.
+    """An arena with landmarks and a platform that can't be seen until the agent stands on it.
 
     ## Description
-    After Morris (1981, doi:10.1016/0023-9690(81)90020-5). A walled square arena holds landmarks,
-    each of another colour or kind unless ``twins`` are asked for, and one platform. The maze (landmarks
-    and platform) stays for ``visits`` episodes, those of seeds 0 and 1, 2 and 3, and so on, or for good if
-    ``maze_seed`` names one. Where one starts and which way one faces changes with every seed, and so do
-    landmarks that are ``moved``. The platform is in no observation: only memory makes the second visit short.
+    After Morris (1981, doi:10.1016/0023-9690(81)90020-5). A walled square arena holds one platform and
+    landmarks, each of another colour or kind unless there are ``twins``. The maze (landmarks and platform)
+    stays the same for ``visits`` episodes (with two visits: seeds 0 and 1, 2 and 3, and so on), or for all
+    episodes if ``maze_seed`` is given. The start, the heading and the landmarks that are ``moved`` change
+    with every seed. The platform is in no observation: only memory makes the second visit short.
 
     ## Mission
     ``find the hidden platform and stand on it``
@@ -58,18 +58,18 @@ class WaterMaze(Speaking):
 
     Args:
         level: ``easy`` (8 x 8, 4 landmarks), ``medium`` (11 x 11, 5) or ``hard`` (16 x 16, 8, two of them
-            look-alikes, one moved); what follows changes single settings of it.
-        size: Side of the arena in cells, walls included, 8 to 64.
-        landmarks: Count of landmarks, 2 to 18.
-        maze_seed: The same maze in every episode; by default a new one after each ``visits`` seeds.
-        visits: Episodes in one maze.
-        twins: How many of the landmarks look like another one.
-        moved: How many landmarks stand elsewhere at each visit; the seed given to ``reset`` chooses.
+            look-alikes, one moved); the other arguments override single settings of the level.
+        size: Side of the arena in cells, including the walls, 8 to 64.
+        landmarks: Number of landmarks, 2 to 18.
+        maze_seed: Seed of one maze for all episodes; by default there is a new maze after each ``visits`` seeds.
+        visits: Number of episodes in one maze.
+        twins: Number of landmarks that look like another one.
+        moved: Number of landmarks that stand elsewhere at each visit, chosen by the seed that ``reset`` gets.
         max_steps: Steps before truncation; by default ``2 * size**2``.
         render_mode: ``None``, ``"ansi"`` or ``"rgb_array"``.
 
     Raises:
-        EnvConfigError: A size or a count out of range.
+        EnvConfigError: A size or a number is out of range.
     """
 
     expert = "routes"
@@ -117,7 +117,7 @@ class WaterMaze(Speaking):
 
     @property
     def kind(self) -> str:  # type: ignore[override]
-        """Which visit it is."""
+        """The kind of episode: first, second or later visit."""
         return "first visit" if self.visit == 0 else "second visit" if self.visit == 1 else "later visit"
 
     @property
@@ -153,7 +153,7 @@ class WaterMaze(Speaking):
     def _spread(
         self, cells: list[tuple[int, int]], rng: np.random.Generator, count: int, others: Sequence[tuple[int, int]] = ()
     ) -> list[tuple[int, int]]:
-        """Cells for ``count`` landmarks beside ``others``. No two touch, so they can't wall anything off."""
+        """Return cells for ``count`` landmarks besides ``others``; no two touch, so they can't wall anything off."""
         for _ in range(PLACEMENT_TRIES):
             chosen: list[tuple[int, int]] = []
             for index in rng.permutation(len(cells)):
@@ -169,14 +169,14 @@ class WaterMaze(Speaking):
         )
 
     def _far_cells(self, cells: list[tuple[int, int]]) -> list[tuple[int, int]]:
-        """Free cells that lie at least a third of the arena from the platform, or all but it."""
+        """Return the free cells at least a third of the arena from the platform; if there are none, all free cells."""
         free = [c for c in cells if self.grid.get(*c) is None and c != self.platform]
         px, py = self.platform
         far = [c for c in free if abs(c[0] - px) + abs(c[1] - py) >= self.maze_size // 3]
         return far or free
 
     def world(self) -> str:
-        """The maze and its settings."""
+        """Return the name of the maze, made of its settings and seed."""
         return f"water_maze-{self.maze_size}-{self.landmarks}-{self.twins}-{self.moved}-{self.maze}"
 
     def step(self, action: int) -> tuple[str, SupportsFloat, bool, bool, dict[str, Any]]:
@@ -188,6 +188,6 @@ class WaterMaze(Speaking):
         return observation, reward, terminated, truncated, info
 
     def optimal_steps(self) -> int:
-        """Fewest actions from here to the platform."""
-        found = distances(self.grid, (int(self.agent_pos[0]), int(self.agent_pos[1]), int(self.agent_dir)))
-        return min(found[(*self.platform, heading)] for heading in range(4))
+        """Return the fewest actions from the current state to the platform."""
+        steps = distances(self.grid, (int(self.agent_pos[0]), int(self.agent_pos[1]), int(self.agent_dir)))
+        return min(steps[(*self.platform, heading)] for heading in range(4))

@@ -1,1 +1,1 @@
-"""Measures the whole: benchmarks, and later suites, arms and reports."""
+"""Evaluation of the whole system: benchmarks, suites, arms and reports."""

@@ -1,4 +1,4 @@
-"""Checks that catch us when we fool ourselves: each says what it looked at, and what it found."""
+"""Checks of an evaluation that guard against wrong conclusions; each says what it examined and what it found."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -9,18 +9,18 @@ from eval.measures import Record, by_arm
 
 Arms = Mapping[str, Mapping[str, Any]]
 MARGIN = 0.05
-"""How far above guessing an interval may begin before it counts as knowing."""
+"""If the lower end of an interval is above the rate of guessing by more than this, the arm knows something."""
 SAME = 0.9
-"""Share of episodes that must be the same, call for call, when each begins with its own memory again."""
+"""Least share of episodes that must be the same, call for call, when each begins with its own restored memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What one check found.
+    """The result of one check.
 
     Attributes:
-        name: Of the check.
-        ok: Whether all is as it should be.
+        name: Name of the check.
+        ok: Whether the check passed.
         found: What was found, in words.
     """
 
@@ -29,101 +29,108 @@ class Check:
     found: str
 
     def row(self) -> dict[str, Any]:
-        """The check in one object."""
+        """Return the check as one JSON object."""
         return asdict(self)
 
 
 def audit(config: Mapping[str, Any], records: Sequence[Record]) -> list[Check]:
-    """Every check that can be made.
+    """Make every check that can be made, and return the results.
 
     Args:
-        config: What the evaluation was asked to do.
+        config: Settings of the evaluation.
         records: Every episode that counts.
     """
     arms: Arms = config["arms"]
-    found = [*_worlds(arms, records), *_metric(records), *_leaks(records)]
-    found += [*_reached(arms, records), *_restored(arms, records), *_blind(arms, config["suite"]["guess"], records)]
-    return found
+    checks = [*_worlds(arms, records), *_metric(records), *_leaks(records)]
+    checks += [*_reached(arms, records), *_restored(arms, records), *_blind(arms, config["suite"]["guess"], records)]
+    return checks
 
 
 def _worlds(arms: Arms, records: Sequence[Record]) -> Iterator[Check]:
-    """Every arm has the same seeds, and saw the same worlds there."""
+    """Check that all arms played the same seeds, and met the same worlds under them."""
     played = by_arm(records)
-    for task in dict.fromkeys(one["task"] for one in records):
-        whole = [name for name in arms if arms[name]["memories"] == "own"]
-        seeds = {name: {*played.get((name, task), {})} for name in whole}
-        every = set[int]().union(*seeds.values())
-        short = {name: len(every - mine) for name, mine in seeds.items() if every - mine}
-        later = {name: {*played.get((name, task), {})} for name in arms if name not in whole}
-        begun = set[int]().union(*later.values())
-        short |= {name: len(begun - mine) for name, mine in later.items() if begun - mine}
-        said = ", ".join(f"{name} lacks {count}" for name, count in short.items())
-        yield Check(f"same seeds: {task}", not short, said or f"{len(every)} episodes, {len(whole)} arms")
+    for task in dict.fromkeys(record["task"] for record in records):
+        own_arms = [name for name in arms if arms[name]["memories"] == "own"]
+        seeds = {name: {*played.get((name, task), {})} for name in own_arms}
+        all_seeds = set[int]().union(*seeds.values())
+        short = {name: len(all_seeds - episodes) for name, episodes in seeds.items() if all_seeds - episodes}
+        later = {name: {*played.get((name, task), {})} for name in arms if name not in own_arms}
+        later_seeds = set[int]().union(*later.values())
+        short |= {name: len(later_seeds - episodes) for name, episodes in later.items() if later_seeds - episodes}
+        words = ", ".join(f"{name} lacks {count}" for name, count in short.items())
+        yield Check(f"same seeds: {task}", not short, words or f"{len(all_seeds)} episodes, {len(own_arms)} arms")
         marks: dict[int, set[str]] = {}
-        for (_, where), mine in played.items():
-            for seed, one in mine.items() if where == task else ():
-                marks.setdefault(seed, set()).add(one["world_mark"])
-        other = sorted(seed for seed, seen in marks.items() if len(seen) > 1)
-        said = f"arms met different worlds under {len(other)} seeds, the first {other[0]}" if other else "as told"
-        yield Check(f"same worlds: {task}", not other, said)
+        for (_, where), episodes in played.items():
+            for seed, record in episodes.items() if where == task else ():
+                marks.setdefault(seed, set()).add(record["world_mark"])
+        differing = sorted(seed for seed, seen in marks.items() if len(seen) > 1)
+        words = (
+            f"arms met different worlds under {len(differing)} seeds, the first {differing[0]}"
+            if differing
+            else "as told"
+        )
+        yield Check(f"same worlds: {task}", not differing, words)
 
 
 def _metric(records: Sequence[Record]) -> Iterator[Check]:
-    """Success is exact match, recomputed from what was answered; and wrong answers are there to be counted."""
-    asked = [one for one in records if one["em"] is not None]
-    if not asked:
+    """Check that success agrees with exact match, recomputed from the answers."""
+    answered = [record for record in records if record["em"] is not None]
+    if not answered:
         return
-    off = [one for one in asked if bool(one["em"]) != bool(one["success"])]
-    said = f"{len(off)} of {len(asked)} answers are judged otherwise than by exact match"
-    if off:
-        said += f", for example {off[0]['answer']!r} for {' or '.join(off[0]['right'])!r} ({off[0]['log']})"
-    yield Check("answers are judged rightly", not off, said)
+    wrong = [record for record in answered if bool(record["em"]) != bool(record["success"])]
+    words = f"{len(wrong)} of {len(answered)} answers are judged otherwise than by exact match"
+    if wrong:
+        words += f", for example {wrong[0]['answer']!r} for {' or '.join(wrong[0]['right'])!r} ({wrong[0]['log']})"
+    yield Check("answers are judged rightly", not wrong, words)
 
 
 def _leaks(records: Sequence[Record]) -> Iterator[Check]:
-    """No right answer is shown before anything was looked up."""
-    asked = [one for one in records if one["em"] is not None]
-    for task in dict.fromkeys(one["task"] for one in asked):
-        shown = [one for one in asked if one["task"] == task and one["leaked"]]
+    """Check that no right answer is shown before something is looked up."""
+    answered = [record for record in records if record["em"] is not None]
+    for task in dict.fromkeys(record["task"] for record in answered):
+        shown = [record for record in answered if record["task"] == task and record["leaked"]]
         words = f", for example {shown[0]['right'][0]!r} in {shown[0]['mission']!r}" if shown else ""
-        total = sum(one["task"] == task for one in asked)
+        total = sum(record["task"] == task for record in answered)
         yield Check(f"no answer leaks: {task}", not shown, f"{len(shown)} of {total} answers were shown before{words}")
 
 
 def _reached(arms: Arms, records: Sequence[Record]) -> Iterator[Check]:
-    """An arm's calls change when its memory holds something else; without one, the first must look things up."""
+    """Check that the calls of an arm change with its memory.
+
+    If no arm has a changed memory, check that the first arm looks something up.
+    """
     played = by_arm(records)
-    for (name, task), mine in played.items():
+    for (name, task), by_seed in played.items():
         arm = arms[name]
         if arm["policy"] in ("random", "retrieval") or not arm["memory"] or arm["memories"] != "own":
             continue
         others = [o for o in arms if arms[o]["of"] == name and arms[o]["memories"] not in ("own", "restored")]
         others = [other for other in others if (other, task) in played]
         for other in others:
-            theirs = played[other, task]
-            both = [seed for seed in mine if seed in theirs]
-            used = [seed for seed in both if mine[seed]["lookups"]]
-            changed = sum(mine[seed]["calls_mark"] != theirs[seed]["calls_mark"] for seed in used)
-            said = (
+            other_by_seed = played[other, task]
+            common_seeds = [seed for seed in by_seed if seed in other_by_seed]
+            used = [seed for seed in common_seeds if by_seed[seed]["lookups"]]
+            changed = sum(by_seed[seed]["calls_mark"] != other_by_seed[seed]["calls_mark"] for seed in used)
+            words = (
                 f"with {other}, {changed} of the {len(used)} episodes in which {name} looks something up go otherwise"
             )
-            yield Check(f"memory reaches {name}: {task}", 2 * changed > len(used) > 0, said)
+            yield Check(f"memory reaches {name}: {task}", 2 * changed > len(used) > 0, words)
         if not others and name == next(iter(arms)):
-            looked = sum(one["lookups"] > 0 for one in mine.values())
-            said = f"{looked} of {len(mine)} episodes look something up and find it; no arm has another memory"
-            yield Check(f"memory is used by {name}: {task}", looked > 0, said)
+            looked = sum(record["lookups"] > 0 for record in by_seed.values())
+            words = f"{looked} of {len(by_seed)} episodes look something up and find it; no arm has another memory"
+            yield Check(f"memory is used by {name}: {task}", looked > 0, words)
 
 
 def _restored(arms: Arms, records: Sequence[Record]) -> Iterator[Check]:
-    """Beginning with one's own memory again changes nothing."""
+    """Check that an episode which begins with its own restored memory is the same as before."""
     played = by_arm(records)
-    for (name, task), theirs in played.items():
+    for (name, task), restored in played.items():
         if arms[name]["memories"] != "restored":
             continue
-        mine = played.get((arms[name]["of"], task), {})
-        both = [seed for seed in theirs if seed in mine]
-        same = sum(mine[seed]["calls_mark"] == theirs[seed]["calls_mark"] for seed in both)
-        agree = sum(bool(mine[seed]["success"]) == bool(theirs[seed]["success"]) for seed in both)
+        own = played.get((arms[name]["of"], task), {})
+        both = [seed for seed in restored if seed in own]
+        same = sum(own[seed]["calls_mark"] == restored[seed]["calls_mark"] for seed in both)
+        agree = sum(bool(own[seed]["success"]) == bool(restored[seed]["success"]) for seed in both)
         yield Check(
             f"a memory put back is the same: {task}", bool(both) and min(same, agree) >= SAME * len(both),
             f"{same} of {len(both)} episodes are the same call for call, {agree} in success",
@@ -131,21 +138,21 @@ def _restored(arms: Arms, records: Sequence[Record]) -> Iterator[Check]:
 
 
 def _blind(arms: Arms, guess: Mapping[str, float], records: Sequence[Record]) -> Iterator[Check]:
-    """Who has no memory, or another world's, does no better than by guessing."""
+    """Check that an arm without a memory, or with the memory of another world, is no better than guessing."""
     played = by_arm(records)
-    for (name, task), mine in played.items():
+    for (name, task), by_seed in played.items():
         arm = arms[name]
         blind = not arm["memory"] and "agent.history=true" not in arm["set"]
         if arm["policy"] != "model" or not (blind or arm["memories"] in ("swapped", "empty")):
             continue
-        known = [one for one in mine.values() if one["kind"] in guess and guess[one["kind"]] < 1.0]
+        known = [record for record in by_seed.values() if record["kind"] in guess and guess[record["kind"]] < 1.0]
         if not known:
-            share = sum(bool(one["success"]) for one in mine.values()) / len(mine)
-            said = f"{share:.3f} solved; not judged, for the suite does not say what guessing gives (its key guess)"
-            yield Check(f"{name} knows nothing: {task}", True, said)
+            share = sum(bool(record["success"]) for record in by_seed.values()) / len(by_seed)
+            words = f"{share:.3f} solved; not judged, for the suite does not say what guessing gives (its key guess)"
+            yield Check(f"{name} knows nothing: {task}", True, words)
             continue
-        solved = sum(bool(one["success"]) for one in known)
-        by_guess = sum(guess[one["kind"]] for one in known) / len(known)
+        solved = sum(bool(record["success"]) for record in known)
+        by_guess = sum(guess[record["kind"]] for record in known) / len(known)
         low, high = wilson_ci(solved, len(known))
-        said = f"{solved / len(known):.3f} ({low:.3f} to {high:.3f}, n {len(known)}), {by_guess:.3f} by guessing"
-        yield Check(f"{name} knows nothing: {task}", low <= by_guess + MARGIN, said)
+        words = f"{solved / len(known):.3f} ({low:.3f} to {high:.3f}, n {len(known)}), {by_guess:.3f} by guessing"
+        yield Check(f"{name} knows nothing: {task}", low <= by_guess + MARGIN, words)

@@ -1,4 +1,4 @@
-"""Two evaluations of one suite, episode by episode."""
+"""Comparison of two evaluations of one suite, paired by episode."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,36 +14,36 @@ COMPARED = ("torch", "transformers", "peft", "hippo-llm-memory")
 
 
 def compare(a: Path, b: Path) -> dict[str, Any]:
-    """Every arm that both played, on the episodes that both played.
+    """Compare every arm that both evaluations have, on the episodes that both played.
 
     Args:
         a: Folder of an evaluation.
-        b: Of another.
+        b: Folder of another evaluation.
 
     Returns:
         ``paired``, a row for each task and arm, and ``notes`` on what else differs.
 
     Raises:
-        EvalError: Other suites, no arm in common, or no world in common.
+        EvalError: The suites differ, or the evaluations have no arm or no world in common.
     """
-    (first, mine), (second, theirs) = read_run(a), read_run(b)
+    (first, first_records), (second, second_records) = read_run(a), read_run(b)
     if first["suite"] != second["suite"]:
         raise EvalError(f"{a} is of suite {first['suite']} and {b} of {second['suite']}: they can't be compared")
-    one, two = by_arm(mine), by_arm(theirs)
-    shared = [key for key in one if key in two]
+    first_by_arm, second_by_arm = by_arm(first_records), by_arm(second_records)
+    shared = [key for key in first_by_arm if key in second_by_arm]
     if not shared:
         raise EvalError(f"no arm was played in both: {', '.join(first['arms'])} and {', '.join(second['arms'])}")
     rows = []
     for arm, task in shared:
-        x, y = one[arm, task], two[arm, task]
-        both = x.keys() & y.keys()
-        other = sorted(seed for seed in both if x[seed]["world_mark"] != y[seed]["world_mark"])
-        if other:
-            raise EvalError(f"{task}: seed {other[0]} is another world in each: one is of an older release")
-        if both:
-            found = difference([*x.values()], [*y.values()])
-            shares = [sum(bool(side[seed]["success"]) for seed in both) / len(both) for side in (x, y)]
-            rows.append({"arm": arm, "task": task, "a": shares[0], "b": shares[1], **found})
+        x, y = first_by_arm[arm, task], second_by_arm[arm, task]
+        common_seeds = x.keys() & y.keys()
+        differing = sorted(seed for seed in common_seeds if x[seed]["world_mark"] != y[seed]["world_mark"])
+        if differing:
+            raise EvalError(f"{task}: seed {differing[0]} is another world in each: one is of an older release")
+        if common_seeds:
+            figures = difference([*x.values()], [*y.values()])
+            shares = [sum(bool(side[seed]["success"]) for seed in common_seeds) / len(common_seeds) for side in (x, y)]
+            rows.append({"arm": arm, "task": task, "a": shares[0], "b": shares[1], **figures})
     if not rows:
         raise EvalError("no world was played in both: give both the same split= and seed=")
     corrected = holm([max(row["p"], row["p_worlds"]) for row in rows])
@@ -52,26 +52,29 @@ def compare(a: Path, b: Path) -> dict[str, Any]:
 
 
 def notes(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
-    """What differs between two evaluations beside what was to be compared."""
-    found = [
+    """List what differs between two evaluations besides what is compared."""
+    differences = [
         f"{name}: {a[name]} and {b[name]}"
         for name in ("model", "split", "seed", "n", "git")
         if a.get(name) != b.get(name)
     ]
-    mine, theirs = a["weights"], b["weights"]
-    found += [f"adapter of {name}: {mine[name][:12]} and {theirs[name][:12]}" for name in other_weights(mine, theirs)]
-    one, two = a["asked"], b["asked"]
-    found += [
-        f"{name}: {one['eval'].get(name)} and {two['eval'].get(name)}"
-        for name in ("set", "batch", "env") if one["eval"].get(name) != two["eval"].get(name)
+    a_weights, b_weights = a["weights"], b["weights"]
+    differences += [
+        f"adapter of {name}: {a_weights[name][:12]} and {b_weights[name][:12]}"
+        for name in other_weights(a_weights, b_weights)
+    ]
+    x, y = a["asked"], b["asked"]
+    differences += [
+        f"{name}: {x['eval'].get(name)} and {y['eval'].get(name)}"
+        for name in ("set", "batch", "env") if x["eval"].get(name) != y["eval"].get(name)
     ]  # fmt: skip
-    found += [
+    differences += [
         f"arm {name} is set otherwise"
-        for name in one["arms"] if name in two["arms"] and _played(one["arms"][name]) != _played(two["arms"][name])
+        for name in x["arms"] if name in y["arms"] and _played(x["arms"][name]) != _played(y["arms"][name])
     ]  # fmt: skip
-    found += ["the suite's worlds are others"] if one["suite"]["tasks"] != two["suite"]["tasks"] else []
+    differences += ["the suite's worlds are others"] if x["suite"]["tasks"] != y["suite"]["tasks"] else []
     versions = [(name, (a.get("packages") or {}).get(name), (b.get("packages") or {}).get(name)) for name in COMPARED]
-    return found + [f"{name}: {one} and {two}" for name, one, two in versions if one != two]
+    return differences + [f"{name}: {x} and {y}" for name, x, y in versions if x != y]
 
 
 def _played(arm: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What decisions cost: floating-point operations and key-value cache, from a model's shape and the tokens it met."""
+"""Cost of decisions: floating-point operations and key-value cache, from a model's shape and its tokens."""
 
 import json
 from collections.abc import Iterable
@@ -8,21 +8,21 @@ from pathlib import Path
 from agent.logs.events import Decided
 
 HALF = 2
-"""Bytes of a number in bfloat16."""
+"""Size of a bfloat16 number in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A decoder's shape.
+    """The shape of a decoder.
 
     Attributes:
-        layers: Its layers.
+        layers: Number of layers.
         hidden: Width of the residual stream.
         intermediate: Width of the gated feed-forward layers.
-        heads: Attention heads.
-        kv_heads: Heads of keys and values, which those share.
+        heads: Number of attention heads.
+        kv_heads: Number of heads of keys and values, which the attention heads share.
         head_dim: Width of a head.
-        vocab: Tokens of the vocabulary.
+        vocab: Number of tokens in the vocabulary.
     """
 
     layers: int
@@ -35,7 +35,7 @@ class Shape:
 
     @classmethod
     def of(cls, folder: Path) -> "Shape":
-        """The shape of the model in a folder, from its ``config.json``."""
+        """Read the shape of the model in a folder from its ``config.json``."""
         read = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         heads = read["num_attention_heads"]
         return cls(
@@ -46,28 +46,28 @@ class Shape:
 
     @property
     def flops_per_token(self) -> int:
-        """Operations for one token, attention over others left out: two for each weight (Kaplan et al. 2020)."""
+        """Operations for one token without attention to other tokens: two for each weight (Kaplan et al. 2020)."""
         attention = 2 * self.hidden * self.head_dim * (self.heads + self.kv_heads)
         return 2 * (self.layers * (attention + 3 * self.hidden * self.intermediate) + self.hidden * self.vocab)
 
     def flops(self, new: int, before: int) -> int:
-        """Operations for ``new`` tokens after ``before`` cached ones."""
+        """Return the operations for ``new`` tokens after ``before`` cached ones."""
         attended = new * before + new * (new + 1) // 2
         return new * self.flops_per_token + 4 * self.layers * self.heads * self.head_dim * attended
 
     def kv_bytes(self, tokens: int) -> int:
-        """Size of the key-value cache in bfloat16."""
+        """Return the size of the key-value cache in bfloat16, in bytes."""
         return 2 * self.layers * self.kv_heads * self.head_dim * HALF * tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What an episode's decisions cost.
+    """The cost of the decisions of an episode.
 
     Attributes:
-        flops: Operations.
-        context: Most tokens in the window.
-        kv_bytes: Size of the cache then.
+        flops: Floating-point operations.
+        context: Greatest number of tokens in the window.
+        kv_bytes: Size of the key-value cache for that many tokens, in bytes.
     """
 
     flops: int = 0
@@ -76,11 +76,11 @@ class Cost:
 
 
 def cost_of(decisions: Iterable[Decided], shape: Shape) -> Cost:
-    """Sum up an episode; where messages were dropped, the window was computed anew."""
+    """Sum up the cost of an episode; after messages were dropped, the window is computed anew."""
     flops = context = most = 0
-    for one in decisions:
-        context = 0 if one.dropped_messages else context
-        new = one.prefill_tokens + one.decode_tokens + one.forced_tokens
+    for decision in decisions:
+        context = 0 if decision.dropped_messages else context
+        new = decision.prefill_tokens + decision.decode_tokens + decision.forced_tokens
         flops += shape.flops(new, context)
         context += new
         most = max(most, context)

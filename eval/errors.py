@@ -1,5 +1,5 @@
-"""What can go wrong in an evaluation."""
+"""Errors of the eval package."""
 
 
 class EvalError(ValueError):
-    """The evaluation can't be done, or read, as asked for; the message says what to change."""
+    """An evaluation that can't be run or read; the message says what to change."""

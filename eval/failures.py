@@ -1,4 +1,4 @@
-"""Why episodes failed, as far as their logs tell, and what would mend it."""
+"""Reasons why episodes failed, as far as their logs show, and remedies."""
 
 import difflib
 from collections import Counter, deque
@@ -32,7 +32,7 @@ MENDING = {
     "out of decisions": "fewer calls for each step (macros, longer routes), or a greater budget",
     "the wrong thing was done": "the memory that the mission needs: see what its look-ups gave",
 }
-"""What would mend each kind of failure."""
+"""The remedy for each kind of failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class Failure:
     """One failed episode.
 
     Attributes:
-        record: What was measured of it.
-        why: A key of ``MENDING``.
-        lines: The episode, line by line.
+        record: The record of the episode.
+        why: The kind of failure, a key of ``MENDING``.
+        lines: The episode as text, line by line.
     """
 
     record: Record
@@ -51,8 +51,8 @@ class Failure:
 
 
 def why(record: Record, events: Sequence[Event]) -> str:
-    """Why an episode failed: a key of ``MENDING``."""
-    said, right = folded(record["answer"] or ""), [folded(one) for one in record["right"]]
+    """Return why an episode failed: a key of ``MENDING``."""
+    answer, right = folded(record["answer"] or ""), [folded(expected) for expected in record["right"]]
     if record["ending"] == "looping":
         return "went round in circles"
     if record["ending"] == "out_of_steps":
@@ -62,24 +62,24 @@ def why(record: Record, events: Sequence[Event]) -> str:
     if not right:
         return "the wrong thing was done"
     given = " | ".join(folded(e.text) for e in events if isinstance(e, Returned) and e.name in LOOKUPS)
-    if any(difflib.SequenceMatcher(None, said, one).ratio() >= 0.75 for one in right):
+    if any(difflib.SequenceMatcher(None, answer, expected).ratio() >= 0.75 for expected in right):
         return "misspelt"
     if not any(isinstance(e, Decided) and e.name in LOOKUPS for e in events):
         return "never looked up"
     if UNKNOWN in right:
         return "unknown, and said something"
-    if any(one in given for one in right):
-        return "known, and said unknown" if said == UNKNOWN else "read, and answered otherwise"
+    if any(expected in given for expected in right):
+        return "known, and said unknown" if answer == UNKNOWN else "read, and answered otherwise"
     return "not in the memory's answer"
 
 
 def telling(records: Iterable[Record], folder: Path, count: int = 20) -> tuple[list[Failure], Counter[tuple[str, str]]]:
-    """Failures of every kind in turn, and how often each kind came, by task.
+    """Choose failures of every kind in turn, and count each kind by task.
 
     Args:
-        records: Of one arm.
-        folder: Of the evaluation.
-        count: How many are told at most.
+        records: Records of one arm.
+        folder: Folder of the evaluation.
+        count: Greatest number of failures to choose.
     """
     kinds: dict[tuple[str, str], deque[Failure]] = {}
     for record in records:
@@ -89,8 +89,8 @@ def telling(records: Iterable[Record], folder: Path, count: int = 20) -> tuple[l
             events = read_events(folder / record["log"])
         except LogError:
             continue
-        found = Failure(record, why(record, events), [*told(events)])
-        kinds.setdefault((record["task"], found.why), deque()).append(found)
+        failure = Failure(record, why(record, events), [*told(events)])
+        kinds.setdefault((record["task"], failure.why), deque()).append(failure)
     counts = Counter({kind: len(failures) for kind, failures in kinds.items()})
     chosen: list[Failure] = []
     while len(chosen) < count and any(kinds.values()):
@@ -99,7 +99,7 @@ def telling(records: Iterable[Record], folder: Path, count: int = 20) -> tuple[l
 
 
 def told(events: Iterable[Event]) -> Iterator[str]:
-    """An episode, line by line."""
+    """Yield an episode as text, line by line."""
     for event in events:
         match event:
             case Start():

@@ -1,4 +1,4 @@
-"""Pictures of an evaluation, as PNG."""
+"""Pictures of an evaluation as PNG files."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,13 +12,13 @@ COLOURS = {"arms": "#2a6f97", "ablations": "#d98324", "checks": "#9b2226"}
 def arms(
     path: Path, task: str, summary: Mapping[str, Any], groups: Mapping[str, Sequence[str]], guess: float | None
 ) -> None:
-    """Success of every arm in a task, with its interval over episodes; a line where guessing ends.
+    """Draw the success of every arm in a task, with its interval over episodes, and a line at the rate of guessing.
 
     Args:
-        path: Where the picture goes.
+        path: File to write.
         task: Name of the task.
-        summary: Of the evaluation.
-        groups: Names of arms, by what they are for.
+        summary: Summary of the evaluation.
+        groups: Names of the arms by group: arms, ablations, checks.
         guess: Success by guessing, if it is known.
     """
     from matplotlib.figure import Figure
@@ -28,11 +28,11 @@ def arms(
     figure = Figure(figsize=(7.0, 0.8 + 0.34 * len(names)), dpi=130, layout="constrained")
     axes = figure.add_subplot()
     for row, (group, name) in enumerate(names):
-        one = summary["arms"][name]["tasks"][task]
-        low, high = one["ci95"]
-        spread = [[one["success"] - low], [high - one["success"]]]
+        scores = summary["arms"][name]["tasks"][task]
+        low, high = scores["ci95"]
+        spread = [[scores["success"] - low], [high - scores["success"]]]
         axes.barh(
-            row, one["success"], 0.7, color=COLOURS[group], xerr=spread, error_kw={"linewidth": 1.0, "capsize": 2}
+            row, scores["success"], 0.7, color=COLOURS[group], xerr=spread, error_kw={"linewidth": 1.0, "capsize": 2}
         )
     if guess:
         axes.axvline(guess, color="#555", linewidth=1.0, linestyle="--", label=f"by guessing ({guess:.2f})")
@@ -47,12 +47,12 @@ def arms(
 
 
 def cost(path: Path, summary: Mapping[str, Any], names: Sequence[str]) -> bool:
-    """Operations for each solved episode of some arms; whether there was anything to draw."""
+    """Draw the operations per solved episode of some arms; return whether there was anything to draw."""
     from matplotlib.figure import Figure
 
     rows = [
-        (name, task, one["flops_per_solved"], one["success"])
-        for name in names for task, one in summary["arms"][name]["tasks"].items() if one["flops_per_solved"]
+        (name, task, scores["flops_per_solved"], scores["success"])
+        for name in names for task, scores in summary["arms"][name]["tasks"].items() if scores["flops_per_solved"]
     ]  # fmt: skip
     if not rows:
         return False
@@ -75,27 +75,27 @@ def cost(path: Path, summary: Mapping[str, Any], names: Sequence[str]) -> bool:
 
 
 def growth(folder: Path, found: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Cost over the length of an episode, and over the size of a memory; file names and captions."""
-    made = []
+    """Draw the cost over the length of an episode and over the size of a memory; return file names and captions."""
+    pictures = []
     steps = found.get("steps", [])
     for key, label in (("context", "tokens in the window"), ("kv_bytes", "bytes of key-value cache"),
                        ("seconds", "seconds of the step"), ("flops", "operations of the step")):  # fmt: skip
         series = {
-            way: [(one["step"], one[key]) for one in steps if one["way"] == way and one[key] is not None]
-            for way in dict.fromkeys(one["way"] for one in steps)
+            way: [(row["step"], row[key]) for row in steps if row["way"] == way and row[key] is not None]
+            for way in dict.fromkeys(row["way"] for row in steps)
         }
         if any(series.values()):
             name = f"growth-{key}.png"
             lines(folder / name, {k: v for k, v in series.items() if v}, f"Growth with an episode's length: {label}",
                   "step", label, log_x=True, log_y=True)  # fmt: skip
-            made.append((name, f"{label.capitalize()}, by step of one episode."))
+            pictures.append((name, f"{label.capitalize()}, by step of one episode."))
     sizes = found.get("sizes", [])
     for key, label in (("ms", "milliseconds of a look-up"), ("tokens", "tokens that reach the prompt")):
-        series = {way: [(one["items"], one[key]) for one in sizes if one["way"] == way and one.get(key) is not None]
-                  for way in dict.fromkeys(one["way"] for one in sizes)}  # fmt: skip
+        series = {way: [(row["items"], row[key]) for row in sizes if row["way"] == way and row.get(key) is not None]
+                  for way in dict.fromkeys(row["way"] for row in sizes)}  # fmt: skip
         if any(series.values()):
             name = f"size-{key}.png"
             lines(folder / name, {k: v for k, v in series.items() if v}, f"Growth with what is remembered: {label}",
                   "items remembered", label, log_x=True, log_y=True)  # fmt: skip
-            made.append((name, f"{label.capitalize()}, by items remembered."))
-    return made
+            pictures.append((name, f"{label.capitalize()}, by items remembered."))
+    return pictures

@@ -1,7 +1,7 @@
-"""Suites times arms times seeds: every arm plays the same worlds, and what was played is never played again.
+"""The evaluation harness: every arm of a suite plays the same worlds, and no finished episode is played again.
 
-A job is some worlds of one task by one arm, played in lock-step by one process. A killed evaluation plays the jobs
-again that were not through, whole, so that it comes to the same numbers as one that was left alone.
+A job is a batch of worlds of one task for one arm, played in lock-step by one process. An interrupted evaluation plays
+unfinished jobs again from their beginning, so that its results are the same as without the interruption.
 """
 
 import json
@@ -39,20 +39,20 @@ from eval.suites import Arm, EvalConfig, Suite, Task, load_arms, load_suite
 
 SETTINGS = "eval.json"
 RESUMABLE_KEYS = {"processes", "runs", "name", "probes"}
-"""Settings that may differ when an evaluation is gone on with."""
+"""Settings that may change when an evaluation is resumed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Some worlds of one task, played by one arm.
+    """A batch of worlds of one task, played by one arm.
 
     Attributes:
         arm: Name of the arm.
         task: Name of the task.
-        config: What is collected.
-        memories: Whose memories visits begin with.
-        before: For memories that are not its own: where each episode's is.
-        of: Then, the arm whose they are.
+        config: Settings of the collection.
+        memories: Which memory a visit begins with, and how it is changed.
+        before: If memories are not the arm's own: for each episode, the folder and episode that kept its memory.
+        of: If memories are not the arm's own: the arm that kept them.
     """
 
     arm: str
@@ -63,7 +63,7 @@ class Job:
     of: str = ""
 
     def collection(self, model: Model | None = None) -> Collection:
-        """What was collected so far, and collects the rest."""
+        """Make the collection, which holds the finished episodes and can collect the rest."""
         seeds = seeds_of(self.config.split)
         if self.memories == "own":
             return Collection(self.config, seeds, make, model)
@@ -72,7 +72,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """Episodes of one job."""
+    """The episodes of one job."""
 
     job: Job
     rows: list[Row]
@@ -83,7 +83,7 @@ _models: dict[str, Model] = {}
 
 
 def _play(job: Job) -> Played:
-    """Play a job; one that was broken off is played again from its beginning."""
+    """Play a job; one that was interrupted is played again from its beginning."""
     collection = job.collection()
     if collection.worlds():
         if collection.folder.is_dir():
@@ -94,7 +94,7 @@ def _play(job: Job) -> Played:
 
 
 def _model(config: CollectConfig) -> Model | None:
-    """The local model of the settings, loaded once in a process."""
+    """Return the local model of the settings, loaded once per process; ``None`` if no local model plays."""
     if config.policy != "model" or not isinstance(config.model, LocalModelConfig):
         return None
     key = config.model.model_dump_json()
@@ -105,15 +105,15 @@ def _model(config: CollectConfig) -> Model | None:
 
 
 class Evaluation:
-    """One run of a suite: a folder, the arms, what was played.
+    """One evaluation: a suite, its arms, and the folder with the episodes.
 
     Args:
         config: Settings.
-        say: Takes a line of progress.
+        say: Called with each line of progress.
 
     Raises:
-        EvalError: An unknown suite or arm, or the folder holds another evaluation.
-        ConfigError: A setting that does not exist.
+        EvalError: The suite or an arm is unknown, or the folder holds another evaluation.
+        ConfigError: A setting does not exist.
     """
 
     def __init__(self, config: EvalConfig, say: Callable[[str], None] = lambda _words: None) -> None:
@@ -136,19 +136,22 @@ class Evaluation:
         self._counted: dict[str, int] = {}
         self.kept = {arm.of for arm in self.arms.values() if arm.memories != "own"}
         for name, task in self.suite.tasks.items():
-            asked = self._collect(task, name, "model", Arm(about="", policy="random"), 0, 1)
-            with closing(make(asked.env.id, **asked.env.kwargs)) as env:
+            first_config = self._collect(task, name, "model", Arm(about="", policy="random"), 0, 1)
+            with closing(make(first_config.env.id, **first_config.env.kwargs)) as env:
                 self.visits[name], self._counted[name] = visits_of(env), counted_visits(env)
         self._enough_worlds()
-        for name, arm in self.arms.items():  # a setting that does not exist is told before anything is played
-            for told, task in self.suite.tasks.items():
-                mine = self._collect(task, told, name, arm, 0, 1)
+        for name, arm in self.arms.items():  # report unknown settings before anything is played
+            for task_name, task in self.suite.tasks.items():
+                settings = self._collect(task, task_name, name, arm, 0, 1)
                 if arm.set:
                     plain = arm.model_copy(update={"set": ()})
-                    same_budget(f"set of arm {name}", mine, self._collect(task, told, name, plain, 0, 1))
+                    same_budget(f"set of arm {name}", settings, self._collect(task, task_name, name, plain, 0, 1))
                 if config.set:
                     same_budget(
-                        "set=", mine, self._collect(task, told, name, arm, 0, 1, ()), ("agent.max_calls", "env")
+                        "set=",
+                        settings,
+                        self._collect(task, task_name, name, arm, 0, 1, ()),
+                        ("agent.max_calls", "env"),
                     )
         self._begin()
 
@@ -165,7 +168,7 @@ class Evaluation:
                 raise EvalError(f"n={self.n} is one world of {name}, and memories are swapped between two: raise n")
 
     def _begin(self) -> None:
-        """Write down what is asked for; what is there already must have been asked for in the same way."""
+        """Write the settings down; an existing evaluation must have the same settings."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -175,10 +178,10 @@ class Evaluation:
 
     def _record_settings(self) -> None:
         file = self.folder / SETTINGS
-        mine = {**self.config.model_dump(mode="json"), "arms": list(self.arms), "n": self.n}
+        current = {**self.config.model_dump(mode="json"), "arms": list(self.arms), "n": self.n}
         if file.is_file():
             before = settings_of(self.folder)["config"]["eval"]
-            differing = sorted(changed_settings(before, mine, RESUMABLE_KEYS))
+            differing = sorted(changed_settings(before, current, RESUMABLE_KEYS))
             if differing:
                 raise EvalError(
                     f"{self.folder} holds an evaluation with other {', '.join(differing)}: give the same settings, "
@@ -187,17 +190,17 @@ class Evaluation:
             self._unchanged(settings_of(self.folder)["config"])
             return
         known = {name: arm.model_dump(mode="json") for name, arm in self.arms.items()}
-        described = {"eval": mine, "suite": self.suite.model_dump(mode="json"), "arms": known, "visits": self.visits}
+        described = {"eval": current, "suite": self.suite.model_dump(mode="json"), "arms": known, "visits": self.visits}
         seeds = seeds_of(self.config.split)
         write_run(file, described, {"name": self.config.model, "adapters": self._weights()},
                   [seeds.start + self.config.seed])  # fmt: skip
 
     def _weights(self) -> dict[str, str]:
-        """SHA-256 of the adapter that plays in each arm that has one."""
+        """Return the SHA-256 digest of the adapter of each arm that has one."""
         return weights(self.config.model, self.config.set, self.arms)
 
     def _unchanged(self, before: Mapping[str, Any]) -> None:
-        """What a file says of the arms and worlds must be what it said when they were begun."""
+        """Check that the files of arms and worlds say the same as when the evaluation was begun."""
         try:
             arms = {name: Arm.model_validate(before["arms"][name]) for name in self.arms}
             tasks = {name: Task.model_validate(task) for name, task in before["suite"]["tasks"].items()}
@@ -216,23 +219,23 @@ class Evaluation:
         common: Sequence[str] | None = None,
     ) -> CollectConfig:  # fmt: skip
         config = self.config
-        asked = [f"env={task.env}", f"split={config.split}", f"seed={first}", f"episodes={max(1, episodes)}",
+        overrides = [f"env={task.env}", f"split={config.split}", f"seed={first}", f"episodes={max(1, episodes)}",
                  f"batch={config.batch}", f"agent.max_calls={task.calls}", *task.set]  # fmt: skip
         match arm.policy:
             case "model":
-                asked += ["policy=model", f"model={config.model}"]
+                overrides += ["policy=model", f"model={config.model}"]
             case "script":
-                asked += ["policy=model", "model=script"]
+                overrides += ["policy=model", "model=script"]
             case policy:
-                asked += [f"policy={policy}", "workers=1"]
+                overrides += [f"policy={policy}", "workers=1"]
         if not arm.memory:
-            asked.append("memory=none")
+            overrides.append("memory=none")
         elif task.library:
-            asked.append(f"memory.macros={self.folder / 'library' / slug(name)}")
-        made = load_collect([*asked, *arm.set, *(config.set if common is None else common)])
-        tools = [tool for tool in made.memory.tools if arm.memory and tool not in arm.without]
-        changed = made.memory.model_copy(update={"tools": tools})
-        return made.model_copy(
+            overrides.append(f"memory.macros={self.folder / 'library' / slug(name)}")
+        composed = load_collect([*overrides, *arm.set, *(config.set if common is None else common)])
+        tools = [tool for tool in composed.memory.tools if arm.memory and tool not in arm.without]
+        changed = composed.memory.model_copy(update={"tools": tools})
+        return composed.model_copy(
             update={
                 "memory": changed, "runs": self.folder / "episodes", "keep_memories": arm_name in self.kept,
                 "name": f"{slug(arm_name)}.{slug(name)}.{first}",
@@ -240,7 +243,7 @@ class Evaluation:
         )  # fmt: skip
 
     def worlds(self, task: str) -> int:
-        """How many worlds of a task are played."""
+        """Return how many worlds of a task are played."""
         return -(-self.n // max(1, self._counted[task]))
 
     def _own_jobs(self, arm: str) -> Iterator[Job]:
@@ -255,35 +258,37 @@ class Evaluation:
     def _intervention_jobs(self, name: str, played: Sequence[Played]) -> Iterator[Job]:
         arm = self.arms[name]
         for task_name, task in self.suite.tasks.items():
-            theirs = [one for one in played if (one.job.arm, one.job.task) == (arm.of, task_name)]
-            start = min(one.job.config.seed for one in theirs)
+            results = [result for result in played if (result.job.arm, result.job.task) == (arm.of, task_name)]
+            start = min(result.job.config.seed for result in results)
             folders: dict[int, Path] = {}
             counted: list[Row] = []
-            for one in theirs:
-                shift = one.job.config.seed - start
-                folders |= {row["episode"] + shift: one.folder for row in one.rows}
-                counted += [row | {"episode": row["episode"] + shift} for row in one.rows if row["kind"] != INGESTION]
+            for result in results:
+                shift = result.job.config.seed - start
+                folders |= {row["episode"] + shift: result.folder for row in result.rows}
+                counted += [
+                    row | {"episode": row["episode"] + shift} for row in result.rows if row["kind"] != INGESTION
+                ]
             before = befores(counted, folders, arm.memories, self.visits[task_name])
-            whole = {one.folder: one.job.config.seed - start for one in theirs}
-            found = [(n, (folder, number - whole[folder])) for n, (folder, number) in sorted(before.items())]
+            shifts = {result.folder: result.job.config.seed - start for result in results}
+            beginnings = [(n, (folder, number - shifts[folder])) for n, (folder, number) in sorted(before.items())]
             size = self.config.batch * max(1, self.visits[task_name] - 1)
             last = max(folders) + 1
-            for begin in range(0, len(found), size):
-                theirs_changed = self.arms[arm.of].model_copy(
+            for begin in range(0, len(beginnings), size):
+                changed_arm = self.arms[arm.of].model_copy(
                     update={"set": self.arms[arm.of].set + arm.set, "without": self.arms[arm.of].without + arm.without}
                 )
-                config = self._collect(task, task_name, name, theirs_changed, start, last)
+                config = self._collect(task, task_name, name, changed_arm, start, last)
                 config = config.model_copy(
                     update={"name": f"{slug(name)}.{slug(task_name)}.{start}-{begin}", "batch": size,
                             "keep_memories": False}
                 )  # fmt: skip
-                yield Job(name, task_name, config, arm.memories, tuple(found[begin : begin + size]), arm.of)
+                yield Job(name, task_name, config, arm.memories, tuple(beginnings[begin : begin + size]), arm.of)
 
     def run(self, advance: Callable[[int, int], None] = lambda _done, _all: None) -> list[Played]:
-        """Play what is missing.
+        """Play all episodes that are missing, and return all.
 
         Args:
-            advance: Told how many episodes are done, and of how many.
+            advance: Called with the number of finished episodes and the number of all.
 
         Raises:
             EvalError: A process was killed.
@@ -301,11 +306,14 @@ class Evaluation:
         played = self._all(first, lambda done: advance(done, total))
         second = [job for name in checks for job in self._intervention_jobs(name, played)]
         total += sum(len(job.before) for job in second)
-        done_before = sum(len(one.rows) for one in played)
+        done_before = sum(len(result.rows) for result in played)
         return played + self._all(second, lambda done: advance(done_before + done, total))
 
     def _same_versions(self, jobs: Sequence[Job]) -> None:
-        """What one release began no other one goes on with; what is through may be summed up by any."""
+        """Refuse to resume an evaluation with other package versions or weights.
+
+        A finished evaluation may be summarized by any release.
+        """
         settings = settings_of(self.folder)
         before, now = settings.get("packages") or {}, versions()
         other = [f"{name} {before.get(name)} (now {now[name]})" for name in now if before.get(name) != now[name]]
@@ -316,7 +324,7 @@ class Evaluation:
             )
 
     def _all(self, jobs: Sequence[Job], advance: Callable[[int], None]) -> list[Played]:
-        """Let processes play; the longest jobs begin first."""
+        """Play jobs in processes; the longest jobs begin first."""
         jobs = sorted(jobs, key=lambda job: -self.visits[job.task] * job.config.agent.max_calls)
         if self.config.processes == 1:
             played, done = [], 0
@@ -334,24 +342,24 @@ class Evaluation:
             ) from error
 
     def _libraries(self) -> None:
-        """Mine and test macros for the tasks that ask for them; once."""
+        """Mine and test macros, once, for the tasks that need a library."""
         for name, task in self.suite.tasks.items():
             folder = self.folder / "library" / slug(name)
-            told = folder.with_suffix(".json")
-            if not task.library or told.is_file():
+            outcome_file = folder.with_suffix(".json")
+            if not task.library or outcome_file.is_file():
                 continue
             self.say(f"{name}: a script plays {task.library} train worlds, macros are mined and tested")
             if folder.is_dir():
                 shutil.rmtree(folder)
-            asked = [f"env={task.env}", "policy=model", "model=script", f"episodes={task.library}", "batch=1",
+            overrides = [f"env={task.env}", "policy=model", "model=script", f"episodes={task.library}", "batch=1",
                      "memory.tools=[plan_route,explore]", f"runs={self.folder / 'mined'}",
                      f"name={slug(name)}"]  # fmt: skip
-            scripted = Collection(load_collect(asked), seeds_of("train"), make)
+            scripted = Collection(load_collect(overrides), seeds_of("train"), make)
             scripted.run()
             from training.distill import distill
 
             done = distill(folder, [scripted.folder], task.env, say=self.say)
-            told.write_text(json.dumps({"accepted": done.accepted, "tested": done.tested}))
+            outcome_file.write_text(json.dumps({"accepted": done.accepted, "tested": done.tested}))
 
 
 def _gathered(pool: ProcessPoolExecutor, jobs: Sequence[Job], advance: Callable[[int], None]) -> list[Played]:
@@ -364,26 +372,28 @@ def _gathered(pool: ProcessPoolExecutor, jobs: Sequence[Job], advance: Callable[
 
 
 def _in_order(played: Sequence[Played]) -> list[Played]:
-    return sorted(played, key=lambda one: (one.job.arm, one.job.task, one.job.config.seed, one.folder.name))
+    return sorted(
+        played, key=lambda result: (result.job.arm, result.job.task, result.job.config.seed, result.folder.name)
+    )
 
 
 def slug(name: str) -> str:
-    """A name as it stands in the name of a folder."""
+    """Return a name in the form that is used in folder names."""
     return "".join(letter if letter.isalnum() or letter in "_-" else "-" for letter in name)
 
 
 def settings_of(folder: Path) -> dict[str, Any]:
-    """What an evaluation was asked to do.
+    """Read the settings of an evaluation.
 
     Raises:
-        EvalError: There is none in that folder.
+        EvalError: The folder holds no evaluation, or its settings are damaged.
     """
     file = folder / SETTINGS
     if not file.is_file():
         raise EvalError(f"{folder} holds no evaluation ({SETTINGS} is missing): give a folder of `hippo eval`")
     try:
-        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        found["config"]["eval"], found["config"]["suite"]
+        settings: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        settings["config"]["eval"], settings["config"]["suite"]
     except (ValueError, KeyError, TypeError) as error:
         raise EvalError(f"{file} is damaged: evaluate again under another name=") from error
-    return found
+    return settings

@@ -1,9 +1,9 @@
-"""Checks that memory reaches the model: the same visits again, with the memory changed in between.
+"""Interventions on the memory: the same visits are played again with a changed memory.
 
-An arm kept what was remembered after each episode. Every later episode is now played by itself, beginning with that
-memory as it was (``restored``), with another world's (``swapped``), with look-ups that read as what belongs to
-something else (``shuffled``), with look-ups that give anything (``random``), or with none (``empty``). An agent
-whose answers do not change never read its memory.
+An arm kept a copy of its memory after each episode. Every later episode is now played by itself. It begins with that
+memory unchanged (``restored``), with the memory of another world (``swapped``), with look-ups that return what belongs
+to another item (``shuffled``), with look-ups that return random items (``random``), or with no memory (``empty``). If
+an agent's answers do not change, it never read its memory.
 """
 
 import random
@@ -30,29 +30,31 @@ from memory.spatial import Route
 from tools import MemoryTools
 
 SEED = 7
-"""Fixes who gets what belongs to whom."""
+"""Seed of all shuffles and random choices."""
 
 
 class ShuffledTools(MemoryTools):
-    """What is looked up reads as what belongs to something else, always the same."""
+    """Memory tools whose look-ups return what belongs to another item, always the same one."""
 
     def hits(self, cue: str) -> list[Recall]:
-        """The traces found, each with the words of another one."""
+        """Return the traces that were found, each with the content of another one."""
         ids = [int(row[0]) for row in self.memory.store.db.execute("SELECT id FROM traces ORDER BY id")]
-        other = derangement(ids)
+        stand_ins = derangement(ids)
         get = self.memory.episodic.get
-        return [replace(hit, trace=get(other[hit.trace.id])) for hit in super().hits(cue)]
+        return [replace(hit, trace=get(stand_ins[hit.trace.id])) for hit in super().hits(cue)]
 
     def facts(self, entity: str) -> list[Fact]:
-        """The facts of another entity, said of this one."""
-        found = super().facts(entity)
-        told = [*dict.fromkeys(fact.head for fact in super().facts(self._other(entity)))]
-        if not found or not told:
+        """Return the facts of another entity, stated about this one."""
+        own_facts = super().facts(entity)
+        other_heads = [*dict.fromkeys(fact.head for fact in super().facts(self._other(entity)))]
+        if not own_facts or not other_heads:
             return []
-        other, mine = told[0], found[0].head
+        other_head, own_head = other_heads[0], own_facts[0].head
         return [
             replace(
-                fact, head=mine if fact.head == other else fact.head, tail=mine if fact.tail == other else fact.tail
+                fact,
+                head=own_head if fact.head == other_head else fact.head,
+                tail=own_head if fact.tail == other_head else fact.tail,
             )
             for fact in super().facts(self._other(entity))
         ]
@@ -62,22 +64,22 @@ class ShuffledTools(MemoryTools):
         return str(derangement(sorted(entities)).get(normalise(entity), entity))
 
     def route(self, goal: str) -> Route:
-        """The way to another place or thing."""
+        """Return the way to another place or thing."""
         return super().route(derangement(sorted(self.memory.spatial.goals())).get(goal, goal))
 
 
 class RandomTools(MemoryTools):
-    """A look-up gives random items of the memory."""
+    """Memory tools whose look-ups return random items of the memory."""
 
     def hits(self, cue: str) -> list[Recall]:
-        """Random traces."""
-        found = super().hits(cue)
+        """Return random traces, as many as were found."""
+        own_hits = super().hits(cue)
         ids = [int(row[0]) for row in self.memory.store.db.execute("SELECT id FROM traces ORDER BY id")]
-        picked = random.Random(f"{SEED} {cue}").sample(ids, min(len(ids), len(found)))
-        return [replace(hit, trace=self.memory.episodic.get(i)) for hit, i in zip(found, picked, strict=False)]
+        picked = random.Random(f"{SEED} {cue}").sample(ids, min(len(ids), len(own_hits)))
+        return [replace(hit, trace=self.memory.episodic.get(i)) for hit, i in zip(own_hits, picked, strict=False)]
 
     def facts(self, entity: str) -> list[Fact]:
-        """The facts of a random entity."""
+        """Return the facts of a random entity."""
         entities = sorted(self.memory.relational.entities())
         return super().facts(random.Random(f"{SEED} {entity}").choice(entities)) if entities else []
 
@@ -86,22 +88,22 @@ TOOLS: Mapping[Memories, type[MemoryTools]] = {"shuffled": ShuffledTools, "rando
 
 
 def derangement(items: Sequence[Any]) -> dict[Any, Any]:
-    """Each item's stand-in: a fixed permutation that leaves none in its place, if there are two."""
+    """Map each item to another one by a fixed permutation; a single item is mapped to itself."""
     mixed = [*items]
     random.Random(SEED).shuffle(mixed)
     return dict(zip(mixed, [*mixed[1:], *mixed[:1]], strict=True))
 
 
 class Intervention(Collection):
-    """Episodes by themselves, each beginning with a memory that another run kept, changed or not.
+    """Episodes that are played one by one, each beginning with a kept memory, changed or not.
 
     Args:
-        config: Settings of that run, with another name.
-        seeds: Those of the split.
+        config: Settings of the run that kept the memories, with another name.
+        seeds: Seeds of the split.
         make_env: Makes the environment.
-        before: Episode of the run whose memory each episode begins with, and the run's folder.
-        memories: What is done to it.
-        model: Decides; the one of the settings by default.
+        before: For each episode, the folder and number of the episode after which its memory was kept.
+        memories: How the memory is changed.
+        model: The model that decides; by default that of the settings.
     """
 
     def __init__(
@@ -113,16 +115,16 @@ class Intervention(Collection):
         super().__init__(config, seeds, make_env, model)
 
     def visits_in(self, env: gym.Env[Any, Any]) -> int:  # noqa: ARG002
-        """One: no episode hands its memory on."""
+        """Return 1: no episode hands its memory on."""
         return 1
 
     def worlds(self) -> list[int]:
-        """The episodes that are still to be played."""
+        """Return the episodes that are still to be played."""
         done = {row["episode"] for row in self.rows}
         return [number for number in self.before if number not in done]
 
     def worker(self, model: Model | None = None) -> RolloutWorker:
-        """Who plays with these memories."""
+        """Make the worker that plays with these memories."""
         return _InterventionWorker(self, model)
 
 
@@ -143,26 +145,28 @@ class _InterventionWorker(RolloutWorker):
 def befores(
     rows: Sequence[Row], folders: Mapping[int, Path], memories: Memories, visits: int
 ) -> dict[int, tuple[Path, int]]:
-    """Which kept memory each episode begins with: that of its world after the visit before, or another world's.
+    """Return which kept memory each episode begins with.
+
+    It is the memory of its world after the visit before, or that of another world.
 
     Args:
-        rows: Counted episodes of the run that kept them.
-        folders: Where each of the run's episodes is, by number.
-        memories: ``swapped`` takes the next world's of as many visits.
-        visits: Episodes of one world.
+        rows: Counted episodes of the run that kept the memories.
+        folders: Folder of each episode of that run, by number.
+        memories: ``swapped`` takes the memory of the next world after the same number of visits.
+        visits: Number of episodes in one world.
 
     Raises:
-        EvalError: There is one world only, and memories are to be swapped.
+        EvalError: Memories are to be swapped, and there is only one world.
     """
     worlds = sorted({number // visits for number in folders})
     if memories == "swapped" and len(worlds) < 2:
         raise EvalError("memories of two worlds are needed to swap them: raise n")
-    other = dict(zip(worlds, [*worlds[1:], *worlds[:1]], strict=True))
-    found = {}
+    next_world = dict(zip(worlds, [*worlds[1:], *worlds[:1]], strict=True))
+    beginnings = {}
     for row in rows:
         world, visit = divmod(row["episode"], visits)
         if visit == 0:
             continue
-        number = (other[world] if memories == "swapped" else world) * visits + visit - 1
-        found[row["episode"]] = (folders[number], number)
-    return found
+        number = (next_world[world] if memories == "swapped" else world) * visits + visit - 1
+        beginnings[row["episode"]] = (folders[number], number)
+    return beginnings

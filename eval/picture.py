@@ -20,12 +20,12 @@ from memory import Memory
 
 
 def draw(path: Path, seeds: tuple[int, int] = (0, 1), last_steps: int = 4) -> None:
-    """Play two visits with the script; save the picture some steps before the second one ends.
+    """Play two visits with the script; save a picture of the second one some steps before its end.
 
     Args:
-        path: Where the SVG goes.
+        path: SVG file to write.
         seeds: Seeds of the two visits.
-        last_steps: How many steps before the end.
+        last_steps: Number of steps before the end at which the picture is taken.
     """
     console = Console(record=True, width=110, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     env = make("hippo/WaterMaze-v0")
@@ -47,7 +47,7 @@ def draw(path: Path, seeds: tuple[int, int] = (0, 1), last_steps: int = 4) -> No
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("path", type=Path, nargs="?", default=Path("docs/img/demo.svg"))
     draw(parser.parse_args().path)

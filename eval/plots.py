@@ -1,11 +1,11 @@
-"""Pictures of measurements; matplotlib comes with the extra ``bench``."""
+"""Plots of measurements; matplotlib is installed by the extra ``bench``."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 Point = tuple[float, float, float]
-"""A value and its interval."""
+"""A value and the two ends of its interval."""
 
 
 def _axes(title: str, width: float = 9.0) -> tuple[Any, Any]:
@@ -23,7 +23,7 @@ def _axes(title: str, width: float = 9.0) -> tuple[Any, Any]:
 
 
 def bars(path: Path, groups: Mapping[str, Mapping[str, Point]], title: str, ylabel: str) -> None:
-    """Grouped bars with intervals: one colour for each outer name, one group for each inner name."""
+    """Draw grouped bars with intervals: one colour for each outer name, one group for each inner name."""
     figure, axes = _axes(title)
     kinds = list(dict.fromkeys(kind for by_kind in groups.values() for kind in by_kind))
     width = 0.8 / len(groups)
@@ -42,7 +42,7 @@ def lines(
     path: Path, series: Mapping[str, Sequence[tuple[float, float]]], title: str, xlabel: str, ylabel: str,
     log_x: bool = False, log_y: bool = False,
 ) -> None:  # fmt: skip
-    """Lines through ``(x, y)`` points, one for each name."""
+    """Draw lines through ``(x, y)`` points, one for each name."""
     figure, axes = _axes(title, width=7.0)
     for name, points in series.items():
         axes.plot([p[0] for p in points], [p[1] for p in points], marker="o", markersize=4, label=name)
@@ -55,7 +55,7 @@ def lines(
 
 
 def histogram(path: Path, series: Mapping[str, Sequence[float]], title: str, xlabel: str, ylabel: str) -> None:
-    """Distributions over one another, cut at the 99th percentile, medians marked."""
+    """Draw distributions over one another, cut at the 99th percentile, with their medians marked."""
     figure, axes = _axes(title, width=7.0)
     cut = max(sorted(values)[int(0.99 * len(values))] for values in series.values())
     for number, (name, values) in enumerate(series.items()):

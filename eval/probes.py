@@ -1,35 +1,35 @@
-"""Measurements of a memory alone, which belong to a suite: ways to recall, schema routing, what is replayed."""
+"""Probes: measurements of a memory alone that belong to a suite (ways to recall, schema routing, replay)."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 Probe = dict[str, Any]
-"""A title, the names of columns, and rows of words."""
+"""The result of a probe: a title, names of columns, and rows of cells."""
 
 CUES, DISTRACTORS, STREAMS, REPLAYED = 400, 4_000, 4, 20
-"""Enough for intervals of a few hundredths; the commands of the benchmarks measure more."""
+"""Sizes that give intervals of a few hundredths; the benchmark commands measure more."""
 
 
 def cues() -> Probe:
-    """Recall@1 from four kinds of partial cues, for every way to rank, k-WTA keys and completion among them."""
+    """Measure recall@1 from four kinds of partial cues, for every way to rank, with k-WTA keys and completion."""
     from eval.bench.cues import KINDS, measure
     from memory import MiniLMEmbedder
 
-    found = measure(CUES, DISTRACTORS, MiniLMEmbedder(cache_size=100_000))
-    rows = [[name, *(_share(by_kind[kind]) for kind in KINDS)] for name, by_kind in found["recall@1"].items()]
-    title = f"Recall@1 from {CUES} cues of each kind among {found['traces']:,} traces that share their slots"
+    figures = measure(CUES, DISTRACTORS, MiniLMEmbedder(cache_size=100_000))
+    rows = [[name, *(_share(by_kind[kind]) for kind in KINDS)] for name, by_kind in figures["recall@1"].items()]
+    title = f"Recall@1 from {CUES} cues of each kind among {figures['traces']:,} traces that share their slots"
     return {"title": title, "columns": ["way", *KINDS], "rows": rows}
 
 
 def schemas() -> Probe:
-    """How often a fact must be told until it is found, with schema routing and without."""
+    """Measure how often a fact must be told until it is found, with and without schema routing."""
     from eval.bench.schemas import measure
 
     arms = measure(STREAMS)["arms"]
     rows = [
-        [name, str(one["n"]), _mean(one["exposures"], one["exposures_ci95"]),
-         _mean(one["wrong_first"], one["wrong_first_ci95"])]
-        for name, one in arms.items()
+        [name, str(scores["n"]), _mean(scores["exposures"], scores["exposures_ci95"]),
+         _mean(scores["wrong_first"], scores["wrong_first_ci95"])]
+        for name, scores in arms.items()
     ]  # fmt: skip
     columns = ["facts are believed", "n", "tellings until found", "the wrong one first"]
     return {
@@ -40,15 +40,16 @@ def schemas() -> Probe:
 
 
 def replay() -> Probe:
-    """What is replayed with the scheduler, without one part of it, and by even draws."""
+    """Measure what is replayed with the scheduler, without single parts of it, and by uniform draws."""
     from eval.bench.replay_queue import measure
 
-    found = measure(REPLAYED)
+    figures = measure(REPLAYED)
     rows = [
-        [name, *(_share(one[key]) for key in ("high_first", "old", "alike"))] for name, one in found["ways"].items()
+        [name, *(_share(scores[key]) for key in ("high_first", "old", "alike"))]
+        for name, scores in figures["ways"].items()
     ]
     return {
-        "title": f"Replay of {found['events']} events in {REPLAYED} streams, a quarter of them near repeats",
+        "title": f"Replay of {figures['events']} events in {REPLAYED} streams, a quarter of them near repeats",
         "columns": ["batches are drawn by", "of the highest tenth, replayed", "replayed before", "alike in a batch"],
         "rows": rows,
     }

@@ -1,4 +1,4 @@
-"""Evaluations as one page: report.html, which needs nothing else, and report.md with its pictures."""
+"""The report of evaluations on one page: a self-contained report.html, and report.md with its pictures."""
 
 import base64
 import json
@@ -22,17 +22,17 @@ from eval.tables import gap, interval, number, p_value
 GROUPS = {"arms": "Arms", "ablations": "Without one part", "checks": "Interventions on the memory"}
 SHOWN = ("torch", "transformers", "peft", "hippo-llm-memory")
 KINDS = 6
-"""Arms that stand side by side, kind by kind."""
+"""Greatest number of arms in the table of success by kind of mission."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportFiles:
-    """What was written.
+    """The files of a report.
 
     Attributes:
-        html: The page.
-        markdown: The same, for a repository.
-        problems: Runs that are not in it, and why.
+        html: The HTML report.
+        markdown: The same report in Markdown.
+        problems: Evaluations that are left out, with the reason.
     """
 
     html: Path
@@ -41,15 +41,15 @@ class ReportFiles:
 
 
 def write_report(runs: Sequence[Path], out: Path, growth: Path | None = None) -> ReportFiles:
-    """Write the report of some evaluations; one that can't be read is named, and the rest is reported.
+    """Write the report of some evaluations; those that can't be read are named, the others are reported.
 
     Args:
         runs: Folders of evaluations.
         out: Folder for the report.
-        growth: JSON of ``eval.bench.growth``.
+        growth: File with the output of ``python -m eval.bench.growth --json``.
 
     Raises:
-        EvalError: None of them can be read.
+        EvalError: None of the evaluations can be read.
     """
     read, problems = [], []
     for folder in runs:
@@ -63,9 +63,9 @@ def write_report(runs: Sequence[Path], out: Path, growth: Path | None = None) ->
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EvalError(f"{out} can't be made: {error.strerror}; choose another --out") from error
-    pages = [_run(out, *one) for one in read]
+    pages = [_run(out, *item) for item in read]
     page = {
-        "title": "What memory does for a small model", "lead": _lead([one[1] for one in read]), "problems": problems,
+        "title": "What memory does for a small model", "lead": _lead([item[1] for item in read]), "problems": problems,
         "notes": _mixed([(folder, summary) for folder, summary, _, _ in read]), "runs": pages,
         "glance": [row for run in pages for row in run["glance"]], **_growth(out, growth),
     }  # fmt: skip
@@ -80,22 +80,23 @@ def write_report(runs: Sequence[Path], out: Path, growth: Path | None = None) ->
 
 
 def _lead(summaries: Sequence[Mapping[str, Any]]) -> str:
-    models = ", ".join(dict.fromkeys(one["model"] for one in summaries if one["model"] != "none"))
-    splits = " and ".join(dict.fromkeys(one["split"] for one in summaries))
+    models = ", ".join(dict.fromkeys(summary["model"] for summary in summaries if summary["model"] != "none"))
+    splits = " and ".join(dict.fromkeys(summary["split"] for summary in summaries))
     count = f"{len(summaries)} evaluation{'s' * (len(summaries) > 1)}"
     return f"{count}, model {models or 'none'}, split {splits}. Every arm of an evaluation plays the same worlds."
 
 
 def _mixed(runs: Sequence[tuple[Path, Mapping[str, Any]]]) -> list[str]:
-    """A note on versions that are not the same in all evaluations."""
-    found = []
+    """Return a note on versions that differ between the evaluations; none if they are the same."""
+    differing = []
     for name in (*SHOWN, "git"):
         seen = {
-            one["git"] and one["git"][:12] if name == "git" else (one["packages"] or {}).get(name) for _, one in runs
+            summary["git"] and summary["git"][:12] if name == "git" else (summary["packages"] or {}).get(name)
+            for _, summary in runs
         }
         if len(seen) > 1:
-            found.append(f"{name} {' and '.join(sorted(version or 'unknown' for version in seen))}")
-    return [f"Mixed versions: {'; '.join(found)}. Compare across suites with care."] if found else []
+            differing.append(f"{name} {' and '.join(sorted(version or 'unknown' for version in seen))}")
+    return [f"Mixed versions: {'; '.join(differing)}. Compare across suites with care."] if differing else []
 
 
 def _run(
@@ -108,9 +109,9 @@ def _run(
         "checks": [name for name in names if settings["config"]["arms"][name]["memories"] != "own"],
     }
     groups = {"arms": [name for name in names if not any(name in members for members in groups.values())], **groups}
-    tasks = [*dict.fromkeys(one["task"] for one in records)]
+    tasks = [*dict.fromkeys(row["task"] for row in records)]
     first = names[0]
-    failures, counts = telling([one for one in records if one["arm"] == first], folder)
+    failures, counts = telling([row for row in records if row["arm"] == first], folder)
     plan = summary["plan"]
     return {
         "suite": _title(summary, folder), "anchor": slug(folder.name), "first": first,
@@ -128,9 +129,9 @@ def _run(
         "whys": [{"why": why, "task": task, "count": count, "mending": MENDING[why]}
                  for (task, why), count in counts.most_common()],
         "failures": [
-            {"why": one.why, "mission": one.record["mission"], "task": one.record["task"], "kind": one.record["kind"],
-             "right": " or ".join(one.record["right"]) or "-", "said": one.record["answer"] or one.record["ending"],
-             "lines": "\n".join(one.lines), "log": str(folder / one.record["log"])} for one in failures
+            {"why": row.why, "mission": row.record["mission"], "task": row.record["task"], "kind": row.record["kind"],
+             "right": " or ".join(row.record["right"]) or "-", "said": row.record["answer"] or row.record["ending"],
+             "lines": "\n".join(row.lines), "log": str(folder / row.record["log"])} for row in failures
         ],
         "command": " ".join(summary["command"] or []),
         "versions": (f"git {summary['git'][:12]}; " if summary["git"] else "") + ", ".join(
@@ -140,14 +141,14 @@ def _run(
 
 
 def _title(summary: Mapping[str, Any], folder: Path) -> str:
-    """The suite; with the folder's name where somebody chose another."""
+    """Return the suite's name, with the folder's name if the user chose one."""
     suite = Path(str(summary["suite"])).stem
     return suite if re.fullmatch(rf"{re.escape(suite)}(-\d{{8}}-\d{{6}})?", folder.name) else f"{suite} ({folder.name})"
 
 
 def _glance(summary: Mapping[str, Any], config: Mapping[str, Any], task: str, title: str) -> dict[str, Any]:
     first = next(iter(summary["arms"]))
-    one = summary["arms"][first]["tasks"].get(task)
+    scores = summary["arms"][first]["tasks"].get(task)
     pairs = {pair["b"]: pair for pair in summary["paired"] if pair["task"] == task}
     arms = config["arms"]
     without = [name for name in pairs if arms[name]["policy"] == "model" and not arms[name]["memory"]]
@@ -155,8 +156,8 @@ def _glance(summary: Mapping[str, Any], config: Mapping[str, Any], task: str, ti
     best = max(without, key=lambda name: summary["arms"][name]["tasks"][task]["success"], default=None)
     return {
         "name": f"{title}: {task}" + (f", arm {first}" if first != "model" else ""),
-        "n": f"{one['n']:,} ({one['worlds']:,})" if one else "-",
-        "success": number(one["success"]) if one else "-", "ci": interval(one["ci95"]) if one else "-",
+        "n": f"{scores['n']:,} ({scores['worlds']:,})" if scores else "-",
+        "success": number(scores["success"]) if scores else "-", "ci": interval(scores["ci95"]) if scores else "-",
         "other": best or "-", "ok": summary["ok"],
         "other_success": number(summary["arms"][best]["tasks"][task]["success"]) if best else "-",
         "difference": gap(pairs[best]) if best else "-",
@@ -164,18 +165,18 @@ def _glance(summary: Mapping[str, Any], config: Mapping[str, Any], task: str, ti
 
 
 def _row(summary: Mapping[str, Any], task: str, name: str) -> dict[str, Any]:
-    one = summary["arms"][name]["tasks"][task]
+    scores = summary["arms"][name]["tasks"][task]
     pair = next((p for p in summary["paired"] if (p["b"], p["task"]) == (name, task)), None)
     return {
-        "task": task, "arm": name, "about": summary["arms"][name]["about"], "n": one["n"], "lead": pair is None,
-        "success": number(one["success"]), "ci": interval(one["ci95"]),
-        "em": number(one["em"]), "f1": number(one["f1"]), "over": _over(one, pair),
+        "task": task, "arm": name, "about": summary["arms"][name]["about"], "n": scores["n"], "lead": pair is None,
+        "success": number(scores["success"]), "ci": interval(scores["ci95"]),
+        "em": number(scores["em"]), "f1": number(scores["f1"]), "over": _over(scores, pair),
         "gap": gap(pair) if pair else "", "p": p_value(pair["p_holm"]) if pair else "",
     }  # fmt: skip
 
 
 def _over(one: Mapping[str, Any], pair: Mapping[str, Any] | None) -> str:
-    """Steps over the fewest possible; how much more than the first arm's in the episodes that both solved."""
+    """Format steps over the fewest possible, and the difference from the first arm where both solved."""
     if not pair or pair["steps_diff"] is None:
         return number(one["steps_over_optimal"], 2)
     low, high = pair["steps_ci95"]
@@ -183,30 +184,30 @@ def _over(one: Mapping[str, Any], pair: Mapping[str, Any] | None) -> str:
 
 
 def _kinds(summary: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Success by kind of mission: the first arms, then those that are without something."""
+    """Tabulate success by kind of mission: first arms, ablations, checks, then other arms."""
     names = [*groups["arms"][:2], *groups["ablations"], *groups["checks"], *groups["arms"][2:]][:KINDS]
     rows = []
     for task, whole in next(iter(summary["arms"].values()))["tasks"].items():
         for kind in whole["kinds"]:
             cells = []
             for name in names:
-                one = summary["arms"][name]["tasks"].get(task, {"kinds": {}})["kinds"].get(kind)
-                cells.append(f"{number(one['success'])} of {one['n']}" if one else "-")
+                scores = summary["arms"][name]["tasks"].get(task, {"kinds": {}})["kinds"].get(kind)
+                cells.append(f"{number(scores['success'])} of {scores['n']}" if scores else "-")
             rows.append({"task": task, "kind": kind or "all", "cells": cells})
     return {"kinds": rows, "kind_arms": names}
 
 
 def _cost(summary: Mapping[str, Any], task: str, name: str) -> dict[str, Any]:
-    one = summary["arms"][name]["tasks"][task]
-    flops, cache = one["flops_per_solved"], one["kv_bytes"]
+    row = summary["arms"][name]["tasks"][task]
+    flops, cache = row["flops_per_solved"], row["kv_bytes"]
     return {
-        "task": task, "arm": name, "calls": number(one["model_calls"], 1), "prefill": number(one["prefill_tokens"], 0),
-        "decode": number(one["decode_tokens"], 0), "forced": number(one["forced_tokens"], 0),
-        "context": number(one["context"], 0), "kv": "-" if cache is None else f"{cache / 2**20:.1f} MiB",
+        "task": task, "arm": name, "calls": number(row["model_calls"], 1), "prefill": number(row["prefill_tokens"], 0),
+        "decode": number(row["decode_tokens"], 0), "forced": number(row["forced_tokens"], 0),
+        "context": number(row["context"], 0), "kv": "-" if cache is None else f"{cache / 2**20:.1f} MiB",
         "flops": "-" if flops is None else f"{flops / 1e9:,.0f} G",
-        "ingestion": f"{heard / 1e9:,.0f} G" if (heard := one.get("ingestion_flops")) else "-",
-        "seconds": number(one["seconds"], 2), "tool": number(one["tool_ms"], 2),
-        "macros": number(one["macros_run"], 2),
+        "ingestion": f"{heard / 1e9:,.0f} G" if (heard := row.get("ingestion_flops")) else "-",
+        "seconds": number(row["seconds"], 2), "tool": number(row["tool_ms"], 2),
+        "macros": number(row["macros_run"], 2),
     }  # fmt: skip
 
 
@@ -214,20 +215,20 @@ def _pictures(
     out: Path, run: str, summary: Mapping[str, Any], records: Sequence[Record], groups: Mapping[str, Sequence[str]],
     tasks: Sequence[str], guess: Mapping[str, float],
 ) -> list[dict[str, str]]:  # fmt: skip
-    made = []
+    pictures = []
     for task in tasks:
         name = f"{run}-{slug(task)}.png"
         first = next(iter(summary["arms"]))
-        mine = [one for one in records if (one["arm"], one["task"]) == (first, task)]
-        known = guess and mine and all(one["kind"] in guess for one in mine)
-        by_guess = sum(guess[one["kind"]] for one in mine) / len(mine) if known else None
+        arm_records = [record for record in records if (record["arm"], record["task"]) == (first, task)]
+        known = guess and arm_records and all(record["kind"] in guess for record in arm_records)
+        by_guess = sum(guess[record["kind"]] for record in arm_records) / len(arm_records) if known else None
         figures.arms(out / name, task, summary, groups, by_guess)
         caption = f"{task}: share solved by every arm. Blue: arms; orange: without one part; red: memory meddled with."
-        made.append(_picture(out / name, caption))
+        pictures.append(_picture(out / name, caption))
     name = f"{run}-cost.png"
     if figures.cost(out / name, summary, groups["arms"]):
-        made.append(_picture(out / name, "Operations for each solved episode, and the share that is solved."))
-    return made
+        pictures.append(_picture(out / name, "Operations for each solved episode, and the share that is solved."))
+    return pictures
 
 
 def _picture(path: Path, caption: str) -> dict[str, str]:
@@ -239,8 +240,11 @@ def _growth(out: Path, file: Path | None) -> dict[str, Any]:
     if file is None:
         return {"growth": [], "growth_about": ""}
     try:
-        found = json.loads(file.read_text(encoding="utf-8").splitlines()[-1])
-        made = figures.growth(out, found)
+        data = json.loads(file.read_text(encoding="utf-8").splitlines()[-1])
+        pictures = figures.growth(out, data)
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise EvalError(f"{file} is not what `python -m eval.bench.growth --json` prints: {error}") from error
-    return {"growth": [_picture(out / name, caption) for name, caption in made], "growth_about": found.get("about", "")}
+    return {
+        "growth": [_picture(out / name, caption) for name, caption in pictures],
+        "growth_about": data.get("about", ""),
+    }

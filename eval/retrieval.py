@@ -1,12 +1,12 @@
-"""Recall of the passages that answer questions over documents, method by method.
+"""Recall of the passages that answer questions about documents, for several methods.
 
 ::
 
     hippo eval retrieval --format hotpotqa --data PATH --method all --json
 
-``bm25`` is the field's floor (Lù 2024, bm25s): Porter stems, no function words, the title twice; ``dense`` the
-cosine of the memory's embedder; ``graph`` the walk over names and facts alone; ``dual`` what
-:meth:`memory.Memory.retrieve` does. All rank the same passages for the same questions.
+``bm25`` is the usual baseline (Lù 2024, bm25s): Porter stems, no function words, the title counted twice. ``dense``
+ranks by the cosine of the memory's embedder, ``graph`` by the walk over names and facts alone, and ``dual`` is
+:meth:`memory.Memory.retrieve`. All methods rank the same passages for the same questions.
 """
 
 import time
@@ -28,11 +28,11 @@ _DEPTH = 10
 
 @dataclass
 class Result:
-    """One method's answers.
+    """The result of one method.
 
     Attributes:
-        ranks: For each question the ids of the first ten passages.
-        index_s: Seconds to take in the corpus.
+        ranks: Ids of the first ten passages for each question.
+        index_s: Seconds to index the corpora.
         query_ms: Milliseconds of each question.
     """
 
@@ -42,7 +42,7 @@ class Result:
 
 
 def first(corpus: Corpus, limit: int) -> Corpus:
-    """The corpus with its first questions only; with all if the limit is 0."""
+    """Return the corpus with its first ``limit`` questions; with all if the limit is 0."""
     return replace(corpus, questions=corpus.questions[: limit or None])
 
 
@@ -52,13 +52,13 @@ def evaluate(
     embedder: Embedder | None = None,
     progress: Callable[[str, int], object] = lambda _what, _count: None,
 ) -> dict[str, Result]:
-    """Answer every question by every method.
+    """Answer every question with every method.
 
     Args:
-        corpora: Each is indexed by itself.
-        methods: Of ``METHODS``.
-        embedder: For all but ``bm25``; MiniLM by default.
-        progress: Called with the name of a step and how much of it was done.
+        corpora: The corpora; each gets an index of its own.
+        methods: Names of methods, from ``METHODS``.
+        embedder: Embedder of all methods but ``bm25``; MiniLM by default.
+        progress: Called with the name of a step and the number of items that were done.
     """
     results = {method: Result() for method in methods}
     for corpus in corpora:
@@ -99,16 +99,16 @@ def _memory(
         memory.retriever.mentions.sync()
         took = time.perf_counter() - began
         ids: dict[int, list[str]] = {}
-        for reading, document in zip(readings, corpus.documents, strict=True):  # the same words twice are one trace
+        for reading, document in zip(readings, corpus.documents, strict=True):  # equal passages share one trace
             ids.setdefault(reading.trace, []).append(document.id)
         for method, result in results.items():
             result.index_s += took
             memory.embedder.embed(["warm"])
             for question in corpus.questions:
                 began = time.perf_counter()
-                found = _ask(memory, question, method)
+                traces = _ask(memory, question, method)
                 result.query_ms.append(1e3 * (time.perf_counter() - began))
-                result.ranks.append([name for trace in found for name in ids[trace]][:_DEPTH])
+                result.ranks.append([name for trace in traces for name in ids[trace]][:_DEPTH])
                 progress(method, 1)
 
 
@@ -116,26 +116,31 @@ def _ask(memory: Memory, question: Question, method: str) -> list[int]:
     if method == "dense":
         vector = memory.embedder.embed([question.text])[0]
         return [row for row, _ in memory.episodic.index.search(vector, _DEPTH)]
-    found = memory.retrieve(question.text, _DEPTH, "graph" if method == "graph" else "dual")
-    return [evidence.trace.id for evidence in found]
+    ranked = memory.retrieve(question.text, _DEPTH, "graph" if method == "graph" else "dual")
+    return [evidence.trace.id for evidence in ranked]
 
 
 def summary(kind: str, corpora: Sequence[Corpus], results: dict[str, Result]) -> dict[str, Any]:
-    """Recall at 2, 5 and 10, all passages among the first 5, 95 % intervals, time; differences to ``dual``."""
+    """Summarize the methods.
+
+    Returns:
+        Recall at 2, 5 and 10, the share of questions with all passages among the first 5, 95 % intervals, times, and
+        differences from ``dual``.
+    """
     questions = [question for corpus in corpora for question in corpus.questions]
     at5 = {
-        method: [_recall(r, q, 5) for r, q in zip(found.ranks, questions, strict=True)]
-        for method, found in results.items()
+        method: [_recall(r, q, 5) for r, q in zip(result.ranks, questions, strict=True)]
+        for method, result in results.items()
     }
     methods: dict[str, Any] = {}
-    for method, found in results.items():
-        pairs = list(zip(found.ranks, questions, strict=True))
+    for method, result in results.items():
+        pairs = list(zip(result.ranks, questions, strict=True))
         methods[method] = {
             **{f"recall@{k}": float(np.mean([_recall(r, q, k) for r, q in pairs])) for k in (2, 5, 10)},
             "all@5": float(np.mean([q.gold <= {*r[:5]} for r, q in pairs])),
             "ci95@5": list(bootstrap_ci(at5[method])),
-            "index_s": found.index_s,
-            "query_ms_p50": float(np.median(found.query_ms)),
+            "index_s": result.index_s,
+            "query_ms_p50": float(np.median(result.query_ms)),
         }
         if method != "dual" and "dual" in results:
             methods[method]["dual_minus_this@5"] = paired_difference(at5["dual"], at5[method])

@@ -1,4 +1,4 @@
-"""The suite ``retrieval``: ways to find the passages that answer a question, as arms of an evaluation."""
+"""The suite ``retrieval``: methods of finding passages, evaluated as arms."""
 
 import hashlib
 from collections.abc import Callable
@@ -23,19 +23,19 @@ _NONE: Record = dict.fromkeys(
      "prefill_tokens", "decode_tokens", "forced_tokens", "log")
 ) | {"kind": "", "lookups": 1, "invalid_calls": 0, "macros_run": 0, "leaked": False}  # fmt: skip
 WITHIN = 5
-"""A question is solved when all passages that answer it are among so many."""
+"""A question is solved if all passages that answer it are among this many first ones."""
 
 
 def evaluate_retrieval_arms(config: EvalConfig, say: Callable[[str], None] = lambda _words: None) -> dict[str, Any]:
-    """Find passages in every way, for the same questions; the summary.
+    """Find passages with every method for the same questions; write the evaluation and return its summary.
 
     Args:
-        config: Settings; ``data`` and ``format`` say what is searched.
-        say: Takes a line of progress.
+        config: Settings; ``data`` and ``format`` name the data set.
+        say: Called with each line of progress.
 
     Raises:
-        EvalError: No data, or an unknown way.
-        EnvError: The data is not as its format has it.
+        EvalError: No data set is named, a method is unknown, or the folder holds an evaluation already.
+        EnvError: The data set does not have the given format.
     """
     suite = load_suite(config.suite)
     ways = config.arms or suite.arms
@@ -48,25 +48,30 @@ def evaluate_retrieval_arms(config: EvalConfig, say: Callable[[str], None] = lam
         raise EvalError(f"{folder} holds an evaluation already: choose another name=")
     corpora = [first(corpus, config.n or suite.plan.n) for corpus in load(config.format, config.data)]
     say(f"{sum(len(c.questions) for c in corpora)} questions over {sum(len(c.documents) for c in corpora)} passages")
-    found = evaluate(corpora, ways)
+    results = evaluate(corpora, ways)
     questions = [question for corpus in corpora for question in corpus.questions]
     records: list[Record] = []
     for way in ways:
-        for number, (ranks, question) in enumerate(zip(found[way].ranks, questions, strict=True)):
+        for number, (ranks, question) in enumerate(zip(results[way].ranks, questions, strict=True)):
             held = question.gold & {*ranks[:WITHIN]}
             records.append(
                 _NONE | {
                     "arm": way, "task": config.format, "seed": number, "episode": number, "world": str(number),
                     "success": len(held) == len(question.gold), "recall": len(held) / len(question.gold),
-                    "seconds": found[way].query_ms[number] / 1000, "mission": question.text,
+                    "seconds": results[way].query_ms[number] / 1000, "mission": question.text,
                     "right": sorted(question.gold), "found": ranks[:WITHIN],
                     "world_mark": _mark(question.text), "calls_mark": _mark(" ".join(ranks)),
                 }
             )  # fmt: skip
     known = {w: {"about": ABOUT[w], "policy": "retrieval", "memory": True, "memories": "own", "of": "", "set": []}
              for w in ways}  # fmt: skip
-    mine = {**config.model_dump(mode="json"), "arms": list(ways), "model": "none", "split": config.data.resolve().name}
-    described = {"eval": mine, "suite": suite.model_dump(mode="json"), "arms": known, "visits": {}}
+    settings = {
+        **config.model_dump(mode="json"),
+        "arms": list(ways),
+        "model": "none",
+        "split": config.data.resolve().name,
+    }
+    described = {"eval": settings, "suite": suite.model_dump(mode="json"), "arms": known, "visits": {}}
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

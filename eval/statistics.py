@@ -1,4 +1,4 @@
-"""Intervals and paired comparisons."""
+"""Confidence intervals and paired comparisons."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ RESAMPLES = 10_000
 
 
 def bootstrap_ci(values: ArrayLike, seed: int = 0) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of the mean (Efron 1979), 10,000 resamples.
+    """Return the 95 % percentile bootstrap interval of the mean (Efron 1979), from 10,000 resamples.
 
     Args:
         values: ``[n]``, one number for each independent unit.
@@ -29,13 +29,13 @@ def bootstrap_ci(values: ArrayLike, seed: int = 0) -> tuple[float, float]:
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike, seed: int = 0) -> dict[str, Any]:
-    """Mean of ``a - b`` over the same units, with its 95 % bootstrap interval."""
+    """Return the mean of ``a - b`` over the same units, with its 95 % bootstrap interval."""
     difference = np.asarray(a, np.float64) - np.asarray(b, np.float64)
     return {"diff": float(difference.mean()), "ci95": bootstrap_ci(difference, seed)}
 
 
 def median_ci(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
-    """95 % bootstrap interval of the median."""
+    """Return the 95 % bootstrap interval of the median."""
     data = np.asarray(values, np.float64)
     rng = np.random.default_rng(seed)
     medians = np.median(rng.choice(data, (2_000, len(data))), axis=1)
@@ -44,7 +44,7 @@ def median_ci(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
 
 
 def median_ratio_ci(a: Sequence[float], b: Sequence[float], seed: int = 0) -> tuple[float, float]:
-    """95 % bootstrap interval of ``median(a) / median(b)``; pairs are drawn together."""
+    """Return the 95 % bootstrap interval of ``median(a) / median(b)``; pairs are resampled together."""
     x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
     draws = np.random.default_rng(seed).integers(len(x), size=(1_000, len(x)))
     low, high = np.quantile(np.median(x[draws], axis=1) / np.median(y[draws], axis=1), (0.025, 0.975))
@@ -52,17 +52,17 @@ def median_ratio_ci(a: Sequence[float], b: Sequence[float], seed: int = 0) -> tu
 
 
 def clustered_ci(differences: ArrayLike, clusters: Sequence[object], seed: int = 0) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of a mean, whole clusters resampled (Field and Welsh 2007).
+    """Return the 95 % percentile bootstrap interval of a mean, with whole clusters resampled (Field and Welsh 2007).
 
     Args:
         differences: ``[n]`` numbers.
-        clusters: ``[n]`` marks; numbers of one mark depend on each other.
+        clusters: ``[n]`` labels; numbers with the same label depend on each other.
         seed: Seed of the resampling.
     """
     data = np.asarray(differences, np.float64)
     if not len(data):
         return (float("nan"), float("nan"))
-    _, where = np.unique(np.asarray([str(one) for one in clusters]), return_inverse=True)
+    _, where = np.unique(np.asarray([str(cluster) for cluster in clusters]), return_inverse=True)
     sums, counts = np.bincount(where, data), np.bincount(where)
     draws = np.random.default_rng(seed).integers(len(sums), size=(RESAMPLES, len(sums)))
     low, high = np.quantile(sums[draws].sum(1) / counts[draws].sum(1), (0.025, 0.975))
@@ -70,7 +70,7 @@ def clustered_ci(differences: ArrayLike, clusters: Sequence[object], seed: int =
 
 
 def mcnemar(a: ArrayLike, b: ArrayLike) -> float:
-    """Two-sided exact p-value of McNemar's test: do two arms succeed as often on the same episodes?
+    """Return the two-sided exact p-value of McNemar's test: do two arms succeed equally often on the same episodes?
 
     Args:
         a: ``[n]`` successes of one arm.
@@ -84,24 +84,24 @@ def mcnemar(a: ArrayLike, b: ArrayLike) -> float:
 
 
 def sign_flip(differences: ArrayLike, clusters: Sequence[object], seed: int = 0) -> float:
-    """Two-sided p-value of paired differences, the signs of whole clusters flipped (Winkler et al. 2015).
+    """Return the two-sided p-value of paired differences, with signs flipped by cluster (Winkler et al. 2015).
 
-    Exact for up to 16 clusters that differ, of 20,000 draws for more.
+    The test is exact for up to 16 clusters with a difference; for more it uses 20,000 random draws.
 
     Args:
-        differences: ``[n]`` numbers, for example 1 won, 0 alike, -1 lost.
-        clusters: ``[n]`` marks; numbers of one mark depend on each other.
+        differences: ``[n]`` numbers, for example 1 for won, 0 for equal, -1 for lost.
+        clusters: ``[n]`` labels; numbers with the same label depend on each other.
         seed: Seed of the draws.
     """
     data = np.asarray(differences, np.float64)
-    _, where = np.unique(np.asarray([str(one) for one in clusters]), return_inverse=True)
+    _, where = np.unique(np.asarray([str(cluster) for cluster in clusters]), return_inverse=True)
     sums = np.bincount(where, data) if len(data) else np.zeros(0)
     sums = sums[sums != 0]
     if not len(sums):
         return 1.0
     if len(sums) <= 16:
-        every = np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums)) & 1
-        totals = np.abs((2 * every - 1) @ sums)
+        patterns = np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums)) & 1
+        totals = np.abs((2 * patterns - 1) @ sums)
         return float((totals >= abs(sums.sum()) - 1e-9).mean())
     signs = np.random.default_rng(seed).integers(2, size=(20_000, len(sums))) * 2 - 1
     totals = np.abs(signs @ sums)
@@ -109,7 +109,7 @@ def sign_flip(differences: ArrayLike, clusters: Sequence[object], seed: int = 0)
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """P-values corrected for their number (Holm 1979), in the order that they came in."""
+    """Correct p-values for multiple tests (Holm 1979); their order stays."""
     order = sorted(range(len(values)), key=lambda index: values[index])
     corrected, least = [0.0] * len(values), 0.0
     for rank, index in enumerate(order):
@@ -119,12 +119,14 @@ def holm(values: Sequence[float]) -> list[float]:
 
 
 def power(n: int, difference: float, discordant: float) -> float:
-    """Probability that McNemar's test finds a difference at the 5 % level (Connor 1987, doi:10.2307/2531961).
+    """Return the power of McNemar's test at the 5 % level: how probably it finds a difference.
+
+    Source: Connor 1987, doi:10.2307/2531961.
 
     Args:
-        n: Pairs.
-        difference: Of the shares of success.
-        discordant: Share of the pairs in which only one succeeds.
+        n: Number of pairs.
+        difference: Difference between the success rates.
+        discordant: Share of the pairs in which only one of the two succeeds.
     """
     from scipy.stats import norm
 

@@ -1,4 +1,4 @@
-"""What is evaluated: suites (worlds, arms, how many), and arms (how the agent is changed), from ``configs/``.
+"""Suites (worlds, arms, number of episodes) and arms (changes to the agent), read from ``configs/``.
 
 A suite is the key ``suite`` of ``configs/experiment/NAME.yaml``; an arm is ``configs/arm/NAME.yaml``. Either may also
 be a YAML file of your own.
@@ -26,36 +26,36 @@ class _Strict(BaseModel):
 
 
 class Arm(_Strict):
-    """One way to play."""
+    """One variant of the agent, or another policy, that plays the worlds of a suite."""
 
-    about: str = Field(description="What it is, in a few words.")
+    about: str = Field(description="Description in a few words.")
     policy: Literal["model", "script", "random", "expert"] = "model"
-    memory: bool = Field(True, description="Whether there is a memory at all.")
-    without: tuple[str, ...] = Field((), description="Tools that are taken away.")
+    memory: bool = Field(True, description="Whether the arm has a memory.")
+    without: tuple[str, ...] = Field((), description="Memory tools that are removed.")
     set: tuple[str, ...] = Field((), description="Settings of `hippo collect`.")
-    memories: Memories = Field("own", description="Whose memory a visit begins with; all but own are checks.")
-    of: str = Field("model", description="The arm whose memories those are.")
+    memories: Memories = Field("own", description="Memory that a visit begins with; all but own are checks.")
+    of: str = Field("model", description="Arm that kept these memories.")
 
 
 class Task(_Strict):
-    """One kind of world."""
+    """One environment of a suite, with its limits."""
 
-    env: str = Field(description="As for `hippo run env=`.")
-    calls: int = Field(100, ge=1, description="Decisions in one episode, the same for every arm.")
+    env: str = Field(description="Environment, as for `hippo run env=`.")
+    calls: int = Field(100, ge=1, description="Greatest number of decisions in an episode, for every arm.")
     set: tuple[str, ...] = Field((), description="Settings of `hippo collect`.")
-    library: int = Field(0, ge=0, description="Episodes that macros are mined from before the arms play.")
+    library: int = Field(0, ge=0, description="Episodes to mine macros from before the arms play.")
 
 
 class Plan(_Strict):
-    """How many episodes are needed, decided before any is played (Connor 1987, doi:10.2307/2531961)."""
+    """The number of episodes, decided before any is played (Connor 1987, doi:10.2307/2531961)."""
 
     n: int = Field(ge=1, description="Counted episodes of each task.")
-    difference: float = Field(gt=0, lt=1, description="Difference of success that is to be found.")
+    difference: float = Field(gt=0, lt=1, description="Difference of success that the test should find.")
     discordant: float = Field(gt=0, le=1, description="Share of the episodes in which two arms are expected to differ.")
 
 
 class Suite(_Strict):
-    """Tasks, the arms that play them, and how many episodes."""
+    """Tasks, the arms that play them, and the number of episodes."""
 
     tasks: dict[str, Task] = Field(default_factory=dict)
     arms: tuple[str, ...] = Field(min_length=1)
@@ -66,44 +66,44 @@ class Suite(_Strict):
     )
     guess: dict[str, float] = Field(default_factory=dict, description="Success by guessing, by kind of mission.")
     plan: Plan
-    retrieval: bool = Field(False, description="Ways to retrieve play, not agents.")
+    retrieval: bool = Field(False, description="Whether the arms are methods of retrieval, not agents.")
 
     @property
     def every(self) -> tuple[str, ...]:
-        """All arms, those of ablations and checks too."""
+        """All arms, including ablations and checks."""
         return (*self.arms, *self.ablations, *self.checks)
 
 
 class EvalConfig(_Strict):
-    """Everything that ``hippo eval`` can be told."""
+    """All settings of ``hippo eval``."""
 
     suite: str = Field(description="Name of an experiment, or a YAML file.")
-    arms: tuple[str, ...] = Field((), description="Names or YAML files; by default all of the suite.")
+    arms: tuple[str, ...] = Field((), description="Arms: names or YAML files; by default all arms of the suite.")
     n: int | None = Field(
         None, ge=1, le=1_000_000, description="Counted episodes of each task; the suite's plan by default."
     )
-    model: str = Field("hippo-135m", description="As for `hippo run model=`.")
-    env: str | None = Field(None, description="For suite=custom: as for `hippo run env=`.")
+    model: str = Field("hippo-135m", description="Model, as for `hippo run model=`.")
+    env: str | None = Field(None, description="For suite=custom: environment, as for `hippo run env=`.")
     set: tuple[str, ...] = Field((), description="Settings of `hippo collect`, for every arm.")
     split: Literal["train", "validation", "test"] = "test"
-    seed: int = Field(400_000, ge=0, description="First seed, counted from the split's.")
+    seed: int = Field(400_000, ge=0, description="First seed, counted from the split's first.")
     batch: int = Field(8, ge=1, description="Worlds that one process plays in lock-step.")
-    processes: int = Field(1, ge=1, description="That play at the same time.")
+    processes: int = Field(1, ge=1, description="Processes that play at the same time.")
     runs: Path = Field(Path("runs/eval"), description="Folder of evaluations.")
-    name: str | None = Field(None, pattern=r"^[\w.-]+$", description="Of its folder; the same again goes on with it.")
-    data: Path | None = Field(None, description="For suite=retrieval: folder of a public set.")
-    format: str = Field("hotpotqa", description="For suite=retrieval: of that folder.")
-    probes: bool = Field(False, description="Whether the memory alone is measured too, which takes minutes.")
+    name: str | None = Field(None, pattern=r"^[\w.-]+$", description="Name of the folder; the same name resumes.")
+    data: Path | None = Field(None, description="For suite=retrieval: folder of a public data set.")
+    format: str = Field("hotpotqa", description="For suite=retrieval: format of that data set.")
+    probes: bool = Field(False, description="Whether to run the probes of the memory too (minutes).")
 
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def parse(overrides: Sequence[str]) -> EvalConfig:
-    """Settings from ``key=value``.
+    """Parse settings from ``key=value`` words.
 
     Raises:
-        EvalError: An unknown key or a value out of range.
+        EvalError: A key is unknown, or a value is out of range.
     """
     known = list(EvalConfig.model_fields)
     for override in overrides:
@@ -122,24 +122,24 @@ def parse(overrides: Sequence[str]) -> EvalConfig:
 
 
 def suites() -> list[str]:
-    """Names of the suites."""
+    """Return the names of the suites."""
     return sorted(path.stem for path in _folder("experiment").glob("*.yaml") if "suite:" in path.read_text())
 
 
 def arms() -> list[str]:
-    """Names of the arms."""
+    """Return the names of the arms."""
     return sorted(path.stem for path in _folder("arm").glob("*.yaml"))
 
 
 def load_suite(name: str, env: str | None = None) -> Suite:
-    """A suite by its name, or from a file.
+    """Load a suite by its name, or from a file.
 
     Args:
         name: Name or path.
-        env: The environment of a suite that names none.
+        env: The environment, for a suite that names none.
 
     Raises:
-        EvalError: There is none, or it is not as it should be.
+        EvalError: There is no such suite, or its settings are not valid.
     """
     values = _read("suite", "experiment", name, suites)
     if not isinstance(values.get("suite"), dict):
@@ -155,12 +155,12 @@ def load_suite(name: str, env: str | None = None) -> Suite:
 
 
 def load_arms(names: Iterable[str]) -> dict[str, Arm]:
-    """Arms by name; the name of one from a file is the file's.
+    """Load arms by their names; an arm from a file gets the name of the file.
 
     Raises:
-        EvalError: There is none, or it is not as it should be.
+        EvalError: There is no such arm, its settings are not valid, or two arms have the same name.
     """
-    found: dict[str, Arm] = {}
+    loaded: dict[str, Arm] = {}
     for name in names:
         arm = _checked(Arm, _read("arm", "arm", name, arms), f"arm {name}, ")
         own = [held.name for scope in MemoryTools.__mro__ for held in vars(scope).values() if isinstance(held, Tool)]
@@ -169,10 +169,10 @@ def load_arms(names: Iterable[str]) -> dict[str, Arm]:
                 f"arm {name} is without {unknown[0]!r}, which is no memory tool: {_nearest(unknown[0], own)}"
             )
         known = Path(name).stem if name.endswith(".yaml") else name
-        if known in found:
+        if known in loaded:
             raise EvalError(f"two arms are called {known!r}: give the file of one another name")
-        found[known] = arm
-    return found
+        loaded[known] = arm
+    return loaded
 
 
 def _folder(group: str) -> Path:

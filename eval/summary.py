@@ -1,4 +1,4 @@
-"""An evaluation in one object: figures of every arm, differences between them, what the checks say."""
+"""The summary of an evaluation: figures of every arm, paired differences, and the results of the checks."""
 
 import hashlib
 import json
@@ -26,34 +26,38 @@ MEANS = ("model_calls", "prefill_tokens", "decode_tokens", "forced_tokens", "sec
 
 
 def figures(records: Sequence[Record]) -> dict[str, Any]:
-    """Success with its interval, steps over the fewest, answers, cost; means are of one episode.
+    """Return success with its interval, steps over the fewest, answers and cost; means are per episode.
 
-    The interval of success is Wilson's over episodes, as wide as that over whole worlds if that is wider: the episodes
-    of one world depend on each other. Operations for each solved episode count its share of the visits in which one
-    only listens.
+    The interval of success spans Wilson's interval over episodes and the bootstrap interval over whole worlds, because
+    the episodes of one world depend on each other. Operations per solved episode include the episode's share of the
+    ingestion visits.
     """
-    solved = sum(bool(one["success"]) for one in records)
-    ratios = [one["steps"] / one["optimal_steps"] for one in records if one["success"] and one["optimal_steps"]]
-    asked = [one for one in records if one["em"] is not None]
-    spent = [one["flops"] + (one.get("ingestion_flops") or 0) for one in records if one["flops"] is not None]
-    heard = [one["ingestion_flops"] for one in records if one.get("ingestion_flops") is not None]
-    sizes = [one["kv_bytes"] for one in records if one["kv_bytes"] is not None]
-    means = {name: _mean([one[name] for one in records if one[name] is not None]) for name in MEANS}
+    solved = sum(bool(entry["success"]) for entry in records)
+    ratios = [
+        entry["steps"] / entry["optimal_steps"] for entry in records if entry["success"] and entry["optimal_steps"]
+    ]
+    answered = [entry for entry in records if entry["em"] is not None]
+    flops = [entry["flops"] + (entry.get("ingestion_flops") or 0) for entry in records if entry["flops"] is not None]
+    ingestion = [entry["ingestion_flops"] for entry in records if entry.get("ingestion_flops") is not None]
+    sizes = [entry["kv_bytes"] for entry in records if entry["kv_bytes"] is not None]
+    means = {name: _mean([entry[name] for entry in records if entry[name] is not None]) for name in MEANS}
     tokens = [means[f"{kind}_tokens"] for kind in ("prefill", "decode", "forced")]
-    by_world = clustered_ci([one["success"] for one in records], [f"{one['task']} {one['world']}" for one in records])
+    by_world = clustered_ci(
+        [entry["success"] for entry in records], [f"{entry['task']} {entry['world']}" for entry in records]
+    )
     return {
-        "n": len(records), "worlds": len({(one["task"], one["world"]) for one in records}),
+        "n": len(records), "worlds": len({(entry["task"], entry["world"]) for entry in records}),
         "success": solved / len(records) if records else None,
         "ci95": _wider(wilson_ci(solved, len(records)), by_world) if records else None,
         "steps_over_optimal": _mean(ratios),
         "steps_over_optimal_ci95": bootstrap_ci(ratios) if len(ratios) > 1 else None,
-        "recall": _mean([one["recall"] for one in records if "recall" in one]),
-        "em": _mean([one["em"] for one in asked]), "f1": _mean([one["f1"] for one in asked]),
-        **means, "tokens": None if None in tokens else sum(one for one in tokens if one is not None),
-        "flops_per_solved": sum(spent) / solved if spent and solved else None, "ingestion_flops": _mean(heard),
+        "recall": _mean([entry["recall"] for entry in records if "recall" in entry]),
+        "em": _mean([entry["em"] for entry in answered]), "f1": _mean([entry["f1"] for entry in answered]),
+        **means, "tokens": None if None in tokens else sum(entry for entry in tokens if entry is not None),
+        "flops_per_solved": sum(flops) / solved if flops and solved else None, "ingestion_flops": _mean(ingestion),
         "kv_bytes": max(sizes, default=None),
-        "invalid_calls": sum(one["invalid_calls"] for one in records),
-        "macros_run": _mean([one["macros_run"] > 0 for one in records]),
+        "invalid_calls": sum(entry["invalid_calls"] for entry in records),
+        "macros_run": _mean([entry["macros_run"] > 0 for entry in records]),
     }  # fmt: skip
 
 
@@ -62,24 +66,25 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def difference(a: Sequence[Record], b: Sequence[Record]) -> dict[str, Any]:
-    """Success of one arm minus another's, on the episodes that both played.
+    """Return the success of one arm minus another's, on the episodes that both played.
 
     Returns:
-        ``n``, ``diff``, ``ci95`` (Tango's score interval, and whole worlds resampled: as wide as both), ``won``,
-        ``lost``, ``p`` of McNemar's exact test and ``p_worlds``, which takes each world as one; of the ``steps_n``
-        episodes that both solved, ``steps_diff``: by how much more the other arm's steps are over the fewest possible.
+        ``n``, ``diff``, ``ci95`` (spans Tango's score interval and the bootstrap interval over whole worlds), ``won``,
+        ``lost``, ``p`` of McNemar's exact test, and ``p_worlds`` of a test that treats each world as one unit. On the
+        ``steps_n`` episodes that both solved, ``steps_diff`` is the mean of the steps of ``b`` minus those of ``a``,
+        divided by the fewest possible, with its interval ``steps_ci95``.
     """
-    theirs = {(one["task"], one["seed"]): one for one in b}
-    pairs = [(one, theirs[key]) for one in a if (key := (one["task"], one["seed"])) in theirs]
-    x = np.array([bool(one["success"]) for one, _ in pairs], bool)
+    by_episode = {(row["task"], row["seed"]): row for row in b}
+    pairs = [(row, by_episode[key]) for row in a if (key := (row["task"], row["seed"])) in by_episode]
+    x = np.array([bool(row["success"]) for row, _ in pairs], bool)
     y = np.array([bool(other["success"]) for _, other in pairs], bool)
     won, lost = int((x & ~y).sum()), int((~x & y).sum())
-    gaps, worlds = x.astype(float) - y, [f"{one['task']} {one['world']}" for one, _ in pairs]
-    both = [(one, other) for one, other in pairs if one["success"] and other["success"] and one["optimal_steps"]]
-    longer = [(other["steps"] - one["steps"]) / one["optimal_steps"] for one, other in both]
+    gaps, worlds = x.astype(float) - y, [f"{row['task']} {row['world']}" for row, _ in pairs]
+    both = [(row, other) for row, other in pairs if row["success"] and other["success"] and row["optimal_steps"]]
+    longer = [(other["steps"] - row["steps"]) / row["optimal_steps"] for row, other in both]
     return {
         "steps_n": len(both), "steps_diff": _mean(longer),
-        "steps_ci95": _hull(np.array(longer), [f"{one['task']} {one['world']}" for one, _ in both]) if both else None,
+        "steps_ci95": _hull(np.array(longer), [f"{row['task']} {row['world']}" for row, _ in both]) if both else None,
         "worlds": len({*worlds}),
         "n": len(pairs), "diff": float(x.mean() - y.mean()) if len(pairs) else None,
         "ci95": _wider(tango_ci(won, lost, len(pairs)), clustered_ci(gaps, worlds)),
@@ -88,7 +93,10 @@ def difference(a: Sequence[Record], b: Sequence[Record]) -> dict[str, Any]:
 
 
 def _hull(differences: NDArray[np.float64], worlds: Sequence[str]) -> tuple[float, float]:
-    """Few worlds that go alike have no spread over worlds: the wider interval is the honest one."""
+    """Return the interval that spans those over episodes and over worlds.
+
+    A few worlds with equal results have no spread over worlds, so that interval alone would be too narrow.
+    """
     return _wider(bootstrap_ci(differences), clustered_ci(differences, worlds))
 
 
@@ -97,57 +105,60 @@ def _wider(one: tuple[float, float], other: tuple[float, float]) -> tuple[float,
 
 
 def summarise(config: Mapping[str, Any], records: Sequence[Record]) -> dict[str, Any]:
-    """The summary.
+    """Make the summary of an evaluation.
 
     Args:
-        config: What the evaluation was asked to do: ``eval``, ``suite``, ``arms``, ``visits``.
+        config: Settings of the evaluation: ``eval``, ``suite``, ``arms``, ``visits``.
         records: Every episode that counts.
     """
-    names = [name for name in config["arms"] if any(one["arm"] == name for one in records)]
+    names = [name for name in config["arms"] if any(entry["arm"] == name for entry in records)]
     arms = {}
     for name in names:
-        mine = [one for one in records if one["arm"] == name]
-        arms[name] = figures(mine) | {"about": config["arms"][name]["about"], "tasks": _tasks(mine)}
+        arm_records = [entry for entry in records if entry["arm"] == name]
+        arms[name] = figures(arm_records) | {"about": config["arms"][name]["about"], "tasks": _tasks(arm_records)}
     checks = audit(config, records)
     plan = config["suite"]["plan"]
     played = min((task["n"] for task in arms[names[0]]["tasks"].values()), default=0) if names else 0
-    found = {
+    summary = {
         "suite": config["eval"]["suite"], "model": config["eval"]["model"], "split": config["eval"]["split"],
         "seed": config["eval"]["seed"], "n": played, "plan": plan,
         "power": power(played, plan["difference"], plan["discordant"]),
-        "arms": arms, "paired": _paired(names, records), "checks": [one.row() for one in checks],
+        "arms": arms, "paired": _paired(names, records), "checks": [entry.row() for entry in checks],
     }  # fmt: skip
-    return {**found, "ok": all(one.ok for one in checks)}
+    return {**summary, "ok": all(entry.ok for entry in checks)}
 
 
 def _tasks(records: Sequence[Record]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for task in dict.fromkeys(one["task"] for one in records):
-        mine = [one for one in records if one["task"] == task]
-        kinds = sorted({one["kind"] for one in mine})
-        by_kind = {kind: figures([one for one in mine if one["kind"] == kind]) for kind in kinds}
-        found[task] = figures(mine) | {"kinds": by_kind}
-    return found
+    by_task: dict[str, Any] = {}
+    for task in dict.fromkeys(record["task"] for record in records):
+        task_records = [record for record in records if record["task"] == task]
+        kinds = sorted({record["kind"] for record in task_records})
+        by_kind = {kind: figures([record for record in task_records if record["kind"] == kind]) for kind in kinds}
+        by_task[task] = figures(task_records) | {"kinds": by_kind}
+    return by_task
 
 
 def _paired(names: Sequence[str], records: Sequence[Record]) -> list[dict[str, Any]]:
-    """The first arm beside every other one in each task; the larger of both p-values is corrected for their number."""
-    found: list[dict[str, Any]] = []
+    """Compare the first arm with every other one in each task.
+
+    The larger of the two p-values of each pair is corrected for the number of pairs.
+    """
+    pairs: list[dict[str, Any]] = []
     arms = by_arm(records)
-    for task in dict.fromkeys(one["task"] for one in records):
+    for task in dict.fromkeys(record["task"] for record in records):
         first = next((name for name in names if (name, task) in arms), None)
         for other in [name for name in names if name != first and (name, task) in arms]:
             assert first is not None
-            one, two = ([*arms[name, task].values()] for name in (first, other))
-            found.append({"a": first, "b": other, "task": task, **difference(one, two)})
-    corrected = holm([max(pair["p"], pair["p_worlds"]) for pair in found])
-    return [pair | {"p_holm": p} for pair, p in zip(found, corrected, strict=True)]
+            first_records, other_records = ([*arms[name, task].values()] for name in (first, other))
+            pairs.append({"a": first, "b": other, "task": task, **difference(first_records, other_records)})
+    corrected = holm([max(pair["p"], pair["p_worlds"]) for pair in pairs])
+    return [pair | {"p_holm": p} for pair, p in zip(pairs, corrected, strict=True)]
 
 
 def finish(evaluation: Evaluation, played: Sequence[Played]) -> dict[str, Any]:
-    """Measure what was played, write ``records.jsonl`` and ``summary.json``; the summary.
+    """Measure what was played, run the probes, and write ``records.jsonl`` and ``summary.json``; return the summary.
 
-    What was probed before stays.
+    Results of earlier probes are kept.
     """
     probed: dict[str, Probe] = _probed(evaluation.folder)
     for name in evaluation.suite.probes if evaluation.config.probes else ():
@@ -158,14 +169,14 @@ def finish(evaluation: Evaluation, played: Sequence[Played]) -> dict[str, Any]:
 
 def _probed(folder: Path) -> dict[str, Probe]:
     try:
-        found: dict[str, Probe] = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["probes"]
+        probes: dict[str, Probe] = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["probes"]
     except (OSError, ValueError, KeyError, TypeError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return probes if isinstance(probes, dict) else {}
 
 
 def conclude(folder: Path, records: Sequence[Record], probed: Mapping[str, Probe] | None = None) -> dict[str, Any]:
-    """Write the records of an evaluation and their summary; the summary."""
+    """Write the records of an evaluation and their summary; return the summary."""
     write_records(folder, records)
     settings = settings_of(folder)
     summary = summarise(settings["config"], records)
@@ -181,37 +192,37 @@ def _versions(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_records(folder: Path, records: Iterable[Record]) -> None:
-    """Write the records of an evaluation, whole or not at all."""
+    """Write the records of an evaluation, completely or not at all."""
     with atomic_write(folder / RECORDS) as file:
-        for one in records:
-            file.write(f"{json.dumps(one)}\n")
+        for record in records:
+            file.write(f"{json.dumps(record)}\n")
 
 
 def _current(record: Record) -> Record:
-    """Bring a record of an earlier release up to date: its names of figures and kinds are today's then."""
+    """Convert a record of an earlier release: its keys and kinds get today's names."""
     if "listening_flops" in record:
         record["ingestion_flops"] = record.pop("listening_flops")
     return record | {"kind": current_kind(record["kind"])}
 
 
 def read_run(folder: Path) -> tuple[dict[str, Any], list[Record]]:
-    """The summary and the records of an evaluation that is through.
+    """Read the summary and the records of a finished evaluation.
 
     Raises:
-        EvalError: It is not through, or its files are damaged.
+        EvalError: The evaluation is not finished, or its files are damaged.
     """
     settings = settings_of(folder)
     for name in (SUMMARY, RECORDS):
         if not (folder / name).is_file():
-            raise EvalError(f"{folder} is not through ({name} is missing): go on with `hippo eval` and the same name=")
+            raise EvalError(f"{folder} is not finished ({name} is missing): go on with `hippo eval` and the same name=")
     try:
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         content = (folder / RECORDS).read_bytes()
         if hashlib.sha256(content).hexdigest() != summary.get("records_sha256", hashlib.sha256(content).hexdigest()):
             raise ValueError(f"{RECORDS} is not the one that the summary is of")
         records = [_current(json.loads(line)) for line in content.decode().splitlines()]
-        wanted = sum(one["n"] for one in summary["arms"].values())
-        summary |= summarise(settings["config"], records)  # it may be of an older release
+        wanted = sum(arm["n"] for arm in summary["arms"].values())
+        summary |= summarise(settings["config"], records)  # the file may come from an older release
         summary["asked"] = settings["config"]
         summary["weights"] = begun_with(settings)
     except (ValueError, OSError, KeyError, TypeError, AttributeError, IndexError) as error:
@@ -219,5 +230,5 @@ def read_run(folder: Path) -> tuple[dict[str, Any], list[Record]]:
             f"{folder} is damaged ({type(error).__name__}: {error}): `hippo eval` with the same name= writes it again"
         ) from error
     if not records or len(records) != wanted:
-        raise EvalError(f"{folder} holds {len(records)} episodes, and its summary speaks of {wanted}: evaluate again")
+        raise EvalError(f"{folder} holds {len(records)} episodes, and its summary counts {wanted}: evaluate again")
     return summary, records

@@ -1,4 +1,4 @@
-"""Learns offline from logged episodes."""
+"""Offline learning from logged episodes."""
 
 from training.datasets import EmptyMaskError, Row, assistant_mask, row_of
 

@@ -1,4 +1,4 @@
-"""Attention over packed rows that skips from document to document, with what torch brings along."""
+"""Attention over packed rows that stays within each document, with kernels that ship with torch."""
 
 import inspect
 from typing import Any
@@ -8,14 +8,16 @@ import torch
 from training.errors import TrainingError
 
 NAME = "varlen"
-"""What Transformers is asked for: ``attn_implementation``."""
+"""Value of ``attn_implementation`` under which Transformers finds this attention."""
 
 
 def attention_for(device: torch.device) -> str:
-    """The fastest attention that keeps packed documents apart: FlashAttention's varlen kernel, or SDPA with a mask.
+    """Return the name of the fastest attention that keeps packed documents apart.
 
-    Computing attention only within documents makes packing free: 32 rows of 1,024 tokens flattened into one sequence
-    cost what they would cost one by one. ``torch.nn.attention.varlen`` has the kernel since torch 2.10.
+    That is FlashAttention's varlen kernel where it runs, else SDPA with a mask.
+
+    Attention that is computed only within documents makes packing free: 32 rows of 1,024 tokens, flattened into one
+    sequence, cost as much as the same rows one by one. ``torch.nn.attention.varlen`` has the kernel since torch 2.10.
     """
     if device.type != "cuda" or torch.cuda.get_device_capability(device)[0] < 8:
         return "sdpa"
@@ -45,7 +47,7 @@ def _register(kernel: Any) -> None:
         dropout: float = 0.0,  # noqa: ARG001
         **kwargs: Any,
     ) -> tuple[torch.Tensor, None]:
-        """Attention within documents; tensors are ``[rows, heads, tokens, size]``."""
+        """Compute attention within documents; tensors are ``[rows, heads, tokens, size]``."""
         if "cu_seq_lens_q" not in kwargs:
             raise TrainingError(f"attention {NAME!r} needs packed rows: play with the model under attention 'sdpa'")
         flat = [states.transpose(1, 2).reshape(-1, states.shape[1], states.shape[3]) for states in (query, key, value)]
@@ -63,4 +65,4 @@ def _register(kernel: Any) -> None:
 
 
 def _no_mask(*_args: Any, **_kwargs: Any) -> None:
-    """None is needed: the kernel is told where documents begin."""
+    """Return no mask: the kernel is told where documents begin."""

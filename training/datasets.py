@@ -20,7 +20,7 @@ from tools import ToolCall
 
 
 class EmptyMaskError(ValueError):
-    """A row has no token that the loss would be taken over."""
+    """A row in which the loss is taken over no token."""
 
 
 class Row(TypedDict):
@@ -36,7 +36,7 @@ class Row(TypedDict):
 
 
 def row_of(events: Sequence[Event]) -> Row:
-    """Make a row of one episode's events.
+    """Make a row from the events of one episode.
 
     Raises:
         LogError: The log has no start or no end.
@@ -44,7 +44,7 @@ def row_of(events: Sequence[Event]) -> Row:
     start = next((e for e in events if isinstance(e, Start)), None)
     end = next((e for e in events if isinstance(e, End)), None)
     if start is None or end is None:
-        raise LogError("an episode needs a start and an end to become a training row; this log has not both")
+        raise LogError("an episode needs a start and an end to become a training row; this log lacks one of them")
     system: dict[str, Any] = {"role": "system", "content": start.system}
     messages = [system, *map(_rendered, transcript(events))]
     provenance = {
@@ -55,11 +55,12 @@ def row_of(events: Sequence[Event]) -> Row:
 
 
 def transcript(events: Sequence[Event], max_result: int = MAX_RESULT) -> list[Message]:
-    """The messages after the system message, as the model met them.
+    """Return the messages after the system message, as the model saw them.
 
     Args:
-        events: One episode's.
-        max_result: Longest result in characters, for logs of earlier releases, which do not hold what was shown.
+        events: Events of one episode.
+        max_result: Greatest length of a result in characters; used for logs of earlier releases, which do not record
+            what the model was shown.
     """
     messages: list[Message] = []
     for event in conversation(events):
@@ -82,7 +83,7 @@ def _rendered(message: Message) -> dict[str, Any]:
 
 
 def assistant_mask(row: Row, tokenizer: Any, template: str) -> tuple[list[int], list[int]]:
-    """Tokens of a row and which of them the loss is taken over: the assistant's own.
+    """Return the tokens of a row and its loss mask, which is 1 for the assistant's own tokens.
 
     Args:
         row: The row.
@@ -93,7 +94,7 @@ def assistant_mask(row: Row, tokenizer: Any, template: str) -> tuple[list[int], 
         Token ids and a mask of 0 and 1, of the same length.
 
     Raises:
-        EmptyMaskError: The mask is empty: a template without generation marks, or no calls.
+        EmptyMaskError: The mask is empty: the template has no generation marks, or the row has no calls.
     """
     encoded = tokenizer.apply_chat_template(
         row["messages"],

@@ -1,7 +1,7 @@
-"""Macro distillation: what repeats in solved episodes becomes macros, and calling them becomes weights.
+"""Macro distillation: repeated calls of solved episodes become macros, and an adapter learns to call them.
 
-Mine, test in fresh worlds, accept; then the script plays with what was accepted, and its episodes, in which macros are
-called, are rows that an adapter is trained on like any other.
+Macros are mined, tested in fresh worlds and accepted. Then the scripted policy plays with the accepted macros. Its
+episodes contain macro calls, and an adapter is trained on them like on any other episodes.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,21 +21,21 @@ from envs.splits import seeds_of, split_of
 from memory import InvalidItemError, Memory
 
 TRIES = 10
-"""Instances that are looked at for each trial; not every mission asks for a macro."""
+"""Worlds that are tried for each trial that is wanted; not every mission suits a macro."""
 
 
 @dataclass(frozen=True, slots=True)
 class Distilled:
-    """What a job came to.
+    """The outcome of a macro distillation.
 
     Attributes:
         episodes: Distinct episodes that were read.
-        solved: Of them, those that macros were mined from.
-        tested: Name, status, passes and trials of each macro.
-        accepted: Names of those that are offered from now on.
-        runs: Folder of the episodes in which they are called, if any were collected.
-        collected: Totals of those.
-        called: Share of them in which a macro was called.
+        solved: The number of them that were solved; macros are mined from these.
+        tested: Name, status, passes and trials of each tested macro.
+        accepted: Names of all accepted macros in the library.
+        runs: Folder of the episodes that were collected with the macros, if any.
+        collected: Totals over those episodes.
+        called: Share of those episodes in which a macro was called.
     """
 
     episodes: int
@@ -56,30 +56,32 @@ def distill(
     out: Path = Path("runs"),
     say: Callable[[str], None] = lambda _words: None,
 ) -> Distilled:
-    """Do the whole job; a macro that was accepted or rejected before is not tried again.
+    """Mine, test and accept macros, and collect episodes with them.
+
+    A macro that was accepted or rejected before is not tested again.
 
     Args:
-        library: Folder of the memory that holds the macros; made if missing.
+        library: Folder of the memory that holds the macros; it is created if missing.
         runs: Logged episodes of one task.
-        env: Where macros are tested and played: a choice of ``env=``.
-        trials: Fresh worlds that each macro is run in; those of the validation split.
-        episodes: How many train worlds the script plays with the accepted macros; 0 for none.
-        out: Where they are logged.
-        say: Takes a line of progress.
+        env: The environment, a choice of ``env=``, in which macros are tested and played.
+        trials: How many fresh worlds of the validation split each macro is tested in.
+        episodes: How many train worlds the scripted policy plays with the accepted macros; 0 for none.
+        out: Folder that those episodes are logged in.
+        say: Called with each line of progress.
 
     Raises:
-        InvalidItemError: No episode of the train split was solved; or no macro accepted, and episodes asked for.
+        InvalidItemError: No train episode was solved; or episodes were asked for, and no macro was accepted.
     """
     logs = logs_in(runs)
-    ours = [log for log in logs if (one := peek(log)) is None or split_of(one.start.seed or 0) == "train"]
-    if not ours:
+    train_logs = [log for log in logs if (logged := peek(log)) is None or split_of(logged.start.seed or 0) == "train"]
+    if not train_logs:
         raise InvalidItemError(
             f"all of {len(logs)} episodes are of another split than train: macros are not mined there"
         )
-    found, _ = distinct(trajectories(ours))
-    won = [episode for episode in found if episode.success]
+    distinct_episodes, _ = distinct(trajectories(train_logs))
+    won = [episode for episode in distinct_episodes if episode.success]
     if not won:
-        raise InvalidItemError(f"none of {len(found)} episodes was solved: macros are mined from success")
+        raise InvalidItemError(f"none of {len(distinct_episodes)} episodes was solved: macros are mined from success")
     choice = load_collect([f"env={env}"]).env
     with Memory.open(library) as memory:
         memory.macros.mine(won)
@@ -98,17 +100,21 @@ def distill(
         if not accepted:
             raise InvalidItemError("no macro was accepted: there is nothing to clone")
         played, figures, called = collect(library, env, episodes, out)
-    return Distilled(len(found), len(won), tested, accepted, played, figures, called)
+    return Distilled(len(distinct_episodes), len(won), tested, accepted, played, figures, called)
 
 
 def collect(library: Path, env: str, episodes: int, out: Path) -> tuple[Path, dict[str, Any], float]:
-    """Let the script play train worlds with a library's macros; the run, its totals, and how often one was called."""
-    asked = [
+    """Let the scripted policy play train worlds with the macros of a library.
+
+    Returns:
+        The folder of the run, its totals, and the share of episodes in which a macro was called.
+    """
+    overrides = [
         f"env={env}", "policy=model", "model=script", "model.macros=true", f"memory.macros={library}",
         "memory.tools=[find,plan_route,explore,where_is,suggest_macro,run_macro]", f"episodes={episodes}",
         f"runs={out}", "batch=1",
     ]  # fmt: skip
-    collection = Collection(load_collect(asked), seeds_of("train"), make)
+    collection = Collection(load_collect(overrides), seeds_of("train"), make)
     collection.run()
     called = sum(bool(row["tool_calls"].get("run_macro")) for row in collection.rows)
     return collection.folder, totals(collection.rows), called / max(len(collection.rows), 1)

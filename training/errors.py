@@ -1,17 +1,17 @@
-"""What can be wrong with a training."""
+"""Errors of the training package."""
 
 
 class TrainingError(Exception):
-    """Base of all errors of the package."""
+    """Base class of all errors of the package."""
 
 
 class RowTooLongError(TrainingError, ValueError):
-    """An episode holds a message that does not fit into the window."""
+    """An episode with a message that does not fit into the window."""
 
 
 class TrainConfigError(TrainingError, ValueError):
-    """What was asked for can't be trained: the message says what to change."""
+    """Settings that can't be trained with; the message says what to change."""
 
 
 class AdapterError(TrainingError, ValueError):
-    """A folder is no adapter, or it does not fit the model."""
+    """A folder that is no adapter, or an adapter that does not fit the model."""

@@ -1,4 +1,4 @@
-"""An adapter added to its base model's weights: checked, and written as safetensors or GGUF."""
+"""Export of an adapter: merged into its base model, checked, and written as safetensors or GGUF."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ from training.gguf_file import write_gguf
 Form = Literal["safetensors", "gguf"]
 
 AGREE = 0.8
-"""Least share of tokens after which what was written, in half precision, must say the same."""
+"""Least share of tokens at which the written model, in half precision, must predict the same next token."""
 
 PROMPTS = (
     "<|im_start|>system\nYou act in a world, one tool call a turn.\nMission: pick up the red ball<|im_end|>\n"
@@ -24,21 +24,21 @@ PROMPTS = (
     "<|im_start|>user\nOn Friday noon Rita left the broken clock in the attic.<|im_end|>\n<|im_start|>assistant\n",
     "The blue key opens Ada's box, and the box stands in the grey room.",
 )
-"""What both are asked to go on with."""
+"""Texts on which the logits of the models are compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export came to; differences are of logits, the greatest of all tokens and prompts.
+    """The outcome of an export; each difference is the greatest one between logits, over all tokens and prompts.
 
     Attributes:
-        path: The folder, or the GGUF file.
-        form: Which of them.
-        merged: Between base with adapter and merged, both in float32.
-        unmerged: Between the base and what is left when the adapter is taken out again.
-        written: Between merged and what was written, in its precision.
-        agree: Share of tokens after which the written model would say the same as the merged.
-        scale: Standard deviation of the logits, to compare them with.
+        path: The folder (safetensors) or the file (GGUF).
+        form: The format that was written.
+        merged: Difference between the base model with the adapter and the merged model, both in float32.
+        unmerged: Difference between the base model and the merged model after unmerging.
+        written: Difference between the model with the adapter and the written model, in the precision of the latter.
+        agree: Share of tokens at which both predict the same next token.
+        scale: Standard deviation of the logits, to compare the differences with.
     """
 
     path: Path
@@ -51,17 +51,17 @@ class Exported:
 
 
 def export(adapter: str, out: Path, form: Form = "safetensors", tolerance: float = 1e-3) -> Exported:
-    """Merge an adapter, verify, write.
+    """Merge an adapter into its base model, verify the result, and write it.
 
     Args:
-        adapter: Name or folder.
+        adapter: Name or folder of the adapter.
         out: A new folder for safetensors; a new file for GGUF.
-        form: Which of them.
-        tolerance: Greatest difference of logits that merging in float32 may make.
+        form: The format to write.
+        tolerance: Greatest difference of logits that merging in float32 may cause.
 
     Raises:
-        AdapterError: The logits differ by more, the base can't be restored, what was written says something else, or
-            ``out`` is there already or can't be written.
+        AdapterError: Merging or unmerging changes the logits by more than the tolerance, the written model predicts
+            other tokens, or ``out`` exists already or can't be written.
         CatalogError: There is no such adapter, or its base model is not on this machine.
     """
     folder = adapters.resolve(adapter)
@@ -107,8 +107,8 @@ def _export(
         )
     whole_model = model.merge_and_unload()
     read = _written(whole_model, tokenizer, path, folder, card, part, form)
-    found = _logits(read, tokenizer)
-    same = torch.cat([(a.argmax(-1) == b.argmax(-1)).float() for a, b in zip(wanted, found, strict=True)])
+    written_logits = _logits(read, tokenizer)
+    same = torch.cat([(a.argmax(-1) == b.argmax(-1)).float() for a, b in zip(wanted, written_logits, strict=True)])
     agree, scale = float(same.mean()), float(torch.cat([a.flatten() for a in wanted]).std())
     if agree < AGREE:
         raise AdapterError(
@@ -120,11 +120,11 @@ def _export(
             json.dump(_lineage(folder, card), file, indent=1)
     else:
         part.replace(out)
-    return Exported(out, form, merged, unmerged, _apart(wanted, found), agree, scale)
+    return Exported(out, form, merged, unmerged, _apart(wanted, written_logits), agree, scale)
 
 
 def _written(model: Any, tokenizer: Any, base: Path, folder: Path, card: dict[str, Any], part: Path, form: Form) -> Any:
-    """Write the model, and read it again as others will."""
+    """Write the model, and load what was written as a user would."""
     from transformers import AutoModelForCausalLM
 
     if form == "gguf":
@@ -138,13 +138,13 @@ def _written(model: Any, tokenizer: Any, base: Path, folder: Path, card: dict[st
 
 
 def _lineage(folder: Path, card: dict[str, Any]) -> dict[str, Any]:
-    """Where a merged model comes from."""
+    """Return the card of a merged model: the adapter's card with the adapter's name and digest."""
     return {"merged": {"adapter": folder.name, "sha256": adapters.digest(folder)}, **card}
 
 
 @torch.inference_mode()
 def _logits(model: Any, tokenizer: Any) -> list[torch.Tensor]:
-    """Of every token of the prompts: float32 ``[tokens, vocabulary]`` each."""
+    """Return the logits of every token of each prompt, float32 ``[tokens, vocabulary]``."""
     encoded = (tokenizer(prompt, return_tensors="pt", add_special_tokens=False)["input_ids"] for prompt in PROMPTS)
     return [model(input_ids=ids).logits[0].float() for ids in encoded]
 
@@ -154,5 +154,5 @@ def _apart(one: list[torch.Tensor], other: list[torch.Tensor]) -> float:
 
 
 def figures(done: Exported) -> dict[str, Any]:
-    """The export in one object."""
+    """Return the export as one JSON object."""
     return {**asdict(done), "path": str(done.path)}

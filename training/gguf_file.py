@@ -1,4 +1,4 @@
-"""A model of the Llama family as a GGUF file, which llama.cpp and Ollama run.
+"""Writing a model of the Llama family as a GGUF file, which llama.cpp and Ollama run.
 
 Names of fields and the order of rotary rows follow llama.cpp's ``convert_hf_to_gguf.py``.
 """
@@ -16,15 +16,15 @@ NORMAL, CONTROL, UNUSED = 1, 3, 5
 
 
 def write_gguf(model: Any, base: Path, path: Path) -> None:
-    """Write float16 weights (norms in float32) with the tokenizer.
+    """Write the weights in float16 (norms in float32), with the tokenizer.
 
     Args:
         model: A Llama model of Transformers.
-        base: Folder of the model that it came from, for its tokenizer.
-        path: The file.
+        base: Folder of its base model, which has the tokenizer.
+        path: The file to write.
 
     Raises:
-        AdapterError: Another architecture, or a tokenizer that is no byte-level BPE.
+        AdapterError: The model is no Llama, or its tokenizer is no byte-level BPE.
     """
     import gguf
 
@@ -56,15 +56,15 @@ def write_gguf(model: Any, base: Path, path: Path) -> None:
     for name, tensor in model.state_dict().items():
         if name == "lm_head.weight" and config.tie_word_embeddings:
             continue
-        found = names.get_name(name, try_suffixes=(".weight",))
-        if found is None:
+        gguf_name = names.get_name(name, try_suffixes=(".weight",))
+        if gguf_name is None:
             raise AdapterError(f"GGUF has no name for the tensor {name}: export safetensors")
         values = tensor.float().numpy()
         if name.endswith("q_proj.weight"):
             values = interleaved(values, heads)
         elif name.endswith("k_proj.weight"):
             values = interleaved(values, pairs)
-        writer.add_tensor(found, values.astype(np.float32 if values.ndim == 1 else np.float16))
+        writer.add_tensor(gguf_name, values.astype(np.float32 if values.ndim == 1 else np.float16))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -72,7 +72,7 @@ def write_gguf(model: Any, base: Path, path: Path) -> None:
 
 
 def interleaved(weights: NDArray[np.float32], heads: int) -> NDArray[np.float32]:
-    """Rows in the order in which llama.cpp rotates them: pairs side by side, not halves."""
+    """Reorder rows as llama.cpp rotates them: the two rows of a pair side by side, not in two halves."""
     rows = weights.reshape(heads, 2, weights.shape[0] // heads // 2, weights.shape[1])
     return np.ascontiguousarray(rows.swapaxes(1, 2).reshape(weights.shape))
 

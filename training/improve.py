@@ -1,9 +1,10 @@
-"""Replay distillation ("Phase B"): the agent's own successes become weights, without forgetting the old ones.
+"""Self-improvement by replay ("Phase B"): an agent is trained on its own successes without forgetting old ones.
 
-Every task (an environment) has a replay queue: a memory with one trace for each solved episode, drawn from by
-:class:`~memory.episodic.ReplayQueue`, so that batches are prioritized, varied, and half of what was replayed before.
-Tasks keep their share of a batch whatever was collected last. A round is: collect with the adapter, keep the
-successes, draw, train on, and play the old tasks before and after. What lowers one of them is not taken.
+Every task (an environment) has a replay queue: a memory with one trace for each solved episode.
+:class:`~memory.episodic.ReplayQueue` draws from it, so that a batch is prioritized and varied, and half of it was
+replayed before. Each task keeps its share of a batch, whatever was collected last. A round collects episodes with the
+adapter, keeps the successes, draws a batch, trains on it, and plays all tasks before and after. An adapter that lowers
+the success on a task is not used for the next round.
 """
 
 import json
@@ -39,22 +40,22 @@ ROUNDS = "rounds.jsonl"
 BEGUN = "begun.json"
 
 RESUMABLE_KEYS = {"batch", "processes"}
-"""Settings of the loop that may differ when rounds are gone on with."""
+"""Settings of the loop that may change when rounds are resumed."""
 
 
 class Train(Protocol):
-    """Trains an adapter; :func:`training.qlora.train` does."""
+    """A function that trains an adapter, such as :func:`training.qlora.train`."""
 
     def __call__(self, config: TrainConfig) -> Any:
-        """Train; the adapter is in ``config.folder`` then."""
+        """Train an adapter and write it to ``config.folder``."""
         ...
 
 
 class EpisodeQueue:
-    """Solved episodes of every task, and which of them are replayed next.
+    """Replay queues of solved episodes, one for each task.
 
     Args:
-        folder: Where the queues are kept; one that is there is gone on with.
+        folder: Folder of the queues; existing queues are used again.
         config: How batches are drawn.
     """
 
@@ -66,42 +67,45 @@ class EpisodeQueue:
         return Memory.open(self.folder / task.replace("/", "_"), HashingEmbedder())
 
     def tasks(self) -> list[str]:
-        """Environments that there are episodes of."""
+        """Return the names of the queues, one for each environment that has episodes."""
         return sorted(path.name for path in self.folder.glob("*") if (path / "memory.db").is_file())
 
     def add(self, runs: Sequence[Path]) -> dict[str, int]:
-        """Put the solved episodes of runs into the queues; returns how many are new, by task.
+        """Put the solved episodes of runs into the queues; return the number of new ones by task.
 
-        An episode weighs the more the shorter its way was; one that only listens weighs as much as the shortest.
+        The closer an episode is to the fewest possible steps, the more it weighs; an ingestion episode weighs as
+        much as the shortest.
         """
         by_task: dict[str, list[Logged]] = {}
-        for one in logged(runs):
-            if one.end is not None and one.end.success:
-                by_task.setdefault(one.start.env, []).append(one)
+        for episode in logged(runs):
+            if episode.end is not None and episode.end.success:
+                by_task.setdefault(episode.start.env, []).append(episode)
         added = {}
         for task, episodes in sorted(by_task.items()):
             with self._open(task) as memory:
                 before = len(memory.episodic)
-                for one in episodes:
+                for episode in episodes:
                     memory.episodic.write(
-                        _key(one),
-                        {"who": "agent", "what": one.start.mission, "when": str(one.path)},
-                        origin=Provenance(f"env:{task}", f"{one.path.parent.parent.name} episode {one.start.episode}"),
-                        span_ref=str(one.path),
-                        salience=1.0 / (one.over_optimal or 1.0),
+                        _key(episode),
+                        {"who": "agent", "what": episode.start.mission, "when": str(episode.path)},
+                        origin=Provenance(
+                            f"env:{task}", f"{episode.path.parent.parent.name} episode {episode.start.episode}"
+                        ),
+                        span_ref=str(episode.path),
+                        salience=1.0 / (episode.over_optimal or 1.0),
                     )
                 added[task] = len(memory.episodic) - before
         return added
 
     def draw(self, size: int, shares: Mapping[str, float] | None = None) -> list[Path]:
-        """Logs of the episodes that are replayed next.
+        """Draw the episodes to replay next; return their logs.
 
         Args:
-            size: How many in all.
-            shares: Weight of each task, by the name of its queue; the same for all by default.
+            size: Number of episodes in all.
+            shares: Weight of each task, by the name of its queue; equal by default.
 
         Raises:
-            TrainConfigError: There is nothing to draw from.
+            TrainConfigError: The queues are empty.
         """
         tasks = self.tasks()
         if not tasks:
@@ -118,7 +122,7 @@ class EpisodeQueue:
 
 
 def _key(one: Logged) -> str:
-    """What tells an episode from others of its task: the mission, and what was seen first."""
+    """Return what distinguishes an episode from others of its task: the mission and the first observation."""
     first = next((e.text for e in read_events(one.path) if isinstance(e, Observed)), "")
     return f"{one.start.mission}. {first}"
 
@@ -128,12 +132,12 @@ class Interference:
     """Success on one task before and after a round, on the same seeds.
 
     Attributes:
-        n: Episodes.
-        before: Share that was solved.
-        after: The same.
-        lost: Episodes that were solved before only.
-        won: Episodes that are solved after only.
-        ci95: Interval of the difference, ``after - before``.
+        n: Number of episodes.
+        before: Share that was solved before the round.
+        after: Share that was solved after it.
+        lost: Number of episodes that were solved before only.
+        won: Number of episodes that were solved after only.
+        ci95: 95 % interval of the difference, ``after - before``.
     """
 
     n: int
@@ -145,7 +149,7 @@ class Interference:
 
 
 def compare(before: Sequence[Row], after: Sequence[Row]) -> Interference:
-    """What changed, episode by episode; those in which one only listens do not count."""
+    """Compare success episode by episode, paired by seed; ingestion episodes do not count."""
     first = {row["seed"]: bool(row["success"]) for row in counted(before)}
     second = {row["seed"]: bool(row["success"]) for row in after}
     seeds = sorted(first.keys() & second.keys())
@@ -167,17 +171,17 @@ class ImproveConfig:
     """Settings of self-improvement.
 
     Attributes:
-        envs: Tasks: choices of ``env=``.
-        worlds: Of each task that are collected in a round.
-        validate: Validation episodes of each task, at least, that are played before and after and count: not those in
-            which one only listens.
+        envs: The tasks, as choices of ``env=``.
+        worlds: Worlds of each task that a round plays.
+        validate: Least number of validation episodes of each task that are played before and after a round;
+            ingestion episodes are not counted.
         replayed: Episodes that a round trains on.
         batch: Worlds that are played in lock-step.
-        tolerance: Greatest loss of success on a task, as a share, against the adapter that was begun with.
-        max_calls: Decisions in one episode.
-        processes: That play tasks, or parts of them, at the same time, each with a model of its own on one of the GPUs.
-            A killed round may go on with more or fewer.
-        seed: First world of the train split, counted from its beginning.
+        tolerance: Greatest accepted drop of success on a task, as a share, compared with the first adapter.
+        max_calls: Greatest number of decisions in one episode.
+        processes: Processes that play tasks, or parts of them, at the same time, each with its own model on one of the
+            GPUs. An interrupted round may be resumed with more or fewer.
+        seed: First seed to collect from, counted from the beginning of the train split.
     """
 
     envs: Sequence[str]
@@ -196,7 +200,7 @@ Played = tuple[list[Row], list[Path]]
 
 
 def tasks_of(adapter: str) -> list[str]:
-    """The tasks, as choices of ``env=``, that an adapter was trained on."""
+    """Return the tasks, as choices of ``env=``, that an adapter was trained on."""
     sources = adapters.card(adapters.resolve(adapter)).get("sources", [])
     named = [name for name in choices("env") if name != "gym"]
     return [name for name in named if f"env:{load_collect([f'env={name}']).env.id}" in sources]
@@ -204,27 +208,28 @@ def tasks_of(adapter: str) -> list[str]:
 
 @cache
 def _visits(env: str) -> tuple[int, int]:
-    """How many episodes a world of a task has, and how many of them count."""
-    asked = load_collect([f"env={env}"]).env
-    with closing(make(asked.id, **asked.kwargs)) as world:
+    """Return how many episodes a world of a task has, and how many of them count."""
+    choice = load_collect([f"env={env}"]).env
+    with closing(make(choice.id, **choice.kwargs)) as world:
         return visits_of(world), counted_visits(world)
 
 
 def _played(config: CollectConfig) -> tuple[list[Row], Path]:
-    """Play a task; what was played before is not played again."""
+    """Play a task and return its rows and folder; episodes that were played before are not played again."""
     collection = Collection(config, seeds_of(config.split), make)
     collection.run()
     return collection.rows, collection.folder
 
 
 class Improver:
-    """Collect, keep, train, repeat.
+    """The loop of self-improvement: collect, keep successes, train, repeat.
 
     Args:
-        config: Settings of the trainings; ``config.adapter`` is what is begun with, rounds are ``NAME-1``, ``NAME-2``.
-        loop: How the rounds go.
+        config: Settings of the trainings; ``config.adapter`` is the first adapter, those of the rounds are called
+            ``NAME-1``, ``NAME-2`` and so on.
+        loop: Settings of the loop.
         train: Trains an adapter.
-        say: Takes a line of progress.
+        say: Called with each line of progress.
     """
 
     def __init__(self, config: TrainConfig, loop: ImproveConfig, train: Train, say: Callable[[str], None]) -> None:
@@ -233,7 +238,7 @@ class Improver:
         if not loop.envs:
             raise TrainConfigError(f"{config.adapter} has no card that names its tasks: name them with --env")
         for env in loop.envs:
-            load_collect([f"env={env}"])  # one that does not exist is told before anything is played
+            load_collect([f"env={env}"])  # report an unknown environment before anything is played
         self.config = config
         self.loop = loop
         self.train = train
@@ -244,10 +249,12 @@ class Improver:
         self.queue = EpisodeQueue(self.folder / "queue", ReplayConfig(max_similarity=1.0))
 
     def run(self, rounds: int) -> list[dict[str, Any]]:
-        """Play so many rounds; each is recorded when it is through, and a killed one begins again.
+        """Run rounds until there are ``rounds`` in all, and return their records.
+
+        A round is recorded when it is finished; an unfinished one is run again.
 
         Raises:
-            TrainConfigError: A round has no success to learn from, or the rounds were begun in another way.
+            TrainConfigError: A round has no success to learn from, or the folder holds rounds with other settings.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         done = [json.loads(line) for line in self._file.read_text().splitlines()] if self._file.is_file() else []
@@ -257,7 +264,7 @@ class Improver:
         with atomic_write(self.folder / BEGUN) as out:
             json.dump(begun, out, indent=1)
         for number in range(len(done) + 1, rounds + 1):
-            taken = [str(one["adapter"]) for one in done if one["taken"]]
+            taken = [str(record["adapter"]) for record in done if record["taken"]]
             line = json.dumps(self.round(number, taken[-1] if taken else str(self.config.adapter)))
             with self._file.open("a", encoding="utf-8") as file:
                 file.write(f"{line}\n")
@@ -265,24 +272,24 @@ class Improver:
         return done
 
     def _begun(self) -> dict[str, Any]:
-        """How the rounds are begun; those that are there must have been begun in the same way."""
+        """Return the settings of the rounds; raise if existing rounds were begun with others."""
         begun_with = adapters.digest(adapters.resolve(str(self.config.adapter)))
-        mine = {key: value for key, value in asdict(self.loop).items() if key not in RESUMABLE_KEYS}
-        mine |= {"envs": sorted(self.loop.envs), "adapter": begun_with}
+        current = {key: value for key, value in asdict(self.loop).items() if key not in RESUMABLE_KEYS}
+        current |= {"envs": sorted(self.loop.envs), "adapter": begun_with}
         file = self.folder / BEGUN
-        before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else mine
-        if differing := sorted(changed_settings(before, mine)):
+        before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else current
+        if differing := sorted(changed_settings(before, current)):
             raise TrainConfigError(
                 f"{self.folder} holds rounds with other {', '.join(differing)}: give the same again, or another name="
             )
-        return mine
+        return current
 
     @property
     def _file(self) -> Path:
         return self.folder / ROUNDS
 
     def round(self, number: int, adapter: str) -> dict[str, Any]:
-        """One round that begins with an adapter."""
+        """Run one round that begins with ``adapter``; return its record."""
         name = Path(adapter).name
         before, collected = self._play(adapter, ("validation", f"before-{name}"), ("train", f"round-{number}"))
         self.queue.add([folder for _, folders in collected.values() for folder in folders])
@@ -291,8 +298,8 @@ class Improver:
                     "data": self.config.data.model_copy(update={"runs": logs})}  # fmt: skip
         config = self.config.model_copy(update=settings)
         self.train(config)
-        made = str(config.folder)
-        (after,) = self._play(made, ("validation", f"before-{config.name}"))
+        trained = str(config.folder)
+        (after,) = self._play(trained, ("validation", f"before-{config.name}"))
         changes = {env: compare(before[env][0], after[env][0]) for env in self.loop.envs}
         begun_with = str(self.config.adapter)
         (beginning,) = self._play(begun_with, ("validation", f"before-{Path(begun_with).name}"))
@@ -305,7 +312,7 @@ class Improver:
             self.say(f"round {number}, {env}: {change.before:.3f} before, {change.after:.3f} after "
                      f"({change.after - change.before:+.3f}, {low:+.3f} to {high:+.3f}, n {change.n})")  # fmt: skip
         return {
-            "round": number, "began_with": adapter, "adapter": made, "taken": not worse, "worse": worse,
+            "round": number, "began_with": adapter, "adapter": trained, "taken": not worse, "worse": worse,
             "collected": {env: totals(rows) for env, (rows, _) in collected.items()},
             "kept": {env: sum(bool(row["success"]) for row in rows) for env, (rows, _) in collected.items()},
             "replayed": len(logs), "tasks": {env: asdict(change) for env, change in changes.items()},
@@ -314,7 +321,7 @@ class Improver:
         }  # fmt: skip
 
     def _drawn(self, number: int) -> list[Path]:
-        """What a round trains on: a killed one goes on with what it drew."""
+        """Return the logs that a round trains on; an interrupted round keeps those that it drew."""
         file = self.folder / f"drawn-{number}.json"
         if not file.is_file():
             logs = list(map(str, self.queue.draw(self.loop.replayed)))
@@ -323,28 +330,28 @@ class Improver:
         return [Path(log) for log in json.loads(file.read_text(encoding="utf-8"))]
 
     def _play(self, adapter: str, *runs: tuple[str, str]) -> list[dict[str, Played]]:
-        """Play every task in each split, under each name; the same name is not played twice.
+        """Play every task once for each ``(split, name)`` of ``runs``; a name that was played before is only read.
 
-        Tasks whose worlds have the most visits, which are played in turn, begin first.
+        Visits to one world are played in turn, so the tasks with the most visits per world begin first.
         """
-        asked = [(run, env) for run in range(len(runs)) for env in self.loop.envs]
-        asked.sort(key=lambda one: -_visits(one[1])[0])
-        parts = [[*self._parts(env, adapter, *runs[run])] for run, env in asked]
+        pairs = [(run, env) for run in range(len(runs)) for env in self.loop.envs]
+        pairs.sort(key=lambda pair: -_visits(pair[1])[0])
+        parts = [[*self._parts(env, adapter, *runs[run])] for run, env in pairs]
         done = self._all([config for configs in parts for config in configs])
         played: list[dict[str, Played]] = [dict.fromkeys(self.loop.envs, ([], [])) for _ in runs]
-        for (run, env), configs in zip(asked, parts, strict=True):
+        for (run, env), configs in zip(pairs, parts, strict=True):
             shares = [done[str(config.name)] for config in configs]
             played[run][env] = ([row for rows, _ in shares for row in rows], [folder for _, folder in shares])
         return played
 
     def _all(self, parts: Sequence[CollectConfig]) -> dict[str, tuple[list[Row], Path]]:
-        """Play parts; returns what was played by name."""
+        """Play the given parts; return the results by name."""
         if self.loop.processes == 1:
             return {str(config.name): _played(config) for config in parts}
         try:
             with worker_pool(self.loop.processes) as pool:
                 played = pool.map(_played, parts)
-                return {str(config.name): one for config, one in zip(parts, played, strict=True)}
+                return {str(config.name): result for config, result in zip(parts, played, strict=True)}
         except WorkerLostError as error:
             raise TrainingError(
                 f"{error}: give the same command again with a smaller --processes or --batch; worlds that were played "
@@ -352,7 +359,7 @@ class Improver:
             ) from error
 
     def _part_size(self, name: str, size: int) -> int:
-        """How many worlds one part of ``name`` has: what it had when it was begun."""
+        """Return how many worlds one part of ``name`` has; the size at its first start is kept."""
         file = self.folder / "parts.json"
         known: dict[str, int] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
         if name not in known:
@@ -362,15 +369,17 @@ class Improver:
         return known[name]
 
     def _parts(self, env: str, adapter: str, split: str, name: str) -> Iterator[CollectConfig]:
-        """What each process plays of a task."""
-        asked = load_collect([f"env={env}", "policy=model", f"split={split}", f"agent.max_calls={self.loop.max_calls}"])
+        """Yield the parts of a task, one for each process."""
+        config = load_collect(
+            [f"env={env}", "policy=model", f"split={split}", f"agent.max_calls={self.loop.max_calls}"]
+        )
         visits, counted = _visits(env)
         worlds = self.loop.worlds if split == "train" else -(-self.loop.validate // max(1, counted))
         first = self.loop.seed + (int(name.rpartition("-")[2]) - 1) * worlds * visits if split == "train" else 0
         size = self._part_size(f"{name}-{env}", -(-worlds // max(1, self.loop.processes // len(self.loop.envs))))
         for begin in range(0, worlds, size):
             part = f"-{begin}-{size}" if size < worlds else ""
-            yield asked.model_copy(
+            yield config.model_copy(
                 update={
                     "model": self.config.model.model_copy(update={"adapter": adapter}), "batch": self.loop.batch,
                     "episodes": min(size, worlds - begin) * visits, "seed": first + begin * visits,

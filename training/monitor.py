@@ -1,4 +1,4 @@
-"""What a training says while it runs: a line, JSONL metrics, validation, and when to stop."""
+"""Monitoring of a training: progress line, JSONL metrics, validation and early stopping."""
 
 import json
 import math
@@ -18,29 +18,29 @@ from training.errors import TrainingError
 METRICS = "metrics.jsonl"
 LOSSES = "loss.png"
 BEST = "best.safetensors"
-"""Weights of the best validation so far; a killed training goes on with them."""
+"""File with the weights of the best validation so far; a resumed training keeps them."""
 
 Success = dict[str, float]
 """Share of validation episodes that were solved, by environment."""
 
 
 class Validates(Protocol):
-    """Plays validation worlds with a model in training."""
+    """A function that plays validation worlds with a model in training."""
 
     def __call__(self, model: Any) -> Success:
-        """Success in each environment."""
+        """Return the success rate in each environment."""
         ...
 
 
 class Monitor(TrainerCallback):
-    """Logs, validates, keeps the best weights and stops early.
+    """A trainer callback that logs, validates, keeps the best weights and stops early.
 
     Args:
-        folder: Where ``metrics.jsonl`` is written; what is there of later steps than the training goes on from is cut.
-        steps: In all.
-        say: Takes the progress line.
-        validate: Plays validation worlds, if any.
-        schedule: How often, and how patient.
+        folder: Folder of ``metrics.jsonl``; lines of later steps than the training resumes from are removed.
+        steps: Number of steps in all.
+        say: Called with each progress line.
+        validate: Plays validation worlds; ``None`` for no validation.
+        schedule: How often to validate, and the patience of early stopping.
     """
 
     def __init__(
@@ -65,19 +65,19 @@ class Monitor(TrainerCallback):
     @property
     def best(self) -> dict[str, torch.Tensor] | None:
         """The weights that did best in validation worlds, if any were played."""
-        found: dict[str, torch.Tensor] | None = load_file(self._best) if self._best.is_file() else None
-        return found
+        weights: dict[str, torch.Tensor] | None = load_file(self._best) if self._best.is_file() else None
+        return weights
 
     def _recall(self) -> None:
-        """What the metrics of a training that is gone on with say."""
+        """Restore the last loss from the metrics of a training that is resumed."""
         for line in _lines(self.path):
             self.loss = line.get("loss", self.loss)
 
     def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
-        """Cut off what a killed training wrote after its last checkpoint."""
+        """Remove the metrics that an interrupted training wrote after its last checkpoint."""
         self._began, self._from = time.perf_counter(), state.global_step
         kept = [line for line in _lines(self.path) if line["step"] <= state.global_step]
-        for line in kept:  # in every process, or one would stop early alone
+        for line in kept:  # in every process: otherwise one process would stop early alone
             self._judge({key[6:]: value for key, value in line.items() if key.startswith("valid/")}, None)
         if not state.is_world_process_zero:
             return
@@ -89,10 +89,10 @@ class Monitor(TrainerCallback):
             self.say(f"going on from step {state.global_step} of {self.steps}")
 
     def on_log(self, _args: Any, state: Any, _control: Any, logs: Mapping[str, Any] | None = None, **_: Any) -> None:
-        """Write one line of figures.
+        """Write one line of metrics.
 
         Raises:
-            TrainingError: The loss is no number any more.
+            TrainingError: The loss is not finite.
         """
         if not logs or "loss" not in logs or not state.is_world_process_zero:
             return
@@ -112,47 +112,47 @@ class Monitor(TrainerCallback):
                 "the last checkpoint"
             )
         done = state.global_step - self._from
-        left = seconds / max(done, 1) * (self.steps - state.global_step)
+        remaining = seconds / max(done, 1) * (self.steps - state.global_step)
         accuracy = f", {line['accuracy']:.1%} of tokens right" if line["accuracy"] is not None else ""
         self.say(
             f"step {state.global_step} of {self.steps}, loss {self.loss:.4f}{accuracy}, {speed:,.0f} tokens/s, "
-            f"{left / 60:.0f} min left"
+            f"{remaining / 60:.0f} min left"
         )
 
     def on_step_end(self, _args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        """Play validation worlds now and then."""
-        every = self.schedule.validate_every
-        if self.validate is None or (state.global_step % every and state.global_step != self.steps):
+        """Validate after every ``validate_every`` steps and after the last one."""
+        period = self.schedule.validate_every
+        if self.validate is None or (state.global_step % period and state.global_step != self.steps):
             return
-        found = self._shared(self.validate(model) if state.is_world_process_zero else {})
+        success = self._shared(self.validate(model) if state.is_world_process_zero else {})
         if not state.is_world_process_zero:
-            self._judge(found, None)
+            self._judge(success, None)
         else:
-            self._tell(found, state.global_step)
-            self._judge(found, model)
+            self._tell(success, state.global_step)
+            self._judge(success, model)
         if self._worse >= self.schedule.patience:
-            self.stopped = f"no better validation for {self._worse} times {every} steps"
+            self.stopped = f"no better validation for {self._worse} times {period} steps"
             control.should_training_stop = True
 
     @staticmethod
     def _shared(found: Success) -> Success:
-        """What the first process found, in all processes."""
+        """Return the result of the first process in all processes."""
         if not torch.distributed.is_initialized():
             return found
-        said = [found]
-        torch.distributed.broadcast_object_list(said)
-        return said[0]
+        objects = [found]
+        torch.distributed.broadcast_object_list(objects)
+        return objects[0]
 
     def _tell(self, found: Success, step: int) -> None:
         self._write({"step": step, **{f"valid/{env}": share for env, share in found.items()}})
         self.say(", ".join(f"{env} {share:.0%}" for env, share in found.items()) + " of validation episodes solved")
 
     def _judge(self, found: Success, model: Any) -> None:
-        """Keep the weights if no validation was better."""
+        """Keep the weights if this validation is the best so far; else count it as worse."""
         if not found:
             return
         mean = sum(found.values()) / len(found)
-        if mean < self._best_mean or (mean == self._best_mean and mean < 1.0):  # all solved again, with a lower loss
+        if mean < self._best_mean or (mean == self._best_mean and mean < 1.0):  # a tie at 1.0 is better: lower loss
             self._worse += 1
             return
         self.success, self._best_mean, self._worse = found, mean, 0
@@ -176,7 +176,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 def draw_losses(metrics: Path, picture: Path) -> None:
-    """Draw the loss, and success in validation worlds, over the steps."""
+    """Draw the loss and the success in validation worlds over the steps."""
     from matplotlib.figure import Figure
 
     lines = _lines(metrics)
@@ -188,11 +188,11 @@ def draw_losses(metrics: Path, picture: Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     played = [line for line in lines if any(key.startswith("valid/") for key in line)]
     if played:
-        other = axes.twinx()
-        other.set(ylim=(0, 1.02), ylabel="validation episodes solved")
-        other.spines["top"].set_visible(False)
+        success_axes = axes.twinx()
+        success_axes.set(ylim=(0, 1.02), ylabel="validation episodes solved")
+        success_axes.spines["top"].set_visible(False)
         for name in sorted({key for line in played for key in line if key.startswith("valid/")}):
             points = [(line["step"], line[name]) for line in played if name in line]
-            other.plot(*zip(*points, strict=True), marker="o", markersize=3, label=name.removeprefix("valid/"))
-        other.legend(frameon=False, fontsize=8, loc="center right")
+            success_axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=name.removeprefix("valid/"))
+        success_axes.legend(frameon=False, fontsize=8, loc="center right")
     figure.savefig(picture, dpi=130)

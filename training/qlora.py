@@ -1,4 +1,4 @@
-"""Logged episodes into LoRA weights: TRL's trainer over PEFT, in NF4 where asked (QLoRA, arXiv:2305.14314).
+"""Training of LoRA weights on logged episodes: TRL's trainer over PEFT, optionally in NF4 (QLoRA, arXiv:2305.14314).
 
 hippo collect env=babyai_mixed window=true episodes=2000 name=skills
 hippo train name=mine 'data.runs=[runs/2026-11-22/skills]'
@@ -36,23 +36,23 @@ RESUMABLE_KEYS = {
     "out", "dry_run", "prepare_only", "data.workers", "train.workers", "train.save_every", "train.patience",
     "model.device",
 }  # fmt: skip
-"""Settings that a training may be gone on with another of."""
+"""Settings that may change when a training is resumed."""
 
 LARGE = 1_000_000_000
-"""Parameters above which a processor is no place to train."""
+"""Number of parameters above which training on a CPU is refused."""
 
 
 def train(config: TrainConfig, say: Callable[[str], None] = print) -> Trained:
-    """Train an adapter, or go on where a training of that name was stopped.
+    """Train an adapter, or resume an interrupted training of the same name.
 
     Args:
         config: Settings.
-        say: Takes the progress line.
+        say: Called with each progress line.
 
     Raises:
-        TrainConfigError: What was asked for can't be; nothing was changed.
-        LogError: There are no logs, or damaged ones.
-        CatalogError: There is no such model or adapter.
+        TrainConfigError: The settings can't be trained with; nothing was changed.
+        LogError: There are no logs, or some are damaged.
+        CatalogError: The model or the adapter does not exist.
     """
     device = _device(config)
     for env in config.data.validate_in:
@@ -91,7 +91,7 @@ def train(config: TrainConfig, say: Callable[[str], None] = print) -> Trained:
     began = time.perf_counter()
     checkpoint = _checkpoint(folder)
     if checkpoint is not None and _step(checkpoint) >= settings.max_steps:
-        _take(trainer, checkpoint)  # it was killed between its last step and its end
+        _take(trainer, checkpoint)  # it was interrupted after its last step, before the adapter was saved
     else:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     seconds = time.perf_counter() - began
@@ -118,7 +118,7 @@ def _device(config: TrainConfig) -> torch.device:
     except RuntimeError as error:
         raise TrainConfigError(f"model.device={wanted} is no device: use auto, cpu or cuda") from error
     if config.model.adapter:
-        raise TrainConfigError(f"model.adapter={config.model.adapter} is to play with: train on from it with adapter=")
+        raise TrainConfigError(f"model.adapter={config.model.adapter} is for playing: train on from it with adapter=")
     if device == torch.device("cuda"):
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     if device.type == "cuda" and not torch.cuda.is_available():
@@ -133,10 +133,10 @@ def _device(config: TrainConfig) -> torch.device:
 
 
 def _claim(config: TrainConfig) -> Path:
-    """The adapter's folder, new or of a training with the same settings.
+    """Create the adapter's folder, or check that it holds a training with the same settings; return it.
 
     Raises:
-        TrainConfigError: It holds another training.
+        TrainConfigError: The folder holds another training.
     """
     if config.data.prepared is None:
         check_runs(config.data.runs)
@@ -161,16 +161,16 @@ def _claim(config: TrainConfig) -> Path:
 
 
 def _began(folder: Path) -> bool:
-    """Whether a training has left something behind that another must not take the place of."""
+    """Return whether a training has left a checkpoint or an adapter that another one must not replace."""
     card = adapters.card(folder) if (folder / adapters.WEIGHTS).is_file() else {}
     return _checkpoint(folder) is not None or (bool(card) and not card.get("dry_run"))
 
 
 def _tokenizer(config: TrainConfig) -> Any:
-    """The model's tokenizer, checked: one of our chat templates fits it, and it is as wide as the model.
+    """Load the model's tokenizer; check that a chat template of ours fits it and that the model has all its tokens.
 
     Raises:
-        TrainConfigError: It is another model's.
+        TrainConfigError: The tokenizer belongs to another model.
     """
     from transformers import AutoConfig, AutoTokenizer
 
@@ -189,7 +189,7 @@ def _tokenizer(config: TrainConfig) -> Any:
 
 
 def load(config: TrainConfig, device: torch.device) -> Any:
-    """The base model with the adapter that is to be trained."""
+    """Load the base model with the adapter that is to be trained."""
     from peft import LoraConfig, PeftModel, get_peft_model
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
     from transformers.utils import logging
@@ -228,7 +228,7 @@ def fuse(model: Any) -> None:
     """Put Liger's kernels for norms, rotations and SwiGLU into a model (Hsu et al. 2024, arXiv:2410.10989).
 
     Raises:
-        TrainConfigError: The package is not there, or has none for this model.
+        TrainConfigError: The package is not installed, or has no kernels for this model.
     """
     try:
         from liger_kernel.transformers.monkey_patch import MODEL_TYPE_TO_APPLY_LIGER_FN as KERNELS
@@ -258,9 +258,9 @@ def _arguments(config: TrainConfig, prepared: Prepared, device: torch.device) ->
             f"{len(prepared.rows)} packed rows are less than one batch ({batch} in each of {processes} processes): "
             "lower train.batch, or collect more episodes"
         )
-    each = max(1, len(prepared.rows) // (batch * accumulation * processes))
-    steps = DRY_STEPS if config.dry_run else schedule.steps or max(1, round(schedule.epochs * each))
-    made = SFTConfig(
+    epoch_steps = max(1, len(prepared.rows) // (batch * accumulation * processes))
+    steps = DRY_STEPS if config.dry_run else schedule.steps or max(1, round(schedule.epochs * epoch_steps))
+    arguments = SFTConfig(
         output_dir=str(config.folder / CHECKPOINTS),
         max_steps=steps,
         per_device_train_batch_size=batch,
@@ -292,8 +292,8 @@ def _arguments(config: TrainConfig, prepared: Prepared, device: torch.device) ->
         disable_tqdm=True,
         log_level="error",
     )
-    made._n_gpu = min(made.n_gpu, 1)  # several GPUs are for torchrun, which gives each its process
-    return made
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # several GPUs are used through torchrun, with one process for each
+    return arguments
 
 
 def _trainer(model: Any, tokenizer: Any, settings: Any, prepared: Prepared, monitor: Monitor) -> Any:
@@ -309,10 +309,10 @@ def _trainer(model: Any, tokenizer: Any, settings: Any, prepared: Prepared, moni
 
 
 def probe(trainer: Any, config: TrainConfig) -> None:
-    """One batch forwards and backwards, before the first step: what can't work shows here.
+    """Run one batch forwards and backwards before the first step, so that errors show early.
 
     Raises:
-        TrainConfigError: The loss is taken over no token, or the memory does not suffice.
+        TrainConfigError: The loss mask of the batch is empty, or there is not enough GPU memory.
     """
     batch = next(iter(trainer.get_train_dataloader()))
     if not (batch["labels"] != -100).any():
@@ -321,7 +321,7 @@ def probe(trainer: Any, config: TrainConfig) -> None:
         return
     state = torch.get_rng_state(), torch.cuda.get_rng_state()
     if config.train.checkpointing:
-        trainer.model.activation_checkpointing_enable()  # as the trainer will
+        trainer.model.activation_checkpointing_enable()  # as the trainer will do
     try:
         trainer.model.train()
         with trainer.compute_loss_context_manager():
@@ -343,7 +343,7 @@ def probe(trainer: Any, config: TrainConfig) -> None:
 
 
 def _done(folder: Path, steps: int) -> Trained | None:
-    """What a training came to that has ended; its adapter and card stay as they are."""
+    """Return the outcome of a training that is finished, else ``None``; its adapter and card are left as they are."""
     card = adapters.card(folder) if (folder / adapters.WEIGHTS).is_file() else {}
     if not card or card.get("dry_run") or (card["steps"] < steps and not card["stopped"]):
         return None
@@ -354,9 +354,9 @@ def _done(folder: Path, steps: int) -> Trained | None:
 
 
 def _checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint."""
-    found = (path.parent for path in (folder / CHECKPOINTS).glob("checkpoint-*/trainer_state.json"))
-    return max(found, key=_step, default=None)
+    """Return the newest complete checkpoint."""
+    checkpoints = (path.parent for path in (folder / CHECKPOINTS).glob("checkpoint-*/trainer_state.json"))
+    return max(checkpoints, key=_step, default=None)
 
 
 def _step(checkpoint: Path) -> int:
@@ -364,7 +364,7 @@ def _step(checkpoint: Path) -> int:
 
 
 def _take(trainer: Any, checkpoint: Path) -> None:
-    """The weights of a checkpoint, after which there is nothing left to do."""
+    """Load the weights of a checkpoint at which the training is finished."""
     from peft import set_peft_model_state_dict
     from safetensors.torch import load_file
 
@@ -373,7 +373,7 @@ def _take(trainer: Any, checkpoint: Path) -> None:
 
 
 def _save(model: Any, best: dict[str, torch.Tensor] | None, folder: Path, config: TrainConfig) -> None:
-    """Write the adapter in half precision, whole or not at all."""
+    """Write the adapter in bfloat16, completely or not at all."""
     from peft import get_peft_model_state_dict
     from safetensors.torch import save_file
 

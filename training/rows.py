@@ -1,4 +1,4 @@
-"""Logged episodes as rows of a dataset, one after the other."""
+"""Conversion of logged episodes into rows of a data set."""
 
 import hashlib
 import json
@@ -16,15 +16,15 @@ from training.datasets import Row, row_of
 
 @dataclass
 class Counts:
-    """What became of logs.
+    """Counts of logs: how many became rows, and how many were left out and why.
 
     Attributes:
         episodes: Logs that were read.
         rows: Rows made of them.
         unsolved: Left out because they did not succeed.
         doubles: Left out because another row has the same conversation.
-        unfinished: Left out for want of a start or an end.
-        other_split: Left out because their worlds are of another split.
+        unfinished: Left out because the start or the end is missing.
+        other_split: Left out because their worlds belong to another split.
     """
 
     episodes: int = 0
@@ -38,16 +38,16 @@ class Counts:
 def rows(
     logs: Iterable[Path], counts: Counts, unsolved: bool = False, split: Split | None = "train"
 ) -> Iterator[tuple[Path, Row, list[Event]]]:
-    """Make a row of every log that is worth one.
+    """Yield a row for every log that passes the filters, with its path and events.
 
     A row's ``provenance`` names its log, the log's SHA-256, environment, seed and steps. Two rows never have the same
     conversation.
 
     Args:
         logs: The logs.
-        counts: Takes what became of them.
+        counts: Counts to increase while logs are read.
         unsolved: Whether episodes that did not succeed are taken too.
-        split: Of the worlds that are taken; ``None`` for all.
+        split: Split whose worlds are taken; ``None`` for all.
 
     Raises:
         LogError: A log is damaged.
@@ -67,11 +67,11 @@ def rows(
             counts.unsolved += 1
             continue
         row = row_of(events)
-        said = hashlib.sha256(json.dumps(row["messages"]).encode()).digest()
-        if said in seen:
+        digest = hashlib.sha256(json.dumps(row["messages"]).encode()).digest()
+        if digest in seen:
             counts.doubles += 1
             continue
-        seen.add(said)
+        seen.add(digest)
         counts.rows += 1
         row["provenance"] |= {"log": str(log), "sha256": hashlib.sha256(log.read_bytes()).hexdigest()}
         yield log, row, events
@@ -81,18 +81,18 @@ def export(
     logs: Iterable[Path], path: Path, unsolved: bool = False, advance: Callable[[], None] = lambda: None,
     split: Split | None = "train",
 ) -> Counts:  # fmt: skip
-    """Write a JSONL file of rows with the columns ``messages``, ``tools`` and ``provenance``, whole or not at all.
+    """Write a JSONL file of rows with ``messages``, ``tools`` and ``provenance``, completely or not at all.
 
     Args:
         logs: The logs.
-        path: The file.
+        path: The file to write.
         unsolved: Whether episodes that did not succeed are taken too.
         advance: Called after each row.
-        split: Of the worlds that are taken; ``None`` for all.
+        split: Split whose worlds are taken; ``None`` for all.
 
     Raises:
         LogError: A log is damaged, or the file can't be written.
-        InvalidItemError: There is no episode to make a row of.
+        InvalidItemError: No episode passes the filters.
     """
     counts = Counts()
     with atomic_write(path) as file:

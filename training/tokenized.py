@@ -1,4 +1,4 @@
-"""Logs as a packed data set of tokens, on disk: memory does not grow with the logs."""
+"""Logs as a packed data set of tokens on disk, so that memory use does not grow with the logs."""
 
 import hashlib
 import json
@@ -39,8 +39,8 @@ class Prepared:
     """A packed data set.
 
     Attributes:
-        rows: Hugging Face data set with ``input_ids``, ``labels`` and ``seq_lengths``, packed rows.
-        card: What is in it and what was left out.
+        rows: Hugging Face data set of packed rows with ``input_ids``, ``labels`` and ``seq_lengths``.
+        card: Counts of what is in the data set and of what was left out.
     """
 
     rows: Any
@@ -49,7 +49,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What windows are made with; it travels to other processes.
+    """Everything that windows are made from; it is sent to other processes.
 
     Attributes:
         tokenizer: Folder of the tokenizer.
@@ -63,17 +63,17 @@ class Source:
 
 
 def prepare(source: Source, folder: Path, seed: int, began: bool = False) -> Prepared:
-    """Make the data set, or take the one that is there for the same logs and settings.
+    """Make the data set, or load the existing one if it was made from the same logs and settings.
 
     Args:
-        source: What it is made with.
-        folder: Where it is kept.
-        seed: Of the order of the rows.
-        began: Whether a training has begun with the one that is there: no other is made then.
+        source: What it is made from.
+        folder: Folder that it is kept in.
+        seed: Seed of the order of the rows.
+        began: Whether a training has begun with the existing data set; then it is not replaced by another.
 
     Raises:
-        LogError: There is no log, or a damaged one.
-        TrainConfigError: No episode is left to learn from.
+        LogError: There is no log, or one is damaged.
+        TrainConfigError: No episode is left to learn from, or the logs changed after the training had begun.
         RowTooLongError: A message does not fit into the window.
     """
     from datasets import load_from_disk
@@ -103,10 +103,10 @@ def prepare(source: Source, folder: Path, seed: int, began: bool = False) -> Pre
 
 
 def taken(source: Source) -> Prepared:
-    """The data set that was made before and is named in the settings.
+    """Load the data set that was made before and is named in the settings.
 
     Raises:
-        TrainConfigError: There is none, it was made with another tokenizer, or it was to be filtered.
+        TrainConfigError: There is none, it was made with another tokenizer, or filters are given for it.
     """
     from datasets import load_from_disk
 
@@ -118,7 +118,7 @@ def taken(source: Source) -> Prepared:
     late = [key for key in FILTERS if getattr(source.data, key) != getattr(usual, key)]
     if late:
         names = ", ".join(f"data.{key}" for key in late)
-        raise TrainConfigError(f"{folder} is made already: give {names} where it is made, with prepare_only=true")
+        raise TrainConfigError(f"{folder} is prepared already: give {names} where it is made, with prepare_only=true")
     card = json.loads((folder / CARD).read_text())
     if card.get("tokenizer") not in (None, _tokenizer_digest(source)):
         raise TrainConfigError(f"{folder} was made with the tokenizer of another model: make it again with this model=")
@@ -126,7 +126,7 @@ def taken(source: Source) -> Prepared:
 
 
 def _tokenizer_digest(source: Source) -> str:
-    """Of every token's number, and of the template that chats are written with."""
+    """Return the digest of the vocabulary and of the chat template."""
     from transformers import AutoTokenizer
 
     tokens = ChatTokens(tokenizer := AutoTokenizer.from_pretrained(source.tokenizer))
@@ -135,15 +135,15 @@ def _tokenizer_digest(source: Source) -> str:
 
 
 def told(card: dict[str, Any]) -> str:
-    """What a data set holds, in a line."""
-    left = ", ".join(f"{count:,} {why}" for why, count in card["left_out"].items()) or "nothing"
-    taken, learnt, every = (sum(card[key].values()) for key in ("taken", "learnt_tokens", "tokens"))
+    """Describe the content of a data set in one line."""
+    left_out = ", ".join(f"{count:,} {why}" for why, count in card["left_out"].items()) or "nothing"
+    episodes, learnt, tokens = (sum(card[key].values()) for key in ("taken", "learnt_tokens", "tokens"))
     runs = len(card["runs"])
-    return f"{taken:,} episodes of {runs} runs, {learnt:,} tokens to learn of {every:,}; left out: {left}"
+    return f"{episodes:,} episodes of {runs} runs, {learnt:,} tokens to learn of {tokens:,}; left out: {left_out}"
 
 
 def _mark(source: Source, logs: Sequence[Path], seed: int) -> str:
-    """Of everything that the data set depends on."""
+    """Return the digest of everything that the data set depends on."""
     words = [
         plain(source.data) | {"workers": 1},
         source.tokenizer,
@@ -162,15 +162,15 @@ def _build(source: Source, logs: Sequence[Path], work: Path, seed: int) -> tuple
     disable_progress_bars()
     work.mkdir(parents=True, exist_ok=True)
     workers = min(source.data.workers, len(logs))
-    every = concatenate_datasets([Dataset.from_file(path) for path in _written(source, logs, work, workers)])
-    picked, card = _pick(every, source.data)
+    windows = concatenate_datasets([Dataset.from_file(path) for path in _written(source, logs, work, workers)])
+    picked, card = _pick(windows, source.data)
     if not picked:
         left = ", ".join(f"{count} {why}" for why, count in card["left_out"].items())
         raise TrainConfigError(
             f"none of {card['episodes']} episodes can be learnt from ({left}): collect with policy=expert, or change "
             "data.split or data.solved"
         )
-    rows = every.select(picked, indices_cache_file_name=str(work / "picked.arrow"))
+    rows = windows.select(picked, indices_cache_file_name=str(work / "picked.arrow"))
     rows = rows.select_columns(["input_ids", "labels"]).shuffle(
         seed=seed, indices_cache_file_name=str(work / "shuffled.arrow")
     )
@@ -183,7 +183,7 @@ def _build(source: Source, logs: Sequence[Path], work: Path, seed: int) -> tuple
 
 
 def _written(source: Source, logs: Sequence[Path], work: Path, workers: int) -> list[str]:
-    """Arrow files with the windows of all logs, one of each process."""
+    """Write the windows of all logs, one Arrow file for each process; return the files."""
     names = list(map(str, logs))
     shards = [names[index::workers] for index in range(workers)]
     files = [str(work / f"windows-{index}.arrow") for index in range(workers)]
@@ -212,30 +212,30 @@ def _write(source: Source, logs: Sequence[str], path: str) -> None:
 
 
 def _examples(source: Source, logs: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The windows of logs; a log that is left out gives one without tokens that says why."""
+    """Yield the windows of logs; a log that is left out yields one row without tokens, with the reason as status."""
     from transformers import AutoTokenizer
 
     encoder = Encoder(ChatTokens(AutoTokenizer.from_pretrained(source.tokenizer)), source.window, source.data.without)
     for name in logs:
         log = Path(name)
-        one = peek(log)
-        if one is None or one.end is None:
+        episode = peek(log)
+        if episode is None or episode.end is None:
             yield _nothing(name, "unfinished")
             continue
-        about = {"log": name, "env": one.start.env, "kind": one.start.kind}
-        if {f"env:{one.start.env}", log.parent.parent.name, str(log.parent.parent)} & {*source.data.exclude}:
-            yield _nothing(name, "excluded") | {"env": one.start.env}
-        elif split_of(one.start.seed or 0) != source.data.split:
+        about = {"log": name, "env": episode.start.env, "kind": episode.start.kind}
+        if {f"env:{episode.start.env}", log.parent.parent.name, str(log.parent.parent)} & {*source.data.exclude}:
+            yield _nothing(name, "excluded") | {"env": episode.start.env}
+        elif split_of(episode.start.seed or 0) != source.data.split:
             yield _nothing(name, "of another split")
-        elif source.data.solved and not one.end.success:
+        elif source.data.solved and not episode.end.success:
             yield _nothing(name, "unsolved")
-        elif source.data.most_over and (one.over_optimal or 1.0) > source.data.most_over:
+        elif source.data.most_over and (episode.over_optimal or 1.0) > source.data.most_over:
             yield _nothing(name, "too long a way")
         else:
             events = read_events(log)
             longest = _longest(log.parent.parent)
-            said = json.dumps([one.start.mission, [m.content for m in transcript(events, longest)]])
-            digest = hashlib.sha256(said.encode()).hexdigest()
+            conversation = json.dumps([episode.start.mission, [m.content for m in transcript(events, longest)]])
+            digest = hashlib.sha256(conversation.encode()).hexdigest()
             examples = list(encoder.windows(events, longest)) if encoder.learns(events) else []
             if not examples:
                 yield _nothing(name, "nothing to learn")
@@ -248,12 +248,12 @@ def _examples(source: Source, logs: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 @cache
 def _longest(run: Path) -> int:
-    """Longest result of a tool that was shown in a run, in characters."""
+    """Return the greatest length, in characters, of a tool result that was shown in a run."""
     try:
-        found: int = json.loads((run / "run.json").read_text(encoding="utf-8"))["config"]["agent"]["max_result"]
+        longest: int = json.loads((run / "run.json").read_text(encoding="utf-8"))["config"]["agent"]["max_result"]
     except (OSError, ValueError, KeyError):
         return AgentConfig().max_result
-    return found
+    return longest
 
 
 def _nothing(log: str, status: str) -> dict[str, Any]:
@@ -264,9 +264,9 @@ def _nothing(log: str, status: str) -> dict[str, Any]:
 
 
 def _pick(every: Any, data: DataSettings) -> tuple[list[int], dict[str, Any]]:
-    """Rows to take, each episode once or as often as its weight says, and the card of the data."""
+    """Pick the rows, each episode as often as its weight says, and make the card of the data set."""
     owners: dict[str, str] = {}
-    left: Counter[str] = Counter()
+    left_out: Counter[str] = Counter()
     episodes: Counter[str] = Counter()
     tokens: Counter[str] = Counter()
     learnt: Counter[str] = Counter()
@@ -279,16 +279,16 @@ def _pick(every: Any, data: DataSettings) -> tuple[list[int], dict[str, Any]]:
         folder = Path(row["log"]).parent.parent
         met |= {f"env:{row['env']}", folder.name, str(folder)}
         if row["status"] != ROW:
-            left[row["status"]] += 1
+            left_out[row["status"]] += 1
             continue
         owner = owners.setdefault(row["digest"], row["log"])
         if owner != row["log"]:
-            left["doubles"] += row["log"] not in doubles
+            left_out["doubles"] += row["log"] not in doubles
             doubles.add(row["log"])
             continue
         times = _times(row["digest"], data.weight(row["env"]))
         if not times:
-            left["by weight"] += row["log"] not in logs
+            left_out["by weight"] += row["log"] not in logs
             logs[row["log"]] = None
             continue
         key = f"{row['env']} {row['kind']}".strip()
@@ -306,9 +306,9 @@ def _pick(every: Any, data: DataSettings) -> tuple[list[int], dict[str, Any]]:
         )
     card = {
         "split": data.split,
-        "episodes": sum(episodes.values()) + sum(left.values()),
+        "episodes": sum(episodes.values()) + sum(left_out.values()),
         "taken": dict(sorted(episodes.items())),
-        "left_out": dict(left),
+        "left_out": dict(left_out),
         "tokens": dict(tokens),
         "learnt_tokens": dict(learnt),
         "weights": data.weights,
@@ -321,16 +321,19 @@ def _pick(every: Any, data: DataSettings) -> tuple[list[int], dict[str, Any]]:
 
 
 def _times(digest: str, weight: float) -> int:
-    """How often an episode is taken: a share is drawn by its content, the same in every training."""
+    """Return how often an episode is taken.
+
+    The fractional part of the weight is drawn by the content, so that it is the same in every training.
+    """
     rest = weight % 1
     return int(weight) + (int(np.frombuffer(bytes.fromhex(digest[:16]), np.uint64)[0]) < rest * 2.0**64)
 
 
 def check_runs(runs: Sequence[Path]) -> None:
-    """See that there is something to read.
+    """Check that runs are named and that they exist.
 
     Raises:
-        LogError: No runs are named, or one is not there.
+        LogError: No runs are named, or one does not exist.
     """
     if not runs:
         raise LogError("name what to learn from: data.runs=[runs/2026-11-22/skills]; `hippo collect` makes some")

@@ -1,4 +1,4 @@
-"""Validation by playing: success in worlds of the validation split, not loss alone."""
+"""Validation by playing: success in worlds of the validation split, not only the loss."""
 
 import tempfile
 from contextlib import closing
@@ -18,19 +18,19 @@ from training.config import TrainConfig
 from training.errors import TrainConfigError
 
 MAX_CALLS = 200
-"""Decisions in one validation episode."""
+"""Greatest number of decisions in one validation episode."""
 
 
 class Validator:
-    """Plays worlds of the validation split with a model in training.
+    """A player of validation worlds with a model in training.
 
     Args:
         config: Settings of the training; ``data.validate`` names the environments.
-        tokenizer: The model's.
+        tokenizer: The model's tokenizer.
 
     Raises:
         TrainConfigError: No environment is named.
-        ConfigError: One that does not exist is.
+        ConfigError: A named environment does not exist.
     """
 
     def __init__(self, config: TrainConfig, tokenizer: Any) -> None:
@@ -42,7 +42,7 @@ class Validator:
             load_collect([f"env={name}"])
 
     def __call__(self, model: Any) -> dict[str, float]:
-        """Share of episodes that are solved in each environment."""
+        """Return the share of solved episodes in each environment."""
         training, attention = model.training, model.config._attn_implementation
         base = model.get_base_model()
         base.set_attn_implementation("sdpa")
@@ -57,8 +57,14 @@ class Validator:
 
     def _play(self, name: str, model: Any) -> float:
         worlds = self.config.train.validate_worlds
-        asked = [f"env={name}", "policy=model", "split=validation", f"batch={worlds}", f"agent.max_calls={MAX_CALLS}"]
-        config = load_collect(asked)
+        overrides = [
+            f"env={name}",
+            "policy=model",
+            "split=validation",
+            f"batch={worlds}",
+            f"agent.max_calls={MAX_CALLS}",
+        ]
+        config = load_collect(overrides)
         tools = [tool for tool in config.memory.tools if tool not in self.config.data.without]
         with closing(make(config.env.id, **config.env.kwargs)) as env:
             episodes = worlds * visits_of(env)

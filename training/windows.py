@@ -15,7 +15,7 @@ from training.datasets import EmptyMaskError, transcript
 from training.errors import RowTooLongError
 
 IGNORED = -100
-"""Label of a token that the loss is not taken over."""
+"""Label of a token that the loss leaves out."""
 
 Encoded = tuple[list[int], list[int]]
 
@@ -25,9 +25,9 @@ class Example:
     """One window of an episode.
 
     Attributes:
-        input_ids: Tokens, at most as many as the model's window has.
-        labels: The same where the model is to say them, else ``IGNORED``; each decision of an episode has a label
-            in one window only, the one in which it was taken.
+        input_ids: Tokens, at most as many as fit into the model's window.
+        labels: The token itself where the model is to produce it, else ``IGNORED``. Each decision of an episode has
+            labels in one window only: the window in which the model took it.
     """
 
     input_ids: list[int]
@@ -35,13 +35,13 @@ class Example:
 
 
 class Encoder:
-    """Makes windows of episodes, with one tokenizer and one window.
+    """A converter of episodes into windows, for one tokenizer and one window size.
 
     Args:
         tokens: The tokenizer's chat template.
         window: The window that the model plays with.
-        without: Names of tools that are taken out, with what they said and what the memory noted: rows for a model
-            that has to do without them.
+        without: Names of tools that are removed from the episodes, with their results and with the memory's notes, to
+            make data for a model that plays without them.
     """
 
     def __init__(self, tokens: ChatTokens, window: Window, without: Collection[str] = ()) -> None:
@@ -51,15 +51,15 @@ class Encoder:
         self._cache: dict[Message, Encoded] = {}
 
     def windows(self, events: Sequence[Event], max_result: int = 800) -> Iterator[Example]:
-        """The windows of one episode, in order.
+        """Yield the windows of one episode in order.
 
         Args:
-            events: The episode's.
-            max_result: Longest result of a tool in characters, as the agent's settings had it.
+            events: Events of the episode.
+            max_result: Greatest length of a tool result in characters, as in the agent's settings.
 
         Raises:
-            RowTooLongError: One observation alone does not fit.
-            EmptyMaskError: There is nothing to learn in the episode.
+            RowTooLongError: The system message and the newest message together do not fit into the window.
+            EmptyMaskError: The episode has no call to learn.
         """
         start = next(event for event in events if isinstance(event, Start))
         system = self._system(start)
@@ -72,8 +72,8 @@ class Encoder:
         for index, message in enumerate(messages):
             if message.role == "assistant":
                 if held > self.window.room:
-                    if (said := _last_call(messages, index)) > learnt:
-                        yield self._example(system, encoded, first, learnt, said)
+                    if (stop := _last_call(messages, index)) > learnt:
+                        yield self._example(system, encoded, first, learnt, stop)
                     first += self.window.first(len(system), sizes[first:index], messages[first:index])
                     held, learnt = len(system) + sum(sizes[first:index]), index
                     if held > self.window.room:
@@ -86,15 +86,15 @@ class Encoder:
             held += sizes[index]
         if not count:
             raise EmptyMaskError(f"episode {start.episode} of {start.env} has no call that could be learnt")
-        if (said := _last_call(messages, len(messages))) > learnt:
-            yield self._example(system, encoded, first, learnt, said)
+        if (stop := _last_call(messages, len(messages))) > learnt:
+            yield self._example(system, encoded, first, learnt, stop)
 
     def learns(self, events: Sequence[Event]) -> bool:
-        """Whether an episode has a call that is not one of those taken out."""
+        """Return whether an episode has a call of a tool that is not removed."""
         return any(isinstance(event, Decided) and event.name not in self.without for event in events)
 
     def _example(self, system: list[int], encoded: Sequence[Encoded], first: int, learnt: int, stop: int) -> Example:
-        """The window from message ``first`` to before ``stop``; what was said before ``learnt`` has no label."""
+        """Make the window of the messages from ``first`` to before ``stop``; those before ``learnt`` get no labels."""
         ids, labels = list(system), [IGNORED] * len(system)
         for index in range(first, stop):
             tokens, mask = encoded[index]
@@ -112,20 +112,20 @@ class Encoder:
         return self.tokens.system(Chat(start.mission, specs))
 
     def _encoded(self, message: Message) -> Encoded:
-        found = self._cache.get(key := replace(message, call=None))
-        if found is None:
+        encoded = self._cache.get(key := replace(message, call=None))
+        if encoded is None:
             if message.role == "assistant":
-                found = self.tokens.learnt(message)
+                encoded = self.tokens.learnt(message)
             else:
                 ids = self.tokens.message(message)[0]
-                found = ids, [0] * len(ids)
+                encoded = ids, [0] * len(ids)
             if len(self._cache) > 1 << 14:
                 self._cache.clear()
-            self._cache[key] = found
-        return found
+            self._cache[key] = encoded
+        return encoded
 
     def _without(self, messages: Sequence[Message]) -> list[Message]:
-        """The conversation as it would have been without some tools."""
+        """Return the conversation as it would be without the removed tools."""
         kept: list[Message] = []
         dropping = False
         for message in messages:
@@ -140,7 +140,7 @@ class Encoder:
 
 
 def _last_call(messages: Sequence[Message], stop: int) -> int:
-    """The end of the last answer before ``stop``."""
+    """Return the index after the last answer of the model before ``stop``; 0 if there is none."""
     return max((index + 1 for index in range(stop) if messages[index].role == "assistant"), default=0)
 
 

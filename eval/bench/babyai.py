@@ -1,8 +1,8 @@
-"""BabyAI by script: the text observation and the map, without a model and without the simulator's state.
+"""Success of a scripted policy in BabyAI, from text observations and the map, without a model or the full state.
 
-Rooms and mazes of go to, pick up, open, unlock, put next to, and sequences; every level with the same
-budget as its own. BabyAI's bot, which sees the whole world, gives the reference where it can. In some worlds of
-BabyAI-Unlock-v0 the key lies behind the door that it opens: they are counted, and given apart.
+The levels are rooms and mazes with the missions go to, pick up, open, unlock, put next to, and sequences. Each level
+keeps its own limit of steps. BabyAI's bot, which sees the whole world, gives the reference where it succeeds. In some
+worlds of BabyAI-Unlock-v0 the key lies behind the door that it opens; these are included, and also counted separately.
 
     python -m eval.bench.babyai --json
 """
@@ -48,13 +48,13 @@ BUDGET = AgentConfig(max_calls=1200, max_repeats=0)
 
 def play(env: Any, seed: int, memory: Memory | None = None, macros: bool = False) -> list[Event]:
     """One episode by script, with a map of its own unless a memory is given."""
-    mine = memory or Memory.open(None, HashingEmbedder(32))
+    episode_memory = memory or Memory.open(None, HashingEmbedder(32))
     try:
-        agent = Agent(ScriptedModel(MissionFollower(macros)), mine, TOOLS, gate=SHUT, config=BUDGET)
+        agent = Agent(ScriptedModel(MissionFollower(macros)), episode_memory, TOOLS, gate=SHUT, config=BUDGET)
         return list(agent.run(env, seed=seed))
     finally:
         if memory is None:
-            mine.close()
+            episode_memory.close()
 
 
 def solvable(env: Any) -> bool:
@@ -124,11 +124,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object as stdout's last line")
     options = parser.parse_args(arguments)
     figures: dict[str, Any] = {}
-    for title, one in measure(options.episodes, options.levels):
-        figures[title] = one
-        extra = f", {one['solvable_success']:.3f} of the solvable" if "unsolvable" in one else ""
-        print(f"{title:<22} {one['success']:.3f}{extra}, {one['steps']:.1f} steps", flush=True)
-    tell({"levels": figures, "least_success": min(one["success"] for one in figures.values())}, options.json)
+    for title, result in measure(options.episodes, options.levels):
+        figures[title] = result
+        extra = f", {result['solvable_success']:.3f} of the solvable" if "unsolvable" in result else ""
+        print(f"{title:<22} {result['success']:.3f}{extra}, {result['steps']:.1f} steps", flush=True)
+    tell({"levels": figures, "least_success": min(result["success"] for result in figures.values())}, options.json)
 
 
 if __name__ == "__main__":

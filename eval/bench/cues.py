@@ -1,11 +1,11 @@
-"""Recall@1 from partial cues, for every way to rank: what each is worth, with intervals.
+"""Recall@1 from partial cues for every way to rank, with intervals.
 
 ::
 
     python -m eval.bench.cues --cues 2000 --distractors 10000 --json --plot docs/results/cues.png
 
-Stories of one seed choose the weight of shared words and train the completion network (validation);
-stories of another seed are what is reported (test). All ways answer the same cues.
+Stories of one seed (validation) are used to choose the weight of shared words and to train the completion
+network; the results are for stories of another seed (test). All ways answer the same cues.
 """
 
 import argparse
@@ -48,10 +48,10 @@ class Task:
 
 def task(count: int, distractors: int, seed: int, embedder: Embedder) -> Task:
     """Tell ``count + distractors`` stories and make ``count`` cues of each kind."""
-    told = stories(count + distractors, seed)
+    every_story = stories(count + distractors, seed)
     memory = Memory.open(None, embedder)
-    ids = memory.episodic.write_many([story.event for story in told])
-    rng, maker = np.random.default_rng(seed), Cues(told)
+    ids = memory.episodic.write_many([story.event for story in every_story])
+    rng, maker = np.random.default_rng(seed), Cues(every_story)
 
     ways: Mapping[str, Callable[[Story], Cue | None]] = {
         KINDS[0]: lambda story: half_of_the_words(story, rng),
@@ -60,11 +60,13 @@ def task(count: int, distractors: int, seed: int, embedder: Embedder) -> Task:
     }
     cues: dict[str, tuple[list[Cue], list[int]]] = {}
     for kind, way in ways.items():
-        made = [(cue, i) for story, i in zip(told, ids, strict=True) if (cue := way(story)) is not None][:count]
-        cues[kind] = ([cue for cue, _ in made], [i for _, i in made])
+        chosen = [(cue, i) for story, i in zip(every_story, ids, strict=True) if (cue := way(story)) is not None][
+            :count
+        ]
+        cues[kind] = ([cue for cue, _ in chosen], [i for _, i in chosen])
     pairs, meant = cues[KINDS[2]]
     cues[KINDS[3]] = ([" ".join(pair.values()) for pair in pairs if isinstance(pair, dict)], meant)
-    return Task(memory, told, cues)
+    return Task(memory, every_story, cues)
 
 
 def first_hits(task: Task, kind: str, config: RecallConfig) -> NDArray[np.bool_]:
@@ -72,8 +74,8 @@ def first_hits(task: Task, kind: str, config: RecallConfig) -> NDArray[np.bool_]
     memory = task.memory
     memory.episodic.configure(config)
     cues, wanted = task.cues[kind]
-    found = [memory.episodic.recall(cue, 1) for cue in cues]
-    return np.array([bool(hits) and hits[0].trace.id == i for hits, i in zip(found, wanted, strict=True)])
+    recalled = [memory.episodic.recall(cue, 1) for cue in cues]
+    return np.array([bool(hits) and hits[0].trace.id == i for hits, i in zip(recalled, wanted, strict=True)])
 
 
 def ceiling(task: Task) -> float:

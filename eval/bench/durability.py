@@ -1,4 +1,4 @@
-"""Torture of the store, and what a durable write costs beside a bare SQLite insert and commit.
+"""Stress tests of the store, and the cost of a durable write compared with a bare SQLite insert and commit.
 
 ::
 
@@ -41,8 +41,8 @@ def latency(path: Path, writes: int) -> tuple[list[float], list[float]]:
     bare.execute("PRAGMA journal_mode = WAL")
     bare.execute("PRAGMA synchronous = FULL")
     bare.execute(_BARE)
-    ours: list[float] = []
-    theirs: list[float] = []
+    memory_seconds: list[float] = []
+    bare_seconds: list[float] = []
     with Memory.open(path / "m", HashingEmbedder(384)) as memory:
         for number in range(writes):
             key = f"Ada hid the silver lamp {number} in the north kitchen"
@@ -52,17 +52,17 @@ def latency(path: Path, writes: int) -> tuple[list[float], list[float]]:
                 number, event.digest, key, vectors[number].tobytes(), *slots.values(), "env:test", "episode 1", key,
                 float(number), 1.0, 1.0,
             )  # fmt: skip
-            for mine in (True, False) if number % 2 else (False, True):
+            for in_memory in (True, False) if number % 2 else (False, True):
                 began = time.perf_counter()
-                if mine:
+                if in_memory:
                     memory.episodic.write_many([event], vectors[number : number + 1])
                 else:
                     bare.execute("BEGIN IMMEDIATE")
                     bare.execute("INSERT INTO traces VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
                     bare.execute("COMMIT")
-                (ours if mine else theirs).append(time.perf_counter() - began)
+                (memory_seconds if in_memory else bare_seconds).append(time.perf_counter() - began)
     bare.close()
-    return ours, theirs
+    return memory_seconds, bare_seconds
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -70,23 +70,23 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     folder = torture.scratch()
     try:
-        ours: list[float] = []
-        theirs: list[float] = []
+        memory_seconds: list[float] = []
+        bare_seconds: list[float] = []
         ratios = []
         for number in range(options.rounds):
             (folder / f"round {number}").mkdir()
-            mine, bare = latency(folder / f"round {number}", options.writes // options.rounds)
-            ratios.append(float(np.median(mine) / np.median(bare)))
-            ours += mine
-            theirs += bare
+            round_seconds, bare = latency(folder / f"round {number}", options.writes // options.rounds)
+            ratios.append(float(np.median(round_seconds) / np.median(bare)))
+            memory_seconds += round_seconds
+            bare_seconds += bare
         figures |= {
             "writes": options.writes,
-            "write_p50_ms": 1e3 * float(np.median(ours)),
-            "write_p95_ms": 1e3 * float(np.quantile(ours, 0.95)),
-            "bare_p50_ms": 1e3 * float(np.median(theirs)),
-            "bare_p95_ms": 1e3 * float(np.quantile(theirs, 0.95)),
-            "ratio_to_bare": float(np.median(ours) / np.median(theirs)),
-            "ratio_ci95": median_ratio_ci(ours, theirs),
+            "write_p50_ms": 1e3 * float(np.median(memory_seconds)),
+            "write_p95_ms": 1e3 * float(np.quantile(memory_seconds, 0.95)),
+            "bare_p50_ms": 1e3 * float(np.median(bare_seconds)),
+            "bare_p95_ms": 1e3 * float(np.quantile(bare_seconds, 0.95)),
+            "ratio_to_bare": float(np.median(memory_seconds) / np.median(bare_seconds)),
+            "ratio_ci95": median_ratio_ci(memory_seconds, bare_seconds),
             "ratio_by_round": ratios,
         }
         jobs: dict[str, tuple[Any, ...]] = {
@@ -104,7 +104,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if options.plot:
-        milliseconds = {"memory": [1e3 * s for s in ours], "bare SQLite": [1e3 * s for s in theirs]}
+        milliseconds = {"memory": [1e3 * s for s in memory_seconds], "bare SQLite": [1e3 * s for s in bare_seconds]}
         title = "A durable write: insert and commit, WAL, synchronous=FULL"
         histogram(options.plot, milliseconds, title, "milliseconds", "writes")
     return figures

@@ -4,9 +4,9 @@
 
     python -m eval.bench.extraction --json
 
-The sentences are tests/memory/data/golden_tuples.txt; a tuple counts if head, relation and tail are exactly those
-written there. Rules were written with the even lines only; figures are for the odd ones unless ``--half`` says
-otherwise. The language model names its relations in its own words, so it is counted by head and tail alone as well.
+The sentences are in tests/memory/data/golden_tuples.txt. A tuple is right if head, relation and tail are exactly those
+of the file. The rules were developed on the even lines only; the figures are for the odd lines unless ``--half`` says
+otherwise. The language model chooses its own names for relations, so results by head and tail alone are given as well.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def golden(path: Path = GOLDEN) -> list[Sentence]:
     Raises:
         ValueError: A line is not ``construction | sentence | head ; relation ; tail | ...``.
     """
-    found = []
+    sentences = []
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("#") or not line.strip():
             continue
@@ -47,29 +47,29 @@ def golden(path: Path = GOLDEN) -> list[Sentence]:
         parts = [tuple(name.strip() for name in fact.split(";")) for fact in facts if fact]
         if any(len(part) != 3 for part in parts):
             raise ValueError(f"expected head ; relation ; tail, got {line!r}")
-        found.append(Sentence(construction, text, frozenset((h, r, t) for h, r, t in parts)))
-    return found
+        sentences.append(Sentence(construction, text, frozenset((h, r, t) for h, r, t in parts)))
+    return sentences
 
 
 def score(sentences: Sequence[Sentence], extractor: TupleExtractor) -> dict[str, Any]:
     """Precision, recall and time of one engine."""
     extractor.extract("Ada lives in Rome.")  # loads what it needs
     began = time.perf_counter()
-    found = [
+    extracted = [
         {(t.head, t.relation, t.tail) for t in tuples} for tuples in extractor.extract_many([s.text for s in sentences])
     ]
     seconds = time.perf_counter() - began
-    figures = _count(found, [s.facts for s in sentences], lambda fact: fact)
-    ends = _count(found, [s.facts for s in sentences], lambda fact: frozenset((fact[0], fact[2])))
+    figures = _count(extracted, [s.facts for s in sentences], lambda fact: fact)
+    ends = _count(extracted, [s.facts for s in sentences], lambda fact: frozenset((fact[0], fact[2])))
     return {**figures, "ends_only": ends, "ms_per_sentence": 1e3 * seconds / len(sentences)}
 
 
 def _count(
     found: Sequence[set[Statement]], wanted: Sequence[frozenset[Statement]], key: Callable[[Statement], Any]
 ) -> dict[str, Any]:
-    pairs = [({key(f) for f in got}, {key(f) for f in want}) for got, want in zip(found, wanted, strict=True)]
-    right = sum(len(got & want) for got, want in pairs)
-    told, there = sum(len(got) for got, _ in pairs), sum(len(want) for _, want in pairs)
+    pairs = [({key(f) for f in facts}, {key(f) for f in want}) for facts, want in zip(found, wanted, strict=True)]
+    right = sum(len(facts & want) for facts, want in pairs)
+    told, there = sum(len(facts) for facts, _ in pairs), sum(len(want) for _, want in pairs)
     return {
         "precision": right / told if told else 0.0, "precision_ci95": wilson_ci(right, told) if told else (0.0, 1.0),
         "recall": right / there, "recall_ci95": wilson_ci(right, there), "told": told, "there": there,

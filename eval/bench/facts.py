@@ -1,13 +1,13 @@
-"""Facts that change: is the answer of today right, and that of any earlier day?
+"""Facts that change: are the answers for today and for earlier days right?
 
 ::
 
     python -m eval.bench.facts --json --plot docs/img/facts.png
 
-Stories are generated: people move, things change hands and places, jobs end; people also come to like, know and visit
-more and more, which ends nothing. Sentences vary, a part is told again, a part is told late (with its own time), a part
-denies or supposes what is not so. One arm tells the graph tuples, the other reads the sentences by the rules over the
-parse. A baseline without validity keeps the last told of everything as true at all times.
+Stories are generated. People move, things change owners and places, and jobs end; people also like, know and visit more
+and more, which ends no earlier fact. Wordings vary. Some facts are told twice, some late (with their own time). Some
+sentences deny or suppose a fact that is not true. One arm gives tuples to the graph, another extracts them from the
+sentences with the parse rules. A baseline without validity takes the fact that was told last as true at all times.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def story(seed: int, steps: int = 120) -> list[Told]:
     rng = random.Random(seed)
     people, things = rng.sample(NAMES, 6), rng.sample(THINGS, 4)
     current: dict[tuple[str, str], str] = {}
-    found: list[Told] = []
+    statements: list[Told] = []
     for day in range(1, steps + 1):
         relation = rng.choice([*FUNCTIONAL, *FUNCTIONAL, "likes", "knows", "visits"])
         head = rng.choice(things if relation in ("located_in", "owned_by") else people)
@@ -78,22 +78,22 @@ def story(seed: int, steps: int = 120) -> list[Told]:
         again = [day + 0.0] + ([day + 0.4] if rng.random() < 0.15 and not late else [])
         for moment in again:
             sentence = rng.choice(SAID[relation]).format(h=head, t=tail)
-            found.append(Told(sentence, (head, relation, tail), moment, moment + late + 0.5 * bool(late)))
+            statements.append(Told(sentence, (head, relation, tail), moment, moment + late + 0.5 * bool(late)))
         if rng.random() < 0.15:
             person, town = rng.choice(people), rng.choice(TOWNS)
             if current.get((person, "lives_in")) != town:
-                found.append(Told(rng.choice(NOT_SO).format(h=person, t=town), None, day + 0.2, day + 0.2))
-    return sorted(found, key=lambda item: item.told)
+                statements.append(Told(rng.choice(NOT_SO).format(h=person, t=town), None, day + 0.2, day + 0.2))
+    return sorted(statements, key=lambda item: item.told)
 
 
 def truth(told: Sequence[Told]) -> dict[tuple[str, str], list[tuple[float, str]]]:
     """For each head and functional relation the tails by the day from which they held."""
-    found: dict[tuple[str, str], list[tuple[float, str]]] = {}
+    versions: dict[tuple[str, str], list[tuple[float, str]]] = {}
     for item in sorted(told, key=lambda item: item.since):
         if item.statement and item.statement[1] in FUNCTIONAL:
             head, relation, tail = (part.lower() for part in item.statement)
-            found.setdefault((head, relation), []).append((item.since, tail))
-    return found
+            versions.setdefault((head, relation), []).append((item.since, tail))
+    return versions
 
 
 def held(versions: Sequence[tuple[float, str]], at: float) -> str | None:
@@ -158,8 +158,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     figures = measure(options.stories)
     if options.plot:
         groups = {
-            arm: {name: (one[name]["share"], *one[name]["ci95"]) for name in ("current", "history", "kept")}
-            for arm, one in figures["arms"].items()
+            arm: {name: (results[name]["share"], *results[name]["ci95"]) for name in ("current", "history", "kept")}
+            for arm, results in figures["arms"].items()
         }
         bars(options.plot, groups, "Facts that change", "share right")
     tell(figures, options.json)

@@ -1,19 +1,18 @@
-"""The write gate against other ways to spend the same budget of writes.
+"""The write gate compared with other ways to spend the same number of writes.
 
 ::
 
     python -m eval.bench.gate --streams 20 --json --plot docs/img/gate.png
 
-A stream is a day of 400 events told in sentences: errands that repeat, with small variations, and a
-tenth that later questions will ask about. What makes an event matter is not marked in its words. It
-shows as it does in the environments: an unusual thing happens to somebody (a surprise in a familiar
-setting), a thing is new, or a reward comes with it. Some unusual or rewarded events are never asked
-for, some plain ones are, and every stream has bursts of noise (random words) that surprise and are new
-but never matter. Each gate writes as many events as ours does; precision and recall are against the
-events that the questions need.
+A stream is a day of 400 events told in sentences: errands that repeat with small variations, and one
+event in ten that later questions ask about. The words of an event do not mark it as important. As in the
+environments, an important event is unusual (a surprise in a familiar setting), new, or rewarded. Some
+unusual or rewarded events are never asked about, some plain ones are, and every stream has noise (random
+words) that is surprising and new but never important. Each way writes as many events as our gate does;
+precision and recall are measured against the events that the questions need.
 
-Surprise is the real model's, on the stream so far as context; novelty is against what was written.
-Training streams (other seeds, other names and errands) set weights and threshold.
+Surprise is that of the real model with the stream so far as context; novelty is relative to what was
+written. Training streams (other seeds, names and errands) are used to calibrate weights and threshold.
 """
 
 import argparse
@@ -63,8 +62,8 @@ def stream(seed: int, half: int) -> Stream:
     rng = np.random.default_rng(seed)
 
     def pick(options: Sequence[str]) -> str:
-        mine = list(options)[half::2]
-        return mine[rng.integers(len(mine))]
+        choices = list(options)[half::2]
+        return choices[rng.integers(len(choices))]
 
     people = [pick(NAMES) for _ in range(4)]
     routine = [f"{people[rng.integers(4)]} {pick(ERRANDS)} in the {pick(list(ROOMS))}." for _ in range(24)]
@@ -108,7 +107,7 @@ class Surprise:
         import torch
 
         tokens = [self.tokenizer.encode(" " + s, add_special_tokens=False) for s in sentences]
-        found = np.zeros(len(sentences))
+        surprises = np.zeros(len(sentences))
         start = 0
         while start < len(tokens):
             # Half a window of what came before, then as many sentences as fit.
@@ -122,9 +121,9 @@ class Surprise:
                 logits = self.model(torch.tensor([ids])).logits[0, :-1].float()
             losses = torch.nn.functional.cross_entropy(logits, torch.tensor(ids[1:]), reduction="none")
             for number, (a, b) in enumerate(spans):
-                found[start + number] = 1 - float(torch.exp(-losses[a - 1 : b - 1].mean()))
+                surprises[start + number] = 1 - float(torch.exp(-losses[a - 1 : b - 1].mean()))
             start = stop
-        return found
+        return surprises
 
 
 @dataclass
@@ -198,11 +197,11 @@ def rivals(signals: Signals, budget: int, seed: int) -> dict[str, NDArray[np.boo
 
 def observe(seeds: Sequence[int], half: int, surprise: Surprise, embedder: Embedder) -> list[Signals]:
     """Draw streams and compute what the gate sees of them."""
-    found = []
+    signals = []
     for seed in seeds:
         day = stream(seed, half)
-        found.append(Signals(day, embedder.embed(day.sentences), surprise(day.sentences)))
-    return found
+        signals.append(Signals(day, embedder.embed(day.sentences), surprise(day.sentences)))
+    return signals
 
 
 def measure(streams: int) -> dict[str, Any]:

@@ -1,13 +1,13 @@
-"""A knowledge graph of a million facts: opening, telling, asking, main memory; beside kglite on the same facts.
+"""A knowledge graph of a million facts: time to open, write and query, and main memory, compared with kglite.
 
 ::
 
     python -m eval.bench.graph --n 1000000 --json
 
-Entities are named by three words and a number; their degrees follow a power law, as they do in text (the greatest has
-over ten thousand facts). Questions name an entity in a sentence, a hub in one of ten. kglite (embedded Cypher graph, in
-main memory, saved as a whole) answers with the facts within two hops of the named entity, found by an indexed title:
-the nearest to what a graph without ranking can do. It is told nothing of sources, and saves by writing the whole file.
+Names of entities are three words and a number; degrees follow a power law, as in text (the largest entity has over ten
+thousand facts). Each question names an entity in a sentence; one in ten names a hub. kglite, an embedded Cypher graph
+in main memory, answers with the facts within two hops of the named entity, which it finds by an indexed title. This is
+the closest equivalent in a graph without ranking. It stores no provenance, and saves by writing the whole file.
 """
 
 import argparse
@@ -46,16 +46,16 @@ def facts(n: int, seed: int = 0) -> tuple[list[str], list[tuple[int, str, int]]]
     rng = np.random.default_rng(seed)
     count = max(20, n // 5)
     entities = names(count)
-    found: dict[tuple[int, str, int], None] = {}
-    while len(found) < n:
-        size = n - len(found) + 100
+    triples: dict[tuple[int, str, int], None] = {}
+    while len(triples) < n:
+        size = n - len(triples) + 100
         heads = rng.integers(count, size=size)
         tails = (count * rng.random(size) ** 3.0).astype(int)  # few are spoken of often
         relations = rng.integers(len(RELATIONS), size=size)
         for head, relation, tail in zip(heads, relations, tails, strict=True):
-            if head != tail and len(found) < n:
-                found.setdefault((int(head), RELATIONS[relation], int(tail)))
-    return entities, list(found)
+            if head != tail and len(triples) < n:
+                triples.setdefault((int(head), RELATIONS[relation], int(tail)))
+    return entities, list(triples)
 
 
 def resident() -> int:
@@ -113,11 +113,11 @@ def ours(
 def asked(entities: Sequence[str], queries: int) -> list[tuple[str, str]]:
     """Questions and the entity that each names; one in ten is a hub."""
     rng = random.Random(1)
-    found = []
+    questions = []
     for number in range(queries):
         entity = entities[rng.randrange(20)] if number % 10 == 0 else entities[rng.randrange(len(entities))]
-        found.append((f"Who {rng.choice(RELATIONS)} the {entity}, and why?", entity))
-    return found
+        questions.append((f"Who {rng.choice(RELATIONS)} the {entity}, and why?", entity))
+    return questions
 
 
 def kglite(folder: Path, entities: Sequence[str], told: Sequence[tuple[int, str, int]], queries: int) -> dict[str, Any]:
@@ -176,14 +176,14 @@ def alone(work: Callable[..., dict[str, Any]], *arguments: object) -> dict[str, 
 
 def measure(n: int, queries: int, peer: bool, embedder: str) -> dict[str, Any]:
     """Run everything; returns the figures."""
-    entities, told = facts(n)
+    entities, triples = facts(n)
     folder = Path(tempfile.mkdtemp(prefix="hippo-graph-"))
     try:
         figures: dict[str, Any] = {"n": n, "entities": len(entities)}
-        figures["ours"] = alone(ours, folder / "m", entities, told, queries, embedder)
+        figures["ours"] = alone(ours, folder / "m", entities, triples, queries, embedder)
         print(figures["ours"], file=sys.stderr)
         if peer:
-            figures["kglite"] = alone(kglite, folder, entities, told, queries)
+            figures["kglite"] = alone(kglite, folder, entities, triples, queries)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return figures

@@ -1,13 +1,13 @@
-"""How cost grows with the length of an episode and with what is remembered, beside the full history in the prompt.
+"""Growth of cost with the length of an episode and the size of the memory, compared with full history in the prompt.
 
 ::
 
     python -m eval.bench.growth --json > growth.json
     hippo eval report RUN... --growth growth.json
 
-One model plays on and on in a water maze that begins again whenever the platform is found. With memories its window
-stays at 1,024 tokens; without, all that was said stays in the prompt until the model's 8,192 tokens are full. A third
-way computes the whole history anew at every step, as agents without a kept cache do: counted, not run.
+A model plays one long episode in a water maze that restarts whenever the platform is found. With memories its window
+stays at 1,024 tokens; without, the full history stays in the prompt until the model's 8,192 tokens are used up. A third
+way computes the whole history anew at every step, as agents without a cache do; its cost is computed, not measured.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def played(memory: Memory | None, seq_len: int, steps: int, adapter: str | None)
 
 def steps_of(way: str, events: Iterator[Event], shape: Shape) -> Iterator[dict[str, Any]]:
     """Cost of single decisions, averaged over a tenth of the steps around each mark."""
-    found: list[dict[str, float]] = []
+    decisions: list[dict[str, float]] = []
     context = 0
     for event in events:
         if isinstance(event, Decided):
@@ -72,25 +72,28 @@ def steps_of(way: str, events: Iterator[Event], shape: Shape) -> Iterator[dict[s
             new = event.prefill_tokens + event.decode_tokens + event.forced_tokens
             flops = shape.flops(new, context)
             context += new
-            found.append({
+            decisions.append({
                 "context": context, "kv_bytes": shape.kv_bytes(context), "seconds": event.seconds, "flops": flops,
                 "anew": shape.flops(context, 0),
             })  # fmt: skip
-    for mark in [*(m for m in MARKS if m <= len(found)), *([len(found)] if len(found) not in MARKS else [])]:
-        around = found[max(0, mark - 1 - mark // 20) : mark + mark // 20]
-        means = {key: float(np.mean([one[key] for one in around])) for key in around[0]}
-        yield {"way": way, "step": mark, "of": len(found)} | means
+    for mark in [
+        *(m for m in MARKS if m <= len(decisions)),
+        *([len(decisions)] if len(decisions) not in MARKS else []),
+    ]:
+        around = decisions[max(0, mark - 1 - mark // 20) : mark + mark // 20]
+        means = {key: float(np.mean([decision[key] for decision in around])) for key in around[0]}
+        yield {"way": way, "step": mark, "of": len(decisions)} | means
 
 
 def by_length(steps: int, adapter: str | None) -> list[dict[str, Any]]:
     """Cost of a step with memories and with everything in the prompt."""
     shape = Shape.of(catalog.fetch(MODEL))
     with Memory.open(None, HashingEmbedder()) as memory:
-        found = [*steps_of("memories, window of 1,024", played(memory, 1024, steps, adapter), shape)]
-    found += steps_of("full history", played(None, FULL, steps, adapter), shape)
+        rows = [*steps_of("memories, window of 1,024", played(memory, 1024, steps, adapter), shape)]
+    rows += steps_of("full history", played(None, FULL, steps, adapter), shape)
     unmeasured = {"way": "full history, no cache kept", "seconds": None, "kv_bytes": None, "context": None}
-    anew = [one | unmeasured | {"flops": one["anew"]} for one in found if one["way"] == "full history"]
-    return found + anew
+    anew = [row | unmeasured | {"flops": row["anew"]} for row in rows if row["way"] == "full history"]
+    return rows + anew
 
 
 def event(number: int) -> Happened:
@@ -109,18 +112,18 @@ def by_size(sizes: Sequence[int], asked: int = 50) -> list[dict[str, Any]]:
     def count(text: str) -> int:
         return len(tokenizer.encode(text, add_special_tokens=False))
 
-    found: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     for size in sizes:
-        told = [event(number) for number in range(size)]
+        events = [event(number) for number in range(size)]
         rng = np.random.default_rng(0)
-        picked = [told[int(i)] for i in rng.integers(size, size=asked)]
-        each = float(np.mean([count(one.key) for one in picked]))
+        picked = [events[int(i)] for i in rng.integers(size, size=asked)]
+        each = float(np.mean([count(sample.key) for sample in picked]))
         with Memory.open(None, HashingEmbedder()) as memory:
             for begin in range(0, size, BULK):
-                memory.episodic.write_many(told[begin : begin + BULK])
+                memory.episodic.write_many(events[begin : begin + BULK])
             memory.episodic.recall("warm")  # the index is built by the first one
-            cues = [one.key[:60] for one in picked]
-            found.append({"way": "recall", "items": size} | _timed(memory, "recall", "cue", cues, count))
+            cues = [sample.key[:60] for sample in picked]
+            rows.append({"way": "recall", "items": size} | _timed(memory, "recall", "cue", cues, count))
         with Memory.open(None, HashingEmbedder()) as memory:
             origin = Provenance("bench", time=1.0)
             facts = [Tuple(f"person {i % (size // 4 or 1)}", ("lives_in", "works_at", "likes", "knows")[i * 4 // size],
@@ -128,10 +131,10 @@ def by_size(sizes: Sequence[int], asked: int = 50) -> list[dict[str, Any]]:
             for begin in range(0, size, BULK):
                 memory.relational.upsert(facts[begin : begin + BULK])
             names = [f"person {int(i)}" for i in rng.integers(size // 4 or 1, size=asked)]
-            found.append({"way": "ask_graph", "items": size} | _timed(memory, "ask_graph", "entity", names, count))
-        found.append({"way": "all of it in the prompt", "items": size, "ms": None, "tokens": size * each})
-        print(*found[-3:-1], flush=True)
-    return found
+            rows.append({"way": "ask_graph", "items": size} | _timed(memory, "ask_graph", "entity", names, count))
+        rows.append({"way": "all of it in the prompt", "items": size, "ms": None, "tokens": size * each})
+        print(*rows[-3:-1], flush=True)
+    return rows
 
 
 def _timed(memory: Memory, name: str, argument: str, cues: Sequence[str], count: Any) -> dict[str, float]:

@@ -1,13 +1,13 @@
-"""Seconds per step of the loop, beside smolagents' tool-calling agent.
+"""Seconds per step of the agent loop, compared with smolagents' tool-calling agent.
 
 Both play the water maze with the same weights, tools, seeds and number of model calls, greedily,
 in one process, in turn::
 
     python -m eval.bench.loop --steps 20 --long 200 --json
 
-The untrained model does not solve it; time per step is what is measured. Then one long episode
-tells whether a step at the end costs more than one at the beginning. ``--peer-tokens 0`` leaves
-smolagents out (``pip install 'hippo-llm-memory[bench]'`` brings it in).
+The untrained model does not solve the maze; only the time per step is measured. Then one long episode
+shows whether steps at the end cost more than steps at the beginning. ``--peer-tokens 0`` leaves
+smolagents out (``pip install 'hippo-llm-memory[bench]'`` installs it).
 """
 
 import argparse
@@ -142,7 +142,7 @@ def play_peer(path: Path, steps: int, seed: int, max_new_tokens: int) -> tuple[l
                 return result.text if result.action is None else str(env.step(result.action)[0])
 
             inputs = {name: {"type": "string", "description": name} for name in tool.schema["properties"]}
-            made = type(
+            tool_class = type(
                 f"{tool.name.title()}Tool",
                 (PeerTool,),
                 {
@@ -154,7 +154,7 @@ def play_peer(path: Path, steps: int, seed: int, max_new_tokens: int) -> tuple[l
                     "skip_forward_signature_validation": True,
                 },
             )
-            return made()
+            return tool_class()
 
         model = TransformersModel(
             model_id=str(path), device_map="cpu", torch_dtype="bfloat16", max_new_tokens=max_new_tokens, do_sample=False
@@ -190,14 +190,14 @@ def measure(steps: int, long: int, runs: int, peer_tokens: int) -> dict[str, Any
     """Run everything; returns the figures."""
     model = LocalModel(LocalModelConfig())
     play(model, 3, seed=99)
-    ours: list[list[float]] = []
-    theirs: list[list[float]] = []
+    own_runs: list[list[float]] = []
+    peer_runs: list[list[float]] = []
     good = 0
     for seed in range(runs):
-        ours.append(play(model, steps, seed).step_seconds)
+        own_runs.append(play(model, steps, seed).step_seconds)
         if peer_tokens:
             seconds, well_formed = play_peer(model.path, steps, seed, peer_tokens)
-            theirs.append(seconds)
+            peer_runs.append(seconds)
             good += well_formed
     late = play(model, long, seed=0)
     decided = late.decided()
@@ -211,7 +211,7 @@ def measure(steps: int, long: int, runs: int, peer_tokens: int) -> dict[str, Any
         "processor": platform.machine(),
         "steps": steps,
         "runs": runs,
-        "seconds_per_step": statistics.mean(statistics.mean(run) for run in ours),
+        "seconds_per_step": statistics.mean(statistics.mean(run) for run in own_runs),
         "long_steps": len(decided),
         "seconds_at_20": statistics.mean(e.seconds for e in early),
         "seconds_at_end": statistics.mean(e.seconds for e in last),
@@ -226,10 +226,10 @@ def measure(steps: int, long: int, runs: int, peer_tokens: int) -> dict[str, Any
         "forced_share": end.forced_tokens / (end.forced_tokens + end.decode_tokens),
     }
     if peer_tokens:
-        ratios = [statistics.mean(b) / statistics.mean(a) for a, b in zip(ours, theirs, strict=True)]
+        ratios = [statistics.mean(b) / statistics.mean(a) for a, b in zip(own_runs, peer_runs, strict=True)]
         figures |= {
             "peer_max_new_tokens": peer_tokens,
-            "peer_seconds_per_step": statistics.mean(statistics.mean(run) for run in theirs),
+            "peer_seconds_per_step": statistics.mean(statistics.mean(run) for run in peer_runs),
             "peer_well_formed": good,
             "times_faster": statistics.mean(ratios),
             "times_faster_ci95": interval(ratios),

@@ -1,11 +1,11 @@
-"""Macros: mined from expert episodes, accepted by trials, then run on new seeds beside the script without them.
+"""Macros: mined from expert episodes, accepted by trials, and compared on new seeds with the script without macros.
 
-Each task: episodes by script are mined; candidates run in fresh instances until accepted or rejected; the
-accepted ones run again in new ones; and the script plays test seeds with and without macros. A run passes if
-it solves the episode; where the mission asks for more than the macro does, if it did its part and saw to it.
-Fewer calls are counted over episodes that both arms solved. Of BabyAI-Unlock-v0 the trials leave out worlds whose
-key lies behind its own door; the arms play all. Then a trap: doors stop opening, and the guard has to notice.
-Last, the learnt head on outcomes that depend on what is asked for, and on outcomes that don't.
+For each task, macros are mined from scripted episodes. Candidates run in fresh worlds until they are accepted or
+rejected, accepted macros run again in new worlds, and the script plays test seeds with and without macros. A run
+passes if it solves the episode or, where the mission asks for more than the macro does, if the macro did its part.
+The ratio of calls is over episodes that both arms solved. Trials in BabyAI-Unlock-v0 leave out worlds whose key
+lies behind its own door; the arms play all worlds. Then doors stop opening, to test whether the guard notices.
+Last, the learnt head is tested on outcomes that depend on what the mission asks for, and on others.
 
     python -m eval.bench.macros --json
 """
@@ -71,10 +71,10 @@ def task(title: str, library: MacroLib, episodes: int, tests: int) -> dict[str, 
     env = make(LEVELS[title])
     logs = [trajectory_of(play(env, TRAIN + number)) for number in range(episodes)]
     mining = time.perf_counter()
-    found = library.mine(logs)
+    mined = library.mine(logs)
     mined_in = time.perf_counter() - mining
     rows = []
-    for macro in found:
+    for macro in mined:
         if macro.status == "candidate":
             judge(env, library, macro.signature, _seeds(env, title, TRIAL, 4 * TRIALS), TRIALS)
         status = library.get(macro.signature).status
@@ -123,7 +123,7 @@ def _seeds(env: Any, title: str, first: int, count: int) -> list[int]:
 
 def trap(library: MacroLib) -> dict[str, Any]:
     """A macro that worked stops working: how soon is it no longer suggested, and where did the guard stop it?"""
-    tries, scores, said = [], [], []
+    tries, scores, messages = [], [], []
     for repeat in range(20):
         env = Jam(make(LEVELS["open, room"]), ("red", "green", "blue", "purple", "yellow", "grey"))
         with Memory.open(None, HashingEmbedder(32)) as memory:
@@ -139,16 +139,16 @@ def trap(library: MacroLib) -> dict[str, Any]:
                 trial = run_trial(env, macro, macros, TRAP + 100 * repeat + count)
                 assert trial is not None
                 macros.note(macro.signature, [trial.outcome])
-                said.append(trial.said)
+                messages.append(trial.said)
                 count += 1
                 path.append(macros.get(macro.signature).success_prob)
             tries.append(count)
             scores.append(path)
-    guarded = sum("(toggle)" in words for words in said)
+    guarded = sum("(toggle)" in words for words in messages)
     return {
         "repeats": len(tries), "tries_until_not_suggested": float(np.mean(tries)), "most_tries": max(tries),
         "score_before": scores[0][0], "score_after": scores[0][1:],
-        "stopped_at_toggle": guarded / len(said), "said": said[0],
+        "stopped_at_toggle": guarded / len(messages), "said": messages[0],
     }  # fmt: skip
 
 
@@ -187,11 +187,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     figures: dict[str, Any] = {}
     with Memory.open(None, HashingEmbedder(32)) as memory:
         for title in options.tasks:
-            tasks[title] = one = task(title, memory.macros, options.episodes, options.tests)
-            print(f"{title:<22} {one['fewer_calls']:.1f} times fewer calls", flush=True)
+            tasks[title] = result = task(title, memory.macros, options.episodes, options.tests)
+            print(f"{title:<22} {result['fewer_calls']:.1f} times fewer calls", flush=True)
         figures["tasks"] = tasks
-        accepted = [row for one in tasks.values() for row in one["macros"] if row["status"] == "accepted"]
-        ratios = [one["fewer_calls"] for one in tasks.values()]
+        accepted = [row for result in tasks.values() for row in result["macros"] if row["status"] == "accepted"]
+        ratios = [result["fewer_calls"] for result in tasks.values()]
         figures |= {
             "accepted": len(accepted), "least_success": min((row["success"] for row in accepted), default=None),
             "least_fewer_calls": min(ratios), "fewer_calls_ci95": bootstrap_ci(ratios),

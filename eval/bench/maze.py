@@ -1,9 +1,9 @@
-"""One-shot place memory: how short is the second visit to a water maze?
+"""One-shot place memory: how many steps does the second visit to a water maze take?
 
-A script without a model explores a maze until it stands on the hidden platform, is put elsewhere with
-another heading, and comes again. It sees the text wrapper's view and asks the map; some landmarks look
-alike, and at each visit one stands elsewhere. The arm ``without memory`` has its map emptied between the
-visits. Steps are divided by the fewest possible.
+A script without a model explores a maze until it stands on the hidden platform. Then it visits the maze a
+second time, from another start with another heading. It sees the text wrapper's view and queries the map.
+Some landmarks look alike, and one stands elsewhere at each visit. In the arm ``without memory`` the map is
+emptied between the visits. Steps are divided by the fewest possible.
 
     python -m eval.bench.maze --json
 """
@@ -76,7 +76,7 @@ def visit(memory: Memory, env: WaterMaze, seed: int) -> Visit:
         now = (known, walk.grid.name, walk.belief and walk.belief.move, spatial.joins)
         if now != aim or not route or (route[0] == "forward" and not _free(walk.view)):
             aim, route = now, list((spatial.plan(GOAL) if known else spatial.explore()).actions)
-        at = [position for position, one in walk.terrain.places.items() if one.label == GOAL]
+        at = [position for position, place in walk.terrain.places.items() if place.label == GOAL]
         if at and walk.belief is not None and not walk.localized:
             beliefs.append((walk.belief.confidence, _is_platform(env, walk.pose, at[0])))
         if at and seen.relocalized:
@@ -124,8 +124,8 @@ def measure(mazes: int, twins: int, moved: int, progress: bool = True) -> dict[s
                 arms["second"].append(visit(memory, env, 2 * maze + 1))
             with Memory.open(None, HashingEmbedder(32)) as memory:
                 arms["without"].append(visit(memory, env, 2 * maze + 1))
-        second = [one.ratio for one in arms["second"][from_here:]]
-        without = [one.ratio for one in arms["without"][from_here:]]
+        second = [played.ratio for played in arms["second"][from_here:]]
+        without = [played.ratio for played in arms["without"][from_here:]]
         by_size[f"{size}x{size}"] = {
             "n": len(second), "landmarks": landmarks, "second_visit_over_optimal": float(np.mean(second)),
             "ci95": bootstrap_ci(second), "without_memory_over_optimal": float(np.mean(without)),
@@ -133,8 +133,8 @@ def measure(mazes: int, twins: int, moved: int, progress: bool = True) -> dict[s
         }  # fmt: skip
         if progress:
             print(f"{size} x {size}: {np.mean(second):.3f} against {np.mean(without):.2f}", flush=True)
-    ratios = {arm: [one.ratio for one in found] for arm, found in arms.items()}
-    solved = sum(one.solved for one in arms["second"])
+    ratios = {arm: [played.ratio for played in visits] for arm, visits in arms.items()}
+    solved = sum(played.solved for played in arms["second"])
     return {
         "mazes": len(arms["second"]), "twins": twins, "moved": moved,
         "second_visit_over_optimal": float(np.mean(ratios["second"])),
@@ -144,12 +144,12 @@ def measure(mazes: int, twins: int, moved: int, progress: bool = True) -> dict[s
         "first_visit_over_optimal": float(np.mean(ratios["first"])),
         "without_memory_over_optimal": float(np.mean(ratios["without"])),
         "without_memory_ci95": bootstrap_ci(ratios["without"]),
-        "without_memory_success": sum(one.solved for one in arms["without"]) / len(arms["without"]),
+        "without_memory_success": sum(played.solved for played in arms["without"]) / len(arms["without"]),
         "memory_saves": paired_difference(ratios["without"], ratios["second"]),
         "sizes": by_size,
-        "confidence": _calibration([b for one in arms["second"] for b in one.beliefs]),
-        "joins": sum(len(one.joins) for one in arms["second"]),
-        "wrong_joins": sum(not right for one in arms["second"] for right in one.joins),
+        "confidence": _calibration([b for played in arms["second"] for b in played.beliefs]),
+        "joins": sum(len(played.joins) for played in arms["second"]),
+        "wrong_joins": sum(not right for played in arms["second"] for right in played.joins),
         "seconds": time.perf_counter() - began,
         "ratios": ratios,
     }  # fmt: skip
@@ -160,9 +160,11 @@ def _calibration(beliefs: Sequence[tuple[float, bool]]) -> list[dict[str, Any]]:
     bins = ((0.5, 0.7), (0.7, 0.9), (0.9, 0.99), (0.99, 1.01))
     rows = []
     for low, high in bins:
-        found = [right for confidence, right in beliefs if low <= confidence < high]
-        if found:
-            rows.append({"confidence": [low, min(high, 1.0)], "n": len(found), "right": sum(found) / len(found)})
+        outcomes = [right for confidence, right in beliefs if low <= confidence < high]
+        if outcomes:
+            rows.append(
+                {"confidence": [low, min(high, 1.0)], "n": len(outcomes), "right": sum(outcomes) / len(outcomes)}
+            )
     return rows
 
 

@@ -1,11 +1,11 @@
-"""A long walk: does the map stay as large as the world, and observing fast?
+"""A long walk: does the map grow no larger than the world, and does observing stay fast?
 
-Rings of 10,000 places, a million observations each, into a memory on disk, every one durable when it
-returns. The ring of texts: milestones whose description changes from visit to visit (weather, passers-by),
-walked onwards, at times back, at times without getting anywhere. The ring of cells: a corridor seen
-through a 7 x 7 window. And ten times through a procedure whose steps differ in a number only. Afterwards
-every place of the world is compared with the places of the map: lost are those that share one with
-another, doubled those that have several.
+Two rings of 10,000 places are observed a million times each, into a memory on disk; every observation is
+durable when the call returns. The ring of texts has milestones whose descriptions change
+from visit to visit (weather, passers-by); the walker goes onwards, sometimes back, and sometimes stays in
+place. The ring of cells is a corridor seen through a 7 x 7 window. A third world is a procedure whose steps
+differ only in a number, walked ten times. Afterwards the places of the world are compared with those of the
+map: a place is lost if it shares a map place with another, and doubled if it has several map places.
 
     python -m eval.bench.places --json
 """
@@ -109,11 +109,11 @@ def walk(world: Iterator[Observation], places: int, folder: Path) -> dict[str, A
         rows = int(memory.store.db.execute("SELECT count(*) FROM places WHERE passable").fetchone()[0])
         origins = int(memory.store.db.execute("SELECT count(*) FROM provenance").fetchone()[0])
     owners: dict[int, set[int]] = defaultdict(set)
-    for true, found in ids.items():
-        for place in found:
+    for true, place_ids in ids.items():
+        for place in place_ids:
             owners[place].add(true)
-    lost = sum(all(len(owners[place]) > 1 for place in found) for found in ids.values())
-    doubled = sum(len(found) > 1 for found in ids.values())
+    lost = sum(all(len(owners[place]) > 1 for place in place_ids) for place_ids in ids.values())
+    doubled = sum(len(place_ids) > 1 for place_ids in ids.values())
     return {
         "observations": len(milliseconds), "true_places": len(ids), "places": rows,
         "lost": lost / len(ids), "doubled": doubled / len(ids),

@@ -1,8 +1,9 @@
-"""Planning: is the search as fast as the fastest library, does it find the best way, and what does a change cost?
+"""Planning: speed compared with the fastest library, optimality of the paths, and the cost of changing an edge.
 
-A weighted 512 x 512 grid with 25 % obstacles, between random cells of its largest part; every library
-answers the same queries, in turns, and gives the path. Then 1,000 random graphs against NetworkX's
-Dijkstra, the cost of changing an edge, and a 22 x 22 map through the tool ``plan_route``.
+Paths are searched on a weighted 512 x 512 grid with 25 % obstacles, between random cells of its largest
+component; every library answers the same queries in turn and returns the path. Then 1,000 random graphs are
+compared with NetworkX's Dijkstra, and the cost of changing an edge and of ``plan_route`` on a 22 x 22 map
+is measured.
 
     python -m eval.bench.planner --json
 """
@@ -50,8 +51,8 @@ def grid(side: int, obstacles: float, seed: int) -> tuple[NDArray[np.int64], NDA
 def libraries(edges: NDArray[np.int64], costs: NDArray[np.float64], side: int) -> dict[str, Query]:
     """Every library's fastest way to answer a query with the path."""
     pairs = edges.tolist()
-    ours = SearchGraph((a, b, cost) for (a, b), cost in zip(pairs, costs.tolist(), strict=True))
-    found: dict[str, Query] = {"ours": lambda a, b: _path(ours.path(a, [b]))}
+    search_graph = SearchGraph((a, b, cost) for (a, b), cost in zip(pairs, costs.tolist(), strict=True))
+    queries: dict[str, Query] = {"ours": lambda a, b: _path(search_graph.path(a, [b]))}
 
     matrix = csr_array((costs, (edges[:, 0], edges[:, 1])), shape=(side * side, side * side))
 
@@ -62,7 +63,7 @@ def libraries(edges: NDArray[np.int64], costs: NDArray[np.float64], side: int) -
             path.append(int(before[path[-1]]))
         return path[::-1]
 
-    found["scipy"] = scipy
+    queries["scipy"] = scipy
     try:
         import rustworkx as rx
     except ImportError:
@@ -76,8 +77,8 @@ def libraries(edges: NDArray[np.int64], costs: NDArray[np.float64], side: int) -
             x, y = target % side, target // side
             return lambda node: float(abs(node % side - x) + abs(node // side - y))
 
-        found["rustworkx A*"] = lambda a, b: list(rx.astar_shortest_path(rust, a, lambda n: n == b, float, far(b)))
-        found["rustworkx Dijkstra"] = lambda a, b: list(
+        queries["rustworkx A*"] = lambda a, b: list(rx.astar_shortest_path(rust, a, lambda n: n == b, float, far(b)))
+        queries["rustworkx Dijkstra"] = lambda a, b: list(
             rx.dijkstra_shortest_paths(rust, a, target=b, weight_fn=float)[b]
         )
     try:
@@ -88,16 +89,16 @@ def libraries(edges: NDArray[np.int64], costs: NDArray[np.float64], side: int) -
         other = igraph.Graph(n=side * side, edges=edges, directed=True)
         other.es["weight"] = costs.tolist()
         weights = costs.tolist()
-        found["igraph"] = lambda a, b: list(other.get_shortest_path(a, b, weights=weights))
+        queries["igraph"] = lambda a, b: list(other.get_shortest_path(a, b, weights=weights))
     graph: nx.DiGraph[int] = nx.DiGraph()
     graph.add_weighted_edges_from((a, b, cost) for (a, b), cost in zip(pairs, costs.tolist(), strict=True))
-    found["networkx Dijkstra"] = lambda a, b: list(nx.bidirectional_dijkstra(graph, a, b)[1])
+    queries["networkx Dijkstra"] = lambda a, b: list(nx.bidirectional_dijkstra(graph, a, b)[1])
 
     def manhattan(a: int, b: int) -> float:
         return float(abs(a % side - b % side) + abs(a // side - b // side))
 
-    found["networkx A*"] = lambda a, b: list(nx.astar_path(graph, a, b, heuristic=manhattan))
-    return found
+    queries["networkx A*"] = lambda a, b: list(nx.astar_path(graph, a, b, heuristic=manhattan))
+    return queries
 
 
 def _path(found: tuple[list[int], float] | None) -> list[int]:
@@ -125,7 +126,7 @@ def compare(side: int, obstacles: float, queries: int, seed: int = 0) -> dict[st
             began = time.perf_counter()
             path = solve(a, b)
             seconds[name].append(time.perf_counter() - began)
-            lengths[name] = sum(table[one] for one in pairwise(path))
+            lengths[name] = sum(table[edge] for edge in pairwise(path))
         best = min(lengths.values())
         worst = max(worst, lengths["ours"] - best)
         assert all(abs(length - best) < 1e-6 for length in lengths.values()), lengths
@@ -164,16 +165,16 @@ def optimal(graphs: int) -> dict[str, Any]:
         graph = nx.gnp_random_graph(rng.randint(2, 60), rng.uniform(0.02, 0.3), seed=seed, directed=True)
         for _, _, data in graph.edges(data=True):
             data["weight"] = rng.uniform(0.1, 10.0)
-        ours = SearchGraph.from_networkx(graph)
+        search_graph = SearchGraph.from_networkx(graph)
         start, end = rng.randrange(len(graph)), rng.randrange(len(graph))
-        found = ours.path(start, [end])
+        result = search_graph.path(start, [end])
         try:
             length: float | None = nx.dijkstra_path_length(graph, start, end)
         except nx.NetworkXNoPath:
             length = None
         reached += length is not None
-        wrong += (found is None) != (length is None) or (
-            found is not None and length is not None and abs(found[1] - length) > 1e-9
+        wrong += (result is None) != (length is None) or (
+            result is not None and length is not None and abs(result[1] - length) > 1e-9
         )
     return {"random_graphs": graphs, "reachable": reached, "not_optimal": wrong}
 

@@ -1,15 +1,15 @@
-"""Recall of one trace among many by its vector: exactness, speed, memory, build time, and peers.
+"""Recall of one trace among many by its vector: exactness, speed, memory, build time, and other libraries.
 
 ::
 
     python -m eval.bench.recall --n 1000000 --json
     python -m eval.bench.recall --n 100000 --peers --plot docs/img/recall.png --json     # extras: bench, peers
 
-Vectors lie as sentence embeddings lie (see ``eval/bench/vectors.py``); cues are drawn from the same
-clusters and are no rows. ``recall@8`` compares with exact search over all rows. ``ratio_to_bare`` is the
-median time of ``EpisodicStore.recall``, traces and provenance included, over that of the FAISS index
-inside it alone; each cue is answered by both, in turn. Peers hold the same vectors and answer the same
-cues; their search width is the smallest that reaches recall@8 of 0.99.
+Vectors are distributed like sentence embeddings (see ``eval/bench/vectors.py``); cues come from the same
+clusters but are not stored. ``recall@8`` is relative to exact search over all rows. ``ratio_to_bare`` is the
+median time of ``EpisodicStore.recall``, including traces and provenance, divided by that of its FAISS index
+alone; both answer each cue in turn. The other libraries hold the same vectors and answer the same cues;
+their search width is the smallest that reaches recall@8 of 0.99.
 """
 
 import argparse
@@ -87,12 +87,12 @@ def sentences(count: int, start: int) -> list[Event]:
     rng = np.random.default_rng(start)
     lists = [NAMES, list(VERBS), list(ADJECTIVES), list(THINGS), list(SIDES), list(ROOMS)]
     picks = [rng.integers(len(words), size=count) for words in lists]
-    found = []
+    events = []
     for i in range(count):
         who, verb, adjective, thing, side, room = (words[p[i]] for words, p in zip(lists, picks, strict=True))
         key = f"{who} {verb} the {adjective} {thing} in the {side} {room}, number {start + i}"
-        found.append(Event(key, {"who": who, "where": f"{side} {room}"}, "bench"))
-    return found
+        events.append(Event(key, {"who": who, "where": f"{side} {room}"}, "bench"))
+    return events
 
 
 def resident() -> int:
@@ -139,9 +139,9 @@ def ours(folder: Path, cues: Vectors, true: Ids, warm_up: Vectors) -> dict[str, 
         held = resident() - before
         for cue in warm_up:
             memory.episodic.recall(cue, K)
-        mine: list[float] = []
-        alone: list[float] = []
-        found: list[list[int]] = []
+        memory_ms: list[float] = []
+        bare_ms: list[float] = []
+        recalled: list[list[int]] = []
         for number, cue in enumerate(cues):
             jobs = [
                 ("ours", lambda c=cue: memory.episodic.recall(c, K)),
@@ -151,13 +151,13 @@ def ours(folder: Path, cues: Vectors, true: Ids, warm_up: Vectors) -> dict[str, 
                 start = time.perf_counter()
                 result = job()
                 took = 1e3 * (time.perf_counter() - start)
-                (mine if name == "ours" else alone).append(took)
+                (memory_ms if name == "ours" else bare_ms).append(took)
                 if name == "ours":
-                    found.append([hit.trace.id for hit in result])
+                    recalled.append([hit.trace.id for hit in result])
         count = len(memory.episodic)
         written = memory.store.db.execute("SELECT id FROM traces ORDER BY id").fetchall()
         place = {row[0]: number for number, row in enumerate(written)}
-        shares = overlap([[place[row] for row in ids] for ids in found], true)
+        shares = overlap([[place[row] for row in ids] for ids in recalled], true)
         words = [event.key.split(",")[0] for event in sentences(100, 0)]
         by_words = []
         for text in words:
@@ -169,12 +169,12 @@ def ours(folder: Path, cues: Vectors, true: Ids, warm_up: Vectors) -> dict[str, 
     return {
         f"recall@{K}": float(np.mean(shares)),
         "recall_ci95": bootstrap_ci(shares),
-        "p50_ms": float(np.median(mine)),
-        "p95_ms": float(np.quantile(mine, 0.95)),
-        "bare_p50_ms": float(np.median(alone)),
-        "ratio_to_bare": float(np.median(mine) / np.median(alone)),
-        "ratio_ci95": median_ratio_ci(mine, alone),
-        "p50_ci95": median_ci(mine),
+        "p50_ms": float(np.median(memory_ms)),
+        "p95_ms": float(np.quantile(memory_ms, 0.95)),
+        "bare_p50_ms": float(np.median(bare_ms)),
+        "ratio_to_bare": float(np.median(memory_ms) / np.median(bare_ms)),
+        "ratio_ci95": median_ratio_ci(memory_ms, bare_ms),
+        "p50_ci95": median_ci(memory_ms),
         "text_p50_ms": float(np.median(by_words)),
         "lists": None if lists is None else lists[1] // (4 * cues.shape[1]),
         "probed": None if lists is None else lists[0],
@@ -225,8 +225,8 @@ def _usearch(world: World, cues: Vectors, true: Ids) -> dict[str, Any]:
     def widen(width: int) -> None:
         index.expansion_search = width
 
-    found = _peer(lambda cue: index.search(cue, K).keys.tolist(), widen, world, cues, true)
-    return {**found, "build_s": built, "ram_bytes_per_trace": held / world.count}
+    figures = _peer(lambda cue: index.search(cue, K).keys.tolist(), widen, world, cues, true)
+    return {**figures, "build_s": built, "ram_bytes_per_trace": held / world.count}
 
 
 def _hnswlib(world: World, cues: Vectors, true: Ids) -> dict[str, Any]:
@@ -242,8 +242,8 @@ def _hnswlib(world: World, cues: Vectors, true: Ids) -> dict[str, Any]:
     def search(cue: Vectors) -> list[int]:
         return list(index.knn_query(cue, k=K)[0][0].tolist())
 
-    found = _peer(search, index.set_ef, world, cues, true)
-    return {**found, "build_s": built, "ram_bytes_per_trace": held / world.count}
+    figures = _peer(search, index.set_ef, world, cues, true)
+    return {**figures, "build_s": built, "ram_bytes_per_trace": held / world.count}
 
 
 def _chroma(world: World, cues: Vectors, true: Ids) -> dict[str, Any]:
@@ -274,8 +274,8 @@ def _chroma(world: World, cues: Vectors, true: Ids) -> dict[str, Any]:
         def widen(width: int) -> None:
             shelf.modify(configuration={"hnsw": {"ef_search": width}})
 
-        found = _peer(search, widen, world, cues, true)
-        return {**found, "build_s": built, "ram_bytes_per_trace": held / world.count}
+        figures = _peer(search, widen, world, cues, true)
+        return {**figures, "build_s": built, "ram_bytes_per_trace": held / world.count}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,11 +1,11 @@
-"""What the replay scheduler changes: the same streams of events, replayed with it, without one part, and evenly.
+"""The effect of the replay scheduler: the same streams of events, with it, without single parts, and uniformly.
 
-Events come in six parts of a stream, each followed by four batches; a quarter of them are near repeats of another one
-(the same, on another day), and the write gate gave each a score. Measured, for every stream:
+A stream of events comes in six parts, each followed by four batches. A quarter of the events are near repeats of
+another one (the same on another day), and each has a score as from the write gate. Measured for every stream:
 
-- ``high_first``: of the tenth with the highest scores, the share that was replayed when the stream ends;
-- ``old``: of the last batches, the share that was replayed before;
-- ``alike``: of a batch, the share that has another one within cosine 0.95.
+- ``high_first``: share of the tenth with the highest scores that was replayed when the stream ends;
+- ``old``: share of the batches after the last part that was replayed before;
+- ``alike``: share of a batch that has another member within cosine 0.95.
 
     python -m eval.bench.replay_queue --streams 20
 """
@@ -37,10 +37,10 @@ MEASURES = ("high_first", "old", "alike")
 def stream(seed: int) -> list[tuple[str, float]]:
     """Sentences in the order told, each with the score that the write gate gave it."""
     rng = np.random.default_rng(seed)
-    told = [story.sentence for story in stories(PARTS * PART, seed)]
-    for index in rng.choice(len(told) - 1, len(told) // 4, replace=False) + 1:
-        told[index] = _another_day(told[rng.integers(index)], rng)
-    return list(zip(told, rng.exponential(1.0, len(told)).tolist(), strict=True))
+    sentences = [story.sentence for story in stories(PARTS * PART, seed)]
+    for index in rng.choice(len(sentences) - 1, len(sentences) // 4, replace=False) + 1:
+        sentences[index] = _another_day(sentences[rng.integers(index)], rng)
+    return list(zip(sentences, rng.exponential(1.0, len(sentences)).tolist(), strict=True))
 
 
 def _another_day(sentence: str, rng: np.random.Generator) -> str:
@@ -85,15 +85,15 @@ def measure(streams: int, embedder: Embedder | None = None) -> dict[str, Any]:
     """Every way on the same streams; means with 95 % intervals over streams."""
     embedder = embedder or MiniLMEmbedder(cache_size=100_000)
     events = [stream(seed) for seed in range(streams)]
-    embedder.embed([text for one in events for text, _ in one])  # many at once are quicker
-    found = {}
+    embedder.embed([text for sequence in events for text, _ in sequence])  # many at once are quicker
+    by_way = {}
     for name, config in WAYS.items():
-        rows = [play(one, config, embedder) for one in events]
-        found[name] = {
+        rows = [play(sequence, config, embedder) for sequence in events]
+        by_way[name] = {
             key: {"mean": float(np.mean([row[key] for row in rows])), "ci95": bootstrap_ci([row[key] for row in rows])}
             for key in MEASURES
         }
-    return {"streams": streams, "events": PARTS * PART, "ways": found}
+    return {"streams": streams, "events": PARTS * PART, "ways": by_way}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""How a benchmark tells its figures."""
+"""Printing of a benchmark's figures."""
 
 import json
 from collections.abc import Mapping

@@ -1,17 +1,17 @@
-"""Schema routing: how often must a fact be told before it is found, and how much noise is found with it?
+"""Schema routing: how often must a fact be told until it is found, and how much noise is found with it?
 
 ::
 
     python -m eval.bench.schemas --json
 
-A graph knows people, towns, games and dishes: who visits, plays and likes what. New people come: one true statement of
-each, and one that went wrong in reading (a tail of the wrong kind, or a head and tail swapped) about the same person
-and relation. They are told again and again, in alternating order, until the true one is ranked first twice running.
+A graph knows people, towns, games and dishes: who visits, plays and likes what. For each new person there is one true
+statement and one that was read wrongly (a tail of the wrong kind, or head and tail swapped) about the same person and
+relation. The statements are told repeatedly, in random order, until the true one is ranked first twice in a row.
 
 - ``at once``: everything is believed at once (the default).
 - ``extended``: everything must be told three times.
 - ``routed``: what fits the schemas learnt from the known facts is believed at once, the rest must be told three times.
-- ``declared``: the same with frames declared by hand (which kind of thing is visited, played, liked).
+- ``declared``: as ``routed``, with frames declared by hand (which kind of thing is visited, played or liked).
 """
 
 import argparse
@@ -47,14 +47,14 @@ def known(rng: random.Random) -> list[tuple[str, str, str]]:
 
 def newcomers(rng: random.Random) -> list[tuple[tuple[str, str, str], tuple[str, str, str]]]:
     """A true statement and a wrong one for each new person; tails are new too."""
-    found = []
+    pairs = []
     for person in PEOPLE[20:]:
         relation = rng.choice(list(TAILS))
         true = (person, relation, rng.choice(TAILS[relation][6:]))
         other = rng.choice([r for r in TAILS if r != relation])
         wrong = rng.choice([(person, relation, rng.choice(TAILS[other])), (true[2], relation, person)])
-        found.append((true, wrong))
-    return found
+        pairs.append((true, wrong))
+    return pairs
 
 
 def play(seed: int, arm: str, embedder: MiniLMEmbedder, most: int = 6) -> tuple[list[int], list[bool]]:
@@ -82,8 +82,8 @@ def play(seed: int, arm: str, embedder: MiniLMEmbedder, most: int = 6) -> tuple[
         for true, wrong in pairs:
             run = 0
             for time in range(1, most + 1):
-                said = [true, wrong] if rng.random() < 0.5 else [wrong, true]
-                for number, fact in enumerate(said):
+                order = [true, wrong] if rng.random() < 0.5 else [wrong, true]
+                for number, fact in enumerate(order):
                     if fact == true or time == 1:  # an error of reading is not made twice
                         kg.upsert([Tuple(*fact, Provenance("bench", f"{time}-{number}", time=2.0))])
                 top = kg.ask(true[0], 1)[0]
@@ -93,10 +93,10 @@ def play(seed: int, arm: str, embedder: MiniLMEmbedder, most: int = 6) -> tuple[
                     noise.append((top.head, top.tail) == (wrong[0].lower(), wrong[2].lower()))
                 run = run + 1 if first else 0
                 if run == 1:
-                    found = time
+                    first_found = time
                 if run == 2:
                     break
-            exposures.append(found if run else most + 1)
+            exposures.append(first_found if run else most + 1)
     return exposures, noise
 
 
@@ -113,8 +113,8 @@ def measure(seeds: int) -> dict[str, Any]:
         exposures: list[int] = []
         noise: list[bool] = []
         for seed in range(seeds):
-            mine, wrong = play(seed, arm, embedder)
-            exposures += mine
+            tellings, wrong = play(seed, arm, embedder)
+            exposures += tellings
             noise += wrong
         arms[arm] = {
             "n": len(exposures),

@@ -1,8 +1,8 @@
-"""Little events with who, what, where and when, many of which share entities, and cues of them.
+"""Short events with who, what, where and when, many of which share entities, and cues for them.
 
 Every event is one sentence. Half of the events are near misses of others: one or two of their four
-slots differ. A cue is made of an event by dropping half of its words, by saying it in other words, or
-by giving two of its slots, such that no other event has both.
+slots differ. A cue is made from an event by dropping half of its words, by paraphrasing it, or by giving
+two of its slots that no other event has both of.
 """
 
 from collections import Counter
@@ -77,8 +77,8 @@ def stories(count: int, seed: int) -> list[Story]:
     rng = np.random.default_rng(seed)
 
     def pick(options: object) -> str:
-        found = list(options)  # type: ignore[call-overload]
-        return str(found[rng.integers(len(found))])
+        choices = list(options)  # type: ignore[call-overload]
+        return str(choices[rng.integers(len(choices))])
 
     def slot(name: Slot) -> str:
         if name == "who":
@@ -89,18 +89,18 @@ def stories(count: int, seed: int) -> list[Story]:
             return f"{pick(SIDES)} {pick(ROOMS)}"
         return f"{pick(DAYS)} {rng.integers(1, 29)} {pick(MONTHS)}"
 
-    found: dict[str, Story] = {}
-    while len(found) < count:
+    by_sentence: dict[str, Story] = {}
+    while len(by_sentence) < count:
         slots = {name: slot(name) for name in SLOTS}
         verb = pick(VERBS)
-        if found and rng.random() < 0.5:
-            like = list(found.values())[-int(rng.integers(1, min(len(found), 500) + 1))]
+        if by_sentence and rng.random() < 0.5:
+            like = list(by_sentence.values())[-int(rng.integers(1, min(len(by_sentence), 500) + 1))]
             changed = rng.choice(SLOTS, rng.integers(1, 3), replace=False)
             slots, verb = {**like.slots, **{name: slots[name] for name in changed}}, like.verb
         story = Story(slots, verb)
-        found[story.sentence] = story
+        by_sentence[story.sentence] = story
     order = rng.permutation(count)
-    everything = list(found.values())
+    everything = list(by_sentence.values())
     return [everything[i] for i in order]
 
 

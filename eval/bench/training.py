@@ -1,4 +1,4 @@
-"""Tokens a second, memory and loss curves of training, beside the plain recipe of PEFT and bitsandbytes.
+"""Tokens per second, memory and loss curves of training, compared with the plain recipe of PEFT and bitsandbytes.
 
     python -m eval.bench.training shape --out shapes/3b           # a model of Llama-3.2-3B's shape, random weights
     python -m eval.bench.training speed --model shapes/3b --runs RUNS --recipe plain --batch 1
@@ -189,15 +189,21 @@ def main() -> None:
     parser.add_argument("--large", action="store_true", help="with the settings of train=gpu12gb")
     parser.add_argument("--set", nargs="*", default=[], help="more settings, such as train.checkpointing=false")
     parser.add_argument("--layers", type=int, default=28)
-    asked = parser.parse_args()
-    asked.rows = asked.rows or asked.batch
-    if asked.what == "shape":
-        shape(asked.out, {**LLAMA_3B, "num_hidden_layers": asked.layers})
+    options = parser.parse_args()
+    options.rows = options.rows or options.batch
+    if options.what == "shape":
+        shape(options.out, {**LLAMA_3B, "num_hidden_layers": options.layers})
         return
-    found = ours(asked) if asked.recipe == "ours" else plain(asked)
+    result = ours(options) if options.recipe == "ours" else plain(options)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    about = {"recipe": asked.recipe, "model": asked.model, "batch": asked.batch, "rows": asked.rows, "set": asked.set}
-    print(json.dumps({**about, "device": device, **found}))
+    about = {
+        "recipe": options.recipe,
+        "model": options.model,
+        "batch": options.batch,
+        "rows": options.rows,
+        "set": options.set,
+    }
+    print(json.dumps({**about, "device": device, **result}))
 
 
 if __name__ == "__main__":

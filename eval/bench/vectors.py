@@ -1,12 +1,12 @@
-"""Vectors that lie as sentence embeddings lie, in any number.
+"""Vectors that are distributed like sentence embeddings, in any number.
 
-Independent random vectors have no neighbours worth finding, so nothing can be learnt from searching
-them. Here the second moments come from real embeddings: the sentences of Python's own reference
-manual (``pydoc_data.topics``, which every Python has), embedded with all-MiniLM-L6-v2, are clustered;
-the covariance of the clusters' centres, the mean covariance within a cluster and the distances of
-members from their centre are kept; as many new clusters and members as wanted are drawn from
-Gaussians with these two covariances, members at distances drawn from the real ones, and normalised.
-:func:`spread` tells how real and drawn neighbours compare.
+Independent random vectors have no near neighbours, so a search among them measures nothing useful. Here
+the second moments come from real embeddings. The sentences of Python's own reference manual
+(``pydoc_data.topics``, part of every Python) are embedded with all-MiniLM-L6-v2 and clustered. The
+covariance of the clusters' centres, the mean covariance within a cluster and the distances of members
+from their centre are kept. Any number of new clusters and members is then drawn from Gaussians with these
+two covariances, members at distances drawn from the real ones, and normalised.
+:func:`spread` shows how real and drawn neighbours compare.
 """
 
 import re
@@ -28,8 +28,8 @@ def sentences(limit: int = 6000) -> list[str]:
     from pydoc_data.topics import topics
 
     text = " ".join(re.sub(r"\s+", " ", topics[name]) for name in sorted(topics))
-    found = (part.strip(" *") for part in re.split(r"(?<=[.:;])\s", text))
-    return list(dict.fromkeys(part for part in found if 6 <= len(part.split()) <= 40))[:limit]
+    parts = (part.strip(" *") for part in re.split(r"(?<=[.:;])\s", text))
+    return list(dict.fromkeys(part for part in parts if 6 <= len(part.split()) <= 40))[:limit]
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Our worlds: how well experts do, what is missing without each memory, how long observations are, how fast it all is.
+"""Measurements of our worlds: success of experts, effect of each memory, length of observations, and speed.
 
 python -m eval.bench.worlds experts --json            # 500 worlds of the test split each
 python -m eval.bench.worlds needs --worlds 950 --json # each memory removed in turn
@@ -66,14 +66,14 @@ def play(env: str, worlds: int, without: str = "", split: str = "test", seed: in
         config = config.model_copy(
             update={"episodes": worlds * visits, "memory": config.memory.model_copy(update={"tools": tools})}
         )
-        made = Collection(config, seeds_of(split), making)
-        made.run()
-        return made.rows
+        collection = Collection(config, seeds_of(split), making)
+        collection.run()
+        return collection.rows
 
 
 def experts(worlds: int) -> dict[str, Any]:
     """Success and steps over optimal of every expert."""
-    found = {}
+    by_env = {}
     for env in ENVS:
         began = time.perf_counter()
         rows = play(env, worlds, seed=200_000)
@@ -81,19 +81,19 @@ def experts(worlds: int) -> dict[str, Any]:
         ratios = [row["steps"] / row["optimal_steps"] for row in rows if row["success"] and row["optimal_steps"]]
         seconds = time.perf_counter() - began
         failed = [row["seed"] for row in rows if not row["success"]]
-        found[env] = figures | {
+        by_env[env] = figures | {
             "over_ci95": bootstrap_ci(ratios), "kinds": by_kind(rows), "failed": failed, "seconds": seconds
         }  # fmt: skip
         print(
             f"{env:<14} {figures['success']:.4f} of {figures['episodes']}, {figures['steps_over_optimal']:.3f} x",
             flush=True,
         )
-    return found
+    return by_env
 
 
 def needs(worlds: int) -> dict[str, Any]:
     """Success by kind of mission, with all memories and with each removed."""
-    found: dict[str, Any] = {}
+    by_env: dict[str, Any] = {}
     for env, stores in (
         ("courier", ("", "graph", "episodes", "map")), ("episodic_qa", ("", "episodes")),
         ("multi_hop_qa", ("", "graph")), ("water_maze", ("", "map")),
@@ -102,10 +102,10 @@ def needs(worlds: int) -> dict[str, Any]:
         for without in stores:
             rows = play(env, count, without, seed=100_000)
             label = f"without {without}" if without else "all"
-            found.setdefault(env, {})[label] = by_kind(rows)
-            said = ", ".join(f"{kind} {one['success']:.3f}" for kind, one in by_kind(rows).items())
-            print(f"{env} {label}: {said}", flush=True)
-    return found
+            by_env.setdefault(env, {})[label] = by_kind(rows)
+            line = ", ".join(f"{kind} {figures['success']:.3f}" for kind, figures in by_kind(rows).items())
+            print(f"{env} {label}: {line}", flush=True)
+    return by_env
 
 
 def _random_texts(name: str, episodes: int, steps: int) -> list[str]:
@@ -144,29 +144,31 @@ def tokens(episodes: int) -> dict[str, Any]:
     def count(text: str) -> int:
         return len(tokenizer.encode(text, add_special_tokens=False))
 
-    found = {}
+    lengths = {}
     for env in ENVS:
         with tempfile.TemporaryDirectory() as runs:
-            made = Collection(load_collect([f"env={env}", f"runs={runs}", "episodes=280"]), seeds_of("train"), make)
-            made.run()
-            logs = made.folder.rglob("events.jsonl")
-            found[env] = _lengths([e.text for log in logs for e in read_events(log) if e.type == "observed"], count)
-        print(env, found[env], flush=True)
+            collection = Collection(
+                load_collect([f"env={env}", f"runs={runs}", "episodes=280"]), seeds_of("train"), make
+            )
+            collection.run()
+            logs = collection.folder.rglob("events.jsonl")
+            lengths[env] = _lengths([e.text for log in logs for e in read_events(log) if e.type == "observed"], count)
+        print(env, lengths[env], flush=True)
     unable = []
     for name in known_ids():
         if not name.startswith("hippo/"):
             try:
-                found[name] = _lengths(_random_texts(name, episodes, 60), count)
+                lengths[name] = _lengths(_random_texts(name, episodes, 60), count)
             except Exception as error:  # what is wrong with one id must not hide the others
                 unable.append(f"{name}: {type(error).__name__}: {error}")
-    grids = [found[name]["max"] for name in found if name not in ENVS]
+    grids = [lengths[name]["max"] for name in lengths if name not in ENVS]
     print(f"{len(grids)} ids of MiniGrid and BabyAI: longest {max(grids)} tokens; {len(unable)} can't be played")
-    return {"envs": found, "longest": max(one["max"] for one in found.values()), "unable": unable}
+    return {"envs": lengths, "longest": max(sizes["max"] for sizes in lengths.values()), "unable": unable}
 
 
 def speed(seconds: float) -> dict[str, Any]:
     """Steps per second of the text wrapper beside the bare environment, in turns."""
-    found: dict[str, dict[str, Any]] = {}
+    by_env: dict[str, dict[str, Any]] = {}
     for name in SPED:
         rates: dict[str, list[float]] = {"bare": [], "text": []}
         with contextlib.redirect_stdout(io.StringIO()):
@@ -176,12 +178,12 @@ def speed(seconds: float) -> dict[str, Any]:
                 for arm, env in worlds.items():
                     rates[arm].append(_rate(env, turn, seconds / 10))
         ratios = [text / bare for bare, text in zip(rates["bare"], rates["text"], strict=True)]
-        found[name] = {
+        by_env[name] = {
             "bare_per_s": float(np.median(rates["bare"])), "text_per_s": float(np.median(rates["text"])),
             "ratio": float(np.mean(ratios)), "ci95": bootstrap_ci(ratios),
         }  # fmt: skip
-        print(f"{name:<26} {found[name]['ratio']:.2f}", flush=True)
-    return {"envs": found, "least_ratio": min(one["ratio"] for one in found.values())}
+        print(f"{name:<26} {by_env[name]['ratio']:.2f}", flush=True)
+    return {"envs": by_env, "least_ratio": min(row["ratio"] for row in by_env.values())}
 
 
 def _rate(env: gym.Env[Any, Any], seed: int, seconds: float) -> float:
@@ -202,14 +204,14 @@ def collect(episodes: int, replays: int) -> dict[str, Any]:
     """Time of collecting expert episodes of the mixed level, and whether logs of every world play again."""
     with tempfile.TemporaryDirectory() as runs:
         began = time.perf_counter()
-        made = Collection(
+        collection = Collection(
             load_collect(["env=babyai_mixed", f"runs={runs}", f"episodes={episodes}"]), seeds_of("train"), make
         )
-        made.run()
+        collection.run()
         seconds = time.perf_counter() - began
-        figures = {"seconds": seconds, "episodes_per_s": episodes / seconds} | totals(made.rows)
+        figures = {"seconds": seconds, "episodes_per_s": episodes / seconds} | totals(collection.rows)
         print(f"{episodes} episodes in {seconds:.0f} s, {figures['success']:.4f} solved", flush=True)
-        folders = [made.folder]
+        folders = [collection.folder]
         for env in ENVS[1:]:
             other = Collection(
                 load_collect([f"env={env}", f"runs={runs}", f"episodes={replays // 5}"]), seeds_of("train"), make
@@ -218,9 +220,9 @@ def collect(episodes: int, replays: int) -> dict[str, Any]:
             folders.append(other.folder)
         logs = [log for folder in folders for log in sorted(folder.rglob("events.jsonl"))[: replays // 5]]
         done = [verify_log(log, make) for log in logs]
-        matching = sum(one.matches for one in done)
+        matching = sum(verified.matches for verified in done)
         print(f"{matching} of {len(done)} logs play again as they were")
-        differing = [one.difference for one in done if not one.matches]
+        differing = [verified.difference for verified in done if not verified.matches]
         return figures | {"replayed": len(done), "matching": matching, "differing": differing[:5]}
 
 

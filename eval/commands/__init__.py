@@ -1,1 +1,1 @@
-"""Commands of the evaluation: ``hippo eval``."""
+"""Commands of the evaluation package: ``hippo eval``."""

@@ -1,4 +1,4 @@
-"""``hippo eval``: measure the whole."""
+"""``hippo eval``: runs evaluations, writes reports, and compares evaluations."""
 
 import sys
 from pathlib import Path
@@ -15,10 +15,10 @@ from eval.errors import EvalError
 
 
 class _Settings(typer.core.TyperGroup):
-    """``hippo eval suite=courier`` is short for ``hippo eval run suite=courier``."""
+    """The command group; ``hippo eval suite=courier`` is short for ``hippo eval run suite=courier``."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the command; settings are for ``run``."""
+        """Find the command; if the first word is a setting, the command is ``run``."""
         return super().resolve_command(ctx, ["run", *args] if "=" in args[0] else args)
 
 
@@ -27,7 +27,7 @@ app = typer.Typer(cls=_Settings, no_args_is_help=True, help="Evaluation: suites,
 
 @app.callback()
 def group() -> None:
-    """Does each memory make a small model better, by how much, at what cost?
+    """Measure whether each memory makes a small model better, by how much and at what cost.
 
     hippo eval suite=courier n=100 processes=2
 
@@ -40,7 +40,7 @@ def run(
     overrides: Annotated[list[str], typer.Argument(help="key=value: suite, arms, n, model, processes, name ...")],
     as_json: Json = False,
 ) -> None:
-    r"""Let the arms of a suite play the same worlds; the same name= again goes on where it was stopped.
+    r"""Let the arms of a suite play the same worlds; the same name= resumes an interrupted evaluation.
 
     hippo eval suite=hei_nw n=50 arms=\[model,model_no_memory,memory_swapped] processes=2
 
@@ -79,12 +79,12 @@ def run(
 
 @app.command()
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of `hippo eval`.")],
+    runs: Annotated[list[Path], typer.Argument(help="Folders of evaluations, made by `hippo eval`.")],
     out: Annotated[Path, typer.Option(help="Folder for report.html, report.md and pictures.")] = Path("runs/report"),
-    growth: Annotated[Path | None, typer.Option(help="JSON of `python -m eval.bench.growth`.")] = None,
+    growth: Annotated[Path | None, typer.Option(help="Output file of `python -m eval.bench.growth --json`.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write one self-contained report.html, and the same in Markdown with pictures."""
+    """Write a self-contained report.html, and the same report in Markdown with pictures."""
     with plain_errors(EvalError):
         from eval.report import write_report
 
@@ -100,21 +100,21 @@ def report(
 
 @app.command()
 def compare(
-    a: Annotated[Path, typer.Argument(help="Folder of `hippo eval`.")],
-    b: Annotated[Path, typer.Argument(help="Another one, of the same suite and worlds.")],
+    a: Annotated[Path, typer.Argument(help="Folder of an evaluation, made by `hippo eval`.")],
+    b: Annotated[Path, typer.Argument(help="Folder of another evaluation of the same suite and worlds.")],
     as_json: Json = False,
 ) -> None:
-    """Every arm of one evaluation beside the same arm of another, episode by episode."""
+    """Compare the arms of two evaluations, paired by episode."""
     with plain_errors(EvalError):
         from eval.compare import compare as compared
         from eval.tables import compare_table
 
-        found = compared(a, b)
-        Console(stderr=as_json, width=max(140, Console().width)).print(compare_table(found))
-        for note in found["notes"]:
+        comparison = compared(a, b)
+        Console(stderr=as_json, width=max(140, Console().width)).print(compare_table(comparison))
+        for note in comparison["notes"]:
             print(f"note: {note}", file=sys.stderr)  # noqa: T201
         if as_json:
-            emit(found)
+            emit(comparison)
 
 
 def _say(words: str) -> None:
@@ -125,11 +125,11 @@ def _say(words: str) -> None:
 def retrieval(
     kind: Annotated[str, typer.Option("--format", help="hotpotqa, 2wiki, musique or locomo.")],
     data: Annotated[Path, typer.Option(help="Folder with questions.json and corpus.json; for locomo, locomo10.json.")],
-    method: Annotated[str, typer.Option(help="bm25, dense, graph, dual or all; several with commas.")] = "all",
+    method: Annotated[str, typer.Option(help="bm25, dense, graph, dual or all; separate several by commas.")] = "all",
     limit: Annotated[int, typer.Option(min=0, help="Only the first questions of each corpus; 0 for all.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Recall of the passages that answer questions together."""
+    """Measure how well methods find the passages that answer questions."""
     with plain_errors(EnvError):
         from envs.corpora import load
         from eval.retrieval import METHODS, evaluate, first, summary
@@ -159,16 +159,16 @@ def _show(figures: dict[str, Any]) -> None:
         "method", "recall@2", "recall@5", "95 %", "recall@10", "all@5", "index s", "query ms",
         title=f"{figures['format']}: {figures['n']} questions, {figures['passages']} passages", box=None,
     )  # fmt: skip
-    for name, one in figures["methods"].items():
-        low, high = one["ci95@5"]
+    for name, scores in figures["methods"].items():
+        low, high = scores["ci95@5"]
         table.add_row(
-            name, f"{one['recall@2']:.3f}", f"{one['recall@5']:.3f}", f"{low:.3f} to {high:.3f}",
-            f"{one['recall@10']:.3f}", f"{one['all@5']:.3f}",
-            f"{one['index_s']:.1f}", f"{one['query_ms_p50']:.1f}",
+            name, f"{scores['recall@2']:.3f}", f"{scores['recall@5']:.3f}", f"{low:.3f} to {high:.3f}",
+            f"{scores['recall@10']:.3f}", f"{scores['all@5']:.3f}",
+            f"{scores['index_s']:.1f}", f"{scores['query_ms_p50']:.1f}",
         )  # fmt: skip
     Console().print(table)
-    for name, one in figures["methods"].items():
-        if gap := one.get("dual_minus_this@5"):
+    for name, scores in figures["methods"].items():
+        if gap := scores.get("dual_minus_this@5"):
             low, high = gap["ci95"]
             print(f"recall@5 of dual minus {name}: {gap['diff']:+.3f} (95 % {low:+.3f} to {high:+.3f})")  # noqa: T201
 

@@ -1,4 +1,4 @@
-"""``hippo adapters``: which there are, and where they come from."""
+"""``hippo adapters``: lists the adapters, and shows how each was made."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,27 +13,27 @@ from training.errors import AdapterError, TrainingError
 
 app = typer.Typer(no_args_is_help=True, help="Adapters: list, show.")
 
-Home = Annotated[Path, typer.Option("--in", help="Folder that your own adapters are in.")]
+Home = Annotated[Path, typer.Option("--in", help="Folder of your own adapters.")]
 
 
 @app.callback()
 def group() -> None:
-    """Adapters."""
+    """List adapters and show their cards."""
 
 
 @app.command("list")
 def list_adapters(home: Home = Path("runs/adapters"), as_json: Json = False) -> None:
-    """List the adapters that ship and your own."""
+    """List the adapters that come with the package, and your own."""
     with plain_errors(TrainingError):
         rows = [row(folder) for folder in adapters.found(home)]
         if as_json:
             emit(rows)
             return
-        made = Table("name", "model", "from", "steps", "episodes", "MiB", "folder", box=None, pad_edge=False)
-        for one in rows:
-            cells = (one[key] for key in ("name", "model", "parent", "steps", "episodes", "mib", "folder"))
-            made.add_row(*("-" if cell is None else str(cell) for cell in cells))
-        Console(width=max(Console().width, 140)).print(made)
+        table = Table("name", "model", "from", "steps", "episodes", "MiB", "folder", box=None, pad_edge=False)
+        for adapter in rows:
+            cells = (adapter[key] for key in ("name", "model", "parent", "steps", "episodes", "mib", "folder"))
+            table.add_row(*("-" if cell is None else str(cell) for cell in cells))
+        Console(width=max(Console().width, 140)).print(table)
 
 
 @app.command()
@@ -51,7 +51,7 @@ def show(adapter: Annotated[str, typer.Argument(help="Name or folder of an adapt
 
 
 def row(folder: Path) -> dict[str, Any]:
-    """An adapter in one object."""
+    """Describe an adapter in one JSON object."""
     card = adapters.card(folder)
     steps = f"{card['steps']} (dry run)" if card.get("dry_run") else card.get("steps")
     return {
@@ -64,11 +64,11 @@ def row(folder: Path) -> dict[str, Any]:
 
 def export(
     adapter: Annotated[str, typer.Argument(help="Name or folder of an adapter.")],
-    out: Annotated[Path, typer.Argument(help="New folder for safetensors, new file for GGUF.")],
+    out: Annotated[Path, typer.Argument(help="Folder (safetensors) or file (GGUF) to write; must be new.")],
     form: Annotated[str, typer.Option("--form", help="safetensors or gguf.")] = "safetensors",
     as_json: Json = False,
 ) -> None:
-    """Add an adapter to its base model's weights, check that it answers the same, and write it."""
+    """Merge an adapter into its base model, check that the merged model answers the same, and write it."""
     with plain_errors(TrainingError):
         from training.export import export as exported
         from training.export import figures

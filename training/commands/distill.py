@@ -1,4 +1,4 @@
-"""``hippo distill``: macros from what was logged, and rounds of learning from one's own successes."""
+"""``hippo distill``: mines macros from logs, and trains an agent in rounds on its own successes."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -14,18 +14,18 @@ app = typer.Typer(no_args_is_help=True, help="Distillation: solved episodes beco
 
 @app.callback()
 def group() -> None:
-    """Distillation."""
+    """Distil logged episodes into macros, rows and adapters."""
 
 
 @app.command()
 def clone(
     folder: Annotated[Path, typer.Argument(help="Folder of the memory whose library takes the macros.")],
-    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, episodes, or events.jsonl files.")],
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs or episodes, or events.jsonl files.")],
     rows: Annotated[Path, typer.Option(help="JSONL file of training rows to write.")] = Path("rows.jsonl"),
-    most: Annotated[int, typer.Option(min=1, max=64, help="How many macros to find at most.")] = 16,
+    most: Annotated[int, typer.Option(min=1, max=64, help="The greatest number of macros to mine.")] = 16,
     as_json: Json = False,
 ) -> None:
-    """Behaviour cloning: solved episodes to macro candidates and to rows of `messages` and `tools`."""
+    """Turn solved episodes into macro candidates and into rows of `messages` and `tools`."""
     with plain_errors():
         from training.cloning import clone as cloned
 
@@ -45,14 +45,14 @@ def clone(
 @app.command()
 def macros(
     folder: Annotated[Path, typer.Argument(help="Folder of the memory whose library takes the macros.")],
-    runs: Annotated[list[Path], typer.Argument(help="Runs of one task: folders, or events.jsonl files.")],
-    env: Annotated[str, typer.Option(help="Where macros are tested and played, as for `hippo run env=`.")],
-    trials: Annotated[int, typer.Option(min=20, help="Fresh worlds that each macro is run in.")] = 40,
-    episodes: Annotated[int, typer.Option(min=0, help="Train worlds that are then played with the macros.")] = 0,
-    out: Annotated[Path, typer.Option(help="Where those are logged.")] = Path("runs"),
+    runs: Annotated[list[Path], typer.Argument(help="Runs of one task: folders or events.jsonl files.")],
+    env: Annotated[str, typer.Option(help="Environment to test and play macros in, as for `hippo run env=`.")],
+    trials: Annotated[int, typer.Option(min=20, help="Fresh worlds that each macro is tested in.")] = 40,
+    episodes: Annotated[int, typer.Option(min=0, help="Train worlds to play with the accepted macros.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for the logs of those episodes.")] = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Mine macros, test them, accept; then log episodes in which they are called, for `hippo train`."""
+    """Mine macros, test and accept them; then log episodes that call them, as data for `hippo train`."""
     from envs import EnvError
 
     with plain_errors(EnvError):
@@ -76,21 +76,21 @@ def improve(
     overrides: Annotated[list[str], typer.Argument(help="key=value settings of `hippo train`; adapter= and name=.")],
     env: Annotated[
         list[str] | None,
-        typer.Option(help="A task, as for `hippo run env=`; may be repeated. Those it was trained on."),
+        typer.Option(help="A task, as for `hippo run env=`; repeatable. By default the adapter's tasks."),
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="How many in all.")] = 2,
-    worlds: Annotated[int, typer.Option(min=1, help="Worlds of each task that are collected in a round.")] = 32,
-    validate: Annotated[int, typer.Option(min=1, help="Episodes of each task before and after.")] = 64,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds in all, earlier ones included.")] = 2,
+    worlds: Annotated[int, typer.Option(min=1, help="Worlds of each task that a round plays.")] = 32,
+    validate: Annotated[int, typer.Option(min=1, help="Validation episodes of each task.")] = 64,
     replayed: Annotated[int, typer.Option(min=1, help="Episodes that a round trains on.")] = 256,
-    batch: Annotated[int, typer.Option(min=1, help="Worlds in lock-step.")] = 16,
-    processes: Annotated[int, typer.Option(min=1, help="That play at once.")] = 1,
-    tolerance: Annotated[float, typer.Option(min=0, help="Loss on a task from which a round is not taken.")] = 0.02,
+    batch: Annotated[int, typer.Option(min=1, help="Worlds that one process plays in lock-step.")] = 16,
+    processes: Annotated[int, typer.Option(min=1, help="Processes that play at the same time.")] = 1,
+    tolerance: Annotated[float, typer.Option(min=0, help="Greatest drop of success that is accepted.")] = 0.02,
     as_json: Json = False,
 ) -> None:
-    r"""Rounds of self-improvement: play, keep the successes, replay them with old ones, train, compare.
+    r"""Run rounds of self-improvement: play, keep the successes, replay them with old ones, train, compare.
 
-    A round after which a task is done worse than at the beginning, by more than the tolerance, is recorded and not
-    taken. Old episodes, such as the expert's, come from data.runs=\[...].
+    If a round lowers the success on a task by more than the tolerance, compared with the first adapter, the round is
+    recorded but its adapter is not used. Old episodes, such as the expert's, come from data.runs=\[...].
 
     hippo distill improve name=better adapter=hippo-135m train.steps=40
     """
@@ -106,13 +106,13 @@ def improve(
         config = load_train(overrides)
         envs = env or (tasks_of(config.adapter) if config.adapter else [])
         loop = ImproveConfig(envs, worlds, validate, replayed, batch, tolerance, processes=processes)
-        done = Improver(config, loop, lambda one: train(one, say), say).run(rounds)
+        done = Improver(config, loop, lambda settings: train(settings, say), say).run(rounds)
         if as_json:
             emit(done)
             return
-        for one in done:
-            taken = "taken" if one["taken"] else f"not taken, it lowers {', '.join(one['worse'])}"
-            print(f"round {one['round']}: {one['adapter']}, {taken}")  # noqa: T201
+        for record in done:
+            taken = "taken" if record["taken"] else f"not taken, it lowers {', '.join(record['worse'])}"
+            print(f"round {record['round']}: {record['adapter']}, {taken}")  # noqa: T201
 
 
 if __name__ == "__main__":

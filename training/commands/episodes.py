@@ -1,4 +1,4 @@
-"""``hippo episodes``: look at what was logged, play it again, take from it what is worth training on."""
+"""``hippo episodes``: lists, shows and replays logged episodes, and selects those that are worth training on."""
 
 import multiprocessing
 import os
@@ -33,39 +33,39 @@ from agent.logs.verify_log import Verified
 
 app = typer.Typer(no_args_is_help=True, help="Logged episodes: list, show, stats, replay, filter, export.")
 
-Runs = Annotated[list[Path], typer.Argument(help="Folders of runs, episodes, or events.jsonl files.")]
+Runs = Annotated[list[Path], typer.Argument(help="Folders of runs or episodes, or events.jsonl files.")]
 Env = Annotated[str | None, typer.Option(help="Part of the environment's id.")]
 Kind = Annotated[str | None, typer.Option(help="Kind of mission.")]
-Solved = Annotated[bool | None, typer.Option("--solved/--unsolved", help="Only these; both by default.")]
+Solved = Annotated[bool | None, typer.Option("--solved/--unsolved", help="Only these; by default both.")]
 Ending = Annotated[str | None, typer.Option(help="solved, failed, out_of_steps, looping, stopped or model_error.")]
-MostOver = Annotated[float | None, typer.Option(min=1, help="Most steps over the fewest possible.")]
-MostSteps = Annotated[int | None, typer.Option(min=0, help="Most steps.")]
+MostOver = Annotated[float | None, typer.Option(min=1, help="Greatest ratio of steps to the fewest possible.")]
+MostSteps = Annotated[int | None, typer.Option(min=0, help="Greatest number of steps.")]
 Part = Literal["train", "validation", "test", "any"]
-Most = Annotated[int | None, typer.Option(min=1, help="How many at most.")]
+Most = Annotated[int | None, typer.Option(min=1, help="Greatest number of episodes.")]
 
 
 @app.callback()
 def group() -> None:
-    """Logged episodes."""
+    """Look at logged episodes, replay them, and select those to train on."""
 
 
 def _taken(runs: list[Path], chosen: Filter, most: int | None = None) -> Iterator[Logged]:
     count = 0
-    for one in logged(runs):
-        if chosen.takes(one):
-            yield one
+    for episode in logged(runs):
+        if chosen.takes(episode):
+            yield episode
             count += 1
             if count == most:
                 return
 
 
 def _none_like_that(runs: list[Path]) -> str:
-    """Say so, and what there is."""
+    """Say that no episode matches, and which kinds and endings there are."""
     kinds: set[str] = set()
     endings: set[str] = set()
-    for one in logged(runs):
-        kinds.add(one.start.kind or "(none)")
-        endings.add(one.end.ending if one.end else "unfinished")
+    for episode in logged(runs):
+        kinds.add(episode.start.kind or "(none)")
+        endings.add(episode.end.ending if episode.end else "unfinished")
     there = f"the kinds {', '.join(sorted(kinds))} and the endings {', '.join(sorted(endings))}"
     return f"no episode is like that: there are {there}"
 
@@ -75,28 +75,30 @@ def list_episodes(
     runs: Runs, env: Env = None, kind: Kind = None, solved: Solved = None, ending: Ending = None,
     most_over: MostOver = None, most_steps: MostSteps = None, most: Most = None, as_json: Json = False,
 ) -> None:  # fmt: skip
-    """List episodes: what was asked for, and what came of it."""
+    """List episodes: their missions and how they ended."""
     with plain_errors():
-        rows = [one.row() for one in _taken(runs, Filter(env, kind, solved, ending, most_over, most_steps), most)]
+        rows = [
+            episode.row() for episode in _taken(runs, Filter(env, kind, solved, ending, most_over, most_steps), most)
+        ]
         if not rows:
             raise LogError(_none_like_that(runs))
         if as_json:
             emit(rows)
             return
-        made = Table("episode", "seed", "kind", "ending", "steps", "best", "calls", "log", box=None, pad_edge=False)
+        listing = Table("episode", "seed", "kind", "ending", "steps", "best", "calls", "log", box=None, pad_edge=False)
         for row in rows:
             cells = (row.get(name) for name in ("episode", "seed", "kind", "ending", "steps", "optimal_steps",
                                                 "model_calls", "log"))  # fmt: skip
-            made.add_row(*("-" if cell is None else str(cell) for cell in cells))
+            listing.add_row(*("-" if cell is None else str(cell) for cell in cells))
         longest = max((len(row["log"]) for row in rows), default=0)
-        Console(width=max(Console().width, 80 + longest)).print(made)
+        Console(width=max(Console().width, 80 + longest)).print(listing)
 
 
 @app.command()
 def show(
-    log: Annotated[Path, typer.Argument(help="An events.jsonl, or the folder that it is in.")], as_json: Json = False
+    log: Annotated[Path, typer.Argument(help="An events.jsonl file, or its folder.")], as_json: Json = False
 ) -> None:
-    """Show one episode: every observation, call, result and write."""
+    """Show one episode: every observation, tool call, result and write to memory."""
     with plain_errors():
         path = log / "events.jsonl" if log.is_dir() else log
         inside = sorted(log.glob("*/events.jsonl")) if not path.is_file() and log.is_dir() else []
@@ -106,10 +108,10 @@ def show(
         if as_json:
             emit([event.model_dump() for event in events])
             return
-        one = peek(path)
-        if one is None:
+        episode = peek(path)
+        if episode is None:
             raise LogError(f"{path} is empty: the episode was broken off before it began")
-        start = one.start
+        start = episode.start
         print(f"episode {start.episode}, seed {start.seed}, {start.env}: {start.mission}")  # noqa: T201
         for event in events:
             words = line(event)
@@ -121,17 +123,17 @@ def show(
 def stats(
     runs: Runs, env: Env = None, kind: Kind = None, as_json: Json = False,
 ) -> None:  # fmt: skip
-    """Success with its interval, steps over optimal and calls, for each kind of mission and for all."""
+    """Show success with its interval, steps over optimal, and calls: for each kind of mission and in total."""
     with plain_errors():
         cut: list[Path] = []
         asked = Filter(env, kind)
-        found = [one for one in logged(runs, cut) if asked.concerns(one)]
-        rows = [one.row() for one in found if one.end is not None]
+        episodes = [episode for episode in logged(runs, cut) if asked.concerns(episode)]
+        rows = [episode.row() for episode in episodes if episode.end is not None]
         calls: dict[str, int] = {}
-        for one in found:
-            for name, count in (one.end.tool_calls if one.end else {}).items():
+        for episode in episodes:
+            for name, count in (episode.end.tool_calls if episode.end else {}).items():
                 calls[name] = calls.get(name, 0) + count
-        unfinished = len(found) - len(rows) + len(cut)
+        unfinished = len(episodes) - len(rows) + len(cut)
         if as_json:
             emit(totals(rows) | {"unfinished": unfinished, "kinds": by_kind(rows), "tool_calls": calls})
             return
@@ -158,10 +160,10 @@ def _replay(path: Path) -> Verified:
 @app.command()
 def replay(
     runs: Runs,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one for each core by default.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Number of processes; one per core by default.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Play logs again in their environments, and check that all is as it was; exit code 1 if something is not."""
+    """Replay logs in their environments and check that everything is the same; the exit code is 1 if not."""
     from envs import EnvError
 
     with plain_errors(EnvError):
@@ -169,18 +171,18 @@ def replay(
         done: list[Verified] = []
         with Progress(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("episodes", total=len(logs))
-            for one in _verify_all(logs, min(workers or os.cpu_count() or 1, len(logs))):
-                done.append(one)
+            for result in _verify_all(logs, min(workers or os.cpu_count() or 1, len(logs))):
+                done.append(result)
                 bar.advance(task)
-        other = [one for one in done if not one.matches]
+        other = [result for result in done if not result.matches]
         if as_json:
-            differing = [{"log": str(one.log), "difference": one.difference} for one in other]
-            steps = sum(one.steps for one in done)
+            differing = [{"log": str(result.log), "difference": result.difference} for result in other]
+            steps = sum(result.steps for result in done)
             emit({"episodes": len(done), "matching": len(done) - len(other), "steps": steps, "differing": differing})
         else:
             print(f"{len(done) - len(other)} of {len(done)} episodes are as they were")  # noqa: T201
-            for one in other:
-                print(f"  {one.log}: {one.difference}")  # noqa: T201
+            for result in other:
+                print(f"  {result.log}: {result.difference}")  # noqa: T201
     if other:
         raise typer.Exit(1)
 
@@ -198,11 +200,11 @@ def _verify_all(logs: Sequence[Path], workers: int) -> Iterator[Verified]:
 
 @app.command("filter")
 def filter_episodes(
-    runs: Runs, out: Annotated[Path, typer.Option(help="Folder to put them into; must be new or empty.")],
+    runs: Runs, out: Annotated[Path, typer.Option(help="Folder for the copies; must be new or empty.")],
     env: Env = None, kind: Kind = None, solved: Solved = None, ending: Ending = None,
     most_over: MostOver = None, most_steps: MostSteps = None, most: Most = None, as_json: Json = False,
 ) -> None:  # fmt: skip
-    """Copy the episodes that are wanted into a folder of their own."""
+    """Copy the episodes that match into a folder of their own."""
     with plain_errors():
         chosen = Filter(env, kind, solved, ending, most_over, most_steps)
         taken = list(_taken(runs, chosen, most))
@@ -219,11 +221,11 @@ def filter_episodes(
 def export(
     runs: Runs,
     out: Annotated[Path, typer.Option(help="JSONL file to write.")] = Path("rows.jsonl"),
-    unsolved: Annotated[bool, typer.Option("--unsolved", help="Take episodes that did not succeed too.")] = False,
-    split: Annotated[Part, typer.Option(help="Worlds that are taken; `any` for all.")] = "train",
+    unsolved: Annotated[bool, typer.Option("--unsolved", help="Also take episodes that did not succeed.")] = False,
+    split: Annotated[Part, typer.Option(help="Split whose worlds are taken; `any` for all.")] = "train",
     as_json: Json = False,
 ) -> None:
-    """Write solved episodes as rows that TRL trains on: `messages`, `tools`, and where each comes from."""
+    """Write solved episodes as rows for TRL: `messages`, `tools` and the provenance of each row."""
     with plain_errors():
         from training.rows import export as exported
 

@@ -1,4 +1,4 @@
-"""``hippo train``: logged episodes become an adapter."""
+"""``hippo train``: trains an adapter on logged episodes."""
 
 import os
 import sys
@@ -10,11 +10,11 @@ import typer
 from agent.commands.console import Json, emit, plain_errors
 
 MAIN = os.environ.get("RANK", "0") == "0"
-"""Of several processes the first speaks."""
+"""Whether this is the first of several processes, the only one that prints."""
 
 
 def say(words: str) -> None:
-    """Show a line of progress: in place on a terminal, else one after the other."""
+    """Show a line of progress: on a terminal it replaces the last one, elsewhere it gets a line of its own."""
     if not MAIN:
         return
     end = "\033[K\r" if sys.stderr.isatty() else "\n"
@@ -22,10 +22,10 @@ def say(words: str) -> None:
 
 
 def train(
-    overrides: Annotated[list[str] | None, typer.Argument(help="key=value settings over configs/train.yaml.")] = None,
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value: overrides configs/train.yaml.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Train an adapter on logged episodes; the same command again goes on where it was stopped.
+    """Train an adapter on logged episodes; the same command resumes a training that was interrupted.
 
     \b
     hippo train name=mine 'data.runs=\\[runs/2026-11-22/skills]'

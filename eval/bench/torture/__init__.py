@@ -1,7 +1,7 @@
-"""What a memory must survive: kills, crowds, damaged files, full disks, poison.
+"""Stress tests that a memory must survive: kills, concurrent processes, damaged files, full disks, poisoned sources.
 
-Each function does its worst with real processes and files and raises ``AssertionError`` at the first thing
-that is lost, doubled, half done or silently wrong. ``make test`` runs them in small counts, ``make
+Each function works with real processes and files and raises ``AssertionError`` at the first item that is
+lost, doubled, incomplete or silently wrong. ``make test`` runs them in small counts, ``make
 torture`` (``python -m eval.bench.durability``) in the counts of docs/results/durability.md.
 """
 

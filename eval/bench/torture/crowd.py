@@ -1,4 +1,4 @@
-"""Several processes writing at once beside readers."""
+"""Stress test: several processes write at once while others read."""
 
 import time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Damaged index files and damaged snapshots."""
+"""Stress test: damaged index files and damaged snapshots."""
 
 import random
 from pathlib import Path

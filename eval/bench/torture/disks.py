@@ -1,4 +1,4 @@
-"""Disks that are full after so many more bytes."""
+"""Stress test: disks that become full after a given number of bytes."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What all tortures share: a memory to torture, processes of their own, whole dumps."""
+"""Shared parts of the stress tests: a memory to test, child processes, and dumps of all rows."""
 
 import multiprocessing
 import tempfile

@@ -1,4 +1,4 @@
-"""Killing a process at a random moment, again and again."""
+"""Stress test: a process is killed at random moments, again and again."""
 
 import random
 import time

@@ -1,4 +1,4 @@
-"""What came from one source, and all that was made of it."""
+"""Stress test: forgetting a poisoned source and everything that was derived from it."""
 
 from pathlib import Path
 
