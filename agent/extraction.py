@@ -109,5 +109,5 @@ def _read(text: str, sentence: str, origin: Provenance | str | None) -> list[Tup
     for fact in facts:
         names = canonical(normalise(fact["head"]), relation_name(fact["relation"]), normalise(fact["tail"]))
         if all(names) and names[0] != names[2]:
-            tuples.append(Tuple(*names, with_span(origin, sentence, _CONF), conf=_CONF))
+            tuples.append(Tuple(*names, conf=_CONF, provenance=with_span(origin, sentence, _CONF)))
     return tuples

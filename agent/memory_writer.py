@@ -104,7 +104,7 @@ class MemoryWriter:
         graph = self.memory.relational
         for thing, place in sighting.vanished:
             graph.retire(thing, "seen_at", place_name(place), origin)
-        tuples = [Tuple(thing, "seen_at", place_name(place), origin) for thing, place in sighting.appeared]
+        tuples = [Tuple(thing, "seen_at", place_name(place), provenance=origin) for thing, place in sighting.appeared]
         if not tuples:
             return None
         ids = graph.upsert(tuples)

@@ -11,7 +11,7 @@ from memory import forget as forgetting
 from memory import transfer, undo, verify
 from memory.describe import describe
 from memory.embedding import Embedder, MiniLMEmbedder, recorded
-from memory.episodic import EpisodicStore, RecallConfig, Retention
+from memory.episodic import EpisodicStore, RecallConfig, ReplayConfig, ReplayItem, Retention
 from memory.episodic.lexical import flush
 from memory.errors import DamagedError, EmbedderError, NotAMemoryError, StorageError, UnknownItemError
 from memory.forget import Forgotten, Selector
@@ -198,6 +198,23 @@ class Memory(AbstractContextManager["Memory"]):
             InvalidItemError: An empty question, ``k`` below 1, or another method.
         """
         return self.retriever.retrieve(question, k, method)
+
+    def replay(self, size: int, config: ReplayConfig | None = None) -> list[ReplayItem]:
+        """Draw the next batch of the replay queue, and rehearse the facts that were read in its traces.
+
+        Where routing is enabled, a fact that fits no schema is consolidated when it was told or replayed often enough.
+
+        Args:
+            size: Wanted count of traces.
+            config: Settings for this batch only.
+
+        Raises:
+            InvalidItemError: ``size`` below 1.
+        """
+        with self.store.write():
+            batch = self.episodic.replay.draw(size, config)
+            self.relational.rehearse(self.relational.read_in([item.key_id for item in batch]))
+        return batch
 
     def stats(self) -> dict[str, int]:
         """Return the counts of traces, current facts, places and macros."""

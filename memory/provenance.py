@@ -3,9 +3,12 @@
 import json
 import math
 import sqlite3
+import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from time import time
+from types import CodeType, FrameType
 from typing import Any, Literal
 
 from memory.errors import InvalidItemError
@@ -25,8 +28,7 @@ LEAST = ("since",)
 FIRST = ("when", "state_sketch", "salience_tags", "span_ref", "context", "name")
 """Contributions of which the first value counts; of all other contributions the latest value counts."""
 
-BY_HAND = "user"
-"""Name of the source of rows that are written without a source."""
+_PACKAGE = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,30 @@ _encode = json.JSONEncoder().encode
 
 
 def origin_of(origin: Provenance | str | None) -> Provenance:
-    """Return ``origin`` as a :class:`Provenance`; a string is the name of a source, ``None`` stands for the user."""
-    return origin if isinstance(origin, Provenance) else Provenance(origin or BY_HAND)
+    """Return ``origin`` as a :class:`Provenance`.
+
+    Args:
+        origin: An origin; the name of a source; or ``None`` for the line of code that called this package.
+    """
+    return origin if isinstance(origin, Provenance) else Provenance(origin or _calling_code())
+
+
+def _calling_code() -> str:
+    """Return the file and line from which this package was called, as a source: ``code:notes.py:12``."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and _is_ours(frame.f_code):
+        frame = frame.f_back
+    if frame is None:
+        return "code"
+    file = Path(frame.f_code.co_filename)
+    shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else Path(file.name)
+    return f"code:{shown.as_posix()}:{frame.f_lineno}"
+
+
+def _is_ours(code: CodeType) -> bool:
+    """Return whether code is this package's, or the constructor that :mod:`dataclasses` made for it."""
+    made = code.co_filename == "<string>" and code.co_name == "__init__"
+    return made or Path(code.co_filename).is_relative_to(_PACKAGE)
 
 
 def wordless(origin: Provenance) -> Provenance:

@@ -8,7 +8,7 @@ from memory.errors import InvalidItemError
 from memory.mentions import TITLE, MentionIndex
 from memory.provenance import Provenance, origin_of
 from memory.relational import KG, Tuple
-from memory.relational.extract import TupleExtractor, validate_text
+from memory.relational.extract import Extractor, validate_text
 from memory.relational.rules import RuleExtractor
 from memory.rows import chunks
 
@@ -62,7 +62,7 @@ class Reader:
         episodic: EpisodicStore,
         kg: KG,
         mentions: MentionIndex,
-        extractor: TupleExtractor | None = None,
+        extractor: Extractor | None = None,
         conf_min: float = 0.0,
     ) -> None:
         self.episodic = episodic
@@ -124,4 +124,4 @@ def _event(passage: Passage, origin: Provenance) -> Event:
 
 
 def _derived(item: Tuple, trace: int) -> Tuple:
-    return replace(item, provenance=replace(item.provenance, derived_from=(("traces", trace),)))
+    return replace(item, provenance=replace(item.origin, derived_from=(("traces", trace),)))

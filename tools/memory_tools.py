@@ -150,7 +150,9 @@ class MemoryTools(SpatialTools):
         parents = self._holding(f"{head} {tail}")  # told after recalling these: the fact is forgotten with them
         names = canonical(normalise(head), relation_name(relation), normalise(tail))
         try:
-            ids = self.memory.relational.upsert([Tuple(*names, self._origin(f"{head} {relation} {tail}", parents))])
+            ids = self.memory.relational.upsert(
+                [Tuple(*names, provenance=self._origin(f"{head} {relation} {tail}", parents))]
+            )
         except InvalidItemError as error:
             return ToolResult.invalid(str(error))
         return ToolResult.ok("noted", {"facts": ids})

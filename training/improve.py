@@ -116,7 +116,7 @@ class EpisodeQueue:
         for task in tasks:
             with Memory.open(self.folder / task, HashingEmbedder()) as memory:
                 count = max(1, round(size * weights[task] / total))
-                items = memory.episodic.replay.draw(count, self.config)
+                items = memory.replay(count, self.config)
                 drawn += [Path(memory.episodic.get(item.key_id).tokens_span_ref) for item in items]
         return drawn
 

@@ -128,8 +128,8 @@ def _item(line: str, where: str, source: str) -> Passage | Tuple:
         raise InvalidItemError(f"conf must be a number in [0, 1], got {conf!r}")
     head, relation, tail = (words.get(name, "") for name in ("head", "relation", "tail"))
     origin = replace(origin, text_span=words.get("text_span", ""))
-    names = Tuple(head, relation, tail, origin, conf=float(conf)).names()
-    return Tuple(*canonical(*names), origin, conf=float(conf))
+    names = Tuple(head, relation, tail, conf=float(conf), provenance=origin).names()
+    return Tuple(*canonical(*names), conf=float(conf), provenance=origin)
 
 
 def _text(data: Mapping[str, Any], name: str) -> str:

@@ -18,6 +18,7 @@ from agent.commands.console import Json, emit, plain_errors
 from agent.hub import adapters
 from memory import DamagedError, Embedder, InvalidItemError, Memory, NotAMemoryError, UnknownItemError
 from memory.embedding import recorded
+from memory.relational import Routing
 from memory.tables import Row, table_names
 
 app = typer.Typer(no_args_is_help=True, help="A memory: look into it, forget, undo, copy, check, move.")
@@ -27,12 +28,12 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen; 
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Memory]:
+def opened(folder: Path, **settings: Any) -> Iterator[Memory]:
     """Open an existing memory, and show errors as one line."""
     with plain_errors():
         if not (folder / "memory.db").is_file():
             raise NotAMemoryError(f"there is no memory in {folder}: expected the file memory.db in it")
-        with Memory.open(folder) as memory:
+        with Memory.open(folder, **settings) as memory:
             yield memory
 
 
@@ -277,6 +278,22 @@ def import_(
                 Memory.open(folder, _embedder_of(file)).close()
     with opened(folder) as memory:
         say({"dry_run": dry_run, **asdict(memory.import_(file, dry_run=dry_run))}, as_json)
+
+
+@app.command()
+def replay(
+    folder: Folder,
+    size: Annotated[int, typer.Option(min=1, help="Traces in a batch.")] = 32,
+    batches: Annotated[int, typer.Option(min=1, help="How many batches.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Replay traces offline: facts that were read in them count as told once more, and may become consolidated."""
+    with opened(folder, routing=Routing(enabled=True)) as memory:
+        before = {fact.id for fact in memory.relational.pending()}
+        traces = [item.key_id for _ in range(batches) for item in memory.replay(size)]
+        still = {fact.id for fact in memory.relational.pending()}
+        facts = memory.relational.read_in(traces)
+        say({"traces": len(traces), "facts": len(facts), "consolidated": len(before - still)}, as_json)
 
 
 @app.command("train-completion")

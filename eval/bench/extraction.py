@@ -18,7 +18,7 @@ from typing import Any
 
 from eval.bench.report import tell
 from eval.statistics import wilson_ci
-from memory.relational import RuleExtractor, TemplateExtractor, TupleExtractor
+from memory.relational import Extractor, RuleExtractor, TemplateExtractor
 
 GOLDEN = Path(__file__).parents[2] / "tests/memory/data/golden_tuples.txt"
 Statement = tuple[str, str, str]
@@ -51,7 +51,7 @@ def golden(path: Path = GOLDEN) -> list[Sentence]:
     return sentences
 
 
-def score(sentences: Sequence[Sentence], extractor: TupleExtractor) -> dict[str, Any]:
+def score(sentences: Sequence[Sentence], extractor: Extractor) -> dict[str, Any]:
     """Precision, recall and time of one engine."""
     extractor.extract("Ada lives in Rome.")  # loads what it needs
     began = time.perf_counter()
@@ -82,7 +82,7 @@ def measure(engines: Sequence[str], half: str) -> dict[str, Any]:
     chosen = {"odd": sentences[1::2], "even": sentences[::2], "all": sentences}[half]
     figures: dict[str, Any] = {"half": half, "n": len(chosen)}
     for name in engines:
-        extractor: TupleExtractor
+        extractor: Extractor
         if name == "lm":
             from agent.extraction import ModelExtractor
 

@@ -20,7 +20,7 @@ class WriteGate(BaseModel):
     delta: float = Field(1.0, ge=0, description="Weight of a pin (`remember`).")
     tau: float = Field(0.3, description="Threshold.")
 
-    def score(self, *, surprise: float = 0.0, novelty: float = 0.0, reward: float = 0.0, pin: bool = False) -> float:
+    def score(self, surprise: float = 0.0, novelty: float = 0.0, reward: float = 0.0, pin: bool = False) -> float:
         """Return the score S of an event."""
         return (
             self.alpha * surprise + self.beta * novelty + self.gamma * min(abs(reward), 1.0) + self.delta * float(pin)

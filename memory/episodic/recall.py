@@ -1,8 +1,8 @@
 """Recall: rank traces for a cue by nearest neighbours, shared words, sparse keys and completion."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from memory.episodic.lexical import Lexical, slots_of, vectors_of, words_of
 from memory.episodic.sparse import DGKey, SparseIndex
 from memory.episodic.trace import SLOTS, Slot, Trace
 from memory.errors import InvalidItemError
+from memory.plain import ReadsAsDict
 from memory.store import Store
 from memory.vectors import VectorIndex
 
@@ -36,8 +37,8 @@ class RecallConfig(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Recall:
-    """A trace that answers a cue.
+class Recall(ReadsAsDict):
+    """A trace that answers a cue. It reads as a dictionary too: ``hit["text"]``, ``hit["score"]``, ``hit["who"]``.
 
     Attributes:
         trace: The trace.
@@ -51,6 +52,12 @@ class Recall:
     score: float
     similarity: float
     coverage: float
+
+    def plain(self) -> dict[str, Any]:
+        """Return the trace and its scores as a dictionary; the slots stand beside the other fields."""
+        scores = {"score": self.score, "similarity": self.similarity, "coverage": self.coverage}
+        trace = {field.name: getattr(self.trace, field.name) for field in fields(self.trace)}
+        return {"key_id": self.trace.id, "text": self.trace.key, **scores, **trace} | dict(self.trace.entity_slots)
 
 
 class Searcher:

@@ -1,5 +1,6 @@
 """The store of traces of what happened: each event is written once and recalled from partial cues."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from time import time as now
@@ -14,7 +15,7 @@ from memory.episodic.lexical import BATCH, flush
 from memory.episodic.recall import Cue, Recall, RecallConfig, Searcher
 from memory.episodic.replay import ReplayQueue
 from memory.episodic.retention import Retention
-from memory.episodic.trace import NEXT_TRACE, Event, Slot, Trace, digest, read
+from memory.episodic.trace import NEXT_TRACE, Event, Trace, digest, read
 from memory.errors import InvalidItemError, UnknownItemError
 from memory.provenance import Provenance
 from memory.store import Store
@@ -72,8 +73,8 @@ class EpisodicStore:
 
     def write(
         self,
-        key: str,
-        value: Mapping[Slot, str] | None = None,
+        key: str | Vectors,
+        value: Mapping[str, Any] | None = None,
         *,
         origin: Provenance | str | None = None,
         span_ref: str = "",
@@ -88,7 +89,8 @@ class EpisodicStore:
         origin instead of a second row.
 
         Args:
-            key: The text that recall searches by.
+            key: The text that recall searches by; or its embedding, float32 ``[dim]`` of length 1, with the text as
+                ``value["text"]`` if it has one.
             value: Values of the slots ``who``, ``what``, ``where`` and ``when``.
             origin: Who said so; a plain string is the name of the source.
             span_ref: Pointer to the words in a log.
@@ -101,8 +103,14 @@ class EpisodicStore:
             InvalidItemError: An empty key or an unknown slot; nothing is written.
             StorageError: The disk is full; nothing is written.
         """
-        event = Event(key, dict(value or {}), origin, span_ref, state_sketch, tags, salience, pinned)
-        return self.write_many([event])[0]
+        slots = dict(value or {})
+        if isinstance(key, str):
+            event = Event(key, slots, origin, span_ref, state_sketch, tags, salience, pinned)  # type: ignore[arg-type]
+            return self.write_many([event])[0]
+        vector = self.index.check(np.asarray(key, np.float32))
+        text = str(slots.pop("text", "")) or f"vector {hashlib.sha256(vector.tobytes()).hexdigest()[:16]}"
+        event = Event(text, slots, origin, span_ref, state_sketch, tags, salience, pinned)  # type: ignore[arg-type]
+        return self.write_many([event], vector[None])[0]
 
     def write_many(self, events: Sequence[Event], vectors: Vectors | None = None) -> list[int]:
         """Write several events in one transaction, all or none, and return their ids in order.
@@ -240,19 +248,19 @@ class EpisodicStore:
                     provenance.repoint(db, "traces", trace_id, twin[0])
                     self.delete(trace_id)
 
-    def delete(self, trace_id: int) -> None:
+    def delete(self, key_id: int) -> None:
         """Remove one trace and its origins; what was derived from it stays.
 
-        :meth:`memory.Memory.forget` with ``rows=[("traces", trace_id)]`` also removes what was derived from
+        :meth:`memory.Memory.forget` with ``rows=[("traces", key_id)]`` also removes what was derived from
         it, and can be undone.
 
         Raises:
             UnknownItemError: There is no such row.
         """
         with self.store.write() as db:
-            if db.execute("DELETE FROM traces WHERE id = ?", (trace_id,)).rowcount == 0:
-                raise UnknownItemError(f"no trace has id {trace_id}; nothing was deleted")
-            provenance.release(db, "traces", trace_id)
+            if db.execute("DELETE FROM traces WHERE id = ?", (key_id,)).rowcount == 0:
+                raise UnknownItemError(f"no trace has id {key_id}; nothing was deleted")
+            provenance.release(db, "traces", key_id)
 
     def evict(self, time: float | None = None) -> list[int]:
         """Enforce the retention limits now and return the ids of the evicted traces.

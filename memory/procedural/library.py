@@ -71,7 +71,7 @@ class MacroLib:
 
     def add(
         self,
-        trajectory: Trajectory | Iterable[Step | tuple[str, Mapping[str, Any]]],
+        trajectory: Trajectory | Iterable[Step | tuple[str, Mapping[str, Any]] | Mapping[str, Any]],
         *,
         name: str = "",
         triggers: Iterable[str] = (),
@@ -80,8 +80,8 @@ class MacroLib:
         """Store a sequence of calls that worked, as a macro, and return its signature.
 
         Args:
-            trajectory: The calls, as steps or as ``(tool, arguments)``; or a whole episode, whose routes
-                are folded and whose values from the mission become variables.
+            trajectory: The calls, as steps, as ``(tool, arguments)`` or as ``{"name": tool, "arguments": {...}}``; or a
+                whole episode, whose routes are folded and whose values from the mission become variables.
             name: Name of the macro; made from the first and the last call by default. Characters that a name
                 can't have become underscores.
             triggers: For steps with variables such as ``$1``: pieces of missions that ask for the macro, for
@@ -230,17 +230,32 @@ class MacroLib:
                 self._cache = (stamp, self._writes, [self._made(row) for row in rows])
             return [macro for macro in self._cache[2] if status in (None, macro.status)]
 
-    def suggest(self, mission: str, state: SymbolicState, topk: int = 3) -> list[Suggestion]:
+    def suggest(
+        self, context: str | Mapping[str, Any], state: SymbolicState | None = None, topk: int = 3
+    ) -> list[Suggestion]:
         """Return accepted macros that the mission asks for and whose preconditions hold, the likeliest first.
 
         Macros whose effects hold already, or whose expected success is low, are not suggested.
 
         Args:
-            mission: The mission to fulfil.
-            state: What is known now.
+            context: The mission to fulfil; or, in plain form, a mapping with ``mission``, ``view`` (as ``info["view"]``
+                has it) and ``known`` (names of known things).
+            state: What is known now; nothing by default. It is part of the plain form.
             topk: Greatest number of suggestions.
+
+        Returns:
+            Suggestions, which read as dictionaries too.
+
+        Raises:
+            InvalidItemError: A plain form without a mission.
         """
-        words = mining.mission_words(mission)
+        if not isinstance(context, str):
+            if "mission" not in context:
+                raise InvalidItemError(f"suggest needs a mission, got {sorted(context)}: give context['mission']")
+            state = state or SymbolicState.of(context.get("view"), context.get("known", ()))
+            context = str(context["mission"])
+        state = state or SymbolicState()
+        words = mining.mission_words(context)
         suggestions: dict[str, Suggestion] = {}
         for macro in self.all("accepted"):
             for values in matches(macro.triggers, macro.variables, words):

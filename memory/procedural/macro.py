@@ -8,6 +8,7 @@ from time import time
 from typing import Any, Literal
 
 from memory.errors import InvalidItemError
+from memory.plain import ReadsAsDict
 from memory.procedural import mining
 from memory.procedural.matching import Variable
 from memory.procedural.program import Step, SymbolicState
@@ -66,7 +67,7 @@ class Macro:
 
 
 @dataclass(frozen=True, slots=True)
-class Suggestion:
+class Suggestion(ReadsAsDict):
     """A macro that fits the mission and the present state.
 
     Attributes:
@@ -78,6 +79,17 @@ class Suggestion:
     macro: Macro
     values: Mapping[str, str]
     score: float
+
+    def plain(self) -> dict[str, Any]:
+        """Return the suggestion as a dictionary."""
+        return {
+            "call": self.call,
+            "name": self.macro.name,
+            "signature": self.macro.signature,
+            "values": dict(self.values),
+            "score": self.score,
+            "steps": [step.json() for step in self.macro.steps],
+        }
 
     @property
     def call(self) -> str:
@@ -97,9 +109,14 @@ def covered(suggestion: Suggestion) -> int:
 
 
 def step_of(step: object) -> Step:
-    """Make a step from ``(tool, arguments)``."""
-    if not isinstance(step, (tuple, list)) or len(step) != 2 or not isinstance(step[1], Mapping):
-        raise InvalidItemError(f"a step must be a Step or (tool, arguments), got {step!r}")
+    """Make a step from ``(tool, arguments)`` or ``{"name": tool, "arguments": {...}}``."""
+    if isinstance(step, Mapping):
+        name = next((step[key] for key in ("name", "tool", "action") if key in step), None)
+        step = (name, step.get("arguments", step.get("args")) or {})
+    if not isinstance(step, (tuple, list)) or len(step) != 2 or not step[0] or not isinstance(step[1], Mapping):
+        raise InvalidItemError(
+            f'a step must be a Step, (tool, arguments) or {{"name": tool, "arguments": {{...}}}}, got {step!r}'
+        )
     return Step(str(step[0]), step[1])
 
 

@@ -2,7 +2,7 @@
 
 import memory.relational.table  # noqa: F401 - declares its tables
 from memory.relational.aliases import Alias, Aliases
-from memory.relational.extract import TemplateExtractor, TupleExtractor
+from memory.relational.extract import Extractor, TemplateExtractor
 from memory.relational.graph import KG
 from memory.relational.names import FUNCTIONAL, normalise
 from memory.relational.rules import RuleExtractor
@@ -11,12 +11,16 @@ from memory.relational.subgraph import FoundFact, Subgraph
 from memory.relational.tuples import Fact, Tuple
 from memory.relational.validity import Contradiction
 
+TupleExtractor = RuleExtractor
+"""The extractor that is used by default."""
+
 __all__ = [
     "FUNCTIONAL",
     "KG",
     "Alias",
     "Aliases",
     "Contradiction",
+    "Extractor",
     "Fact",
     "FoundFact",
     "Frame",

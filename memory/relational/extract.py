@@ -14,7 +14,7 @@ MAX_TEXT = 2_000_000
 """Greatest number of characters of one text; a longer one is refused."""
 
 
-class TupleExtractor(Protocol):
+class Extractor(Protocol):
     """Interface of extractors, which find the facts that a text states."""
 
     name: str
@@ -120,7 +120,7 @@ class TemplateExtractor:
                 if slots and not any(_NO_NAME.intersection(value.lower().split()) for value in slots.groups()):
                     names = {name: normalise(value) for name, value in slots.groupdict().items()}
                     head, relation, tail = (part.format(**names) for part in statement)
-                    tuples.append(Tuple(head, relation, tail, with_span(origin, sentence, 1.0)))
+                    tuples.append(Tuple(head, relation, tail, provenance=with_span(origin, sentence, 1.0)))
                     break
         return tuples
 

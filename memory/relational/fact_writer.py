@@ -49,15 +49,15 @@ class FactWriter:
             self.cache.sync()
             fits = self._fits([names for _, *names in checked])
             for (item, head, relation, tail), fit in zip(checked, fits, strict=True):
-                self._respell(head, item.provenance)
-                self._respell(tail, item.provenance)
+                self._respell(head, item.origin)
+                self._respell(tail, item.origin)
                 ids.append(self._tell(item, head, relation, tail, fit))
         return ids
 
     def _tell(self, item: Tuple, head: str, relation: str, tail: str, fit: float) -> int:
         db = self.store.db
-        conf, since = min(item.conf, item.provenance.conf), item.provenance.time
-        fact_id = self.validity.same(head, relation, tail, since, conf * item.provenance.trust)
+        conf, since = min(item.conf, item.origin.conf), item.origin.time
+        fact_id = self.validity.same(head, relation, tail, since, conf * item.origin.trust)
         if fact_id is not None:
             if (
                 relation in self.functional
@@ -71,7 +71,7 @@ class FactWriter:
             older: list[int] = []
             until: tuple[float, int] | None = None
             if relation in self.functional:
-                until = self.validity.next(head, relation, tail, since, conf * item.provenance.trust)
+                until = self.validity.next(head, relation, tail, since, conf * item.origin.trust)
                 if until is None and conf >= SUPERSEDE_MIN:
                     until = self._resume(head, relation, tail, since)
                 if conf >= SUPERSEDE_MIN and (until is None or until[0] > since):
@@ -86,7 +86,7 @@ class FactWriter:
             if until is None:
                 self.cache.add(fact_id, head, relation, tail, 1, fit)
         contribution = {"since": since} | ({"context": item.context} if item.context else {})
-        provenance.add(db, ("facts", fact_id), replace(item.provenance, conf=conf), contribution)
+        provenance.add(db, ("facts", fact_id), replace(item.origin, conf=conf), contribution)
         return fact_id
 
     def _resume(self, head: str, relation: str, tail: str, since: float) -> tuple[float, int] | None:

@@ -58,7 +58,7 @@ class RuleExtractor:
         return self._pipeline
 
     def extract(self, text: str, origin: Provenance | str | None = None) -> list[Tuple]:
-        """Return tuples in the order of the text; see :class:`~memory.relational.extract.TupleExtractor`."""
+        """Return tuples in the order of the text; see :class:`~memory.relational.extract.Extractor`."""
         return self.extract_many([text], [origin])[0]
 
     def extract_many(
@@ -97,7 +97,7 @@ class RuleExtractor:
             names = canonical(normalise(head), relation, normalise(tail))
             fits = all(0 < len(name) <= MAX_NAME for name in names) and names[0] != names[2]
             if fits and conf >= self.conf_min:
-                yield Tuple(*names, with_span(origin, sentence.text.strip(), conf), conf=conf)
+                yield Tuple(*names, conf=conf, provenance=with_span(origin, sentence.text.strip(), conf))
 
 
 def _parts(text: str) -> list[str]:

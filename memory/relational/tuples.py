@@ -1,9 +1,9 @@
 """Tuples, which are told to the graph, and facts, which it holds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from memory.errors import InvalidItemError
-from memory.provenance import Provenance
+from memory.provenance import Provenance, origin_of
 from memory.relational.names import normalise, relation_name
 
 MAX_NAME = 500
@@ -18,17 +18,39 @@ class Tuple:
         head: Name of an entity.
         relation: Verb or role, as ``lives_in``.
         tail: Name of another entity, or a value.
-        provenance: Who says so, where and when; its time is when the fact began to hold.
-        context: Further information from the sentence.
+        context: Further information from the sentence. A :class:`~memory.Provenance` here is taken for the
+            provenance, which stood in this place in earlier releases.
+        time: When the fact began to hold, in seconds since the epoch; the provenance's time by default.
         conf: Confidence that the text states this, in [0, 1].
+        provenance: Who says so, where and when; a string is the name of a source, and the caller's line of code is the
+            source by default.
     """
 
     head: str
     relation: str
     tail: str
-    provenance: Provenance
-    context: str = ""
+    context: str | Provenance = ""
+    time: float | None = None
     conf: float = 1.0
+    provenance: Provenance | str | None = None
+
+    def __post_init__(self) -> None:
+        """Make the provenance complete."""
+        given = self.provenance
+        if isinstance(self.context, Provenance):
+            given = self.context
+            object.__setattr__(self, "context", "")
+        origin = origin_of(given)
+        if self.time is not None:
+            origin = replace(origin, time=self.time)
+        object.__setattr__(self, "provenance", origin)
+        object.__setattr__(self, "time", origin.time)
+
+    @property
+    def origin(self) -> Provenance:
+        """The provenance, complete."""
+        assert isinstance(self.provenance, Provenance)
+        return self.provenance
 
     def names(self) -> tuple[str, str, str]:
         """Return head, relation and tail as they are stored.
@@ -43,7 +65,7 @@ class Tuple:
         if not (head and relation and tail):
             raise InvalidItemError(f"a tuple needs head, relation and tail, got {parts}")
         try:
-            "".join((*parts, self.context)).encode()
+            "".join((*parts, str(self.context))).encode()
         except (UnicodeEncodeError, TypeError) as error:
             raise InvalidItemError(f"a tuple's texts must be valid Unicode, got {parts!r}: {error}") from error
         if max(map(len, (head, relation, tail))) > MAX_NAME:

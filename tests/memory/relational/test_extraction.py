@@ -50,9 +50,9 @@ def test_every_tuple_cites_its_sentence(rules: RuleExtractor) -> None:
     found = rules.extract(text, Provenance("diary", "monday", time=5.0, trust=0.5))
     assert {str(t.head) for t in found} == {"ada", "lamp"}
     for item in found:
-        assert item.provenance.text_span in text
-        assert (item.provenance.source, item.provenance.doc_id, item.provenance.time) == ("diary", "monday", 5.0)
-        assert item.provenance.trust == 0.5
+        assert item.origin.text_span in text
+        assert (item.origin.source, item.origin.doc_id, item.origin.time) == ("diary", "monday", 5.0)
+        assert item.origin.trust == 0.5
         assert 0 < item.conf <= 1
 
 
