@@ -1,6 +1,5 @@
 """Settings of a run: composed by Hydra from ``configs/``, checked by pydantic."""
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
@@ -19,6 +18,7 @@ from agent.errors import ConfigError
 from agent.models.endpoint import EndpointConfig
 from agent.models.local import LocalModelConfig
 from memory.episodic import RecallConfig, Retention, WriteGate
+from memory.nearest import did_you_mean
 from memory.relational import Routing
 from memory.spatial import SpatialConfig
 
@@ -180,14 +180,8 @@ def _expand(override: str, folder: Path) -> list[str]:
             return ["env=gym", f"env.id='{value.removeprefix('gym:')}'"]
         if key == "model" and ("/" in value or Path(value).is_dir()):
             return ["model=local", f"model.name={value}"]
-        raise ConfigError(f"unknown {key} {value!r}: {_nearest(value, choices(key))}")
+        raise ConfigError(f"unknown {key} {value!r}: {did_you_mean(value, choices(key))}")
     return [override]
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    names = list(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    return f"did you mean {', '.join(near)}?" if near else f"expected one of {', '.join(names)}"
 
 
 def _explain(error: Exception, overrides: Sequence[str], folder: Path, root: str) -> str:
@@ -199,7 +193,7 @@ def _explain(error: Exception, overrides: Sequence[str], folder: Path, root: str
     for override in overrides:
         key = override.partition("=")[0].lstrip("+~")
         if key not in keys and key not in GROUPS:
-            return f"unknown setting {key!r}: {_nearest(key, sorted(keys | set(GROUPS)))}"
+            return f"unknown setting {key!r}: {did_you_mean(key, sorted(keys | set(GROUPS)))}"
     words = str(error).splitlines()
     return re.sub(r"\s+", " ", words[0] if words else type(error).__name__)
 

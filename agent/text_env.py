@@ -12,11 +12,12 @@ from gymnasium import spaces
 from agent.errors import ConfigError
 from tools import Tool
 from tools.actions import MAX_ANSWER, action_tools, answer_action
+from tools.names import ANSWER
 
 Env = gym.Env[Any, Any]
 MakeEnv = Callable[..., Env]
 
-ANSWER = ("answer", "give your answer and end the turn")
+ANSWER_TOOL = (ANSWER, "give your answer and end the turn")
 """Name and description of the tool for a text, where the environment names none."""
 
 
@@ -138,7 +139,7 @@ def action_tools_of(env: Env) -> list[Tool]:
     """
     named = action_tools(optional(env, "named_actions") or {})
     if isinstance(env.action_space, spaces.Text):
-        text_action = optional(env, "text_action", ANSWER)
+        text_action = optional(env, "text_action", ANSWER_TOOL)
         if text_action is None and named:
             return named
         name, description = text_action

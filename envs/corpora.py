@@ -110,11 +110,14 @@ def _hotpotqa(path: Path) -> list[Corpus]:
     documents = _titled([(title, "".join(sentences).strip()) for title, sentences in corpus.items()])
     questions = [
         Question(
-            str(item.get("_id", number)), item["question"], str(item.get("answer", "")),
-            frozenset(title for title, _ in item["supporting_facts"]), item.get("type", ""),
+            str(item.get("_id", number)),
+            item["question"],
+            str(item.get("answer", "")),
+            frozenset(title for title, _ in item["supporting_facts"]),
+            item.get("type", ""),
         )
         for number, item in enumerate(_read(path / "questions.json"))
-    ]  # fmt: skip
+    ]
     return _corpus("hotpotqa", documents, questions)
 
 
@@ -127,12 +130,14 @@ def _texts(corpus: Json) -> list[Document]:
 def _2wiki(path: Path) -> list[Corpus]:
     questions = [
         Question(
-            str(item.get("_id", number)), item["question"], str(item.get("answer", "")),
+            str(item.get("_id", number)),
+            item["question"],
+            str(item.get("answer", "")),
             frozenset(item["gold_titles"] if "gold_titles" in item else [fact[0] for fact in item["supporting_facts"]]),
             item.get("type", ""),
         )
         for number, item in enumerate(_read(path / "questions.json"))
-    ]  # fmt: skip
+    ]
     return _corpus("2wiki", _texts(_read(path / "corpus.json")), questions)
 
 
@@ -192,6 +197,9 @@ def _conversation(sample: Json, number: int) -> Corpus:
 
 
 FORMATS: dict[str, Callable[[Path], list[Corpus]]] = {
-    "hotpotqa": _hotpotqa, "2wiki": _2wiki, "musique": _musique, "locomo": _locomo,
-}  # fmt: skip
+    "hotpotqa": _hotpotqa,
+    "2wiki": _2wiki,
+    "musique": _musique,
+    "locomo": _locomo,
+}
 """Readers by name of the format."""

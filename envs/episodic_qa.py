@@ -150,8 +150,10 @@ class EpisodicQA(ListenAndAnswer):
             "when": some([f"{day} {time}" for day in DAYS for time in TIMES], count + 1, rng),
         }
         combinations = list(product(*pools.values()))
-        unheard = {"who": some([n for n in pool("people", split) if n not in pools["who"]], 2, rng),
-                   "what": some([n for n in pool("things", split) if n not in pools["what"]], 2, rng)}  # fmt: skip
+        unheard = {
+            "who": some([n for n in pool("people", split) if n not in pools["who"]], 2, rng),
+            "what": some([n for n in pool("things", split) if n not in pools["what"]], 2, rng),
+        }
         chosen = rng.choice(len(combinations), self.events, replace=False)
         events = [dict(zip(SLOTS, combinations[int(i)], strict=True)) for i in chosen]
         sentences = [sentence(WORDS.say("event", split, rng, **event)) for event in events]

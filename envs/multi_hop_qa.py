@@ -175,9 +175,14 @@ def _candidates(count: int, ends: tuple[str, ...], facts: Facts, people: list[st
 
 
 def _ask(
-    kind: str, facts: Facts, people: list[str], changed: set[tuple[str, str]], disputed: str, split: Split,
+    kind: str,
+    facts: Facts,
+    people: list[str],
+    changed: set[tuple[str, str]],
+    disputed: str,
+    split: Split,
     rng: np.random.Generator,
-) -> Asked:  # fmt: skip
+) -> Asked:
     """Draw one question of a kind."""
     candidates: list[Chain] = []
     chains = _chains(kind)
@@ -187,8 +192,12 @@ def _ask(
             candidates = [chain for chain in candidates if (chain[3], chain[2]) in changed]
         else:  # only a contradiction may ask about the disputed birthplace; other kinds ask about others
             wanted = ("born in", disputed) if kind == "contradiction" else None
-            candidates = [chain for chain in candidates if (wanted or chain[2] != "born in" or chain[3] != disputed)
-                     and (wanted is None or (chain[2], chain[3]) == wanted)]  # fmt: skip
+            candidates = [
+                chain
+                for chain in candidates
+                if (wanted or chain[2] != "born in" or chain[3] != disputed)
+                and (wanted is None or (chain[2], chain[3]) == wanted)
+            ]
     start, ties, relation, _, answer = candidates[int(rng.integers(len(candidates)))]
     words = question(ASKING.say(relation, split, rng, person=_person(start, ties)))
     return Asked(kind, words, (DISPUTED,) if kind == "contradiction" else (answer,), ("graph",))

@@ -121,8 +121,12 @@ def blended(kind: str) -> tuple[str, ...]:
 def pool(kind: str, split: Split) -> list[str]:
     """Return the ``people``, ``cities``, ``companies``, ``things`` or ``spots`` of a split; splits share no name."""
     lists: dict[str, Sequence[str]] = {
-        "people": PEOPLE, "cities": CITIES, "companies": COMPANIES, "things": THINGS, "spots": SPOTS,
-    }  # fmt: skip
+        "people": PEOPLE,
+        "cities": CITIES,
+        "companies": COMPANIES,
+        "things": THINGS,
+        "spots": SPOTS,
+    }
     names = part(lists[kind], split)
     if split != "train":
         return names

@@ -122,10 +122,13 @@ class ListenAndAnswer(Visited, gym.Env[str, str]):
 
     def _info(self) -> dict[str, Any]:
         return {
-            "mission": self.mission, "kind": self.asked.kind if self.asked else "ingestion", "visit": self.visit,
-            "needs": list(self.asked.needs) if self.asked else [], "world": f"{self.name}-{self.world_seed}",
+            "mission": self.mission,
+            "kind": self.asked.kind if self.asked else "ingestion",
+            "visit": self.visit,
+            "needs": list(self.asked.needs) if self.asked else [],
+            "world": f"{self.name}-{self.world_seed}",
             "available_actions": ["answer"] if self.asked else ["next"],
-        }  # fmt: skip
+        }
 
     def understand(self, text: str) -> list[Meaning]:
         """Return the meanings of a sentence or a question; none if it is not of this world's grammar."""

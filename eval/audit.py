@@ -132,9 +132,10 @@ def _restored(arms: Arms, records: Sequence[Record]) -> Iterator[Check]:
         same = sum(own[seed]["calls_mark"] == restored[seed]["calls_mark"] for seed in both)
         agree = sum(bool(own[seed]["success"]) == bool(restored[seed]["success"]) for seed in both)
         yield Check(
-            f"a memory put back is the same: {task}", bool(both) and min(same, agree) >= SAME * len(both),
+            f"a memory put back is the same: {task}",
+            bool(both) and min(same, agree) >= SAME * len(both),
             f"{same} of {len(both)} episodes are the same call for call, {agree} in success",
-        )  # fmt: skip
+        )
 
 
 def _blind(arms: Arms, guess: Mapping[str, float], records: Sequence[Record]) -> Iterator[Check]:

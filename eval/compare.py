@@ -66,12 +66,14 @@ def notes(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     x, y = a["asked"], b["asked"]
     differences += [
         f"{name}: {x['eval'].get(name)} and {y['eval'].get(name)}"
-        for name in ("set", "batch", "env") if x["eval"].get(name) != y["eval"].get(name)
-    ]  # fmt: skip
+        for name in ("set", "batch", "env")
+        if x["eval"].get(name) != y["eval"].get(name)
+    ]
     differences += [
         f"arm {name} is set otherwise"
-        for name in x["arms"] if name in y["arms"] and _played(x["arms"][name]) != _played(y["arms"][name])
-    ]  # fmt: skip
+        for name in x["arms"]
+        if name in y["arms"] and _played(x["arms"][name]) != _played(y["arms"][name])
+    ]
     differences += ["the suite's worlds are others"] if x["suite"]["tasks"] != y["suite"]["tasks"] else []
     versions = [(name, (a.get("packages") or {}).get(name), (b.get("packages") or {}).get(name)) for name in COMPARED]
     return differences + [f"{name}: {x} and {y}" for name, x, y in versions if x != y]

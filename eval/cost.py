@@ -39,10 +39,14 @@ class Shape:
         read = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         heads = read["num_attention_heads"]
         return cls(
-            read["num_hidden_layers"], read["hidden_size"], read["intermediate_size"], heads,
-            read.get("num_key_value_heads") or heads, read.get("head_dim") or read["hidden_size"] // heads,
+            read["num_hidden_layers"],
+            read["hidden_size"],
+            read["intermediate_size"],
+            heads,
+            read.get("num_key_value_heads") or heads,
+            read.get("head_dim") or read["hidden_size"] // heads,
             read["vocab_size"],
-        )  # fmt: skip
+        )
 
     @property
     def flops_per_token(self) -> int:

@@ -18,7 +18,8 @@ from agent.logs.events import (
 )
 from agent.logs.log import read_events
 from envs.questions import UNKNOWN, folded
-from eval.measures import LOOKUPS, Record
+from eval.measures import Record
+from tools.names import LOOKUPS
 
 MENDING = {
     "another world": "the environment or the agent broke off: see the reason in the log",

@@ -52,8 +52,10 @@ def cost(path: Path, summary: Mapping[str, Any], names: Sequence[str]) -> bool:
 
     rows = [
         (name, task, scores["flops_per_solved"], scores["success"])
-        for name in names for task, scores in summary["arms"][name]["tasks"].items() if scores["flops_per_solved"]
-    ]  # fmt: skip
+        for name in names
+        for task, scores in summary["arms"][name]["tasks"].items()
+        if scores["flops_per_solved"]
+    ]
     if not rows:
         return False
     figure = Figure(figsize=(7.0, 1.1 + 0.34 * len(rows)), dpi=130, layout="constrained")
@@ -78,24 +80,44 @@ def growth(folder: Path, found: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Draw the cost over the length of an episode and over the size of a memory; return file names and captions."""
     pictures = []
     steps = found.get("steps", [])
-    for key, label in (("context", "tokens in the window"), ("kv_bytes", "bytes of key-value cache"),
-                       ("seconds", "seconds of the step"), ("flops", "operations of the step")):  # fmt: skip
+    for key, label in (
+        ("context", "tokens in the window"),
+        ("kv_bytes", "bytes of key-value cache"),
+        ("seconds", "seconds of the step"),
+        ("flops", "operations of the step"),
+    ):
         series = {
             way: [(row["step"], row[key]) for row in steps if row["way"] == way and row[key] is not None]
             for way in dict.fromkeys(row["way"] for row in steps)
         }
         if any(series.values()):
             name = f"growth-{key}.png"
-            lines(folder / name, {k: v for k, v in series.items() if v}, f"Growth with an episode's length: {label}",
-                  "step", label, log_x=True, log_y=True)  # fmt: skip
+            lines(
+                folder / name,
+                {k: v for k, v in series.items() if v},
+                f"Growth with an episode's length: {label}",
+                "step",
+                label,
+                log_x=True,
+                log_y=True,
+            )
             pictures.append((name, f"{label.capitalize()}, by step of one episode."))
     sizes = found.get("sizes", [])
     for key, label in (("ms", "milliseconds of a look-up"), ("tokens", "tokens that reach the prompt")):
-        series = {way: [(row["items"], row[key]) for row in sizes if row["way"] == way and row.get(key) is not None]
-                  for way in dict.fromkeys(row["way"] for row in sizes)}  # fmt: skip
+        series = {
+            way: [(row["items"], row[key]) for row in sizes if row["way"] == way and row.get(key) is not None]
+            for way in dict.fromkeys(row["way"] for row in sizes)
+        }
         if any(series.values()):
             name = f"size-{key}.png"
-            lines(folder / name, {k: v for k, v in series.items() if v}, f"Growth with what is remembered: {label}",
-                  "items remembered", label, log_x=True, log_y=True)  # fmt: skip
+            lines(
+                folder / name,
+                {k: v for k, v in series.items() if v},
+                f"Growth with what is remembered: {label}",
+                "items remembered",
+                label,
+                log_x=True,
+                log_y=True,
+            )
             pictures.append((name, f"{label.capitalize()}, by items remembered."))
     return pictures

@@ -7,9 +7,7 @@ unfinished jobs again from their beginning, so that its results are the same as 
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,85 +21,21 @@ from agent.logs.files import folder_lock
 from agent.logs.log import versions, write_run
 from agent.logs.manifest import Row
 from agent.logs.resume import changed_settings
-from agent.models.base import Model
-from agent.models.local import LocalModelConfig
 from agent.rollout.collect import Collection
 from agent.rollout.processes import worker_pool
-from agent.rollout.runner import make_model
 from agent.rollout.worker import counted_visits
 from agent.text_env import visits_of
 from envs import make
 from envs.splits import seeds_of
 from eval.budget import begun_with, other_weights, same_budget, weights
 from eval.errors import EvalError
-from eval.intervention import Intervention, befores
+from eval.intervention import befores
+from eval.jobs import Job, Played, gathered, in_order, play
 from eval.suites import Arm, EvalConfig, Suite, Task, load_arms, load_suite
 
 SETTINGS = "eval.json"
 RESUMABLE_KEYS = {"processes", "runs", "name", "probes"}
 """Settings that may change when an evaluation is resumed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A batch of worlds of one task, played by one arm.
-
-    Attributes:
-        arm: Name of the arm.
-        task: Name of the task.
-        config: Settings of the collection.
-        memories: Which memory a visit begins with, and how it is changed.
-        before: If memories are not the arm's own: for each episode, the folder and episode that kept its memory.
-        of: If memories are not the arm's own: the arm that kept them.
-    """
-
-    arm: str
-    task: str
-    config: CollectConfig
-    memories: str = "own"
-    before: tuple[tuple[int, tuple[Path, int]], ...] = ()
-    of: str = ""
-
-    def collection(self, model: Model | None = None) -> Collection:
-        """Make the collection, which holds the finished episodes and can collect the rest."""
-        seeds = seeds_of(self.config.split)
-        if self.memories == "own":
-            return Collection(self.config, seeds, make, model)
-        return Intervention(self.config, seeds, make, dict(self.before), self.memories, model)  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True, slots=True)
-class Played:
-    """The episodes of one job."""
-
-    job: Job
-    rows: list[Row]
-    folder: Path
-
-
-_models: dict[str, Model] = {}
-
-
-def _play(job: Job) -> Played:
-    """Play a job; one that was interrupted is played again from its beginning."""
-    collection = job.collection()
-    if collection.worlds():
-        if collection.folder.is_dir():
-            shutil.rmtree(collection.folder)
-        collection = job.collection(_model(job.config))
-        collection.run()
-    return Played(job, sorted(collection.rows, key=lambda row: row["episode"]), collection.folder)
-
-
-def _model(config: CollectConfig) -> Model | None:
-    """Return the local model of the settings, loaded once per process; ``None`` if no local model plays."""
-    if config.policy != "model" or not isinstance(config.model, LocalModelConfig):
-        return None
-    key = config.model.model_dump_json()
-    if key not in _models:
-        _models.clear()
-        _models[key] = make_model(config)
-    return _models[key]
 
 
 class Evaluation:
@@ -192,8 +126,9 @@ class Evaluation:
         known = {name: arm.model_dump(mode="json") for name, arm in self.arms.items()}
         described = {"eval": current, "suite": self.suite.model_dump(mode="json"), "arms": known, "visits": self.visits}
         seeds = seeds_of(self.config.split)
-        write_run(file, described, {"name": self.config.model, "adapters": self._weights()},
-                  [seeds.start + self.config.seed])  # fmt: skip
+        write_run(
+            file, described, {"name": self.config.model, "adapters": self._weights()}, [seeds.start + self.config.seed]
+        )
 
     def _weights(self) -> dict[str, str]:
         """Return the SHA-256 digest of the adapter of each arm that has one."""
@@ -207,20 +142,34 @@ class Evaluation:
         except (KeyError, TypeError, AttributeError, ValidationError) as error:
             raise EvalError(f"{self.folder / SETTINGS} is damaged: evaluate again under another name=") from error
         changed = [
-            f"arm {name}" for name, arm in self.arms.items()
+            f"arm {name}"
+            for name, arm in self.arms.items()
             if arms[name].model_copy(update={"about": arm.about}) != arm
-        ]  # fmt: skip
+        ]
         changed += [] if tasks == self.suite.tasks else [f"suite {self.config.suite}"]
         if changed:
             raise EvalError(f"{self.folder} was begun with another {', another '.join(changed)}: give another name=")
 
     def _collect(
-        self, task: Task, name: str, arm_name: str, arm: Arm, first: int, episodes: int,
+        self,
+        task: Task,
+        name: str,
+        arm_name: str,
+        arm: Arm,
+        first: int,
+        episodes: int,
         common: Sequence[str] | None = None,
-    ) -> CollectConfig:  # fmt: skip
+    ) -> CollectConfig:
         config = self.config
-        overrides = [f"env={task.env}", f"split={config.split}", f"seed={first}", f"episodes={max(1, episodes)}",
-                 f"batch={config.batch}", f"agent.max_calls={task.calls}", *task.set]  # fmt: skip
+        overrides = [
+            f"env={task.env}",
+            f"split={config.split}",
+            f"seed={first}",
+            f"episodes={max(1, episodes)}",
+            f"batch={config.batch}",
+            f"agent.max_calls={task.calls}",
+            *task.set,
+        ]
         match arm.policy:
             case "model":
                 overrides += ["policy=model", f"model={config.model}"]
@@ -237,10 +186,12 @@ class Evaluation:
         changed = composed.memory.model_copy(update={"tools": tools})
         return composed.model_copy(
             update={
-                "memory": changed, "runs": self.folder / "episodes", "keep_memories": arm_name in self.kept,
+                "memory": changed,
+                "runs": self.folder / "episodes",
+                "keep_memories": arm_name in self.kept,
                 "name": f"{slug(arm_name)}.{slug(name)}.{first}",
             }
-        )  # fmt: skip
+        )
 
     def worlds(self, task: str) -> int:
         """Return how many worlds of a task are played."""
@@ -279,9 +230,12 @@ class Evaluation:
                 )
                 config = self._collect(task, task_name, name, changed_arm, start, last)
                 config = config.model_copy(
-                    update={"name": f"{slug(name)}.{slug(task_name)}.{start}-{begin}", "batch": size,
-                            "keep_memories": False}
-                )  # fmt: skip
+                    update={
+                        "name": f"{slug(name)}.{slug(task_name)}.{start}-{begin}",
+                        "batch": size,
+                        "keep_memories": False,
+                    }
+                )
                 yield Job(name, task_name, config, arm.memories, tuple(beginnings[begin : begin + size]), arm.of)
 
     def run(self, advance: Callable[[int, int], None] = lambda _done, _all: None) -> list[Played]:
@@ -329,13 +283,13 @@ class Evaluation:
         if self.config.processes == 1:
             played, done = [], 0
             for job in jobs:
-                played.append(_play(job))
+                played.append(play(job))
                 done += len(played[-1].rows)
                 advance(done)
-            return _in_order(played)
+            return in_order(played)
         try:
             with worker_pool(self.config.processes) as pool:
-                return _in_order(_gathered(pool, jobs, advance))
+                return in_order(gathered(pool, jobs, advance))
         except WorkerLostError as error:
             raise EvalError(
                 f"{error}: lower processes= and give the same name= to go on, or lower batch= under another name="
@@ -351,30 +305,22 @@ class Evaluation:
             self.say(f"{name}: a script plays {task.library} train worlds, macros are mined and tested")
             if folder.is_dir():
                 shutil.rmtree(folder)
-            overrides = [f"env={task.env}", "policy=model", "model=script", f"episodes={task.library}", "batch=1",
-                     "memory.tools=[plan_route,explore]", f"runs={self.folder / 'mined'}",
-                     f"name={slug(name)}"]  # fmt: skip
+            overrides = [
+                f"env={task.env}",
+                "policy=model",
+                "model=script",
+                f"episodes={task.library}",
+                "batch=1",
+                "memory.tools=[plan_route,explore]",
+                f"runs={self.folder / 'mined'}",
+                f"name={slug(name)}",
+            ]
             scripted = Collection(load_collect(overrides), seeds_of("train"), make)
             scripted.run()
             from training.distill import distill
 
             done = distill(folder, [scripted.folder], task.env, say=self.say)
             outcome_file.write_text(json.dumps({"accepted": done.accepted, "tested": done.tested}))
-
-
-def _gathered(pool: ProcessPoolExecutor, jobs: Sequence[Job], advance: Callable[[int], None]) -> list[Played]:
-    played, done = [], 0
-    for future in as_completed([pool.submit(_play, job) for job in jobs]):
-        played.append(future.result())
-        done += len(played[-1].rows)
-        advance(done)
-    return played
-
-
-def _in_order(played: Sequence[Played]) -> list[Played]:
-    return sorted(
-        played, key=lambda result: (result.job.arm, result.job.task, result.job.config.seed, result.folder.name)
-    )
 
 
 def slug(name: str) -> str:

@@ -107,9 +107,14 @@ class Intervention(Collection):
     """
 
     def __init__(
-        self, config: CollectConfig, seeds: range, make_env: Callable[..., gym.Env[Any, Any]],
-        before: Mapping[int, tuple[Path, int]], memories: Memories, model: Model | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        config: CollectConfig,
+        seeds: range,
+        make_env: Callable[..., gym.Env[Any, Any]],
+        before: Mapping[int, tuple[Path, int]],
+        memories: Memories,
+        model: Model | None = None,
+    ) -> None:
         self.before = before
         self.memories = memories
         super().__init__(config, seeds, make_env, model)

@@ -24,14 +24,11 @@ from agent.text_env import optional
 from envs import make
 from envs.questions import DISPUTED, UNKNOWN, folded
 from eval.cost import Shape, cost_of
-from eval.harness import Played
+from eval.jobs import Played
+from tools.names import ANSWER, LOOKUPS, RUN_MACRO
 
 Record = dict[str, Any]
 """The record of one episode: arm, task, seed, outcome and cost."""
-
-ANSWER = "answer"
-LOOKUPS = frozenset({"recall", "ask_graph", "find", "plan_route", "where_is"})
-"""Tools that read a memory."""
 
 
 def measure(played: Sequence[Played], folder: Path) -> list[Record]:
@@ -115,13 +112,18 @@ def judge(events: Sequence[Event], right: Sequence[str], shape: Shape | None) ->
         "mission": start.mission,
         "world_mark": _mark([start.mission, str(start.optimal_steps), first_seen(events)]),
         "calls_mark": _mark(decision.text for decision in decisions),
-        "answer": answer, "right": list(right),
-        "em": exact(answer, right) if right else None, "f1": f1(answer, right) if right else None,
-        "leaked": leaks(events, right), "lookups": len(looked),
-        "macros_run": sum(decision.name == "run_macro" for decision in decisions),
+        "answer": answer,
+        "right": list(right),
+        "em": exact(answer, right) if right else None,
+        "f1": f1(answer, right) if right else None,
+        "leaked": leaks(events, right),
+        "lookups": len(looked),
+        "macros_run": sum(decision.name == RUN_MACRO for decision in decisions),
         "tool_ms": sum(waits) / len(waits) if waits else None,
-        "flops": cost and cost.flops, "context": cost and cost.context, "kv_bytes": cost and cost.kv_bytes,
-    }  # fmt: skip
+        "flops": cost and cost.flops,
+        "context": cost and cost.context,
+        "kv_bytes": cost and cost.kv_bytes,
+    }
 
 
 def answer_in(decisions: Sequence[Decided]) -> str | None:

@@ -39,9 +39,14 @@ def bars(path: Path, groups: Mapping[str, Mapping[str, Point]], title: str, ylab
 
 
 def lines(
-    path: Path, series: Mapping[str, Sequence[tuple[float, float]]], title: str, xlabel: str, ylabel: str,
-    log_x: bool = False, log_y: bool = False,
-) -> None:  # fmt: skip
+    path: Path,
+    series: Mapping[str, Sequence[tuple[float, float]]],
+    title: str,
+    xlabel: str,
+    ylabel: str,
+    log_x: bool = False,
+    log_y: bool = False,
+) -> None:
     """Draw lines through ``(x, y)`` points, one for each name."""
     figure, axes = _axes(title, width=7.0)
     for name, points in series.items():

@@ -65,10 +65,14 @@ def write_report(runs: Sequence[Path], out: Path, growth: Path | None = None) ->
         raise EvalError(f"{out} can't be made: {error.strerror}; choose another --out") from error
     pages = [_run(out, *item) for item in read]
     page = {
-        "title": "What memory does for a small model", "lead": _lead([item[1] for item in read]), "problems": problems,
-        "notes": _mixed([(folder, summary) for folder, summary, _, _ in read]), "runs": pages,
-        "glance": [row for run in pages for row in run["glance"]], **_growth(out, growth),
-    }  # fmt: skip
+        "title": "What memory does for a small model",
+        "lead": _lead([item[1] for item in read]),
+        "problems": problems,
+        "notes": _mixed([(folder, summary) for folder, summary, _, _ in read]),
+        "runs": pages,
+        "glance": [row for run in pages for row in run["glance"]],
+        **_growth(out, growth),
+    }
     environment = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True)
     template = environment.from_string((files("eval") / "templates" / "report.html.j2").read_text(encoding="utf-8"))
     html, markdown = out / "report.html", out / "report.md"
@@ -114,30 +118,55 @@ def _run(
     failures, counts = telling([row for row in records if row["arm"] == first], folder)
     plan = summary["plan"]
     return {
-        "suite": _title(summary, folder), "anchor": slug(folder.name), "first": first,
+        "suite": _title(summary, folder),
+        "anchor": slug(folder.name),
+        "first": first,
         "about": f"{summary['n']} episodes of each task: a difference of {plan['difference']:.2f} is found with a "
-                 f"probability of {summary['power']:.2f} if {plan['discordant']:.0%} of the pairs differ."
-                 + (f" Seeds from {summary['seed']:,} of the {summary['split']} split on." if suite["tasks"] else ""),
+        f"probability of {summary['power']:.2f} if {plan['discordant']:.0%} of the pairs differ."
+        + (f" Seeds from {summary['seed']:,} of the {summary['split']} split on." if suite["tasks"] else ""),
         "glance": [_glance(summary, settings["config"], task, _title(summary, folder)) for task in tasks],
         "pictures": _pictures(out, slug(folder.name), summary, records, groups, tasks, suite["guess"]),
-        "groups": [{"title": title, "rows": [_row(summary, task, name) for task in tasks for name in groups[key]
-                                             if task in summary["arms"][name]["tasks"]]}
-                   for key, title in GROUPS.items() if groups[key]],
-        **_kinds(summary, groups), "costs": [_cost(summary, task, name) for task in tasks for name in names
-                                             if task in summary["arms"][name]["tasks"]],
-        "checks": summary["checks"], "probes": [*summary["probes"].values()],
-        "whys": [{"why": why, "task": task, "count": count, "mending": MENDING[why]}
-                 for (task, why), count in counts.most_common()],
+        "groups": [
+            {
+                "title": title,
+                "rows": [
+                    _row(summary, task, name)
+                    for task in tasks
+                    for name in groups[key]
+                    if task in summary["arms"][name]["tasks"]
+                ],
+            }
+            for key, title in GROUPS.items()
+            if groups[key]
+        ],
+        **_kinds(summary, groups),
+        "costs": [
+            _cost(summary, task, name) for task in tasks for name in names if task in summary["arms"][name]["tasks"]
+        ],
+        "checks": summary["checks"],
+        "probes": [*summary["probes"].values()],
+        "whys": [
+            {"why": why, "task": task, "count": count, "mending": MENDING[why]}
+            for (task, why), count in counts.most_common()
+        ],
         "failures": [
-            {"why": row.why, "mission": row.record["mission"], "task": row.record["task"], "kind": row.record["kind"],
-             "right": " or ".join(row.record["right"]) or "-", "said": row.record["answer"] or row.record["ending"],
-             "lines": "\n".join(row.lines), "log": str(folder / row.record["log"])} for row in failures
+            {
+                "why": row.why,
+                "mission": row.record["mission"],
+                "task": row.record["task"],
+                "kind": row.record["kind"],
+                "right": " or ".join(row.record["right"]) or "-",
+                "said": row.record["answer"] or row.record["ending"],
+                "lines": "\n".join(row.lines),
+                "log": str(folder / row.record["log"]),
+            }
+            for row in failures
         ],
         "command": " ".join(summary["command"] or []),
-        "versions": (f"git {summary['git'][:12]}; " if summary["git"] else "") + ", ".join(
-            f"{name} {version}" for name in SHOWN if (version := (summary["packages"] or {}).get(name))),
+        "versions": (f"git {summary['git'][:12]}; " if summary["git"] else "")
+        + ", ".join(f"{name} {version}" for name in SHOWN if (version := (summary["packages"] or {}).get(name))),
         "folder": str(folder),
-    }  # fmt: skip
+    }
 
 
 def _title(summary: Mapping[str, Any], folder: Path) -> str:
@@ -157,22 +186,32 @@ def _glance(summary: Mapping[str, Any], config: Mapping[str, Any], task: str, ti
     return {
         "name": f"{title}: {task}" + (f", arm {first}" if first != "model" else ""),
         "n": f"{scores['n']:,} ({scores['worlds']:,})" if scores else "-",
-        "success": number(scores["success"]) if scores else "-", "ci": interval(scores["ci95"]) if scores else "-",
-        "other": best or "-", "ok": summary["ok"],
+        "success": number(scores["success"]) if scores else "-",
+        "ci": interval(scores["ci95"]) if scores else "-",
+        "other": best or "-",
+        "ok": summary["ok"],
         "other_success": number(summary["arms"][best]["tasks"][task]["success"]) if best else "-",
         "difference": gap(pairs[best]) if best else "-",
-    }  # fmt: skip
+    }
 
 
 def _row(summary: Mapping[str, Any], task: str, name: str) -> dict[str, Any]:
     scores = summary["arms"][name]["tasks"][task]
     pair = next((p for p in summary["paired"] if (p["b"], p["task"]) == (name, task)), None)
     return {
-        "task": task, "arm": name, "about": summary["arms"][name]["about"], "n": scores["n"], "lead": pair is None,
-        "success": number(scores["success"]), "ci": interval(scores["ci95"]),
-        "em": number(scores["em"]), "f1": number(scores["f1"]), "over": _over(scores, pair),
-        "gap": gap(pair) if pair else "", "p": p_value(pair["p_holm"]) if pair else "",
-    }  # fmt: skip
+        "task": task,
+        "arm": name,
+        "about": summary["arms"][name]["about"],
+        "n": scores["n"],
+        "lead": pair is None,
+        "success": number(scores["success"]),
+        "ci": interval(scores["ci95"]),
+        "em": number(scores["em"]),
+        "f1": number(scores["f1"]),
+        "over": _over(scores, pair),
+        "gap": gap(pair) if pair else "",
+        "p": p_value(pair["p_holm"]) if pair else "",
+    }
 
 
 def _over(one: Mapping[str, Any], pair: Mapping[str, Any] | None) -> str:
@@ -201,20 +240,31 @@ def _cost(summary: Mapping[str, Any], task: str, name: str) -> dict[str, Any]:
     row = summary["arms"][name]["tasks"][task]
     flops, cache = row["flops_per_solved"], row["kv_bytes"]
     return {
-        "task": task, "arm": name, "calls": number(row["model_calls"], 1), "prefill": number(row["prefill_tokens"], 0),
-        "decode": number(row["decode_tokens"], 0), "forced": number(row["forced_tokens"], 0),
-        "context": number(row["context"], 0), "kv": "-" if cache is None else f"{cache / 2**20:.1f} MiB",
+        "task": task,
+        "arm": name,
+        "calls": number(row["model_calls"], 1),
+        "prefill": number(row["prefill_tokens"], 0),
+        "decode": number(row["decode_tokens"], 0),
+        "forced": number(row["forced_tokens"], 0),
+        "context": number(row["context"], 0),
+        "kv": "-" if cache is None else f"{cache / 2**20:.1f} MiB",
         "flops": "-" if flops is None else f"{flops / 1e9:,.0f} G",
         "ingestion": f"{heard / 1e9:,.0f} G" if (heard := row.get("ingestion_flops")) else "-",
-        "seconds": number(row["seconds"], 2), "tool": number(row["tool_ms"], 2),
+        "seconds": number(row["seconds"], 2),
+        "tool": number(row["tool_ms"], 2),
         "macros": number(row["macros_run"], 2),
-    }  # fmt: skip
+    }
 
 
 def _pictures(
-    out: Path, run: str, summary: Mapping[str, Any], records: Sequence[Record], groups: Mapping[str, Sequence[str]],
-    tasks: Sequence[str], guess: Mapping[str, float],
-) -> list[dict[str, str]]:  # fmt: skip
+    out: Path,
+    run: str,
+    summary: Mapping[str, Any],
+    records: Sequence[Record],
+    groups: Mapping[str, Sequence[str]],
+    tasks: Sequence[str],
+    guess: Mapping[str, float],
+) -> list[dict[str, str]]:
     pictures = []
     for task in tasks:
         name = f"{run}-{slug(task)}.png"

@@ -19,9 +19,23 @@ ABOUT = {
     "dual": "what happened and what is linked with it",
 }  # fmt: skip
 _NONE: Record = dict.fromkeys(
-    ("optimal_steps", "em", "f1", "answer", "tool_ms", "flops", "context", "kv_bytes", "steps", "model_calls",
-     "prefill_tokens", "decode_tokens", "forced_tokens", "log")
-) | {"kind": "", "lookups": 1, "invalid_calls": 0, "macros_run": 0, "leaked": False}  # fmt: skip
+    (
+        "optimal_steps",
+        "em",
+        "f1",
+        "answer",
+        "tool_ms",
+        "flops",
+        "context",
+        "kv_bytes",
+        "steps",
+        "model_calls",
+        "prefill_tokens",
+        "decode_tokens",
+        "forced_tokens",
+        "log",
+    )
+) | {"kind": "", "lookups": 1, "invalid_calls": 0, "macros_run": 0, "leaked": False}
 WITHIN = 5
 """A question is solved if all passages that answer it are among this many first ones."""
 
@@ -55,16 +69,27 @@ def evaluate_retrieval_arms(config: EvalConfig, say: Callable[[str], None] = lam
         for number, (ranks, question) in enumerate(zip(results[way].ranks, questions, strict=True)):
             held = question.gold & {*ranks[:WITHIN]}
             records.append(
-                _NONE | {
-                    "arm": way, "task": config.format, "seed": number, "episode": number, "world": str(number),
-                    "success": len(held) == len(question.gold), "recall": len(held) / len(question.gold),
-                    "seconds": results[way].query_ms[number] / 1000, "mission": question.text,
-                    "right": sorted(question.gold), "found": ranks[:WITHIN],
-                    "world_mark": _mark(question.text), "calls_mark": _mark(" ".join(ranks)),
+                _NONE
+                | {
+                    "arm": way,
+                    "task": config.format,
+                    "seed": number,
+                    "episode": number,
+                    "world": str(number),
+                    "success": len(held) == len(question.gold),
+                    "recall": len(held) / len(question.gold),
+                    "seconds": results[way].query_ms[number] / 1000,
+                    "mission": question.text,
+                    "right": sorted(question.gold),
+                    "found": ranks[:WITHIN],
+                    "world_mark": _mark(question.text),
+                    "calls_mark": _mark(" ".join(ranks)),
                 }
-            )  # fmt: skip
-    known = {w: {"about": ABOUT[w], "policy": "retrieval", "memory": True, "memories": "own", "of": "", "set": []}
-             for w in ways}  # fmt: skip
+            )
+    known = {
+        w: {"about": ABOUT[w], "policy": "retrieval", "memory": True, "memories": "own", "of": "", "set": []}
+        for w in ways
+    }
     settings = {
         **config.model_dump(mode="json"),
         "arms": list(ways),

@@ -1,6 +1,6 @@
 """Confidence intervals and paired comparisons."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,27 @@ from agent.statistics import tango_ci as tango_ci
 from agent.statistics import wilson_ci as wilson_ci
 
 RESAMPLES = 10_000
+
+
+def _bootstrap(
+    data: tuple[NDArray[np.float64], ...], statistic: Callable[..., Any], seed: int, resamples: int = RESAMPLES
+) -> tuple[float, float]:
+    """Return the 95 % percentile interval of a statistic; samples of one length are resampled together."""
+    from scipy.stats import bootstrap
+
+    if len(data[0]) == 1:  # there is nothing to resample
+        value = float(statistic(*data, axis=0))
+        return value, value
+    interval = bootstrap(
+        data,
+        statistic,
+        n_resamples=resamples,
+        batch=100,
+        paired=len(data) > 1,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return float(interval.low), float(interval.high)
 
 
 def bootstrap_ci(values: ArrayLike, seed: int = 0) -> tuple[float, float]:
@@ -22,10 +43,7 @@ def bootstrap_ci(values: ArrayLike, seed: int = 0) -> tuple[float, float]:
     data: NDArray[np.float64] = np.asarray(values, np.float64)
     if not len(data):
         return (float("nan"), float("nan"))
-    rng = np.random.default_rng(seed)
-    means = np.concatenate([rng.choice(data, (100, len(data))).mean(1) for _ in range(RESAMPLES // 100)])
-    low, high = np.quantile(means, (0.025, 0.975))
-    return float(low), float(high)
+    return _bootstrap((data,), lambda sample, axis: np.mean(sample, axis), seed)
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike, seed: int = 0) -> dict[str, Any]:
@@ -36,19 +54,16 @@ def paired_difference(a: ArrayLike, b: ArrayLike, seed: int = 0) -> dict[str, An
 
 def median_ci(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
     """Return the 95 % bootstrap interval of the median."""
-    data = np.asarray(values, np.float64)
-    rng = np.random.default_rng(seed)
-    medians = np.median(rng.choice(data, (2_000, len(data))), axis=1)
-    low, high = np.quantile(medians, (0.025, 0.975))
-    return float(low), float(high)
+    return _bootstrap((np.asarray(values, np.float64),), lambda sample, axis: np.median(sample, axis), seed, 2_000)
 
 
 def median_ratio_ci(a: Sequence[float], b: Sequence[float], seed: int = 0) -> tuple[float, float]:
     """Return the 95 % bootstrap interval of ``median(a) / median(b)``; pairs are resampled together."""
-    x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    draws = np.random.default_rng(seed).integers(len(x), size=(1_000, len(x)))
-    low, high = np.quantile(np.median(x[draws], axis=1) / np.median(y[draws], axis=1), (0.025, 0.975))
-    return float(low), float(high)
+
+    def ratio(x: NDArray[np.float64], y: NDArray[np.float64], axis: int) -> Any:
+        return np.median(x, axis) / np.median(y, axis)
+
+    return _bootstrap((np.asarray(a, np.float64), np.asarray(b, np.float64)), ratio, seed, 1_000)
 
 
 def clustered_ci(differences: ArrayLike, clusters: Sequence[object], seed: int = 0) -> tuple[float, float]:
@@ -63,10 +78,11 @@ def clustered_ci(differences: ArrayLike, clusters: Sequence[object], seed: int =
     if not len(data):
         return (float("nan"), float("nan"))
     _, where = np.unique(np.asarray([str(cluster) for cluster in clusters]), return_inverse=True)
-    sums, counts = np.bincount(where, data), np.bincount(where)
-    draws = np.random.default_rng(seed).integers(len(sums), size=(RESAMPLES, len(sums)))
-    low, high = np.quantile(sums[draws].sum(1) / counts[draws].sum(1), (0.025, 0.975))
-    return float(low), float(high)
+
+    def mean(sums: NDArray[np.float64], counts: NDArray[np.float64], axis: int) -> Any:
+        return sums.sum(axis) / counts.sum(axis)
+
+    return _bootstrap((np.bincount(where, data).astype(np.float64), np.bincount(where).astype(np.float64)), mean, seed)
 
 
 def mcnemar(a: ArrayLike, b: ArrayLike) -> float:

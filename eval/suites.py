@@ -4,7 +4,6 @@ A suite is the key ``suite`` of ``configs/experiment/NAME.yaml``; an arm is ``co
 be a YAML file of your own.
 """
 
-import difflib
 from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from yaml import YAMLError
 
 from eval.errors import EvalError
+from memory.nearest import did_you_mean
 from tools import MemoryTools, Tool
 
 Memories = Literal["own", "restored", "swapped", "shuffled", "random", "empty"]
@@ -111,7 +111,7 @@ def parse(overrides: Sequence[str]) -> EvalConfig:
         if not equals:
             raise EvalError(f"expected key=value, got {override!r}; for example suite=courier")
         if key not in known:
-            raise EvalError(f"unknown setting {key!r}: {_nearest(key, known)}")
+            raise EvalError(f"unknown setting {key!r}: {did_you_mean(key, known)}")
     if not any(override.startswith("suite=") for override in overrides):
         raise EvalError(f"which suite? for example suite=courier; there are {', '.join(suites())}")
     try:
@@ -166,7 +166,7 @@ def load_arms(names: Iterable[str]) -> dict[str, Arm]:
         own = [held.name for scope in MemoryTools.__mro__ for held in vars(scope).values() if isinstance(held, Tool)]
         if unknown := [tool for tool in arm.without if tool not in own]:
             raise EvalError(
-                f"arm {name} is without {unknown[0]!r}, which is no memory tool: {_nearest(unknown[0], own)}"
+                f"arm {name} is without {unknown[0]!r}, which is no memory tool: {did_you_mean(unknown[0], own)}"
             )
         known = Path(name).stem if name.endswith(".yaml") else name
         if known in loaded:
@@ -184,7 +184,7 @@ def _read(what: str, group: str, name: str, known: Callable[[], list[str]]) -> d
     if name.endswith(".yaml") and not path.is_file():
         raise EvalError(f"{what} {name}: there is no such file; without .yaml it is one of {', '.join(known())}")
     if not path.is_file() or (not name.endswith(".yaml") and name not in known()):
-        raise EvalError(f"unknown {what} {name!r}: {_nearest(name, known())}")
+        raise EvalError(f"unknown {what} {name!r}: {did_you_mean(name, known())}")
     try:
         values = OmegaConf.to_container(OmegaConf.load(path))
     except (OmegaConfBaseException, YAMLError) as error:
@@ -201,8 +201,3 @@ def _checked(schema: type[Model], values: Any, where: str) -> Model:
         problem = error.errors()[0]
         place = ".".join(map(str, problem["loc"]))
         raise EvalError(f"{where}{place}: {problem['msg'].lower()}, got {problem['input']!r}") from error
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    return f"did you mean {', '.join(near)}?" if near else f"expected one of {', '.join(known)}"

@@ -15,7 +15,8 @@ from agent.statistics import wilson_ci
 from eval.audit import audit
 from eval.budget import begun_with
 from eval.errors import EvalError
-from eval.harness import Evaluation, Played, settings_of
+from eval.harness import Evaluation, settings_of
+from eval.jobs import Played
 from eval.measures import Record, by_arm, measure
 from eval.probes import PROBES, Probe
 from eval.statistics import bootstrap_ci, clustered_ci, holm, mcnemar, power, sign_flip, tango_ci
@@ -46,19 +47,23 @@ def figures(records: Sequence[Record]) -> dict[str, Any]:
         [entry["success"] for entry in records], [f"{entry['task']} {entry['world']}" for entry in records]
     )
     return {
-        "n": len(records), "worlds": len({(entry["task"], entry["world"]) for entry in records}),
+        "n": len(records),
+        "worlds": len({(entry["task"], entry["world"]) for entry in records}),
         "success": solved / len(records) if records else None,
         "ci95": _wider(wilson_ci(solved, len(records)), by_world) if records else None,
         "steps_over_optimal": _mean(ratios),
         "steps_over_optimal_ci95": bootstrap_ci(ratios) if len(ratios) > 1 else None,
         "recall": _mean([entry["recall"] for entry in records if "recall" in entry]),
-        "em": _mean([entry["em"] for entry in answered]), "f1": _mean([entry["f1"] for entry in answered]),
-        **means, "tokens": None if None in tokens else sum(entry for entry in tokens if entry is not None),
-        "flops_per_solved": sum(flops) / solved if flops and solved else None, "ingestion_flops": _mean(ingestion),
+        "em": _mean([entry["em"] for entry in answered]),
+        "f1": _mean([entry["f1"] for entry in answered]),
+        **means,
+        "tokens": None if None in tokens else sum(entry for entry in tokens if entry is not None),
+        "flops_per_solved": sum(flops) / solved if flops and solved else None,
+        "ingestion_flops": _mean(ingestion),
         "kv_bytes": max(sizes, default=None),
         "invalid_calls": sum(entry["invalid_calls"] for entry in records),
         "macros_run": _mean([entry["macros_run"] > 0 for entry in records]),
-    }  # fmt: skip
+    }
 
 
 def _mean(values: Sequence[float]) -> float | None:
@@ -83,13 +88,18 @@ def difference(a: Sequence[Record], b: Sequence[Record]) -> dict[str, Any]:
     both = [(row, other) for row, other in pairs if row["success"] and other["success"] and row["optimal_steps"]]
     longer = [(other["steps"] - row["steps"]) / row["optimal_steps"] for row, other in both]
     return {
-        "steps_n": len(both), "steps_diff": _mean(longer),
+        "steps_n": len(both),
+        "steps_diff": _mean(longer),
         "steps_ci95": _hull(np.array(longer), [f"{row['task']} {row['world']}" for row, _ in both]) if both else None,
         "worlds": len({*worlds}),
-        "n": len(pairs), "diff": float(x.mean() - y.mean()) if len(pairs) else None,
+        "n": len(pairs),
+        "diff": float(x.mean() - y.mean()) if len(pairs) else None,
         "ci95": _wider(tango_ci(won, lost, len(pairs)), clustered_ci(gaps, worlds)),
-        "won": won, "lost": lost, "p": mcnemar(x, y), "p_worlds": sign_flip(gaps, worlds),
-    }  # fmt: skip
+        "won": won,
+        "lost": lost,
+        "p": mcnemar(x, y),
+        "p_worlds": sign_flip(gaps, worlds),
+    }
 
 
 def _hull(differences: NDArray[np.float64], worlds: Sequence[str]) -> tuple[float, float]:
@@ -120,11 +130,17 @@ def summarise(config: Mapping[str, Any], records: Sequence[Record]) -> dict[str,
     plan = config["suite"]["plan"]
     played = min((task["n"] for task in arms[names[0]]["tasks"].values()), default=0) if names else 0
     summary = {
-        "suite": config["eval"]["suite"], "model": config["eval"]["model"], "split": config["eval"]["split"],
-        "seed": config["eval"]["seed"], "n": played, "plan": plan,
+        "suite": config["eval"]["suite"],
+        "model": config["eval"]["model"],
+        "split": config["eval"]["split"],
+        "seed": config["eval"]["seed"],
+        "n": played,
+        "plan": plan,
         "power": power(played, plan["difference"], plan["discordant"]),
-        "arms": arms, "paired": _paired(names, records), "checks": [entry.row() for entry in checks],
-    }  # fmt: skip
+        "arms": arms,
+        "paired": _paired(names, records),
+        "checks": [entry.row() for entry in checks],
+    }
     return {**summary, "ok": all(entry.ok for entry in checks)}
 
 

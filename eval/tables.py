@@ -9,9 +9,22 @@ from rich.table import Table
 def arms_table(summary: Mapping[str, Any]) -> Table:
     """Make the table of every arm in every task, with its difference from the first arm."""
     table = Table(
-        "task", "arm", "n", "solved", "95 %", "steps/fewest", "EM", "F1", "calls", "tokens", "difference", "p (Holm)",
-        title=f"{summary['suite']}: {summary['split']} split, model {summary['model']}", box=None, padding=(0, 1, 0, 0),
-    )  # fmt: skip
+        "task",
+        "arm",
+        "n",
+        "solved",
+        "95 %",
+        "steps/fewest",
+        "EM",
+        "F1",
+        "calls",
+        "tokens",
+        "difference",
+        "p (Holm)",
+        title=f"{summary['suite']}: {summary['split']} split, model {summary['model']}",
+        box=None,
+        padding=(0, 1, 0, 0),
+    )
     pairs = {(row["b"], row["task"]): row for row in summary["paired"]}
     tasks = dict.fromkeys(task for arm in summary["arms"].values() for task in arm["tasks"])
     for task in tasks:
@@ -19,11 +32,19 @@ def arms_table(summary: Mapping[str, Any]) -> Table:
             if task in arm["tasks"]:
                 row, pair = arm["tasks"][task], pairs.get((name, task))
                 table.add_row(
-                    task, name, str(row["n"]), number(row["success"]), interval(row["ci95"]),
-                    number(row["steps_over_optimal"], 2), number(row["em"]), number(row["f1"]),
-                    number(row["model_calls"], 1), number(row["tokens"], 0), gap(pair) if pair else "",
+                    task,
+                    name,
+                    str(row["n"]),
+                    number(row["success"]),
+                    interval(row["ci95"]),
+                    number(row["steps_over_optimal"], 2),
+                    number(row["em"]),
+                    number(row["f1"]),
+                    number(row["model_calls"], 1),
+                    number(row["tokens"], 0),
+                    gap(pair) if pair else "",
                     p_value(pair["p_holm"]) if pair else "",
-                )  # fmt: skip
+                )
     return table
 
 
@@ -40,9 +61,17 @@ def compare_table(found: Mapping[str, Any]) -> Table:
     table = Table("task", "arm", "n", "A", "B", "A - B", "95 %", "won", "lost", "p (Holm)", box=None)
     for row in found["paired"]:
         table.add_row(
-            row["task"], row["arm"], str(row["n"]), number(row["a"]), number(row["b"]), f"{row['diff']:+.3f}",
-            interval(row["ci95"]), str(row["won"]), str(row["lost"]), p_value(row["p_holm"]),
-        )  # fmt: skip
+            row["task"],
+            row["arm"],
+            str(row["n"]),
+            number(row["a"]),
+            number(row["b"]),
+            f"{row['diff']:+.3f}",
+            interval(row["ci95"]),
+            str(row["won"]),
+            str(row["lost"]),
+            p_value(row["p_holm"]),
+        )
     return table
 
 

@@ -81,9 +81,14 @@ def train(db: sqlite3.Connection, dim: int, count: int, last_id: int) -> None:
         rows = db.execute("SELECT vector FROM traces ORDER BY id LIMIT ?", (wanted,)).fetchall()
     sample = np.frombuffer(b"".join(row[0] for row in rows), np.float32).reshape(len(rows), dim)
     kmeans = faiss.Kmeans(
-        dim, lists, niter=10, seed=0, spherical=True, min_points_per_centroid=1,
+        dim,
+        lists,
+        niter=10,
+        seed=0,
+        spherical=True,
+        min_points_per_centroid=1,
         max_points_per_centroid=POINTS_PER_CENTROID,
-    )  # fmt: skip
+    )
     kmeans.train(sample)
     centroids = np.asarray(kmeans.centroids, np.float32)
     db.execute(

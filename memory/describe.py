@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from memory import provenance, rows
-from memory.tables import Row
+from memory.tables import Row, table_names
 
 
 def describe(db: sqlite3.Connection, row: Row) -> dict[str, Any] | None:
@@ -39,3 +39,9 @@ def describe(db: sqlite3.Connection, row: Row) -> dict[str, Any] | None:
         "derived_from": [f"{name}:{item}" for name, item in parents],
         "became": [f"{name}:{item}" for name, item in children],
     }
+
+
+def contents(db: sqlite3.Connection) -> dict[str, list[tuple[Any, ...]]]:
+    """Return every row of every table with what is remembered, to compare two memories."""
+    tables = (*table_names(), "provenance", "lineage", "replay")
+    return {table: db.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in tables}

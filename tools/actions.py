@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, create_model
 
+from tools.names import ANSWER
 from tools.schema import parameters_schema
 from tools.tool import Tool
 from tools.types import ToolResult
@@ -26,7 +27,7 @@ def named_action(name: str, value: Any, description: str) -> Tool:
 def answer_action(
     description: str = "give your answer and end the turn",
     limit: int = MAX_ANSWER,
-    name: str = "answer",
+    name: str = ANSWER,
     extractive: bool = False,
 ) -> Tool:
     """Return a tool such as ``answer(text)`` for environments whose actions are words.

@@ -11,9 +11,9 @@ from memory.procedural import (
     Step,
     SymbolicState,
 )
+from memory.procedural.program import RUN_MACRO
 from tools.types import ToolCall, ToolResult
 
-RUN = "run_macro"
 MAX_TURNS = 60
 """Most repeats of one step."""
 
@@ -197,7 +197,7 @@ class MacroRun:
     ) -> Generator[ToolCall, ToolResult, bool]:
         """Do a step once, and return whether everything went as expected."""
         arguments = step.filled(values)
-        if step.name == RUN:
+        if step.name == RUN_MACRO:
             if depth >= MAX_DEPTH:
                 raise _StopError(f"macros are nested deeper than {MAX_DEPTH}")
             inner, inner_values = self._library.parse(str(arguments.get("call", "")))

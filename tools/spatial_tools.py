@@ -100,7 +100,7 @@ class SpatialTools:
         data = [
             {"what": spot.what, "place": spot.place, "map": spot.map, "cost": spot.cost, "at": spot.position}
             for spot in spots
-        ]  # fmt: skip
+        ]
         return ToolResult.ok("; ".join(lines) + doubt, data)
 
     def _has_macros(self) -> bool:

@@ -1,6 +1,5 @@
 """The tools of one agent: described, narrowed, validated, dispatched, timed out."""
 
-import difflib
 import inspect
 import json
 import os
@@ -9,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from memory.nearest import did_you_mean
 from tools.errors import ToolSchemaError, UnknownToolError
 from tools.tool import Tool
 from tools.types import ToolCall, ToolResult, ToolSpec
@@ -150,10 +150,7 @@ if hasattr(os, "register_at_fork"):
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """Return the message that rejects an unknown name and gives the nearest known names."""
-    names = list(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f"did you mean {', '.join(near)}?" if near else f"expected one of {', '.join(names)}"
-    return f"unknown {kind} {name!r}: {hint}"
+    return f"unknown {kind} {name!r}: {did_you_mean(name, known)}"
 
 
 def tools_of(owner: object) -> list[Tool]:

@@ -138,8 +138,10 @@ def split(files: Sequence[Path], limit: int) -> Iterator[tuple[str, list[tuple[s
 
 def write_parts(files: Sequence[Path], models: Sequence[str], out: Path, limit: int) -> int:
     """Write pieces of at most ``limit`` bytes into folders, each with an index; return the number of folders."""
-    cut_files = [(name, pieces, hashlib.sha256(b"".join(d for _, d in pieces)).hexdigest())
-             for name, pieces in split(files, limit)]  # fmt: skip
+    cut_files = [
+        (name, pieces, hashlib.sha256(b"".join(d for _, d in pieces)).hexdigest())
+        for name, pieces in split(files, limit)
+    ]
     entries = {name: {"pieces": [p for p, _ in pieces], "sha256": mark} for name, pieces, mark in cut_files}
     index = {"models": list(models), "files": entries}
     bins: list[list[tuple[str, bytes]]] = []
@@ -165,8 +167,11 @@ def main() -> None:
     parser.add_argument("--have", type=Path, help="file that lists the packages that the host has")
     parser.add_argument("--limit", type=int, default=60, help="largest part in MiB")
     parser.add_argument("--python", default="3.12", help="the host's Python")
-    parser.add_argument("--platform", nargs="*", default=[f"manylinux_2_{n}_x86_64" for n in (17, 24, 27, 28, 31, 34)]
-                        + ["manylinux2014_x86_64"])  # fmt: skip
+    parser.add_argument(
+        "--platform",
+        nargs="*",
+        default=[f"manylinux_2_{n}_x86_64" for n in (17, 24, 27, 28, 31, 34)] + ["manylinux2014_x86_64"],
+    )
     parser.add_argument("--models", nargs="*", default=["smollm2-135m"], help="names of models in the catalogue")
     parser.add_argument("--extra", nargs="*", default=[], help="more packages, such as liger-kernel==0.8.5")
     parser.add_argument("--without-project", action="store_true", help="leave out this project's own files")
@@ -189,8 +194,9 @@ def main() -> None:
         fetch(wheels, work, options.python, options.platform)
         if not options.without_project:
             root = Path(catalog.__file__).parents[2]
-            subprocess.run(["tar", "--exclude=__pycache__", "-cf", str(work / "project.tar"), *SOURCES], cwd=root,
-                           check=True)  # fmt: skip
+            subprocess.run(
+                ["tar", "--exclude=__pycache__", "-cf", str(work / "project.tar"), *SOURCES], cwd=root, check=True
+            )
         names = [wheel.partition("==")[0].replace("-", "_") for wheel in wheels]
         count = write_parts(sorted(work.iterdir()), names, options.out, options.limit * MIB - INDEX)
     except (TrainingError, CatalogError) as error:

@@ -19,6 +19,7 @@ from agent.rollout.macro_trial import judge
 from envs import make
 from envs.splits import seeds_of, split_of
 from memory import InvalidItemError, Memory
+from tools import names as tool_names
 
 TRIES = 10
 """Worlds that are tried for each trial that is wanted; not every mission suits a macro."""
@@ -110,11 +111,17 @@ def collect(library: Path, env: str, episodes: int, out: Path) -> tuple[Path, di
         The folder of the run, its totals, and the share of episodes in which a macro was called.
     """
     overrides = [
-        f"env={env}", "policy=model", "model=script", "model.macros=true", f"memory.macros={library}",
-        "memory.tools=[find,plan_route,explore,where_is,suggest_macro,run_macro]", f"episodes={episodes}",
-        f"runs={out}", "batch=1",
-    ]  # fmt: skip
+        f"env={env}",
+        "policy=model",
+        "model=script",
+        "model.macros=true",
+        f"memory.macros={library}",
+        "memory.tools=[find,plan_route,explore,where_is,suggest_macro,run_macro]",
+        f"episodes={episodes}",
+        f"runs={out}",
+        "batch=1",
+    ]
     collection = Collection(load_collect(overrides), seeds_of("train"), make)
     collection.run()
-    called = sum(bool(row["tool_calls"].get("run_macro")) for row in collection.rows)
+    called = sum(bool(row["tool_calls"].get(tool_names.RUN_MACRO)) for row in collection.rows)
     return collection.folder, totals(collection.rows), called / max(len(collection.rows), 1)

@@ -8,7 +8,7 @@ the success on a task is not used for the next round.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -18,10 +18,7 @@ from typing import Any, Protocol
 from agent.config import CollectConfig, choices, load_collect
 from agent.errors import WorkerLostError
 from agent.hub import adapters
-from agent.logs.episodes import Logged, logged
-from agent.logs.events import Observed
 from agent.logs.files import atomic_write
-from agent.logs.log import read_events
 from agent.logs.manifest import Row, counted, totals
 from agent.logs.resume import changed_settings
 from agent.rollout.collect import Collection
@@ -31,9 +28,9 @@ from agent.statistics import tango_ci
 from agent.text_env import visits_of
 from envs import make
 from envs.splits import seeds_of
-from memory import HashingEmbedder, Memory, Provenance
 from memory.episodic.replay import ReplayConfig
 from training.config import TrainConfig
+from training.episode_queue import EpisodeQueue
 from training.errors import TrainConfigError, TrainingError
 
 ROUNDS = "rounds.jsonl"
@@ -49,82 +46,6 @@ class Train(Protocol):
     def __call__(self, config: TrainConfig) -> Any:
         """Train an adapter and write it to ``config.folder``."""
         ...
-
-
-class EpisodeQueue:
-    """Replay queues of solved episodes, one for each task.
-
-    Args:
-        folder: Folder of the queues; existing queues are used again.
-        config: How batches are drawn.
-    """
-
-    def __init__(self, folder: Path, config: ReplayConfig | None = None) -> None:
-        self.folder = folder
-        self.config = config or ReplayConfig()
-
-    def _open(self, task: str) -> Memory:
-        return Memory.open(self.folder / task.replace("/", "_"), HashingEmbedder())
-
-    def tasks(self) -> list[str]:
-        """Return the names of the queues, one for each environment that has episodes."""
-        return sorted(path.name for path in self.folder.glob("*") if (path / "memory.db").is_file())
-
-    def add(self, runs: Sequence[Path]) -> dict[str, int]:
-        """Put the solved episodes of runs into the queues; return the number of new ones by task.
-
-        The closer an episode is to the fewest possible steps, the more it weighs; an ingestion episode weighs as
-        much as the shortest.
-        """
-        by_task: dict[str, list[Logged]] = {}
-        for episode in logged(runs):
-            if episode.end is not None and episode.end.success:
-                by_task.setdefault(episode.start.env, []).append(episode)
-        added = {}
-        for task, episodes in sorted(by_task.items()):
-            with self._open(task) as memory:
-                before = len(memory.episodic)
-                for episode in episodes:
-                    memory.episodic.write(
-                        _key(episode),
-                        {"who": "agent", "what": episode.start.mission, "when": str(episode.path)},
-                        origin=Provenance(
-                            f"env:{task}", f"{episode.path.parent.parent.name} episode {episode.start.episode}"
-                        ),
-                        span_ref=str(episode.path),
-                        salience=1.0 / (episode.over_optimal or 1.0),
-                    )
-                added[task] = len(memory.episodic) - before
-        return added
-
-    def draw(self, size: int, shares: Mapping[str, float] | None = None) -> list[Path]:
-        """Draw the episodes to replay next; return their logs.
-
-        Args:
-            size: Number of episodes in all.
-            shares: Weight of each task, by the name of its queue; equal by default.
-
-        Raises:
-            TrainConfigError: The queues are empty.
-        """
-        tasks = self.tasks()
-        if not tasks:
-            raise TrainConfigError("the replay queues are empty: no episode was solved yet")
-        weights = {task: (shares or {}).get(task, 1.0) for task in tasks}
-        total = sum(weights.values())
-        drawn: list[Path] = []
-        for task in tasks:
-            with Memory.open(self.folder / task, HashingEmbedder()) as memory:
-                count = max(1, round(size * weights[task] / total))
-                items = memory.replay(count, self.config)
-                drawn += [Path(memory.episodic.get(item.key_id).tokens_span_ref) for item in items]
-        return drawn
-
-
-def _key(one: Logged) -> str:
-    """Return what distinguishes an episode from others of its task: the mission and the first observation."""
-    first = next((e.text for e in read_events(one.path) if isinstance(e, Observed)), "")
-    return f"{one.start.mission}. {first}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,8 +215,11 @@ class Improver:
         before, collected = self._play(adapter, ("validation", f"before-{name}"), ("train", f"round-{number}"))
         self.queue.add([folder for _, folders in collected.values() for folder in folders])
         logs = self._drawn(number)
-        settings = {"name": f"{self.config.name}-{number}", "adapter": adapter,
-                    "data": self.config.data.model_copy(update={"runs": logs})}  # fmt: skip
+        settings = {
+            "name": f"{self.config.name}-{number}",
+            "adapter": adapter,
+            "data": self.config.data.model_copy(update={"runs": logs}),
+        }
         config = self.config.model_copy(update=settings)
         self.train(config)
         trained = str(config.folder)
@@ -309,16 +233,23 @@ class Improver:
         ]
         for env, change in changes.items():
             low, high = change.ci95
-            self.say(f"round {number}, {env}: {change.before:.3f} before, {change.after:.3f} after "
-                     f"({change.after - change.before:+.3f}, {low:+.3f} to {high:+.3f}, n {change.n})")  # fmt: skip
+            self.say(
+                f"round {number}, {env}: {change.before:.3f} before, {change.after:.3f} after "
+                f"({change.after - change.before:+.3f}, {low:+.3f} to {high:+.3f}, n {change.n})"
+            )
         return {
-            "round": number, "began_with": adapter, "adapter": trained, "taken": not worse, "worse": worse,
+            "round": number,
+            "began_with": adapter,
+            "adapter": trained,
+            "taken": not worse,
+            "worse": worse,
             "collected": {env: totals(rows) for env, (rows, _) in collected.items()},
             "kept": {env: sum(bool(row["success"]) for row in rows) for env, (rows, _) in collected.items()},
-            "replayed": len(logs), "tasks": {env: asdict(change) for env, change in changes.items()},
+            "replayed": len(logs),
+            "tasks": {env: asdict(change) for env, change in changes.items()},
             "since_the_beginning": {env: asdict(change) for env, change in since.items()},
             "sha256": adapters.digest(config.folder),
-        }  # fmt: skip
+        }
 
     def _drawn(self, number: int) -> list[Path]:
         """Return the logs that a round trains on; an interrupted round keeps those that it drew."""
@@ -381,8 +312,11 @@ class Improver:
             part = f"-{begin}-{size}" if size < worlds else ""
             yield config.model_copy(
                 update={
-                    "model": self.config.model.model_copy(update={"adapter": adapter}), "batch": self.loop.batch,
-                    "episodes": min(size, worlds - begin) * visits, "seed": first + begin * visits,
-                    "runs": self.folder / "runs", "name": f"{name}-{env}{part}",
+                    "model": self.config.model.model_copy(update={"adapter": adapter}),
+                    "batch": self.loop.batch,
+                    "episodes": min(size, worlds - begin) * visits,
+                    "seed": first + begin * visits,
+                    "runs": self.folder / "runs",
+                    "name": f"{name}-{env}{part}",
                 }
-            )  # fmt: skip
+            )

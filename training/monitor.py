@@ -101,10 +101,15 @@ class Monitor(TrainerCallback):
         seconds = time.perf_counter() - self._began
         speed = self.tokens / seconds
         line = {
-            "step": state.global_step, "loss": self.loss, "accuracy": logs.get("mean_token_accuracy"),
-            "learning_rate": logs.get("learning_rate"), "grad_norm": logs.get("grad_norm"), "tokens": int(self.tokens),
-            "tokens_per_second": round(speed, 1), "seconds": round(seconds, 2),
-        }  # fmt: skip
+            "step": state.global_step,
+            "loss": self.loss,
+            "accuracy": logs.get("mean_token_accuracy"),
+            "learning_rate": logs.get("learning_rate"),
+            "grad_norm": logs.get("grad_norm"),
+            "tokens": int(self.tokens),
+            "tokens_per_second": round(speed, 1),
+            "seconds": round(seconds, 2),
+        }
         self._write(line)
         if not math.isfinite(self.loss):
             raise TrainingError(

@@ -19,12 +19,11 @@ from agent.config import load_collect
 from agent.hub import adapters, catalog
 from agent.logs.files import atomic_path, atomic_write
 from agent.logs.resume import changed_settings, flat_settings
-from agent.models.tokens import ChatTokens
 from agent.models.window import Window
-from training.attention import attention_for
 from training.card import Trained, write_card
 from training.config import TrainConfig, plain
 from training.errors import TrainConfigError
+from training.loading import load_model, load_tokenizer, probe
 from training.monitor import LOSSES, METRICS, Monitor, draw_losses
 from training.tokenized import Prepared, Source, check_runs, prepare, told
 from training.validation import Validator
@@ -61,7 +60,7 @@ def train(config: TrainConfig, say: Callable[[str], None] = print) -> Trained:
         raise TrainConfigError("data.validate names worlds, and none is played: add train.validate_every=200")
     with PartialState(cpu=device.type == "cpu").main_process_first():
         folder = _claim(config)
-    tokenizer = _tokenizer(config)
+    tokenizer = load_tokenizer(config)
     window = Window(config.model.seq_len, config.model.max_call_tokens)
     path = catalog.resolve(config.model.name)
     with PartialState(cpu=device.type == "cpu").main_process_first():
@@ -74,7 +73,7 @@ def train(config: TrainConfig, say: Callable[[str], None] = print) -> Trained:
             f"the data set was made for windows of {prepared.card['seq_len']} tokens, and model.seq_len is "
             f"{config.model.seq_len}: set the same"
         )
-    model = load(config, device)
+    model = load_model(config, device)
     settings = _arguments(config, prepared, device)
     done = _done(folder, settings.max_steps)
     if done is not None and not config.dry_run:
@@ -96,9 +95,15 @@ def train(config: TrainConfig, say: Callable[[str], None] = print) -> Trained:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     seconds = time.perf_counter() - began
     result = Trained(
-        folder, trainer.state.global_step, monitor.loss, seconds, monitor.tokens / max(seconds, 1e-9),
-        torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0, monitor.stopped, monitor.success,
-    )  # fmt: skip
+        folder,
+        trainer.state.global_step,
+        monitor.loss,
+        seconds,
+        monitor.tokens / max(seconds, 1e-9),
+        torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0,
+        monitor.stopped,
+        monitor.success,
+    )
     if not trainer.is_world_process_zero():
         return result
     _save(trainer.model, monitor.best, folder, config)
@@ -164,80 +169,6 @@ def _began(folder: Path) -> bool:
     """Return whether a training has left a checkpoint or an adapter that another one must not replace."""
     card = adapters.card(folder) if (folder / adapters.WEIGHTS).is_file() else {}
     return _checkpoint(folder) is not None or (bool(card) and not card.get("dry_run"))
-
-
-def _tokenizer(config: TrainConfig) -> Any:
-    """Load the model's tokenizer; check that a chat template of ours fits it and that the model has all its tokens.
-
-    Raises:
-        TrainConfigError: The tokenizer belongs to another model.
-    """
-    from transformers import AutoConfig, AutoTokenizer
-
-    path = catalog.resolve(config.model.name)
-    tokenizer = AutoTokenizer.from_pretrained(path)
-    width = int(AutoConfig.from_pretrained(path).vocab_size)
-    if len(tokenizer) > width:
-        raise TrainConfigError(
-            f"the tokenizer in {path} has {len(tokenizer)} tokens and the model {width}: it is another model's; fetch "
-            "it again"
-        )
-    ChatTokens(tokenizer)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
-
-
-def load(config: TrainConfig, device: torch.device) -> Any:
-    """Load the base model with the adapter that is to be trained."""
-    from peft import LoraConfig, PeftModel, get_peft_model
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    torch.manual_seed(config.seed)
-    dtype = getattr(torch, config.model.dtype)
-    options: dict[str, Any] = {"dtype": dtype, "attn_implementation": attention_for(device), "use_safetensors": True}
-    if config.model.load_in_4bit:
-        options["device_map"] = {"": device}
-        options["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype,
-        )  # fmt: skip
-    model = AutoModelForCausalLM.from_pretrained(catalog.resolve(config.model.name), **options)
-    if not config.model.load_in_4bit:
-        model = model.to(device)
-    if config.train.fused_kernels and device.type == "cuda":
-        fuse(model)
-    model.config.use_cache = False
-    if config.adapter:
-        folder = adapters.resolve(config.adapter)
-        adapters.check(folder, catalog.resolve(config.model.name))
-        model = PeftModel.from_pretrained(model, str(folder), is_trainable=True)
-        for parameter in model.parameters():
-            if parameter.requires_grad:
-                parameter.data = parameter.data.float()
-        return model
-    lora = LoraConfig(
-        r=config.lora.r, lora_alpha=config.lora.alpha, lora_dropout=config.lora.dropout,
-        target_modules=config.lora.modules, task_type="CAUSAL_LM",
-    )  # fmt: skip
-    return get_peft_model(model, lora)
-
-
-def fuse(model: Any) -> None:
-    """Put Liger's kernels for norms, rotations and SwiGLU into a model (Hsu et al. 2024, arXiv:2410.10989).
-
-    Raises:
-        TrainConfigError: The package is not installed, or has no kernels for this model.
-    """
-    try:
-        from liger_kernel.transformers.monkey_patch import MODEL_TYPE_TO_APPLY_LIGER_FN as KERNELS
-    except ImportError as error:
-        raise TrainConfigError("train.fused_kernels needs liger-kernel: pip install 'hippo-llm-memory[gpu]'") from error
-    kind = model.config.model_type
-    if kind not in KERNELS:
-        raise TrainConfigError(f"there are no fused kernels for models of type {kind}: use train.fused_kernels=false")
-    KERNELS[kind](model=model, fused_linear_cross_entropy=False, cross_entropy=False)
 
 
 def _arguments(config: TrainConfig, prepared: Prepared, device: torch.device) -> Any:
@@ -308,49 +239,21 @@ def _trainer(model: Any, tokenizer: Any, settings: Any, prepared: Prepared, moni
     return trainer
 
 
-def probe(trainer: Any, config: TrainConfig) -> None:
-    """Run one batch forwards and backwards before the first step, so that errors show early.
-
-    Raises:
-        TrainConfigError: The loss mask of the batch is empty, or there is not enough GPU memory.
-    """
-    batch = next(iter(trainer.get_train_dataloader()))
-    if not (batch["labels"] != -100).any():
-        raise TrainConfigError("the loss mask of the first batch is empty: are there calls in the episodes?")
-    if trainer.accelerator.device.type != "cuda":
-        return
-    state = torch.get_rng_state(), torch.cuda.get_rng_state()
-    if config.train.checkpointing:
-        trainer.model.activation_checkpointing_enable()  # as the trainer will do
-    try:
-        trainer.model.train()
-        with trainer.compute_loss_context_manager():
-            loss = trainer.compute_loss(trainer.model, {**batch})
-        loss.backward()
-    except torch.OutOfMemoryError as error:
-        total = torch.cuda.get_device_properties(0).total_memory / 2**30
-        raise TrainConfigError(
-            f"{total:.0f} GiB do not suffice for {config.train.batch} rows of {config.model.seq_len} tokens: try a "
-            "smaller train.batch, train.checkpointing=true, model.load_in_4bit=true or a smaller model.seq_len"
-        ) from error
-    finally:
-        trainer.model.zero_grad(set_to_none=True)
-        trainer._metrics["train"].clear()
-        torch.set_rng_state(state[0])
-        torch.cuda.set_rng_state(state[1])
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-
-
 def _done(folder: Path, steps: int) -> Trained | None:
     """Return the outcome of a training that is finished, else ``None``; its adapter and card are left as they are."""
     card = adapters.card(folder) if (folder / adapters.WEIGHTS).is_file() else {}
     if not card or card.get("dry_run") or (card["steps"] < steps and not card["stopped"]):
         return None
     return Trained(
-        folder, card["steps"], card["loss"], card["seconds"], card["tokens_per_second"], card["peak_memory"],
-        card["stopped"], card["validation"],
-    )  # fmt: skip
+        folder,
+        card["steps"],
+        card["loss"],
+        card["seconds"],
+        card["tokens_per_second"],
+        card["peak_memory"],
+        card["stopped"],
+        card["validation"],
+    )
 
 
 def _checkpoint(folder: Path) -> Path | None:

@@ -78,9 +78,12 @@ def rows(
 
 
 def export(
-    logs: Iterable[Path], path: Path, unsolved: bool = False, advance: Callable[[], None] = lambda: None,
+    logs: Iterable[Path],
+    path: Path,
+    unsolved: bool = False,
+    advance: Callable[[], None] = lambda: None,
     split: Split | None = "train",
-) -> Counts:  # fmt: skip
+) -> Counts:
     """Write a JSONL file of rows with ``messages``, ``tools`` and ``provenance``, completely or not at all.
 
     Args:

@@ -241,9 +241,13 @@ def _examples(source: Source, logs: Sequence[str]) -> Iterator[dict[str, Any]]:
                 yield _nothing(name, "nothing to learn")
             for example in examples:
                 yield about | {
-                    "status": ROW, "digest": digest, "input_ids": example.input_ids, "labels": example.labels,
-                    "length": len(example.input_ids), "learnt": sum(label != IGNORED for label in example.labels),
-                }  # fmt: skip
+                    "status": ROW,
+                    "digest": digest,
+                    "input_ids": example.input_ids,
+                    "labels": example.labels,
+                    "length": len(example.input_ids),
+                    "learnt": sum(label != IGNORED for label in example.labels),
+                }
 
 
 @cache
@@ -258,9 +262,16 @@ def _longest(run: Path) -> int:
 
 def _nothing(log: str, status: str) -> dict[str, Any]:
     return {
-        "log": log, "env": "", "kind": "", "status": status, "digest": "", "input_ids": [], "labels": [], "length": 0,
+        "log": log,
+        "env": "",
+        "kind": "",
+        "status": status,
+        "digest": "",
+        "input_ids": [],
+        "labels": [],
+        "length": 0,
         "learnt": 0,
-    }  # fmt: skip
+    }
 
 
 def _pick(every: Any, data: DataSettings) -> tuple[list[int], dict[str, Any]]:

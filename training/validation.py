@@ -72,10 +72,12 @@ class Validator:
             changed = {"tools": tools, "enabled": bool(tools)}
             config = config.model_copy(
                 update={
-                    "episodes": episodes, "runs": Path(folder), "model": self.config.model,
+                    "episodes": episodes,
+                    "runs": Path(folder),
+                    "model": self.config.model,
                     "memory": config.memory.model_copy(update=changed),
                 }
-            )  # fmt: skip
+            )
             player = LocalModel(self.config.model, (model, self.tokenizer))
             collection = Collection(config, seeds_of("validation"), make, player)
             collection.run()

@@ -53,9 +53,16 @@ def draw(graph: "nx.MultiDiGraph[str]", seeds: tuple[str, ...], path: Path, titl
     boxes = {}
     for name, (x, y) in place.items():
         boxes[name] = axes.text(
-            x, y, _wrapped(name), ha="center", va="center", fontsize=9, color=_INK, zorder=3,
+            x,
+            y,
+            _wrapped(name),
+            ha="center",
+            va="center",
+            fontsize=9,
+            color=_INK,
+            zorder=3,
             bbox={"boxstyle": "round,pad=0.45", "fc": _SEED if name in seeds else _NODE, "ec": _EDGE},
-        )  # fmt: skip
+        )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.canvas.draw()  # only now have the boxes their sizes, which the arrows need
@@ -63,16 +70,28 @@ def draw(graph: "nx.MultiDiGraph[str]", seeds: tuple[str, ...], path: Path, titl
         (x0, y0), (x1, y1) = place[head], place[tail]
         bend = 0.18 if (tail, head) in labels else 0.0
         arrow = {
-            "arrowstyle": "-|>", "color": _EDGE, "lw": 1.4, "shrinkA": 2, "shrinkB": 3,
+            "arrowstyle": "-|>",
+            "color": _EDGE,
+            "lw": 1.4,
+            "shrinkA": 2,
+            "shrinkB": 3,
             "connectionstyle": f"arc3,rad={bend}",
-            "patchA": boxes[head].get_bbox_patch(), "patchB": boxes[tail].get_bbox_patch(),
-        }  # fmt: skip
+            "patchA": boxes[head].get_bbox_patch(),
+            "patchB": boxes[tail].get_bbox_patch(),
+        }
         axes.annotate("", (x1, y1), (x0, y0), zorder=1, arrowprops=arrow)
         x, y = (x0 + x1) / 2 + bend * (y1 - y0) / 2, (y0 + y1) / 2 - bend * (x1 - x0) / 2
         axes.text(
-            x, y, "\n".join(sorted(set(relations))), ha="center", va="center", fontsize=8, color=_INK, zorder=2,
+            x,
+            y,
+            "\n".join(sorted(set(relations))),
+            ha="center",
+            va="center",
+            fontsize=8,
+            color=_INK,
+            zorder=2,
             bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.85},
-        )  # fmt: skip
+        )
     with atomic_path(path, PictureError) as part, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the font lacks the letters of some scripts
         figure.savefig(part)

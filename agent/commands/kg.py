@@ -218,9 +218,15 @@ def _told(item: FoundFact) -> dict[str, Any]:
 
 def _plain(fact: Fact) -> dict[str, Any]:
     return {
-        "id": fact.id, "head": fact.head, "relation": fact.relation, "tail": fact.tail, "conf": fact.conf,
-        "valid_from": fact.valid_from, "valid_to": fact.valid_to, "strength": fact.strength,
-    }  # fmt: skip
+        "id": fact.id,
+        "head": fact.head,
+        "relation": fact.relation,
+        "tail": fact.tail,
+        "conf": fact.conf,
+        "valid_from": fact.valid_from,
+        "valid_to": fact.valid_to,
+        "strength": fact.strength,
+    }
 
 
 def _day(time: float | None) -> str:

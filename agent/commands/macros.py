@@ -82,12 +82,19 @@ def list_macros(folder: Folder, as_json: Json = False) -> None:
 
 def _facts(macro: Macro) -> dict[str, Any]:
     return {
-        "name": macro.name, "signature": macro.signature, "status": macro.status, "strength": macro.strength,
+        "name": macro.name,
+        "signature": macro.signature,
+        "status": macro.status,
+        "strength": macro.strength,
         "variables": [{"name": v.name, "ends": list(v.ends), "shown": v.shown} for v in macro.variables],
-        "triggers": dict(macro.triggers), "preconditions": list(macro.preconditions), "effects": list(macro.effects),
-        "steps": [step.json() for step in macro.steps], "success_prob": macro.success_prob,
-        "runs": len(macro.outcomes), "failures": [o.where for o in macro.outcomes if not o.ok],
-    }  # fmt: skip
+        "triggers": dict(macro.triggers),
+        "preconditions": list(macro.preconditions),
+        "effects": list(macro.effects),
+        "steps": [step.json() for step in macro.steps],
+        "success_prob": macro.success_prob,
+        "runs": len(macro.outcomes),
+        "failures": [o.where for o in macro.outcomes if not o.ok],
+    }
 
 
 @app.command()

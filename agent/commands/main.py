@@ -188,11 +188,15 @@ def models_list(as_json: Json = False) -> None:
 
     rows = [
         {
-            "name": e.name, "role": e.role, "parameters": e.parameters, "license": e.license,
-            "source": str(e.source), "fetched": catalog.is_cached(e.name),
+            "name": e.name,
+            "role": e.role,
+            "parameters": e.parameters,
+            "license": e.license,
+            "source": str(e.source),
+            "fetched": catalog.is_cached(e.name),
         }
         for e in catalog.ENTRIES
-    ]  # fmt: skip
+    ]
     if as_json:
         emit(rows)
         return

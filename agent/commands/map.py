@@ -115,9 +115,14 @@ def plan(
         if out is not None:
             _draw(memory, chosen, out, route)
         result = {
-            "map": chosen, "from": place_name(here or 0), "goal": goal, "hint": route.hint, "cost": route.cost,
-            "actions": list(route.actions), "places": list(route.places),
-        }  # fmt: skip
+            "map": chosen,
+            "from": place_name(here or 0),
+            "goal": goal,
+            "hint": route.hint,
+            "cost": route.cost,
+            "actions": list(route.actions),
+            "places": list(route.places),
+        }
         if as_json:
             emit(result | ({"picture": str(out)} if out else {}))
             return
@@ -149,8 +154,9 @@ def _graph(memory: Memory, name: str) -> "nx.MultiDiGraph[int]":
     graph: nx.MultiDiGraph[int] = nx.MultiDiGraph()
     places = memory.store.db.execute(
         "SELECT id, map, x, y, context, passable, content, label, visits, via, seen FROM places"
-        " WHERE ? IN ('', map) ORDER BY id", (name,),
-    )  # fmt: skip
+        " WHERE ? IN ('', map) ORDER BY id",
+        (name,),
+    )
     keys = ("map", "x", "y", "context", "passable", "content", "label", "visits", "via", "seen")
     for number, *values in places.fetchall():
         readable = [_CONTROL.sub(" ", value) if isinstance(value, str) else value for value in values]

@@ -75,9 +75,14 @@ def draw(terrain: Terrain, path: Path, title: str, pose: Pose | None = None, rou
         axes.arrow(pose.x - 0.3 * dx, pose.y - 0.3 * dy, 0.6 * dx, 0.6 * dy, **arrow)
     walked = sum(bool(place.visits) for place in terrain.places.values())
     figure.text(
-        0.5, 0.03, f"{len(terrain.places)} places: green walked ({walked}), pale only seen; dotted: not known yet"
-        + ("; black: the route" if route else ""), ha="center", fontsize=8, color=_INK,
-    )  # fmt: skip
+        0.5,
+        0.03,
+        f"{len(terrain.places)} places: green walked ({walked}), pale only seen; dotted: not known yet"
+        + ("; black: the route" if route else ""),
+        ha="center",
+        fontsize=8,
+        color=_INK,
+    )
     figure.savefig(path, bbox_inches="tight")
 
 

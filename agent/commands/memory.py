@@ -309,7 +309,10 @@ def train_completion(
         from memory.episodic.completion import CompletionConfig, train
 
         card = train(
-            memory.store, memory.embedder, CompletionConfig(epochs=epochs, seed=seed),
-            lambda line: print(line, file=sys.stderr), dry_run,  # noqa: T201
-        )  # fmt: skip
+            memory.store,
+            memory.embedder,
+            CompletionConfig(epochs=epochs, seed=seed),
+            lambda line: print(line, file=sys.stderr),  # noqa: T201
+            dry_run,
+        )
         say({"dry_run": dry_run, **card}, as_json)

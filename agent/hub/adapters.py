@@ -1,6 +1,5 @@
 """Adapters: LoRA weights with a card that says where they come from."""
 
-import difflib
 import hashlib
 import json
 import re
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.errors import CatalogError
+from memory.nearest import nearest
 
 WEIGHTS = "adapter_model.safetensors"
 SETTINGS = "adapter_config.json"
@@ -41,7 +41,7 @@ def resolve(name: str) -> Path:
         if (folder / SETTINGS).is_file() and (folder / WEIGHTS).is_file():
             return folder
     known = [path.name for path in found(OWN)]
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4) or known
+    near = nearest(name, known, most=1, least=0.4) or known
     hint = f"; there is {', '.join(near)}" if near else ""
     raise CatalogError(f"{name} is no PEFT adapter: there is no {SETTINGS} with {WEIGHTS} in such a folder{hint}")
 

@@ -3,7 +3,6 @@
 ``hippo models list|fetch|verify`` is the command line over this.
 """
 
-import difflib
 import json
 import shutil
 import sys
@@ -18,6 +17,7 @@ from filelock import FileLock
 from agent.errors import CatalogError
 from agent.hub import download
 from agent.hub.download import check, sha256
+from memory.nearest import nearest
 from memory.paths import cache_dir
 
 MANIFEST = "manifest.json"
@@ -189,7 +189,7 @@ def entry(name: str) -> Entry:
         CatalogError: There is none; the message gives the nearest names.
     """
     if name not in BY_NAME:
-        near = difflib.get_close_matches(name, BY_NAME, n=2, cutoff=0.4)
+        near = nearest(name, BY_NAME, most=2, least=0.4)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(BY_NAME)}"
         raise CatalogError(f"unknown model {name!r}: {hint} (or give a folder with safetensors)")
     return BY_NAME[name]

@@ -76,7 +76,9 @@ class Filter:
 
     def concerns(self, one: Logged) -> bool:
         """Return whether an episode has the environment and the kind, whatever its result."""
-        return (self.env or "").lower() in one.start.env.lower() and self.kind in (None, one.start.kind)
+        return (self.env or "").lower() in one.start.env.lower() and (
+            self.kind is None or current_kind(self.kind) == one.start.kind
+        )
 
     def takes(self, one: Logged) -> bool:
         """Return whether an episode meets all conditions; one that was broken off, only if none is about its end."""

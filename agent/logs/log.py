@@ -139,8 +139,12 @@ def _git_revision() -> str | None:
     try:
         process = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40"],
-            cwd=here, capture_output=True, text=True, check=True, timeout=5,
-        )  # fmt: skip
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=5,
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return process.stdout.strip()

@@ -114,9 +114,12 @@ def table(rows: Sequence[Row]) -> Table:
             low, high = figures["ci95"]
             over = figures["steps_over_optimal"]
             grid.add_row(
-                kind or "-", str(figures["episodes"]), f"{figures['success']:.3f}", f"{low:.3f} to {high:.3f}",
+                kind or "-",
+                str(figures["episodes"]),
+                f"{figures['success']:.3f}",
+                f"{low:.3f} to {high:.3f}",
                 "-" if over is None else f"{over:.3f}",
-            )  # fmt: skip
+            )
     return grid
 
 

@@ -18,6 +18,7 @@ from agent.logs.events import (
 from agent.logs.log import read_events
 from memory import Provenance
 from memory.procedural import Call, SymbolicState, Trajectory
+from tools import names as tool_names
 
 
 def trajectory_of(events: Sequence[Event], name: str = "") -> Trajectory:
@@ -70,9 +71,14 @@ def _call(decided: Decided, returned: Returned | None, before: SymbolicState, af
     actions = tuple(map(str, data.get("actions", ()))) if isinstance(data, dict) else ()
     ok = decided.name is not None and (returned is None or returned.status == "ok")
     return Call(
-        decided.name or "(no call)", decided.arguments or {}, returned is None, actions, ok, before,
-        after if returned is None or decided.name == "run_macro" else before,
-    )  # fmt: skip
+        decided.name or "(no call)",
+        decided.arguments or {},
+        returned is None,
+        actions,
+        ok,
+        before,
+        after if returned is None or decided.name == tool_names.RUN_MACRO else before,
+    )
 
 
 def distinct(found: Iterable[Trajectory]) -> tuple[list[Trajectory], int]:

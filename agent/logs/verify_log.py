@@ -101,9 +101,10 @@ def _compare(log: Path, events: Sequence[Event], start: Start, env: Env) -> Veri
         elif isinstance(event, End):
             success = now[2] and bool(info.get("success", now[1] > 0))
             for field, then, today in (
-                ("steps", event.steps, steps), ("total_reward", event.total_reward, total),
+                ("steps", event.steps, steps),
+                ("total_reward", event.total_reward, total),
                 ("success", event.success, success),
-            ):  # fmt: skip
+            ):
                 if then != today:
                     return Verified(log, steps, f"at the end {field} was {then!r}, now it is {today!r}")
     return Verified(log, steps)

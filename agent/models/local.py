@@ -20,6 +20,7 @@ from agent.models.decode import BatchDecoder, Job
 from agent.models.grammar import NOTHING, Grammar, words_of
 from agent.models.kv import BatchCache
 from agent.models.tokens import ChatTokens
+from agent.models.weights import load_options
 from agent.models.window import Window
 
 
@@ -98,19 +99,11 @@ class LocalModel:
         return self.config.device
 
     def _load(self, path: Path) -> tuple[Any, Any]:
-        from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+        from transformers import AutoModelForCausalLM, AutoTokenizer
         from transformers.utils import logging
 
         dtype = getattr(torch, self.config.dtype)
-        options: dict[str, Any] = {"dtype": dtype, "attn_implementation": "sdpa", "use_safetensors": True}
-        if self.config.load_in_4bit:
-            options["device_map"] = {"": self.device}
-            options["quantization_config"] = BitsAndBytesConfig(
-                load_in_4bit=True,
-                bnb_4bit_quant_type="nf4",
-                bnb_4bit_use_double_quant=True,
-                bnb_4bit_compute_dtype=dtype,
-            )
+        options = load_options(dtype, self.device, "sdpa", self.config.load_in_4bit)
         logging.disable_progress_bar()
         tokenizer = AutoTokenizer.from_pretrained(path)
         model = AutoModelForCausalLM.from_pretrained(path, **options)

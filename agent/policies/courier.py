@@ -29,6 +29,7 @@ from agent.policies.questions import (
 )
 from memory.procedural.program import fits
 from tools import ToolCall
+from tools import names as tool_names
 
 FACTS = {
     "owner": (("{item}", "owned by", "{who}"),),
@@ -86,11 +87,11 @@ class CourierExpert(Play):
 
     def _note(self, chat: Chat, meaning: Meaning) -> Calls[None]:
         slots = {"day": self._last(chat, "day"), "room": self._last(chat, "room"), **meaning.slots}
-        for head, relation, tail in FACTS.get(meaning.kind, ()) if "tell" in offered(self.turn) else ():
+        for head, relation, tail in FACTS.get(meaning.kind, ()) if tool_names.TELL in offered(self.turn) else ():
             arguments = {"head": head.format(**slots), "relation": relation, "tail": tail.format(**slots)}
-            yield ToolCall(name="tell", arguments=arguments)
-        if "remember" in offered(self.turn) and meaning.kind in NOTES:
-            yield ToolCall(name="remember", arguments={"text": NOTES[meaning.kind].format(**slots)})
+            yield ToolCall(name=tool_names.TELL, arguments=arguments)
+        if tool_names.REMEMBER in offered(self.turn) and meaning.kind in NOTES:
+            yield ToolCall(name=tool_names.REMEMBER, arguments={"text": NOTES[meaning.kind].format(**slots)})
 
     def _all(self, chat: Chat, kind: str) -> list[str]:
         """Return the slot ``kind``, such as a day or a room, of every sentence of that kind in the window."""
@@ -155,13 +156,13 @@ class CourierExpert(Play):
         return owned[0] if owned else ""
 
     def _facts(self, chat: Chat, entity: str, relation: str) -> Calls[list[tuple[str, str]]]:
-        if not can_ask(self.turn, "ask_graph", "entity", entity):
+        if not can_ask(self.turn, tool_names.ASK_GRAPH, "entity", entity):
             return []
         return facts_in((yield from self._ask(chat, ask_graph(entity))), relation)
 
     def _noted(self, chat: Chat, day: str, about: str) -> Calls[str]:
         """Return the thing that the notes give for a person or a room on a day, or an empty text."""
-        if "recall" not in offered(self.turn):
+        if tool_names.RECALL not in offered(self.turn):
             return ""
         notes = NOTE.findall((yield from self._ask(chat, recall(f"day {day} {about}"))))
         return next((item for when, who, room, item in notes if when == day and about in (who, room)), "")
@@ -183,14 +184,14 @@ class CourierExpert(Play):
             yield from self._act(chat, ToolCall(name="left"))
             yield from self._act(chat, self._walker.pursue(self.turn, [Goal("go to", "another room")]))
             return
-        if len(targets) > 1 and "where_is" in offered(self.turn):
-            yield ToolCall(name="where_is", arguments={"thing": "door"})
+        if len(targets) > 1 and tool_names.WHERE_IS in offered(self.turn):
+            yield ToolCall(name=tool_names.WHERE_IS, arguments={"thing": "door"})
             targets = [*(color for color in DOOR.findall(chat.messages[-1].content) if color in targets), *targets]
         yield from self._enter(chat, targets[0])
 
     def _things(self) -> Sequence[str]:
         """Return the names of the things on the map."""
-        return choices({spec.name: spec for spec in self.turn.offer}, "plan_route", "goal")
+        return choices({spec.name: spec for spec in self.turn.offer}, tool_names.PLAN_ROUTE, "goal")
 
     def _reach(self, chat: Chat, thing: str) -> Calls[None]:
         """Walk until a thing is straight ahead.
@@ -206,8 +207,8 @@ class CourierExpert(Play):
                     return
             else:
                 yield from self._next_room(chat)
-        if "find" in offered(self.turn) and asks_twice(chat):
-            yield from self._act(chat, ToolCall(name="find", arguments={"thing": thing}))
+        if tool_names.FIND in offered(self.turn) and asks_twice(chat):
+            yield from self._act(chat, ToolCall(name=tool_names.FIND, arguments={"thing": thing}))
 
     def _enter(self, chat: Chat, color: str) -> Calls[None]:
         """Go through the door of this colour."""
@@ -228,8 +229,7 @@ class CourierExpert(Play):
     def _find(self, chat: Chat, who: str) -> Calls[None]:
         """Walk to a person; if they were not seen, first enter the room where the graph says that they live."""
         if not self._seen(chat, who):
-            homes = [tail for head, tail in (yield from self._facts(chat, who, "lives in"))
-                     if same_name(head, who)]  # fmt: skip
+            homes = [tail for head, tail in (yield from self._facts(chat, who, "lives in")) if same_name(head, who)]
             if homes:
                 yield from self._enter(chat, homes[0].removesuffix(" room"))
         self._grounds.pop(chat, None)

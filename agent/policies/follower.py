@@ -3,7 +3,7 @@
 import random
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -12,8 +12,9 @@ from agent.errors import ModelError
 from agent.models.base import Turn
 from agent.policies.missions import Goal, goals_of
 from memory.procedural.program import fits
-from memory.spatial import CUT, UNKNOWN, UNVISITED, place_number
+from memory.spatial import CUT, THERE, UNKNOWN, UNVISITED, Route, place_number
 from tools import ToolCall, ToolSpec
+from tools import names as tool_names
 
 _AHEAD = re.compile(r"(?:see|,) (?:an? )?([\w ]+?) 1 step forward\b")
 _IN_THE_WAY = re.compile(r"in the way: ([\w ]+) \((place \d+)\)")
@@ -107,18 +108,18 @@ class _Move:
         self.state = state
         self.macros = macros
         self.offer = {spec.name: spec for spec in turn.offer}
-        self.find = find and "find" in self.offer
+        self.find = find and tool_names.FIND in self.offer
         self.chat = turn.chat
         self.last = turn.chat.messages[-1].content
         observation = next((m.content for m in reversed(turn.chat.messages) if _is_observation(m.content)), "")
         self.ahead = ahead_in(observation)
         self.carrying = carried_in(observation)
-        self.known = choices(self.offer, "plan_route", "goal")
+        self.known = choices(self.offer, tool_names.PLAN_ROUTE, "goal")
         self.sought = state.goals[0].thing or UNKNOWN if state.goals else UNKNOWN
 
     def choose(self) -> ToolCall:
         """Return the next call."""
-        if not {"explore", "left"} & set(self.offer):
+        if not {tool_names.EXPLORE, "left"} & set(self.offer):
             raise ModelError("the script needs plan_route and explore: enable the memory's tools")
         self._read()
         state = self.state
@@ -139,7 +140,7 @@ class _Move:
         if state.macro and self.last.startswith(("failed: ", "invalid: ")):
             state.failures[state.macro] = state.failures.get(state.macro, 0) + 1
         if state.asked:
-            actions = actions_of(self.last)
+            actions = Route.parse_actions(self.last)
             elsewhere = self.find and self.last.startswith((f"{UNKNOWN}: ", f"{UNVISITED}: "))
             if elsewhere and state.asked != EXPLORE:
                 state.barred.add(state.asked)
@@ -157,11 +158,11 @@ class _Move:
         if not self.macros or self.state.route:
             return None
         goal_words = {word for value in (goal.thing, goal.other) for word in value.split()}
-        for call in choices(self.offer, "run_macro", "call"):
+        for call in choices(self.offer, tool_names.RUN_MACRO, "call"):
             words = set(re.findall(r"\w+", call.partition("(")[2]))
             if words <= goal_words and self.state.failures.get(call, 0) < MAX_MACRO_FAILURES:
                 self.state.macro = call
-                return ToolCall(name="run_macro", arguments={"call": call})
+                return ToolCall(name=tool_names.RUN_MACRO, arguments={"call": call})
         return None
 
     def _done(self, goal: Goal) -> bool:
@@ -204,7 +205,7 @@ class _Move:
             return ToolCall(name="drop")
         if state.turns > MAX_TURNS:  # nothing is free here
             state.turns = 0
-            return self._ask("explore", EXPLORE)
+            return self._ask(tool_names.EXPLORE, EXPLORE)
         return ToolCall(name="left" if "left" in self.offer else "right")
 
     def _reach(self, target: str, then: str = "", mark: str = "") -> ToolCall:
@@ -215,7 +216,7 @@ class _Move:
         place = place_number(target) is not None
         reached = state.arrived == target if place or thing != target else fits(thing, self.ahead)
         if reached and self.find and not place and asks_twice(self.chat):
-            return self._ask("find", target)
+            return self._ask(tool_names.FIND, target)
         if reached and then == "pickup" and self.carrying:
             return self._put_down()
         if reached and then in self.offer:
@@ -224,11 +225,11 @@ class _Move:
             return ToolCall(name=then)
         known = place or not self.known or any(fits(thing, name) for name in self.known)
         if known and target not in state.barred:
-            return self._follow(target) or self._ask("plan_route", target, goal=target)
+            return self._follow(target) or self._ask(tool_names.PLAN_ROUTE, target, goal=target)
         if EXPLORE not in state.barred:
             step = self._follow(EXPLORE)
             if step is None:
-                return self._ask("explore", EXPLORE)
+                return self._ask(tool_names.EXPLORE, EXPLORE)
             if not state.route:
                 state.barred.clear()
             return step
@@ -252,7 +253,7 @@ class _Move:
         state.asked, state.arrived = target, ""
         state.route.clear()
         if self.find and not plainly:
-            return ToolCall(name="find", arguments={"thing": self.sought if target == EXPLORE else target})
+            return ToolCall(name=tool_names.FIND, arguments={"thing": self.sought if target == EXPLORE else target})
         return ToolCall(name=tool, arguments=arguments)
 
     def _unblock(self, thing: str) -> ToolCall:
@@ -263,7 +264,7 @@ class _Move:
         if not named and state.puzzled != (puzzle := (thing, len(state.barred))):
             state.puzzled = puzzle
             known = any(fits(thing, name) for name in self.known)
-            return self._ask("plan_route", thing if known else UNKNOWN, True, goal=thing if known else UNKNOWN)
+            return self._ask(tool_names.PLAN_ROUTE, thing if known else UNKNOWN, True, goal=thing if known else UNKNOWN)
         state.barred.clear()
         state.puzzled = ("", 0)
         if named.startswith("locked "):
@@ -273,7 +274,7 @@ class _Move:
         if self.carrying:
             return self._put_down()
         if not named:
-            return self._ask("explore", EXPLORE)
+            return self._ask(tool_names.EXPLORE, EXPLORE)
         return self._clear()
 
     def _clear(self) -> ToolCall:
@@ -291,7 +292,7 @@ def asks_twice(chat: Chat) -> bool:
 
     A model that is trained on these episodes then learns that answer too.
     """
-    just_asked = chat.messages[-1].content.endswith(": you are there")
+    just_asked = chat.messages[-1].content.endswith(THERE)
     return not just_asked and random.Random(f"{chat.seed} {len(chat.messages)}").random() < TWICE  # noqa: S311
 
 
@@ -317,20 +318,3 @@ def choices(offer: Mapping[str, ToolSpec], tool: str, argument: str) -> Sequence
         return ()
     values: Sequence[str] = offer[tool].parameters["properties"][argument].get("enum", ())
     return values
-
-
-def actions_of(hint: str) -> list[str] | None:
-    """Parse a hint such as ``goal: forward 3, left (4 steps)``; return ``None`` if the text is not a hint."""
-    if hint.endswith(": you are there"):
-        return []
-    _, colon, rest = hint.partition(": ")
-    words, parenthesis, count = rest.rpartition(" (")
-    if not colon or not parenthesis or not re.fullmatch(r"\d+ steps?\)", count):
-        return None
-    return list(_spelled(words))
-
-
-def _spelled(words: str) -> Iterator[str]:
-    for part in words.removesuffix(CUT).split(", "):
-        name, _, count = part.partition(" ")
-        yield from [name] * (int(count) if count.isdigit() else 1)

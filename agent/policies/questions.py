@@ -9,6 +9,7 @@ from agent.chat import Chat
 from agent.errors import ModelError
 from agent.models.base import Turn
 from tools import ToolCall
+from tools import names as tool_names
 
 UNKNOWN, DISPUTED = "unknown", "disputed"
 MAX_CUE = 60
@@ -49,17 +50,17 @@ def can_ask(turn: Turn, tool: str, argument: str, value: str) -> bool:
 
 def answer(text: str) -> ToolCall:
     """Return the call that gives an answer."""
-    return ToolCall(name="answer", arguments={"text": text})
+    return ToolCall(name=tool_names.ANSWER, arguments={"text": text})
 
 
 def ask_graph(entity: str) -> ToolCall:
     """Return the call that asks the graph about an entity."""
-    return ToolCall(name="ask_graph", arguments={"entity": entity})
+    return ToolCall(name=tool_names.ASK_GRAPH, arguments={"entity": entity})
 
 
 def recall(cue: str) -> ToolCall:
     """Return the call that searches the episodic memory."""
-    return ToolCall(name="recall", arguments={"cue": cue[:MAX_CUE]})
+    return ToolCall(name=tool_names.RECALL, arguments={"cue": cue[:MAX_CUE]})
 
 
 def same_name(one: str, other: str) -> bool:
@@ -112,12 +113,12 @@ class EventReader(Play):
 
     def play(self, chat: Chat) -> Iterator[ToolCall]:
         """Listen while something is told; recall and answer when a question is asked."""
-        while "answer" not in offered(self.turn):
+        while tool_names.ANSWER not in offered(self.turn):
             yield ToolCall(name="next")
         question = self.understand(chat.mission)[0]
         reply = ""
         cues = (" ".join(question.slots.values()), chat.mission.removeprefix("answer: "))
-        for cue in cues if "recall" in offered(self.turn) else ():
+        for cue in cues if tool_names.RECALL in offered(self.turn) else ():
             yield recall(cue)
             reply = self._matching(chat.messages[-1].content, question)
             if reply:
@@ -137,18 +138,18 @@ class FactReader(Play):
 
     def play(self, chat: Chat) -> Iterator[ToolCall]:
         """Tell the graph what is heard while something is told; ask the graph and answer when a question is asked."""
-        while "answer" not in offered(self.turn):
-            for fact in self.understand(chat.messages[-1].content) if "tell" in offered(self.turn) else ():
+        while tool_names.ANSWER not in offered(self.turn):
+            for fact in self.understand(chat.messages[-1].content) if tool_names.TELL in offered(self.turn) else ():
                 slots = fact.slots
                 yield ToolCall(
-                    name="tell",
+                    name=tool_names.TELL,
                     arguments={"head": slots["subject"], "relation": slots["relation"], "tail": slots["value"]},
                 )
             yield ToolCall(name="next")
         question = self.understand(chat.mission)[0]
         subject = question.slots["subject"]
         for relation in question.slots["chain"].split(" > "):
-            if not can_ask(self.turn, "ask_graph", "entity", subject):
+            if not can_ask(self.turn, tool_names.ASK_GRAPH, "entity", subject):
                 subject = UNKNOWN
                 break
             yield ask_graph(subject)
@@ -172,12 +173,12 @@ class DocumentReader(Play):
 
     def play(self, chat: Chat) -> Iterator[ToolCall]:
         """Listen while something is told; recall with the start and the end of the question, and answer."""
-        while "answer" not in offered(self.turn):
+        while tool_names.ANSWER not in offered(self.turn):
             yield ToolCall(name="next")
         words = chat.mission.removeprefix("answer: ")
         cues = deque(dict.fromkeys((words[:MAX_CUE], words[-MAX_CUE:])))
         recalled = ""
-        while cues and "recall" in offered(self.turn):
+        while cues and tool_names.RECALL in offered(self.turn):
             yield recall(cues.popleft())
             recalled = f"{recalled} {chat.messages[-1].content}".lower()
         right_answers = [right for right in self._answers() if right.lower() in recalled]

@@ -9,10 +9,11 @@ from weakref import WeakKeyDictionary
 from agent.chat import Chat
 from agent.errors import ModelError
 from agent.models.base import Turn
-from agent.policies.follower import MissionFollower, actions_of
+from agent.policies.follower import MissionFollower
 from agent.policies.missions import goals_of
-from memory.spatial import UNVISITED
+from memory.spatial import UNVISITED, Route
 from tools import ToolCall, ToolSpec
+from tools import names as tool_names
 
 GOAL = "goal"
 
@@ -67,19 +68,21 @@ class RouteFollower:
             ModelError: There is no ``plan_route`` to ask.
         """
         offer = {spec.name: spec for spec in turn.offer}
-        destination = GOAL if GOAL in _goals(offer) else "explore" if "explore" in offer else UNVISITED
+        destination = (
+            GOAL if GOAL in _goals(offer) else tool_names.EXPLORE if tool_names.EXPLORE in offer else UNVISITED
+        )
         target, steps, route_message = self._plans.get(turn.chat, ("", deque(), 0))
         if target == destination and not steps:
             route_message = len(turn.chat.messages) - 1
-            steps = deque(actions_of(turn.chat.messages[-1].content) or ())
+            steps = deque(Route.parse_actions(turn.chat.messages[-1].content) or ())
             self._plans[turn.chat] = (target, steps, route_message)
         if target == destination and steps and steps[0] in offer and route_message >= turn.chat.start:
             return ToolCall(name=steps.popleft())
-        if destination == "explore" or destination in _goals(offer):
+        if destination == tool_names.EXPLORE or destination in _goals(offer):
             self._plans[turn.chat] = (destination, deque(), 0)
-            if self.find and "find" in offer:
-                return ToolCall(name="find", arguments={"thing": GOAL})
-            return ToolCall(name="explore") if destination == "explore" else _plan(destination)
+            if self.find and tool_names.FIND in offer:
+                return ToolCall(name=tool_names.FIND, arguments={"thing": GOAL})
+            return ToolCall(name=tool_names.EXPLORE) if destination == tool_names.EXPLORE else _plan(destination)
         if "left" not in offer:
             raise ModelError("the script needs plan_route, or at least left: enable the memory's tools")
         return ToolCall(name="left")
@@ -97,17 +100,17 @@ class Script:
 
     def __call__(self, turn: Turn) -> ToolCall:
         """Answer one turn."""
-        understood = goals_of(turn.chat.mission) and "explore" in {tool.name for tool in turn.chat.tools}
+        understood = goals_of(turn.chat.mission) and tool_names.EXPLORE in {tool.name for tool in turn.chat.tools}
         return (self._missions if understood else self._routes)(turn)
 
 
 def _plan(goal: str) -> ToolCall:
-    return ToolCall(name="plan_route", arguments={"goal": goal})
+    return ToolCall(name=tool_names.PLAN_ROUTE, arguments={"goal": goal})
 
 
 def _goals(offer: Mapping[str, ToolSpec]) -> Sequence[str]:
-    if "plan_route" not in offer:
+    if tool_names.PLAN_ROUTE not in offer:
         return ()
-    schema: Mapping[str, Any] = offer["plan_route"].parameters["properties"]["goal"]
+    schema: Mapping[str, Any] = offer[tool_names.PLAN_ROUTE].parameters["properties"]["goal"]
     goals: Sequence[str] = schema.get("enum", ())
     return goals

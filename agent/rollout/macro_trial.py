@@ -21,6 +21,7 @@ from memory.procedural.mining import mission_words
 from memory.procedural.program import fill
 from memory.procedural.scoring import Outcome
 from tools import ToolCall
+from tools import names as tool_names
 
 SHUT = WriteGate(tau=1e9)
 """A write gate that never opens: trials write no traces."""
@@ -77,14 +78,16 @@ def run_trial(env: gym.Env[Any, Any], macro: Macro, library: MacroLib, seed: int
                 raise ModelError("the trial is over")
             chosen.append(macro.call(values))
             bindings.update(values)
-            return ToolCall(name="run_macro", arguments={"call": chosen[0]})
+            return ToolCall(name=tool_names.RUN_MACRO, arguments={"call": chosen[0]})
 
-        agent = Agent(ScriptedModel(policy), memory, ["plan_route", "explore", "run_macro"], gate=SHUT)
+        agent = Agent(
+            ScriptedModel(policy), memory, [tool_names.PLAN_ROUTE, tool_names.EXPLORE, tool_names.RUN_MACRO], gate=SHUT
+        )
         events = list(agent.run(env, seed=seed))
         if not chosen:
             return None
         outcomes = memory.macros.get(macro.signature).outcomes
-    returned = next((e for e in reversed(events) if isinstance(e, Returned) and e.name == "run_macro"), None)
+    returned = next((e for e in reversed(events) if isinstance(e, Returned) and e.name == tool_names.RUN_MACRO), None)
     end = events[-1]
     assert isinstance(end, End)
     assert isinstance(events[0], Start)

@@ -94,19 +94,24 @@ def level(name: str, seeds: Sequence[int]) -> dict[str, Any]:
             ratios.append(end.steps / start.optimal_steps)
     solved = [end.success for end in ends]
     figures = {
-        "level": name, "n": len(solved), "success": float(np.mean(solved)), "ci95": wilson_ci(sum(solved), len(solved)),
+        "level": name,
+        "n": len(solved),
+        "success": float(np.mean(solved)),
+        "ci95": wilson_ci(sum(solved), len(solved)),
         "steps": float(np.mean([end.steps for end in ends if end.success])),
         "calls": float(np.mean([end.model_calls for end in ends if end.success])),
-        "steps_over_bot": float(np.mean(ratios)), "steps_over_bot_ci95": bootstrap_ci(ratios),
+        "steps_over_bot": float(np.mean(ratios)),
+        "steps_over_bot_ci95": bootstrap_ci(ratios),
         "failed": [seed for seed, ok in zip(seeds, solved, strict=True) if not ok],
         "seconds": time.perf_counter() - began,
-    }  # fmt: skip
+    }
     if any(hopeless):
         kept = [ok for ok, never in zip(solved, hopeless, strict=True) if not never]
         figures |= {
-            "unsolvable": sum(hopeless), "solvable_success": float(np.mean(kept)),
+            "unsolvable": sum(hopeless),
+            "solvable_success": float(np.mean(kept)),
             "solvable_ci95": wilson_ci(sum(kept), len(kept)),
-        }  # fmt: skip
+        }
     return figures
 
 

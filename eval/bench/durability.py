@@ -49,9 +49,18 @@ def latency(path: Path, writes: int) -> tuple[list[float], list[float]]:
             slots = {"who": "Ada", "what": f"silver lamp {number}", "where": "north kitchen", "when": "Monday"}
             event = Event(key, slots, Provenance("env:test", "episode 1", key, time=float(number)))  # type: ignore[arg-type]
             row = (
-                number, event.digest, key, vectors[number].tobytes(), *slots.values(), "env:test", "episode 1", key,
-                float(number), 1.0, 1.0,
-            )  # fmt: skip
+                number,
+                event.digest,
+                key,
+                vectors[number].tobytes(),
+                *slots.values(),
+                "env:test",
+                "episode 1",
+                key,
+                float(number),
+                1.0,
+                1.0,
+            )
             for in_memory in (True, False) if number % 2 else (False, True):
                 began = time.perf_counter()
                 if in_memory:

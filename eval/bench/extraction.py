@@ -4,7 +4,7 @@
 
     python -m eval.bench.extraction --json
 
-The sentences are in tests/memory/data/golden_tuples.txt. A tuple is right if head, relation and tail are exactly those
+The sentences are in eval/bench/data/golden_tuples.txt. A tuple is right if head, relation and tail are exactly those
 of the file. The rules were developed on the even lines only; the figures are for the odd lines unless ``--half`` says
 otherwise. The language model chooses its own names for relations, so results by head and tail alone are given as well.
 """
@@ -20,7 +20,7 @@ from eval.bench.report import tell
 from eval.statistics import wilson_ci
 from memory.relational import Extractor, RuleExtractor, TemplateExtractor
 
-GOLDEN = Path(__file__).parents[2] / "tests/memory/data/golden_tuples.txt"
+GOLDEN = Path(__file__).parent / "data" / "golden_tuples.txt"
 Statement = tuple[str, str, str]
 
 
@@ -71,9 +71,13 @@ def _count(
     right = sum(len(facts & want) for facts, want in pairs)
     told, there = sum(len(facts) for facts, _ in pairs), sum(len(want) for _, want in pairs)
     return {
-        "precision": right / told if told else 0.0, "precision_ci95": wilson_ci(right, told) if told else (0.0, 1.0),
-        "recall": right / there, "recall_ci95": wilson_ci(right, there), "told": told, "there": there,
-    }  # fmt: skip
+        "precision": right / told if told else 0.0,
+        "precision_ci95": wilson_ci(right, told) if told else (0.0, 1.0),
+        "recall": right / there,
+        "recall_ci95": wilson_ci(right, there),
+        "told": told,
+        "there": there,
+    }
 
 
 def measure(engines: Sequence[str], half: str) -> dict[str, Any]:

@@ -68,9 +68,14 @@ def story(seed: int, steps: int = 120) -> list[Told]:
         relation = rng.choice([*FUNCTIONAL, *FUNCTIONAL, "likes", "knows", "visits"])
         head = rng.choice(things if relation in ("located_in", "owned_by") else people)
         tails = {
-            "lives_in": TOWNS, "located_in": ROOMS, "owned_by": people, "works_at": FIRMS, "likes": FOODS,
-            "knows": [p for p in people if p != head], "visits": TOWNS,
-        }[relation]  # fmt: skip
+            "lives_in": TOWNS,
+            "located_in": ROOMS,
+            "owned_by": people,
+            "works_at": FIRMS,
+            "likes": FOODS,
+            "knows": [p for p in people if p != head],
+            "visits": TOWNS,
+        }[relation]
         tail = rng.choice([t for t in tails if t != current.get((head, relation))])
         if relation in FUNCTIONAL:
             current[head, relation] = tail

@@ -26,8 +26,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.bench.stories import ADJECTIVES, NAMES, ROOMS, SIDES, THINGS, VERBS
 from eval.plots import bars
+from eval.probes.stories import ADJECTIVES, NAMES, ROOMS, SIDES, THINGS, VERBS
 from eval.statistics import bootstrap_ci, paired_difference
 from memory import Embedder, MiniLMEmbedder
 from memory.episodic import WriteGate

@@ -24,8 +24,8 @@ from agent.logs.events import Decided, Event
 from agent.models.local import LocalModel, LocalModelConfig
 from envs import make
 from eval.bench.report import tell
-from eval.bench.stories import ADJECTIVES, NAMES, THINGS
 from eval.cost import Shape
+from eval.probes.stories import ADJECTIVES, NAMES, THINGS
 from memory import HashingEmbedder, Memory, Provenance
 from memory.episodic import Event as Happened
 from memory.relational import Tuple
@@ -72,10 +72,15 @@ def steps_of(way: str, events: Iterator[Event], shape: Shape) -> Iterator[dict[s
             new = event.prefill_tokens + event.decode_tokens + event.forced_tokens
             flops = shape.flops(new, context)
             context += new
-            decisions.append({
-                "context": context, "kv_bytes": shape.kv_bytes(context), "seconds": event.seconds, "flops": flops,
-                "anew": shape.flops(context, 0),
-            })  # fmt: skip
+            decisions.append(
+                {
+                    "context": context,
+                    "kv_bytes": shape.kv_bytes(context),
+                    "seconds": event.seconds,
+                    "flops": flops,
+                    "anew": shape.flops(context, 0),
+                }
+            )
     for mark in [
         *(m for m in MARKS if m <= len(decisions)),
         *([len(decisions)] if len(decisions) not in MARKS else []),
@@ -126,8 +131,15 @@ def by_size(sizes: Sequence[int], asked: int = 50) -> list[dict[str, Any]]:
             rows.append({"way": "recall", "items": size} | _timed(memory, "recall", "cue", cues, count))
         with Memory.open(None, HashingEmbedder()) as memory:
             origin = Provenance("bench", time=1.0)
-            facts = [Tuple(f"person {i % (size // 4 or 1)}", ("lives_in", "works_at", "likes", "knows")[i * 4 // size],
-                           f"thing {i}", origin) for i in range(size)]  # fmt: skip
+            facts = [
+                Tuple(
+                    f"person {i % (size // 4 or 1)}",
+                    ("lives_in", "works_at", "likes", "knows")[i * 4 // size],
+                    f"thing {i}",
+                    origin,
+                )
+                for i in range(size)
+            ]
             for begin in range(0, size, BULK):
                 memory.relational.upsert(facts[begin : begin + BULK])
             names = [f"person {int(i)}" for i in rng.integers(size // 4 or 1, size=asked)]

@@ -85,9 +85,12 @@ def task(title: str, library: MacroLib, episodes: int, tests: int) -> dict[str, 
             whole = [trial for trial in done if not trial.partial]
             good = sum(trial.passed for trial in done)
             row |= {
-                "n": len(done), "success": good / len(done), "ci95": wilson_ci(good, len(done)),
-                "whole_missions": len(whole), "whole_solved": sum(trial.solved for trial in whole),
-            }  # fmt: skip
+                "n": len(done),
+                "success": good / len(done),
+                "ci95": wilson_ci(good, len(done)),
+                "whole_missions": len(whole),
+                "whole_solved": sum(trial.solved for trial in whole),
+            }
         rows.append(row)
     arms: dict[str, list[End]] = {"primitive": [], "macros": []}
     for number in range(tests):
@@ -98,15 +101,20 @@ def task(title: str, library: MacroLib, episodes: int, tests: int) -> dict[str, 
     both = [(a, b) for a, b in zip(*arms.values(), strict=True) if a.success and b.success]
     calls = {arm: [ends[i].model_calls for ends in both] for i, arm in enumerate(arms)}
     return {
-        "level": LEVELS[title], "episodes": episodes, "solved": sum(log.success for log in logs),
-        "calls_logged": sum(len(log.calls) for log in logs), "mine_s": mined_in, "macros": rows, "n": tests,
+        "level": LEVELS[title],
+        "episodes": episodes,
+        "solved": sum(log.success for log in logs),
+        "calls_logged": sum(len(log.calls) for log in logs),
+        "mine_s": mined_in,
+        "macros": rows,
+        "n": tests,
         **{f"{arm}_success": float(np.mean([end.success for end in ends])) for arm, ends in arms.items()},
         **{f"{arm}_calls": float(np.mean(values)) for arm, values in calls.items()},
         "fewer_calls": float(np.mean(calls["primitive"]) / np.mean(calls["macros"])),
         "calls_saved": paired_difference(calls["primitive"], calls["macros"]),
         "steps_with_over_without": float(np.mean([b.steps for _, b in both]) / np.mean([a.steps for a, _ in both])),
         "seconds": time.perf_counter() - began,
-    }  # fmt: skip
+    }
 
 
 def _seeds(env: Any, title: str, first: int, count: int) -> list[int]:
@@ -146,10 +154,14 @@ def trap(library: MacroLib) -> dict[str, Any]:
             scores.append(path)
     guarded = sum("(toggle)" in words for words in messages)
     return {
-        "repeats": len(tries), "tries_until_not_suggested": float(np.mean(tries)), "most_tries": max(tries),
-        "score_before": scores[0][0], "score_after": scores[0][1:],
-        "stopped_at_toggle": guarded / len(messages), "said": messages[0],
-    }  # fmt: skip
+        "repeats": len(tries),
+        "tries_until_not_suggested": float(np.mean(tries)),
+        "most_tries": max(tries),
+        "score_before": scores[0][0],
+        "score_after": scores[0][1:],
+        "stopped_at_toggle": guarded / len(messages),
+        "said": messages[0],
+    }
 
 
 def heads(library: MacroLib) -> dict[str, Any]:
@@ -193,9 +205,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         accepted = [row for result in tasks.values() for row in result["macros"] if row["status"] == "accepted"]
         ratios = [result["fewer_calls"] for result in tasks.values()]
         figures |= {
-            "accepted": len(accepted), "least_success": min((row["success"] for row in accepted), default=None),
-            "least_fewer_calls": min(ratios), "fewer_calls_ci95": bootstrap_ci(ratios),
-        }  # fmt: skip
+            "accepted": len(accepted),
+            "least_success": min((row["success"] for row in accepted), default=None),
+            "least_fewer_calls": min(ratios),
+            "fewer_calls_ci95": bootstrap_ci(ratios),
+        }
         if "open, room" in tasks:
             figures |= {"trap": trap(memory.macros), "head": heads(memory.macros)}
     tell(figures, options.json)

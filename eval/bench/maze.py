@@ -127,16 +127,21 @@ def measure(mazes: int, twins: int, moved: int, progress: bool = True) -> dict[s
         second = [played.ratio for played in arms["second"][from_here:]]
         without = [played.ratio for played in arms["without"][from_here:]]
         by_size[f"{size}x{size}"] = {
-            "n": len(second), "landmarks": landmarks, "second_visit_over_optimal": float(np.mean(second)),
-            "ci95": bootstrap_ci(second), "without_memory_over_optimal": float(np.mean(without)),
+            "n": len(second),
+            "landmarks": landmarks,
+            "second_visit_over_optimal": float(np.mean(second)),
+            "ci95": bootstrap_ci(second),
+            "without_memory_over_optimal": float(np.mean(without)),
             "worst": float(np.max(second)),
-        }  # fmt: skip
+        }
         if progress:
             print(f"{size} x {size}: {np.mean(second):.3f} against {np.mean(without):.2f}", flush=True)
     ratios = {arm: [played.ratio for played in visits] for arm, visits in arms.items()}
     solved = sum(played.solved for played in arms["second"])
     return {
-        "mazes": len(arms["second"]), "twins": twins, "moved": moved,
+        "mazes": len(arms["second"]),
+        "twins": twins,
+        "moved": moved,
         "second_visit_over_optimal": float(np.mean(ratios["second"])),
         "ci95": bootstrap_ci(ratios["second"]),
         "success": solved / len(arms["second"]),
@@ -152,7 +157,7 @@ def measure(mazes: int, twins: int, moved: int, progress: bool = True) -> dict[s
         "wrong_joins": sum(not right for played in arms["second"] for right in played.joins),
         "seconds": time.perf_counter() - began,
         "ratios": ratios,
-    }  # fmt: skip
+    }
 
 
 def _calibration(beliefs: Sequence[tuple[float, bool]]) -> list[dict[str, Any]]:

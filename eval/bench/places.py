@@ -115,13 +115,18 @@ def walk(world: Iterator[Observation], places: int, folder: Path) -> dict[str, A
     lost = sum(all(len(owners[place]) > 1 for place in place_ids) for place_ids in ids.values())
     doubled = sum(len(place_ids) > 1 for place_ids in ids.values())
     return {
-        "observations": len(milliseconds), "true_places": len(ids), "places": rows,
-        "lost": lost / len(ids), "doubled": doubled / len(ids),
-        "observe_ms_p50": float(np.median(milliseconds)), "observe_ms_p99": float(np.quantile(milliseconds, 0.99)),
-        "seconds": taken, "main_memory_mib": [round(kib / 1024, 1) for kib in memory_kib],
+        "observations": len(milliseconds),
+        "true_places": len(ids),
+        "places": rows,
+        "lost": lost / len(ids),
+        "doubled": doubled / len(ids),
+        "observe_ms_p50": float(np.median(milliseconds)),
+        "observe_ms_p99": float(np.quantile(milliseconds, 0.99)),
+        "seconds": taken,
+        "main_memory_mib": [round(kib / 1024, 1) for kib in memory_kib],
         "disk_mib": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 2**20,
         "origins": origins,
-    }  # fmt: skip
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

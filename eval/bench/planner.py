@@ -134,12 +134,16 @@ def compare(side: int, obstacles: float, queries: int, seed: int = 0) -> dict[st
     others = {name: value for name, value in medians.items() if name != "ours"}
     fastest = min(others, key=lambda name: others[name])
     return {
-        "grid": [side, side], "obstacles": obstacles, "queries": queries, "edges": len(edges),
-        "median_ms": medians, "fastest": fastest,
+        "grid": [side, side],
+        "obstacles": obstacles,
+        "queries": queries,
+        "edges": len(edges),
+        "median_ms": medians,
+        "fastest": fastest,
         "ratio_to_fastest": medians["ours"] / medians[fastest],
         "ci95": median_ratio_ci(seconds["ours"], seconds[fastest]),
         "worse_than_best_by": worst,
-    }  # fmt: skip
+    }
 
 
 def updates(side: int, obstacles: float, count: int = 100_000) -> dict[str, float]:
@@ -203,8 +207,11 @@ def through_the_tool(side: int, calls: int = 300) -> dict[str, float]:
             began = time.perf_counter()
             memory.spatial.explore()
             inside.append(time.perf_counter() - began)
-    return {"tool_ms_p50": 1e3 * median(seconds), "tool_ms_p95": 1e3 * sorted(seconds)[int(0.95 * calls)],
-            "explore_ms_p50": 1e3 * median(inside)}  # fmt: skip
+    return {
+        "tool_ms_p50": 1e3 * median(seconds),
+        "tool_ms_p95": 1e3 * sorted(seconds)[int(0.95 * calls)],
+        "explore_ms_p50": 1e3 * median(inside),
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -26,10 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.bench.report import tell
-from eval.bench.stories import ADJECTIVES, NAMES, ROOMS, SIDES, THINGS, VERBS
 from eval.bench.torture import in_child
 from eval.bench.vectors import Mixture, mixture, spread
 from eval.plots import bars
+from eval.probes.stories import ADJECTIVES, NAMES, ROOMS, SIDES, THINGS, VERBS
 from eval.statistics import bootstrap_ci, median_ci, median_ratio_ci
 from memory import HashingEmbedder, Memory
 from memory.episodic import Event
@@ -185,8 +185,12 @@ def ours(folder: Path, cues: Vectors, true: Ids, warm_up: Vectors) -> dict[str, 
 
 
 def _peer(
-    search: Callable[[Vectors], Sequence[int]], widen: Callable[[int], None], world: World, cues: Vectors, true: Ids,
-) -> dict[str, Any]:  # fmt: skip
+    search: Callable[[Vectors], Sequence[int]],
+    widen: Callable[[int], None],
+    world: World,
+    cues: Vectors,
+    true: Ids,
+) -> dict[str, Any]:
     """Find the smallest search width with recall of 0.99 on other cues, then measure."""
     tuning = world.cues(200, seed=2**30)
     nearest = world.nearest(tuning)

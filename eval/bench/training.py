@@ -54,14 +54,25 @@ def config_of(asked: argparse.Namespace, out: str) -> Any:
     where = ["train=gpu12gb"] if asked.large else []
     return load_train(
         [
-            "name=bench", f"out={out}", f"model={asked.model}", "model.load_in_4bit=true", *where,
-            f"data.runs={json.dumps(list(map(str, asked.runs)))}", f"data.split={asked.split}",
+            "name=bench",
+            f"out={out}",
+            f"model={asked.model}",
+            "model.load_in_4bit=true",
+            *where,
+            f"data.runs={json.dumps(list(map(str, asked.runs)))}",
+            f"data.split={asked.split}",
             *([f"data.prepared={asked.prepared}"] if asked.prepared else []),
-            f"train.steps={asked.steps}", f"train.batch={asked.batch}", "train.log_every=1", "train.save_every=100000",
-            f"train.tokens_per_step={asked.rows * 1024}", "train.warmup=0", "train.scheduler=constant",
-            "train.learning_rate=2e-4", *asked.set,
+            f"train.steps={asked.steps}",
+            f"train.batch={asked.batch}",
+            "train.log_every=1",
+            "train.save_every=100000",
+            f"train.tokens_per_step={asked.rows * 1024}",
+            "train.warmup=0",
+            "train.scheduler=constant",
+            "train.learning_rate=2e-4",
+            *asked.set,
         ]
-    )  # fmt: skip
+    )
 
 
 def ours(asked: argparse.Namespace) -> dict[str, Any]:
@@ -76,9 +87,10 @@ def ours(asked: argparse.Namespace) -> dict[str, Any]:
     tokens = timed[-1]["tokens"] - lines[SKIPPED - 1]["tokens"] if len(lines) > SKIPPED + 1 else timed[-1]["tokens"]
     seconds = timed[-1]["seconds"] - (lines[SKIPPED - 1]["seconds"] if len(lines) > SKIPPED + 1 else 0.0)
     return {
-        "tokens_per_second": tokens / seconds, "peak_gib": done.peak_memory / 2**30,
+        "tokens_per_second": tokens / seconds,
+        "peak_gib": done.peak_memory / 2**30,
         "losses": [line["loss"] for line in lines],
-    }  # fmt: skip
+    }
 
 
 def plain(asked: argparse.Namespace) -> dict[str, Any]:
@@ -95,15 +107,26 @@ def plain(asked: argparse.Namespace) -> dict[str, Any]:
         path = catalog.resolve(config.model.name)
         rows = prepare(Source(str(path), Window(), config.data), Path(out) / "data", config.seed).rows
         torch.manual_seed(config.seed)
-        quantized = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
-                                       bnb_4bit_compute_dtype=torch.bfloat16)  # fmt: skip
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.bfloat16, quantization_config=quantized,
-                                                     device_map={"": device})  # fmt: skip
+        quantized = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
+        )
+        model = AutoModelForCausalLM.from_pretrained(
+            path, dtype=torch.bfloat16, quantization_config=quantized, device_map={"": device}
+        )
         model.config.use_cache = False
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=True,
-                                                gradient_checkpointing_kwargs={"use_reentrant": False})  # fmt: skip
-        lora = LoraConfig(r=config.lora.r, lora_alpha=config.lora.alpha, lora_dropout=config.lora.dropout,
-                          target_modules=config.lora.modules, task_type="CAUSAL_LM")  # fmt: skip
+        model = prepare_model_for_kbit_training(
+            model, use_gradient_checkpointing=True, gradient_checkpointing_kwargs={"use_reentrant": False}
+        )
+        lora = LoraConfig(
+            r=config.lora.r,
+            lora_alpha=config.lora.alpha,
+            lora_dropout=config.lora.dropout,
+            target_modules=config.lora.modules,
+            task_type="CAUSAL_LM",
+        )
         model = get_peft_model(model, lora).train()
         optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=2e-4, weight_decay=0.0)
         order = torch.utils.data.RandomSampler(rows, generator=torch.Generator().manual_seed(config.seed))
@@ -130,9 +153,12 @@ def _loop(
             labels = batch.pop("labels")
             with torch.autocast(device.type, torch.bfloat16):
                 logits = model(**batch).logits
-            loss = torch.nn.functional.cross_entropy(
-                logits[:, :-1].float().flatten(0, 1), labels[:, 1:].flatten(), ignore_index=-100, reduction="sum"
-            ) / count  # fmt: skip
+            loss = (
+                torch.nn.functional.cross_entropy(
+                    logits[:, :-1].float().flatten(0, 1), labels[:, 1:].flatten(), ignore_index=-100, reduction="sum"
+                )
+                / count
+            )
             loss.backward()
             total += float(loss.detach())
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

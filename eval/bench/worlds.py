@@ -82,8 +82,11 @@ def experts(worlds: int) -> dict[str, Any]:
         seconds = time.perf_counter() - began
         failed = [row["seed"] for row in rows if not row["success"]]
         by_env[env] = figures | {
-            "over_ci95": bootstrap_ci(ratios), "kinds": by_kind(rows), "failed": failed, "seconds": seconds
-        }  # fmt: skip
+            "over_ci95": bootstrap_ci(ratios),
+            "kinds": by_kind(rows),
+            "failed": failed,
+            "seconds": seconds,
+        }
         print(
             f"{env:<14} {figures['success']:.4f} of {figures['episodes']}, {figures['steps_over_optimal']:.3f} x",
             flush=True,
@@ -95,9 +98,11 @@ def needs(worlds: int) -> dict[str, Any]:
     """Success by kind of mission, with all memories and with each removed."""
     by_env: dict[str, Any] = {}
     for env, stores in (
-        ("courier", ("", "graph", "episodes", "map")), ("episodic_qa", ("", "episodes")),
-        ("multi_hop_qa", ("", "graph")), ("water_maze", ("", "map")),
-    ):  # fmt: skip
+        ("courier", ("", "graph", "episodes", "map")),
+        ("episodic_qa", ("", "episodes")),
+        ("multi_hop_qa", ("", "graph")),
+        ("water_maze", ("", "map")),
+    ):
         count = worlds if env == "courier" else min(worlds, 300)
         for without in stores:
             rows = play(env, count, without, seed=100_000)
@@ -179,9 +184,11 @@ def speed(seconds: float) -> dict[str, Any]:
                     rates[arm].append(_rate(env, turn, seconds / 10))
         ratios = [text / bare for bare, text in zip(rates["bare"], rates["text"], strict=True)]
         by_env[name] = {
-            "bare_per_s": float(np.median(rates["bare"])), "text_per_s": float(np.median(rates["text"])),
-            "ratio": float(np.mean(ratios)), "ci95": bootstrap_ci(ratios),
-        }  # fmt: skip
+            "bare_per_s": float(np.median(rates["bare"])),
+            "text_per_s": float(np.median(rates["text"])),
+            "ratio": float(np.mean(ratios)),
+            "ci95": bootstrap_ci(ratios),
+        }
         print(f"{name:<26} {by_env[name]['ratio']:.2f}", flush=True)
     return {"envs": by_env, "least_ratio": min(row["ratio"] for row in by_env.values())}
 

@@ -156,16 +156,29 @@ def retrieval(
 
 def _show(figures: dict[str, Any]) -> None:
     table = Table(
-        "method", "recall@2", "recall@5", "95 %", "recall@10", "all@5", "index s", "query ms",
-        title=f"{figures['format']}: {figures['n']} questions, {figures['passages']} passages", box=None,
-    )  # fmt: skip
+        "method",
+        "recall@2",
+        "recall@5",
+        "95 %",
+        "recall@10",
+        "all@5",
+        "index s",
+        "query ms",
+        title=f"{figures['format']}: {figures['n']} questions, {figures['passages']} passages",
+        box=None,
+    )
     for name, scores in figures["methods"].items():
         low, high = scores["ci95@5"]
         table.add_row(
-            name, f"{scores['recall@2']:.3f}", f"{scores['recall@5']:.3f}", f"{low:.3f} to {high:.3f}",
-            f"{scores['recall@10']:.3f}", f"{scores['all@5']:.3f}",
-            f"{scores['index_s']:.1f}", f"{scores['query_ms_p50']:.1f}",
-        )  # fmt: skip
+            name,
+            f"{scores['recall@2']:.3f}",
+            f"{scores['recall@5']:.3f}",
+            f"{low:.3f} to {high:.3f}",
+            f"{scores['recall@10']:.3f}",
+            f"{scores['all@5']:.3f}",
+            f"{scores['index_s']:.1f}",
+            f"{scores['query_ms_p50']:.1f}",
+        )
     Console().print(table)
     for name, scores in figures["methods"].items():
         if gap := scores.get("dual_minus_this@5"):

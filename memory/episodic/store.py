@@ -168,9 +168,20 @@ class EpisodicStore:
         if tags:
             contribution["salience_tags"] = tags
         row = (
-            name, event.key, vector.tobytes(), slot("who", ""), slot("what", ""), slot("where", ""), when,
-            event.state_sketch, tags or "[]", event.span_ref, event.salience, pinned, origin.time,
-        )  # fmt: skip
+            name,
+            event.key,
+            vector.tobytes(),
+            slot("who", ""),
+            slot("what", ""),
+            slot("where", ""),
+            when,
+            event.state_sketch,
+            tags or "[]",
+            event.span_ref,
+            event.salience,
+            pinned,
+            origin.time,
+        )
         cursor = db.execute(_INSERT, row)
         fresh = cursor.rowcount == 1
         trace_id = cursor.lastrowid if fresh else None

@@ -155,10 +155,15 @@ class MacroLib:
             row = ("macros", macro.id)
             if fresh:
                 typed = [asdict(v) for v in variables_of(mined.variables, mined.values, mined.shown)]
-                rows.update(db, row, {
-                    "preconditions": json.dumps(mined.preconditions), "effects": json.dumps(mined.effects),
-                    "variables": json.dumps(typed),
-                })  # fmt: skip
+                rows.update(
+                    db,
+                    row,
+                    {
+                        "preconditions": json.dumps(mined.preconditions),
+                        "effects": json.dumps(mined.effects),
+                        "variables": json.dumps(typed),
+                    },
+                )
             before = {(origin.source, origin.doc_id) for origin in macro.provenance}
             new = [(o, contribution) for o, contribution in origins if again or (o.source, o.doc_id) not in before]
             for origin, contribution in new:
@@ -209,7 +214,9 @@ class MacroLib:
     def _made(self, row: Sequence[Any]) -> Macro:
         number, signature, name, steps, strength, variables, triggers, needed, effects, status, outcomes = row
         return Macro(
-            number, signature, name,
+            number,
+            signature,
+            name,
             tuple(Step.parse(step) for step in json.loads(steps)),
             strength,
             provenance.of(self.store.db, "macros", number),
@@ -219,7 +226,7 @@ class MacroLib:
             tuple(json.loads(effects)),
             status,
             tuple(Outcome.parse(entry) for entry in json.loads(outcomes)),
-        )  # fmt: skip
+        )
 
     def all(self, status: Status | None = None) -> list[Macro]:
         """Return every macro, or those of one status, the strongest first."""

@@ -153,7 +153,7 @@ def lesson(found: mining.Mined, pieces: Sequence[tuple[int, str]]) -> dict[str, 
     return {
         "triggers": dict(triggers),
         "values": {name: sorted({values[name] for values in taken}) for name in found.variables},
-    }  # fmt: skip
+    }
 
 
 def linked(text: str, kept: Sequence[Macro]) -> str:

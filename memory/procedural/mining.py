@@ -22,6 +22,7 @@ from memory.procedural.lifting import (
     with_exploring,
 )
 from memory.procedural.program import (
+    RUN_MACRO,
     VARIABLE,
     Call,
     Step,
@@ -29,7 +30,6 @@ from memory.procedural.program import (
     fill,
 )
 
-RUN = "run_macro"
 MACRO = re.compile(r"@(\d+)\(")
 MAX_STEPS = 12
 MIN_SUPPORT = 3
@@ -221,7 +221,7 @@ def _best(corpus: Corpus) -> _Found | None:
 def _useful(key: Key) -> bool:
     """Return whether a macro of this key would do more than a single call or a single exploring step."""
     name, follow, arguments = key[0]
-    return len(key) > 1 or (name != RUN and follow and bool(arguments))
+    return len(key) > 1 or (name != RUN_MACRO and follow and bool(arguments))
 
 
 def _apart(at: list[tuple[int, int, int, tuple[str, ...]]]) -> list[tuple[int, int, int, tuple[str, ...]]]:
@@ -355,7 +355,9 @@ def _rewrite(corpus: Corpus, repeated: _Found, number: int) -> None:
     for row, start, end, variables in reversed(repeated.at):
         segments = corpus.segments[row][start:end]
         call = {"call": f"@{number}({', '.join(variables)})"}
-        corpus.segments[row][start:end] = [Segment(RUN, call, False, 1, (segments[0].before,), segments[-1].after)]
+        corpus.segments[row][start:end] = [
+            Segment(RUN_MACRO, call, False, 1, (segments[0].before,), segments[-1].after)
+        ]
 
 
 __all__ = ["AGREEMENT", "MAX_STEPS", "Corpus", "Mined", "check", "corpus_of", "mine", "mission_words", "whole"]

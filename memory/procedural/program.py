@@ -11,6 +11,9 @@ from memory.provenance import Provenance
 VARIABLE = re.compile(r"\$\d+")
 NOTHING = "nothing"
 
+RUN_MACRO = "run_macro"
+"""Name of the tool that runs a macro; a step of that name is a macro within a macro."""
+
 
 @dataclass(frozen=True, slots=True)
 class SymbolicState:

@@ -54,13 +54,17 @@ def _facts(kg: KG) -> list[dict[str, Any]]:
 
 def _fact(kg: KG, fact: Fact, sources: Sequence[Provenance]) -> dict[str, Any]:
     return {
-        "id": fact.id, "head": kg.aliases.entity(fact.head), "relation": fact.relation,
-        "tail": kg.aliases.entity(fact.tail), "conf": fact.conf,
-        "strength": fact.strength, "valid_from": fact.valid_from,
+        "id": fact.id,
+        "head": kg.aliases.entity(fact.head),
+        "relation": fact.relation,
+        "tail": kg.aliases.entity(fact.tail),
+        "conf": fact.conf,
+        "strength": fact.strength,
+        "valid_from": fact.valid_from,
         "sources": [
             {"source": o.source, "doc_id": o.doc_id, "text_span": o.text_span, "time": o.time} for o in sources
         ],
-    }  # fmt: skip
+    }
 
 
 def _graphml(facts: list[dict[str, Any]]) -> "nx.MultiDiGraph[str]":

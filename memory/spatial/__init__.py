@@ -7,7 +7,7 @@ from memory.spatial.grid_map import Edge, GridMap, Place, Terrain, Transform
 from memory.spatial.localize import Belief
 from memory.spatial.names import place_name, place_number
 from memory.spatial.places import PlaceGraph
-from memory.spatial.planner import CUT, Route, astar, plan_poses, to_networkx
+from memory.spatial.planner import CUT, THERE, Route, astar, plan_poses, to_networkx
 from memory.spatial.search import SearchGraph
 from memory.spatial.sighting import Sighting
 from memory.spatial.view import FORWARD, HEADINGS, LEFT, RIGHT, Cell, Pose, Position, View
@@ -18,6 +18,7 @@ __all__ = [
     "HEADINGS",
     "LEFT",
     "RIGHT",
+    "THERE",
     "UNKNOWN",
     "UNVISITED",
     "Belief",

@@ -1,10 +1,10 @@
 """Resolution of goals: labels, things, kinds of things, descriptions, places by number."""
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from memory.errors import UnknownItemError
+from memory.nearest import nearest
 from memory.spatial.grid_map import Place, Terrain
 from memory.spatial.names import place_name, place_number
 from memory.spatial.planner import in_the_way, plan_text
@@ -78,7 +78,7 @@ def barred(terrain: Terrain, start: Pose, ends: Sequence[int]) -> str:
 
 def unknown(store: Store, here: str, goal: str, known: Sequence[str]) -> UnknownItemError:
     """Make the error for a goal that is not on this map, with similar names and other maps that have it."""
-    near = difflib.get_close_matches(goal, known, n=3, cutoff=0.5)
+    near = nearest(goal, known)
     rows = store.db.execute(
         "SELECT DISTINCT map FROM places WHERE (content = ? OR label = ?) AND map != ? LIMIT 3", (goal, goal, here)
     )

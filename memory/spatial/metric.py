@@ -156,8 +156,9 @@ class MetricWalk:
         if best is None or best.confidence < BELIEVED:
             self._overlay = None
         elif self._overlay is None or (self._overlay.belief.known, self._overlay.belief.move) != (
-            best.known, best.move,
-        ):  # fmt: skip
+            best.known,
+            best.move,
+        ):
             self._overlay = Overlay(self.grid, self._atlas.grids[best.known], best)
         else:
             self._overlay.refresh(iter(changed))

@@ -1,5 +1,6 @@
 """Route planning: the way of least expected cost over a map, and the actions to follow it."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -23,6 +24,9 @@ _SINK: Node = (0, 0, -1)
 MOVING_COST = 10.0
 """Assumed cost, in steps, of moving a thing out of the way, for finding the things that block a way."""
 
+
+THERE = ": you are there"
+"""Ends the hint of a route without actions."""
 
 CUT = " …"
 """Ending of the text of a route that was cut."""
@@ -54,12 +58,27 @@ class Route:
     def hinted(self, most: int | None = None) -> str:
         """Return the route in words, cut after ``most`` actions: ``goal: forward 3 … (9 steps)``."""
         if not self.actions:
-            return f"{self.goal}: you are there"
+            return f"{self.goal}{THERE}"
         runs = ((name, len(list(same))) for name, same in groupby(self.actions[:most]))
         words = ", ".join(name if count == 1 else f"{name} {count}" for name, count in runs)
         words += CUT if most is not None and most < len(self.actions) else ""
         steps = "1 step" if len(self.actions) == 1 else f"{len(self.actions)} steps"
         return f"{self.goal}: {words} ({steps})"
+
+    @staticmethod
+    def parse_actions(hint: str) -> list[str] | None:
+        """Read the actions of a hint such as ``goal: forward 3, left (4 steps)``; ``None`` if the text is no hint."""
+        if hint.endswith(THERE):
+            return []
+        _, colon, rest = hint.partition(": ")
+        words, parenthesis, count = rest.rpartition(" (")
+        if not colon or not parenthesis or not re.fullmatch(r"\d+ steps?\)", count):
+            return None
+        actions: list[str] = []
+        for part in words.removesuffix(CUT).split(", "):
+            name, _, times = part.partition(" ")
+            actions += [name] * (int(times) if times.isdigit() else 1)
+        return actions
 
 
 def plan_poses(

@@ -102,8 +102,9 @@ class TextMap:
             self._note(TextPlace(*row))
         for src, action, *way in store.db.execute(
             "SELECT src, action, id, dst, cost, tries, successes FROM edges"
-            " WHERE src IN (SELECT id FROM places WHERE map = ? AND context != '')", (name,),
-        ):  # fmt: skip
+            " WHERE src IN (SELECT id FROM places WHERE map = ? AND context != '')",
+            (name,),
+        ):
             self.ways.setdefault((src, action), []).append(Way(*way))
         for src, action in self.ways:
             self._update_edge(src, action)

@@ -44,8 +44,9 @@ def test_tools_and_calls_are_shown(family: str) -> None:
 def test_the_loss_is_taken_over_the_assistants_words_only(family: str) -> None:
     text, spans = rendered(family, MESSAGES)
     assert [text[a:b] for a, b in spans] == [
-        CALL.text() + ENDS[family], "words that are no call" + ENDS[family],
-    ]  # fmt: skip
+        CALL.text() + ENDS[family],
+        "words that are no call" + ENDS[family],
+    ]
 
 
 @pytest.mark.parametrize("family", ENDS)

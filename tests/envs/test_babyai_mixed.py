@@ -23,8 +23,10 @@ def test_all_skills_are_asked_for_and_can_be_done(level: str) -> None:
 
 def test_missions_of_a_test_are_in_other_words() -> None:
     env = BabyAIMixed()
-    said = {split: {env.reset(seed=start + i)[1]["mission"].split()[0] for i in range(80)}
-            for split, start in (("train", 0), ("test", 2_000_000))}  # fmt: skip
+    said = {
+        split: {env.reset(seed=start + i)[1]["mission"].split()[0] for i in range(80)}
+        for split, start in (("train", 0), ("test", 2_000_000))
+    }
     assert "go" in said["test"]
     assert not {"walk", "open", "put", "place"} & said["test"]
 

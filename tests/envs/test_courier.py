@@ -76,8 +76,10 @@ def test_only_the_right_thing_to_the_right_person_succeeds(kind: str) -> None:
     other = next(thing for thing in errand.choices if thing != errand.target)
     stranger = next(who for who in env.story.people if who != errand.person)
     for thing, person, right in (
-        (errand.target, errand.person, True), (other, errand.person, False), (errand.target, stranger, False)
-    ):  # fmt: skip
+        (errand.target, errand.person, True),
+        (other, errand.person, False),
+        (errand.target, stranger, False),
+    ):
         env.reset(seed=seed)
         carry_before(env, thing, person)
         text, reward, over, _, _ = env.step(GIVE)

@@ -146,8 +146,11 @@ def test_a_birthplace_is_not_always_disputed() -> None:
 def test_changed_facts_were_told_otherwise_before() -> None:
     env = MultiHopQA()
     env.reset(seed=0)
-    before = {(m.slots["subject"], m.slots["relation"]): m.slots["value"]
-              for text in env.session.told[0] for m in env.understand(text)}  # fmt: skip
+    before = {
+        (m.slots["subject"], m.slots["relation"]): m.slots["value"]
+        for text in env.session.told[0]
+        for m in env.understand(text)
+    }
     changes = [fact for text in env.session.told[1] for fact in env.understand(text)]
     assert len(changes) == 5
     for fact in (fact for fact in changes if fact.slots["relation"] != "born in"):
@@ -173,10 +176,15 @@ def test_impossible_settings_are_refused(make: Any, settings: dict[str, Any], me
 def hotpot(tmp_path: Path) -> Path:
     corpus = {f"Town {i}": [f"Town {i} lies on river {i}. ", "It has a mill. " * 40] for i in range(12)}
     questions = [
-        {"_id": str(i), "question": f"On which river does Town {i} lie?", "answer": f"river {i}",
-         "supporting_facts": [[f"Town {i}", 0]], "type": "bridge"}
+        {
+            "_id": str(i),
+            "question": f"On which river does Town {i} lie?",
+            "answer": f"river {i}",
+            "supporting_facts": [[f"Town {i}", 0]],
+            "type": "bridge",
+        }
         for i in range(12)
-    ]  # fmt: skip
+    ]
     (tmp_path / "corpus.json").write_text(json.dumps(corpus))
     (tmp_path / "questions.json").write_text(json.dumps(questions))
     return tmp_path

@@ -27,8 +27,12 @@ def slots_of(template: str) -> dict[str, str]:
 
 def test_a_seed_says_its_split() -> None:
     assert [split_of(seed) for seed in (0, SEEDS - 1, SEEDS, 2 * SEEDS, 9 * SEEDS)] == [
-        "train", "train", "validation", "test", "test",
-    ]  # fmt: skip
+        "train",
+        "train",
+        "validation",
+        "test",
+        "test",
+    ]
     assert [split_of(seeds_of(split).start) for split in SPLITS] == list(SPLITS)
     with pytest.raises(EnvConfigError, match="unknown split 'dev': expected train, validation, test"):
         seeds_of("dev")

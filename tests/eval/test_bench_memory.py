@@ -8,8 +8,8 @@ import pytest
 from eval.bench import cues, gate
 from eval.bench import replay_queue as replay
 from eval.bench.recall import World, overlap, sentences
-from eval.bench.stories import Cues, stories
 from eval.bench.vectors import Mixture, spread
+from eval.probes.stories import Cues, stories
 from memory import HashingEmbedder
 from memory.episodic import WriteGate
 

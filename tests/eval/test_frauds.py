@@ -145,7 +145,8 @@ def test_a_memory_put_back_must_give_the_same_calls_not_only_the_same_failures()
     arms = {"a": {"memories": "own"}, "b": {"memories": "restored", "of": "a"}}
     records = [
         {"arm": arm, "task": "t", "seed": seed, "success": False, "calls_mark": f"{arm}{seed}"}
-        for arm in arms for seed in range(20)
-    ]  # fmt: skip
+        for arm in arms
+        for seed in range(20)
+    ]
     (found,) = _restored(arms, records)
     assert not found.ok

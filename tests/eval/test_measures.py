@@ -17,9 +17,19 @@ SMOL = Shape(layers=30, hidden=576, intermediate=1536, heads=9, kv_heads=3, head
 
 def decided(words: str, name: str = "answer", prefill: int = 10, dropped: int = 0, **arguments: str) -> Decided:
     return Decided(
-        turn=0, step=0, at=1.0, text=words, name=name, arguments=arguments, surprise=None, prefill_tokens=prefill,
-        decode_tokens=3, forced_tokens=2, dropped_messages=dropped, seconds=0.1,
-    )  # fmt: skip
+        turn=0,
+        step=0,
+        at=1.0,
+        text=words,
+        name=name,
+        arguments=arguments,
+        surprise=None,
+        prefill_tokens=prefill,
+        decode_tokens=3,
+        forced_tokens=2,
+        dropped_messages=dropped,
+        seconds=0.1,
+    )
 
 
 def start(mission: str) -> Start:
@@ -72,9 +82,12 @@ def test_a_window_that_was_cut_is_computed_anew() -> None:
 
 def test_an_episode_is_judged_by_its_log() -> None:
     events: list[Event] = [
-        start("answer: where?"), seen("Answer."), decided("recall", "recall", cue="lamp"), looked("in the attic"),
+        start("answer: where?"),
+        seen("Answer."),
+        decided("recall", "recall", cue="lamp"),
+        looked("in the attic"),
         decided("answer", text="Attic"),
-    ]  # fmt: skip
+    ]
     found = judge(events, ["attic"], SMOL)
     assert (found["em"], found["f1"], found["leaked"], found["lookups"]) == (True, 1.0, False, 1)
     assert found["tool_ms"] == pytest.approx(4.0)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from eval.bench.torture import dump
 from memory import HashingEmbedder, InvalidItemError, Memory, Provenance, UnknownItemError
+from memory.describe import contents
 from memory.relational import Tuple
 from memory.spatial import Cell, View
 
@@ -22,13 +22,13 @@ def tell(memory: Memory, head: str, relation: str, tail: str, origin: Provenance
 def test_what_came_from_a_source_goes_and_comes_back(memory: Memory) -> None:
     good = memory.episodic.write("Ada has the key", origin=said("ada"))
     bad = memory.episodic.write("the key is poisoned", origin=said("mallory"))
-    before = dump(memory)
+    before = contents(memory.store.db)
     done = memory.forget(source="mallory")
     assert done.removed == {"traces": 1}
     assert [hit.trace.id for hit in memory.episodic.recall("key", 5)] == [good]
-    assert "poisoned" not in str(dump(memory))
+    assert "poisoned" not in str(contents(memory.store.db))
     assert memory.undo().returned == {"traces": 1}
-    assert dump(memory) == before
+    assert contents(memory.store.db) == before
     assert memory.episodic.recall("the key is poisoned", 1)[0].trace.id == bad
     with pytest.raises(UnknownItemError, match="nothing to undo"):
         memory.undo()
@@ -42,7 +42,7 @@ def test_what_was_derived_goes_along_through_every_store(memory: Memory) -> None
     memory.spatial.observe("a door", action="go", origin=said("mapper", 4))
     memory.macros.add([("go", {})], origin=said("miner", 5, ("places", place)))
     kept = tell(memory, "Cy", "likes", "tea", said("extractor", 6))
-    before = dump(memory)
+    before = contents(memory.store.db)
     done = memory.forget(rows=[("traces", trace)])
     assert done.removed == {"places": 1, "edges": 1, "traces": 1, "facts": 1, "macros": 1}
     assert [f.id for f in memory.relational.ask("Cy")] == [kept]
@@ -50,7 +50,7 @@ def test_what_was_derived_goes_along_through_every_store(memory: Memory) -> None
     assert len(memory.macros) == 0
     assert memory.verify().problems == []
     memory.undo()
-    assert dump(memory) == before
+    assert contents(memory.store.db) == before
     assert memory.verify().problems == []
 
 
@@ -73,12 +73,12 @@ def test_a_row_that_others_said_too_stays_without_the_lost_part(memory: Memory) 
 def test_a_fact_that_poison_superseded_holds_again(memory: Memory) -> None:
     rome = tell(memory, "Ada", "lives_in", "Rome", said("ada", 1))
     tell(memory, "Ada", "lives_in", "Hell", said("mallory", 2))
-    before = dump(memory)
+    before = contents(memory.store.db)
     memory.forget(source="mallory")
     assert memory.relational.get(rome).valid_to is None
     assert [f.tail for f in memory.relational.ask("Ada")] == ["rome"]
     memory.undo()
-    assert dump(memory) == before
+    assert contents(memory.store.db) == before
     assert [f.tail for f in memory.relational.ask("Ada")] == ["hell"]
 
 
@@ -112,12 +112,12 @@ def test_a_place_shows_again_what_the_others_saw(memory: Memory) -> None:
     look(memory, "", "ada", 1)
     look(memory, "bomb", "mallory", 2)
     place = memory.store.db.execute("SELECT id FROM places WHERE content = 'bomb'").fetchone()[0]
-    before = dump(memory)
+    before = contents(memory.store.db)
     memory.forget(source="mallory")
     row = memory.store.db.execute("SELECT content, passable FROM places WHERE id = ?", (place,)).fetchone()
     assert row == ("", 1)
     memory.undo()
-    assert dump(memory) == before
+    assert contents(memory.store.db) == before
 
 
 def test_a_map_that_two_visits_saw_survives_forgetting_one(memory: Memory) -> None:
@@ -144,11 +144,11 @@ def test_a_fact_told_again_by_poison_reopens_once(memory: Memory) -> None:
     tell(memory, "Ada", "lives_in", "Rome", said("ada", 1))
     tell(memory, "Ada", "lives_in", "Hell", said("mallory", 2))
     tell(memory, "Ada", "lives_in", "Rome", said("mallory", 3))
-    before = dump(memory)
+    before = contents(memory.store.db)
     memory.forget(source="mallory")
     assert [(f.tail, f.valid_to) for f in memory.relational.history("Ada", "lives_in")] == [("rome", None)]
     memory.undo()
-    assert dump(memory) == before
+    assert contents(memory.store.db) == before
 
 
 def test_a_lost_retirement_leaves_one_current_tail(memory: Memory) -> None:
@@ -170,21 +170,27 @@ def test_periods_never_turn_around(memory: Memory) -> None:
 
 
 def test_no_words_of_the_forgotten_stay_in_what_others_said_too(memory: Memory) -> None:
-    memory.episodic.write("it rains", {"when": "SECRET"}, origin=said("mallory", 1), state_sketch="SECRET",
-                          tags=("SECRET",), span_ref="SECRET")  # fmt: skip
+    memory.episodic.write(
+        "it rains",
+        {"when": "SECRET"},
+        origin=said("mallory", 1),
+        state_sketch="SECRET",
+        tags=("SECRET",),
+        span_ref="SECRET",
+    )
     memory.episodic.write("it rains", {"when": "noon"}, origin=said("ada", 2))
     memory.relational.upsert([Tuple("Ada", "likes", "tea", said("mallory", 1), context="SECRET")])
     memory.relational.upsert([Tuple("Ada", "likes", "tea", said("ada", 50))])
     memory.macros.add([("go", {})], name="SECRET", origin=said("mallory", 1))
     memory.macros.add([("go", {})], name="walk", origin=said("ada", 2))
-    before = dump(memory)
+    before = contents(memory.store.db)
     memory.forget(source="mallory")
-    assert "SECRET" not in str(dump(memory))
+    assert "SECRET" not in str(contents(memory.store.db))
     assert memory.episodic.recall("rains")[0].trace.entity_slots["when"] == "noon"
     assert memory.relational.ask("Ada")[0].valid_from == 50
     assert memory.macros.all()[0].name == "walk"
     memory.undo()
-    assert dump(memory) == before
+    assert contents(memory.store.db) == before
 
 
 def test_what_hangs_on_an_edge_goes_with_its_place(memory: Memory) -> None:
@@ -287,7 +293,7 @@ def test_selectors_combine(memory: Memory) -> None:
 
 def test_bad_selections_change_nothing(memory: Memory) -> None:
     memory.episodic.write("kept", origin=said("ada"))
-    before = dump(memory)
+    before = contents(memory.store.db)
     with pytest.raises(InvalidItemError, match="needs a source"):
         memory.forget()
     with pytest.raises(UnknownItemError, match="sources are: ada"):
@@ -296,7 +302,7 @@ def test_bad_selections_change_nothing(memory: Memory) -> None:
         memory.forget(rows=[("traces", 77)])
     with pytest.raises(InvalidItemError, match="no table is called 'trace'"):
         memory.forget(rows=[("trace", 1)])
-    assert dump(memory) == before
+    assert contents(memory.store.db) == before
     assert memory.snapshots.names() == []
 
 
@@ -323,12 +329,12 @@ def test_forgetting_reaches_through_evicted_traces(memory: Memory) -> None:
     memory.episodic.delete(trace)
     assert memory.relational.get(fact).valid_to is None
     assert memory.verify().problems == []
-    before = dump(memory)
+    before = contents(memory.store.db)
     assert memory.forget(source="mallory").removed == {"traces": 1, "facts": 1}
     assert memory.relational.ask("Bo") == []
     assert memory.verify().problems == []
     memory.undo()
-    assert dump(memory) == before
+    assert contents(memory.store.db) == before
     assert memory.inspect(("facts", fact))["trust"] == 1.0  # type: ignore[index]
     memory.forget(source="extractor")
     assert memory.verify().problems == []
@@ -378,11 +384,11 @@ def test_the_snapshot_must_be_there_to_undo(tmp_path: Path) -> None:
 def test_a_crash_between_leaves_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Memory.open(tmp_path / "m", HashingEmbedder(64)) as memory:
         memory.episodic.write("a", origin=said("mallory"))
-        before = dump(memory)
+        before = contents(memory.store.db)
         memory.store.db.execute(
             "CREATE TEMP TRIGGER boom BEFORE INSERT ON touched BEGIN SELECT RAISE(ABORT, 'boom'); END"
         )
         with pytest.raises(sqlite3.IntegrityError):
             memory.forget(source="mallory")
-        assert dump(memory) == before
+        assert contents(memory.store.db) == before
         assert [h.trace.key for h in memory.episodic.recall("a")] == ["a"]

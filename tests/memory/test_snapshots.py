@@ -9,7 +9,6 @@ from time import sleep
 
 import pytest
 
-from eval.bench.torture import dump
 from memory import (
     DamagedError,
     EmbedderError,
@@ -19,6 +18,7 @@ from memory import (
     StorageError,
     UnknownItemError,
 )
+from memory.describe import contents
 from memory.relational import Tuple
 from tests.memory.test_forget import said, tell
 
@@ -36,30 +36,30 @@ def filled(path: Path | None, count: int = 5) -> Memory:
 
 def test_restore_brings_back_everything_and_can_be_taken_back(tmp_path: Path) -> None:
     with filled(tmp_path / "m") as memory:
-        before = dump(memory)
+        before = contents(memory.store.db)
         snapshot = memory.snapshot("test")
         assert snapshot.rows["traces"] == 5
         memory.episodic.write("later", origin=said("bo"))
         memory.relational.upsert([Tuple("Ada", "lives_in", "Oslo", said("bo", 9))])
-        after = dump(memory)
+        after = contents(memory.store.db)
         present = memory.restore(snapshot.name)
-        assert dump(memory) == before
+        assert contents(memory.store.db) == before
         assert [h.trace.key for h in memory.episodic.recall("later", 9) if h.trace.key == "later"] == []
         assert [f.tail for f in memory.relational.ask("Ada")] == ["rome"]
         assert memory.episodic.write("other", origin=said("bo")) == 6
         assert memory.episodic.recall("other", 1)[0].trace.key == "other"
         memory.restore(present.name)
-        assert dump(memory) == after
+        assert contents(memory.store.db) == after
         assert memory.episodic.recall("later", 1)[0].trace.key == "later"
 
 
 def test_a_memory_without_a_folder_has_snapshots_too() -> None:
     with filled(None) as memory:
-        before = dump(memory)
+        before = contents(memory.store.db)
         name = memory.snapshot().name
         memory.episodic.write("later", origin=said("bo"))
         memory.restore(name)
-        assert dump(memory) == before
+        assert contents(memory.store.db) == before
 
 
 def test_another_process_sees_the_restored_state(tmp_path: Path) -> None:
@@ -117,9 +117,16 @@ def test_verify_finds_what_is_wrong(tmp_path: Path) -> None:
         )
         (tmp_path / "m" / "snapshots" / name / "manifest.json").write_text("{}")
         text = "\n".join(memory.verify().problems)
-        for expected in ("hash is not", "length 1: 2", "has not 64 values: 3", "facts without provenance: 1",
-                         "macros without provenance", "provenance of traces that are gone: 999",
-                         "more than one current tail", "manifest can't be read"):  # fmt: skip
+        for expected in (
+            "hash is not",
+            "length 1: 2",
+            "has not 64 values: 3",
+            "facts without provenance: 1",
+            "macros without provenance",
+            "provenance of traces that are gone: 999",
+            "more than one current tail",
+            "manifest can't be read",
+        ):
             assert expected in text
 
 
@@ -133,10 +140,10 @@ def test_export_and_import_make_the_same_memory(tmp_path: Path) -> None:
         assert done.added["traces"] == 4
         assert len(other.episodic) == 0
         assert other.import_(tmp_path / "all.jsonl").added == done.added
-        assert dump(other) == dump(memory)
+        assert contents(other.store.db) == contents(memory.store.db)
         again = other.import_(tmp_path / "all.jsonl")
         assert again.added == {}
-        assert dump(other) == dump(memory)
+        assert contents(other.store.db) == contents(memory.store.db)
         cue = "event 3"
         assert [h.trace for h in other.episodic.recall(cue, 3)] == [h.trace for h in memory.episodic.recall(cue, 3)]
         assert other.verify().problems == []
@@ -271,8 +278,9 @@ def test_every_older_schema_is_migrated(tmp_path: Path, version: int) -> None:
     ):
         db.execute(
             "INSERT INTO provenance(item_table, item_id, source, doc_id, text_span, time, conf, trust)"
-            " VALUES (?, ?, 'old', 'd', '', ?, 1, 1)", (table, item, time),
-        )  # fmt: skip
+            " VALUES (?, ?, 'old', 'd', '', ?, 1, 1)",
+            (table, item, time),
+        )
     if version > 1:
         db.execute("UPDATE traces SET time = 12")
         db.execute("UPDATE facts SET superseded_by = 5 WHERE id = 3")
@@ -293,10 +301,10 @@ def test_every_older_schema_is_migrated(tmp_path: Path, version: int) -> None:
         assert (hit.trace.id, hit.trace.strength, hit.trace.time, hit.coverage) == (7, 2, 12.0, 1.0)
         memory.forget(rows=[("facts", 5)])
         assert memory.relational.ask("ada")[0].tail == "rome"
-        before = dump(memory)
+        before = contents(memory.store.db)
         assert memory.forget(source="old").removed == {"places": 1, "traces": 1, "facts": 1}
         memory.undo()
-        assert dump(memory) == before
+        assert contents(memory.store.db) == before
 
 
 def test_the_id_of_a_deleted_trace_is_not_given_again(memory: Memory) -> None:

@@ -112,7 +112,10 @@ class AgainstADictionary(RuleBasedStateMachine):
 
 
 AgainstADictionary.TestCase.settings = settings(
-    max_examples=40, stateful_step_count=15, deadline=None, derandomize=True,
+    max_examples=40,
+    stateful_step_count=15,
+    deadline=None,
+    derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
-)  # fmt: skip
+)
 TestAgainstADictionary = AgainstADictionary.TestCase

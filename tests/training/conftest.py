@@ -1,12 +1,14 @@
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from agent.config import load_collect
+from agent.hub import catalog
 from agent.rollout.collect import Collection
 from envs import make
 from envs.splits import seeds_of
-from eval.bench.training import shape
 from training.config import TrainConfig, load_train
 
 TINY = {
@@ -28,8 +30,20 @@ def collect(folder: Path, *asked: str, split: str = "train") -> Path:
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of two small layers with random weights and SmolLM2's tokenizer."""
     folder = tmp_path_factory.mktemp("tiny") / "tiny-llama"
-    shape(folder, TINY)
+    write_tiny(folder)
     return folder
+
+
+def write_tiny(folder: Path) -> None:
+    """Write the same tiny model every time."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    LlamaForCausalLM(LlamaConfig(**TINY)).to(torch.bfloat16).save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
+        source = catalog.resolve("smollm2-135m") / name
+        if source.is_file():
+            shutil.copy(source, folder / name)
 
 
 @pytest.fixture(scope="session")
@@ -45,10 +59,17 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settings(tiny: Path, runs: Path, out: Path, *asked: str) -> TrainConfig:
     return load_train(
         [
-            f"model={tiny}", f"data.runs=[{runs}]", f"out={out}", "train.batch=1", "train.tokens_per_step=1024",
-            "train.log_every=1", "model.device=cpu", "name=made", *asked,
+            f"model={tiny}",
+            f"data.runs=[{runs}]",
+            f"out={out}",
+            "train.batch=1",
+            "train.tokens_per_step=1024",
+            "train.log_every=1",
+            "model.device=cpu",
+            "name=made",
+            *asked,
         ]
-    )  # fmt: skip
+    )
 
 
 def silent(_words: str) -> None:

@@ -66,11 +66,19 @@ def test_a_round_collects_trains_and_compares(made: Path, tiny: Path, runs: Path
     """The whole of it with a tiny model: it solves nothing, and the old episodes are replayed."""
     config = load_train(
         [
-            "name=better", f"model={tiny}", f"adapter={made}", f"out={tmp_path}", f"data.runs=[{runs}]",
-            "train.steps=2", "train.batch=1", "train.tokens_per_step=1024", "train.log_every=1", "model.device=cpu",
+            "name=better",
+            f"model={tiny}",
+            f"adapter={made}",
+            f"out={tmp_path}",
+            f"data.runs=[{runs}]",
+            "train.steps=2",
+            "train.batch=1",
+            "train.tokens_per_step=1024",
+            "train.log_every=1",
+            "model.device=cpu",
             "model.max_call_tokens=32",
         ]
-    )  # fmt: skip
+    )
     loop = ImproveConfig(["babyai_mixed"], worlds=2, validate=2, replayed=6, batch=2, max_calls=4)
     said: list[str] = []
     improver = Improver(config, loop, lambda one: train(one, said.append), said.append)
@@ -98,8 +106,12 @@ def test_rounds_go_on_as_they_were_begun(made: Path, tiny: Path, runs: Path, tmp
     Improver(config, loop, lambda _one: None, print).run(0)
     Improver(config, replace(loop, processes=3, batch=2), lambda _one: None, print).run(0)
     with pytest.raises(TrainConfigError, match="a-rounds holds rounds with other envs, worlds: give the same again"):
-        Improver(load_train([*asked, f"data.runs=[{runs}]"]), replace(loop, worlds=3, envs=["courier"]),
-                 lambda _one: None, print).run(0)  # fmt: skip
+        Improver(
+            load_train([*asked, f"data.runs=[{runs}]"]),
+            replace(loop, worlds=3, envs=["courier"]),
+            lambda _one: None,
+            print,
+        ).run(0)
     assert not Improver(config, loop, lambda _one: None, print).queue.tasks()  # what is refused changes nothing
     other = config.model_copy(update={"adapter": "hippo-135m"})
     with pytest.raises(TrainConfigError, match="with other adapter"):

@@ -13,8 +13,9 @@ from agent.models.local import LocalModel, LocalModelConfig
 from tests.training.conftest import settings, silent
 from training.config import load_train
 from training.errors import TrainConfigError, TrainingError
+from training.loading import load_model
 from training.monitor import METRICS, Monitor, draw_losses
-from training.qlora import load, train
+from training.qlora import train
 
 pytestmark = pytest.mark.model
 
@@ -106,10 +107,15 @@ def test_two_dry_steps_of_the_real_model_in_nf4(runs: Path, tmp_path: Path) -> N
     hops = next(runs.rglob("hops"))
     config = load_train(
         [
-            "name=dry", f"out={tmp_path}", f"data.runs=[{hops}]", "dry_run=true",
-            "model.load_in_4bit=true", "model.seq_len=256", "model.max_call_tokens=48",
+            "name=dry",
+            f"out={tmp_path}",
+            f"data.runs=[{hops}]",
+            "dry_run=true",
+            "model.load_in_4bit=true",
+            "model.seq_len=256",
+            "model.max_call_tokens=48",
         ]
-    )  # fmt: skip
+    )
     done = train(config, silent)
     assert done.steps == 2
     assert done.loss < 3
@@ -226,7 +232,7 @@ def test_it_stops_when_validation_gets_no_better(
     schedule = settings(tiny, runs, tmp_path, "train.validate_every=1", "train.patience=2").train
     shares = iter(shares)
     monitor = Monitor(tmp_path, 99, silent, lambda _model: {"maze": next(shares)}, schedule)
-    model = load(settings(tiny, runs, tmp_path), torch.device("cpu"))
+    model = load_model(settings(tiny, runs, tmp_path), torch.device("cpu"))
     control = TrainerControl()
     for step in range(1, 5):
         for name, weight in model.named_parameters():

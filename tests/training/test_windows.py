@@ -120,8 +120,11 @@ def test_a_script_under_a_window_sees_what_is_left(model: LocalModel) -> None:
     expert = expert_for(env)
     with Memory.open(None, HashingEmbedder()) as memory:
         script = ScriptedModel(Windowed(watch, model.tokens, Window()))
-        events = list(Agent(script, memory, ["find", "plan_route", "explore"],
-                            config=AgentConfig(max_calls=400, max_repeats=0)).run(env, seed=2))  # fmt: skip
+        events = list(
+            Agent(
+                script, memory, ["find", "plan_route", "explore"], config=AgentConfig(max_calls=400, max_repeats=0)
+            ).run(env, seed=2)
+        )
     assert isinstance(events[-1], End)
     assert events[-1].success
     assert max(lengths) <= Window().room + len(model.tokens.generation_prompt)

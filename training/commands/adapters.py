@@ -55,11 +55,16 @@ def row(folder: Path) -> dict[str, Any]:
     card = adapters.card(folder)
     steps = f"{card['steps']} (dry run)" if card.get("dry_run") else card.get("steps")
     return {
-        "name": folder.name, "model": card.get("base", {}).get("name"), "steps": steps,
-        "parent": (card.get("parent") or {}).get("name"), "folder": str(folder), "sha256": adapters.digest(folder),
+        "name": folder.name,
+        "model": card.get("base", {}).get("name"),
+        "steps": steps,
+        "parent": (card.get("parent") or {}).get("name"),
+        "folder": str(folder),
+        "sha256": adapters.digest(folder),
         "episodes": sum(card["data"]["taken"].values()) if card else None,
-        "mib": round((folder / adapters.WEIGHTS).stat().st_size / 2**20, 1), "sources": card.get("sources", []),
-    }  # fmt: skip
+        "mib": round((folder / adapters.WEIGHTS).stat().st_size / 2**20, 1),
+        "sources": card.get("sources", []),
+    }
 
 
 def export(

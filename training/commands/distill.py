@@ -33,8 +33,9 @@ def clone(
             done = cloned(runs, memory, rows, most)
         result = {
             **asdict(done.counts),
-            "macros": [macro.name for macro in done.macros], "file": str(rows),
-        }  # fmt: skip
+            "macros": [macro.name for macro in done.macros],
+            "file": str(rows),
+        }
         if as_json:
             emit(result)
             return

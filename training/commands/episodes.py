@@ -72,9 +72,16 @@ def _none_like_that(runs: list[Path]) -> str:
 
 @app.command("list")
 def list_episodes(
-    runs: Runs, env: Env = None, kind: Kind = None, solved: Solved = None, ending: Ending = None,
-    most_over: MostOver = None, most_steps: MostSteps = None, most: Most = None, as_json: Json = False,
-) -> None:  # fmt: skip
+    runs: Runs,
+    env: Env = None,
+    kind: Kind = None,
+    solved: Solved = None,
+    ending: Ending = None,
+    most_over: MostOver = None,
+    most_steps: MostSteps = None,
+    most: Most = None,
+    as_json: Json = False,
+) -> None:
     """List episodes: their missions and how they ended."""
     with plain_errors():
         rows = [
@@ -87,8 +94,10 @@ def list_episodes(
             return
         listing = Table("episode", "seed", "kind", "ending", "steps", "best", "calls", "log", box=None, pad_edge=False)
         for row in rows:
-            cells = (row.get(name) for name in ("episode", "seed", "kind", "ending", "steps", "optimal_steps",
-                                                "model_calls", "log"))  # fmt: skip
+            cells = (
+                row.get(name)
+                for name in ("episode", "seed", "kind", "ending", "steps", "optimal_steps", "model_calls", "log")
+            )
             listing.add_row(*("-" if cell is None else str(cell) for cell in cells))
         longest = max((len(row["log"]) for row in rows), default=0)
         Console(width=max(Console().width, 80 + longest)).print(listing)
@@ -121,8 +130,11 @@ def show(
 
 @app.command()
 def stats(
-    runs: Runs, env: Env = None, kind: Kind = None, as_json: Json = False,
-) -> None:  # fmt: skip
+    runs: Runs,
+    env: Env = None,
+    kind: Kind = None,
+    as_json: Json = False,
+) -> None:
     """Show success with its interval, steps over optimal, and calls: for each kind of mission and in total."""
     with plain_errors():
         cut: list[Path] = []
@@ -200,10 +212,17 @@ def _verify_all(logs: Sequence[Path], workers: int) -> Iterator[Verified]:
 
 @app.command("filter")
 def filter_episodes(
-    runs: Runs, out: Annotated[Path, typer.Option(help="Folder for the copies; must be new or empty.")],
-    env: Env = None, kind: Kind = None, solved: Solved = None, ending: Ending = None,
-    most_over: MostOver = None, most_steps: MostSteps = None, most: Most = None, as_json: Json = False,
-) -> None:  # fmt: skip
+    runs: Runs,
+    out: Annotated[Path, typer.Option(help="Folder for the copies; must be new or empty.")],
+    env: Env = None,
+    kind: Kind = None,
+    solved: Solved = None,
+    ending: Ending = None,
+    most_over: MostOver = None,
+    most_steps: MostSteps = None,
+    most: Most = None,
+    as_json: Json = False,
+) -> None:
     """Copy the episodes that match into a folder of their own."""
     with plain_errors():
         chosen = Filter(env, kind, solved, ending, most_over, most_steps)

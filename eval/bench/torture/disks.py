@@ -44,7 +44,7 @@ def _small_disk(path: Path) -> Iterator[tuple[Path, str]]:
     path.mkdir(parents=True, exist_ok=True)
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(path)], capture_output=True, check=False
-    ).returncode  # fmt: skip
+    ).returncode
     try:
         yield path / "m", "tmpfs" if mounted == 0 else "file size limit"
     finally:

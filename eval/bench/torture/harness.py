@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from memory import HashingEmbedder, Memory
-from memory.tables import table_names
+from memory.describe import contents
 
 DIM = 64
 PROCESSES = multiprocessing.get_context("forkserver")  # children start in milliseconds, with no threads of ours
 PROCESSES.set_forkserver_preload(["eval.bench.torture"])
-DUMPED = (*table_names(), "provenance", "lineage", "replay")
 
 
 def opened(path: Path | None) -> Memory:
@@ -24,7 +23,7 @@ def opened(path: Path | None) -> Memory:
 
 def dump(memory: Memory) -> dict[str, list[tuple[object, ...]]]:
     """Everything remembered, row by row."""
-    return {t: memory.store.db.execute(f"SELECT * FROM {t} ORDER BY 1, 2").fetchall() for t in DUMPED}
+    return contents(memory.store.db)
 
 
 def in_child(work: Callable[..., Any], *arguments: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from eval.bench.torture.harness import DUMPED, dump, opened
+from eval.bench.torture.harness import dump, opened
 from memory import Memory, Provenance
 from memory.episodic import Event
 from memory.relational import Tuple
@@ -33,7 +33,7 @@ def poison(path: Path | None, count: int, bad: int) -> dict[str, int]:
             ("traces", "facts", "places", "macros"), len(spies)
         )
         left = dump(memory)
-        assert "mallory" not in str([left[table] for table in DUMPED])
+        assert "mallory" not in str(left)
         assert not {traces[i] for i in spies} & {row[0] for row in left["traces"]}
         assert [memory.episodic.recall(cue, 1)[0].trace for cue in cues] == answers
         for person, known in facts.items():

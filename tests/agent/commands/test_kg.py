@@ -77,9 +77,11 @@ def test_ask_for_passages(folder: Path) -> None:
 def test_path_show_history_and_picture(folder: Path) -> None:
     way = hippo("path", folder / "m", "silver lamp", "Lisbon", "--json")["path"]
     assert [(f["head"], f["relation"], f["tail"]) for f in way] == [
-        ("silver lamp", "owned_by", "ada lovelace"), ("bo", "brother_of", "ada lovelace"),
-        ("bo", "works_at", "harbour"), ("harbour", "located_in", "lisbon"),
-    ]  # fmt: skip
+        ("silver lamp", "owned_by", "ada lovelace"),
+        ("bo", "brother_of", "ada lovelace"),
+        ("bo", "works_at", "harbour"),
+        ("harbour", "located_in", "lisbon"),
+    ]
     for suffix, start in ((".png", b"\x89PNG"), (".svg", b"<?xml")):
         picture = folder / f"bo{suffix}"
         hippo("show", folder / "m", "Bo", "--picture", picture, "--json")

@@ -87,12 +87,25 @@ def test_your_own_tool_is_in_the_loop(tmp_path: Path) -> None:
 
 def test_interruption_ends_cleanly(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "agent", "run", "model=script", "memory.embedder=hashing", "env.kwargs.size=40",
-         "env.kwargs.max_steps=100000", "agent.max_calls=100000", f"runs={tmp_path}"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3],
+        [
+            sys.executable,
+            "-m",
+            "agent",
+            "run",
+            "model=script",
+            "memory.embedder=hashing",
+            "env.kwargs.size=40",
+            "env.kwargs.max_steps=100000",
+            "agent.max_calls=100000",
+            f"runs={tmp_path}",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[3],
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
-    )  # fmt: skip
+    )
     deadline = time.monotonic() + 60
     while not (logs := list(tmp_path.glob("*/*/0000/events.jsonl"))) or logs[0].stat().st_size < 20_000:
         assert time.monotonic() < deadline
@@ -109,10 +122,23 @@ def test_interruption_ends_cleanly(tmp_path: Path) -> None:
 
 def test_a_killed_run_leaves_a_readable_log(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "agent", "run", "model=script", "memory.embedder=hashing", "env.kwargs.size=40",
-         "env.kwargs.max_steps=100000", "agent.max_calls=100000", f"runs={tmp_path}", "-q"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[3],
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "agent",
+            "run",
+            "model=script",
+            "memory.embedder=hashing",
+            "env.kwargs.size=40",
+            "env.kwargs.max_steps=100000",
+            "agent.max_calls=100000",
+            f"runs={tmp_path}",
+            "-q",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=Path(__file__).parents[3],
+    )
     deadline = time.monotonic() + 60
     while not (logs := list(tmp_path.glob("*/*/0000/events.jsonl"))) or logs[0].stat().st_size < 20_000:
         assert time.monotonic() < deadline

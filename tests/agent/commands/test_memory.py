@@ -18,9 +18,10 @@ def folder(tmp_path: Path) -> Path:
         for number in range(70):
             source = "mallory" if number == 3 else "ada"
             trace = memory.episodic.write(
-                f"Ada put ball {number} in box {number % 5}", {"who": "Ada", "what": f"ball {number}"},
+                f"Ada put ball {number} in box {number % 5}",
+                {"who": "Ada", "what": f"ball {number}"},
                 origin=Provenance(source, f"doc {number % 2}", "said so", time=1000.0 + number),
-            )  # fmt: skip
+            )
         origin = Provenance("extractor", derived_from=(("traces", trace),))
         memory.relational.upsert([Tuple("ball 69", "is_at", "box 4", origin)])
     return tmp_path / "m"
@@ -96,11 +97,19 @@ def test_a_broken_database_says_where_a_copy_is(folder: Path) -> None:
 
 def test_verify(folder: Path) -> None:
     assert hippo("verify", folder, "--json") == {
-        "ok": True, "problems": [],
+        "ok": True,
+        "problems": [],
         "checked": {
-            "places": 0, "edges": 0, "traces": 70, "facts": 1, "macros": 0, "artifacts": 0, "aliases": 0, "frames": 0,
+            "places": 0,
+            "edges": 0,
+            "traces": 70,
+            "facts": 1,
+            "macros": 0,
+            "artifacts": 0,
+            "aliases": 0,
+            "frames": 0,
         },
-    }  # fmt: skip
+    }
     with Memory.open(folder) as memory:
         memory.store.db.execute("UPDATE traces SET hash = 'x' WHERE id = 5")
     assert "not that of their content: 5" in hippo("verify", folder, code=1)

@@ -89,8 +89,12 @@ def fetch(hub: Hub, folder: Path, repo: str = REPO, **pinned: str) -> str:
     arguments = [repo, REVISION, str(folder / "model"), *(f"{k}={v}" for k, v in pinned.items())]
     done = subprocess.run(
         [sys.executable, "-c", FETCH, *arguments],
-        env=environment, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3],
-    )  # fmt: skip
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[3],
+    )
     return done.stdout
 
 

@@ -42,9 +42,12 @@ def play(name: str, worlds: int, without: tuple[str, ...] = (), first: int = 0, 
         with Memory.open(None, HashingEmbedder()) as memory:
             env.reset(seed=world * visits)
             agent = Agent(
-                ScriptedModel(expert_for(env)), memory, [tool for tool in tools if tool not in without], gate=gate,
+                ScriptedModel(expert_for(env)),
+                memory,
+                [tool for tool in tools if tool not in without],
+                gate=gate,
                 config=AgentConfig(max_calls=1000, max_repeats=0),
-            )  # fmt: skip
+            )
             for visit in range(visits):
                 events: list[Event] = list(agent.run(env, seed=world * visits + visit))
                 begin, end = events[0], events[-1]

@@ -74,10 +74,14 @@ def test_processes_play_the_same_as_one(tmp_path: Path) -> None:
 def test_a_killed_collection_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
     whole = collect(tmp_path, "env=water_maze", "episodes=24", "name=whole")
     words = [
-        "import sys; from agent.commands.main import app; app(sys.argv[1:])", "collect", "env=water_maze",
+        "import sys; from agent.commands.main import app; app(sys.argv[1:])",
+        "collect",
+        "env=water_maze",
         "episodes=24",
-        "workers=1", "name=cut", f"runs={tmp_path}",
-    ]  # fmt: skip
+        "workers=1",
+        "name=cut",
+        f"runs={tmp_path}",
+    ]
     worker = subprocess.Popen([sys.executable, "-c", *words], stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 60
     while not (found := list(tmp_path.glob("*/cut/00000[4-9]/events.jsonl"))) and time.monotonic() < deadline:
@@ -96,9 +100,15 @@ def test_a_killed_collection_goes_on_as_if_nothing_had_been(tmp_path: Path) -> N
 
 
 def test_processes_end_with_the_one_that_was_killed(tmp_path: Path) -> None:
-    words = ["import sys; from agent.commands.main import app; app(sys.argv[1:])", "collect", "env=courier",
-             "episodes=700",
-             "workers=2", "name=cut", f"runs={tmp_path}"]  # fmt: skip
+    words = [
+        "import sys; from agent.commands.main import app; app(sys.argv[1:])",
+        "collect",
+        "env=courier",
+        "episodes=700",
+        "workers=2",
+        "name=cut",
+        f"runs={tmp_path}",
+    ]
     worker = subprocess.Popen([sys.executable, "-c", *words], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("*/cut/*/events.jsonl")) and time.monotonic() < deadline:
@@ -210,8 +220,15 @@ def test_the_command_ends_with_one_object(cli: Cli, tmp_path: Path) -> None:
     assert code == 0
     result = json.loads(out.splitlines()[-1])
     assert set(result) == {
-        "env", "policy", "episodes", "success", "ci95", "steps_over_optimal", "run_dir", "kinds",
-    }  # fmt: skip
+        "env",
+        "policy",
+        "episodes",
+        "success",
+        "ci95",
+        "steps_over_optimal",
+        "run_dir",
+        "kinds",
+    }
     assert (result["env"], result["policy"], result["episodes"]) == ("hippo/EpisodicQA-v0", "expert", 6)
     assert result["success"] == result["steps_over_optimal"] == 1.0
     assert Path(result["run_dir"], "episodes.jsonl").is_file()

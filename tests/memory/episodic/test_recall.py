@@ -17,8 +17,10 @@ THINGS = ["lamp", "rope", "map", "coin", "book", "key"]
 def events() -> list[Event]:
     return [
         Event(f"{who} left the {what} in the {where}", {"who": who, "what": what, "where": where}, "test")
-        for who in PEOPLE for what in THINGS for where in ROOMS
-    ]  # fmt: skip
+        for who in PEOPLE
+        for what in THINGS
+        for where in ROOMS
+    ]
 
 
 def opened(**settings: object) -> Memory:

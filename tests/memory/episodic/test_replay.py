@@ -19,9 +19,10 @@ def fill(memory: Memory, count: int, salience: float = 0.5) -> list[int]:
 
 
 def test_a_queue_goes_on_where_it_stood(tmp_path: Path) -> None:
-    with Memory.open(tmp_path / "a", HashingEmbedder(32)) as one, Memory.open(
-        tmp_path / "b", HashingEmbedder(32)
-    ) as two:  # fmt: skip
+    with (
+        Memory.open(tmp_path / "a", HashingEmbedder(32)) as one,
+        Memory.open(tmp_path / "b", HashingEmbedder(32)) as two,
+    ):
         fill(one, 60)
         fill(two, 60)
         straight = [[i.key_id for i in one.episodic.replay.draw(8)] for _ in range(4)]

@@ -55,8 +55,10 @@ def accepted(memory: Memory) -> Macro:
 def test_routes_and_repeats_are_folded() -> None:
     tokens = fold(fetch("red ball", explored=3).calls)
     assert [(token.name, token.follow, token.count) for token in tokens] == [
-        ("explore", True, 6), ("plan_route", True, 3), ("pickup", False, 1),
-    ]  # fmt: skip
+        ("explore", True, 6),
+        ("plan_route", True, 3),
+        ("pickup", False, 1),
+    ]
 
 
 def test_calls_that_failed_are_no_part_of_a_macro() -> None:

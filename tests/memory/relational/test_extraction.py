@@ -1,6 +1,5 @@
 import pytest
 
-from eval.bench.extraction import golden, score
 from memory import InvalidItemError, Provenance
 from memory.errors import EmbedderError
 from memory.relational import RuleExtractor, TemplateExtractor
@@ -18,29 +17,23 @@ def facts(extractor: RuleExtractor | TemplateExtractor, text: str) -> set[str]:
     return {str(item.head) + f" {item.relation} " + item.tail for item in extractor.extract(text)}
 
 
-def test_the_golden_set_is_large_and_its_halves_are_alike() -> None:
-    sentences = golden()
-    assert len(sentences) >= 200
-    assert len({s.text for s in sentences}) == len(sentences)
-    assert [s.construction for s in sentences[::2]] == [s.construction for s in sentences[1::2]]
-    assert {"passive", "apposition", "relative", "conjunction", "negation", "date", "quantity"} <= {
-        s.construction for s in sentences
-    }
-
-
-def test_rules_on_the_half_that_was_not_used_while_writing_them(rules: RuleExtractor) -> None:
-    figures = score(golden()[1::2], rules)
-    assert figures["precision"] >= 0.90
-    assert figures["recall"] >= 0.75
-
-
 @pytest.mark.parametrize(
     "text",
     [
-        "", "   ", "?!...", "123 456.", "Ada does not live in Rome.", "If Ada lived in Rome, she would own a boat.",
-        "¿Dónde vive Ada?", "艾达住在罗马。", "the the the the", "a" * 5000, "- - -\n\n* *", "\0\0",
+        "",
+        "   ",
+        "?!...",
+        "123 456.",
+        "Ada does not live in Rome.",
+        "If Ada lived in Rome, she would own a boat.",
+        "¿Dónde vive Ada?",
+        "艾达住在罗马。",
+        "the the the the",
+        "a" * 5000,
+        "- - -\n\n* *",
+        "\0\0",
     ],
-)  # fmt: skip
+)
 def test_what_states_nothing_gives_nothing(rules: RuleExtractor, text: str) -> None:
     assert [t for t in rules.extract(text) if "rome" in (t.head, t.tail)] == []
 

@@ -8,7 +8,7 @@ import networkx as nx
 import pytest
 
 from memory import HashingEmbedder, InvalidItemError, Memory, Provenance, StorageError, UnknownItemError
-from memory.relational import KG, Routing, Tuple
+from memory.relational import Tuple
 from memory.relational.aliases import spelled_alike
 from memory.relational.export import export
 from memory.relational.surface import surface_form
@@ -106,11 +106,13 @@ def test_spellings_of_one_name_are_one_entity(memory: Memory) -> None:
 
 def test_names_are_compared_in_lower_case_and_shown_as_they_were_told(memory: Memory) -> None:
     graph = memory.relational
-    graph.upsert([
-        Tuple("Ida", "lives in", "Nowa  Huta", Provenance("a", text_span="Since May  Ida has lived in Nowa Huta.")),
-        Tuple("ida", "owns", "The Red Key", Provenance("b", text_span="IDA owns the Red Key")),
-        Tuple("ida", "likes", "tea", Provenance("c")),
-    ])  # fmt: skip
+    graph.upsert(
+        [
+            Tuple("Ida", "lives in", "Nowa  Huta", Provenance("a", text_span="Since May  Ida has lived in Nowa Huta.")),
+            Tuple("ida", "owns", "The Red Key", Provenance("b", text_span="IDA owns the Red Key")),
+            Tuple("ida", "likes", "tea", Provenance("c")),
+        ]
+    )
     facts = graph.ask("ida", 9)
     assert {name for fact in facts for name in (fact.head, fact.tail)} == {"ida", "nowa huta", "red key", "tea"}
     assert sorted(graph.sentences(facts)) == ["IDA owns Red Key", "Ida lives in Nowa Huta", "ida likes tea"]
@@ -304,60 +306,6 @@ def test_two_processes_see_each_others_facts_and_names(tmp_path: Path) -> None:
 # schemas
 
 
-def people(memory: Memory) -> KG:
-    for person in ("ada", "bo", "clara"):
-        for town in ("rome town", "oslo town"):
-            tell(memory, f"{person} person", "visits", town)
-    memory.relational.routing = Routing(enabled=True)
-    return memory.relational
-
-
-def test_what_fits_the_learnt_schema_is_believed_at_once(memory: Memory) -> None:
-    kg = people(memory)
-    good = tell(memory, "emil person", "visits", "bonn town")
-    odd = tell(memory, "qwert yuiop", "visits", "asdf ghjk")
-    assert [f.id for f in kg.pending()] == [odd]
-    tell(memory, "emil person", "visits", "asdf ghjk")
-    assert kg.ask("emil person", 1)[0].id == good
-    kg.rehearse([odd])
-    kg.rehearse([odd])
-    assert odd not in [f.id for f in kg.pending()], "replay settles it"
-
-
-def test_a_declared_frame_counts_where_the_kind_is_told(memory: Memory) -> None:
-    kg = memory.relational
-    kg.routing = Routing(enabled=True)
-    row = kg.schemas.declare("Person", {"plays": "game", "sees": ""}, "user")
-    assert [(f.name, f.slots) for f in kg.schemas.frames()] == [("person", {"plays": "game", "sees": ""})]
-    tell(memory, "ada", "is_a", "person")
-    tell(memory, "chess", "is_a", "board game")
-    tell(memory, "rome", "is_a", "town")
-    fits = kg.schemas.fits(
-        [("ada", "plays", "chess"), ("ada", "plays", "rome"), ("ada", "sees", "x"), ("bo", "sees", "x")]
-    )
-    assert fits == [1.0, 0.0, 1.0, 0.0]
-    assert memory.forget(rows=[("frames", row)]).removed == {"frames": 1}
-    assert kg.schemas.fits([("ada", "plays", "chess")]) == [0.0]
-    with pytest.raises(InvalidItemError, match="a frame needs"):
-        kg.schemas.declare("person", {})
-
-
-def test_forgotten_facts_leave_no_trace_in_the_prototypes(memory: Memory) -> None:
-    kg = people(memory)
-    before = kg.schemas.fits([("emil person", "visits", "bonn town")])
-    bad = [Tuple("x", "eats", f"y{i}", Provenance("bad", time=1.0)) for i in range(5)]
-    kg.upsert(bad)
-    assert kg.schemas.fits([("x", "eats", "y1")]) == [0.0], "nothing unsettled makes a prototype"
-    kg.upsert(bad * 2)
-    assert kg.schemas.fits([("x", "eats", "y1")])[0] > 0
-    memory.forget(source="bad")
-    assert kg.schemas.fits([("x", "eats", "y1")]) == [0.0]
-    assert kg.schemas.fits([("emil person", "visits", "bonn town")]) == before
-
-
-# export
-
-
 def test_graphml_and_jsonld_hold_every_fact_and_its_source(memory: Memory, tmp_path: Path) -> None:
     tell(memory, "ada", "likes", "tea & <biscuits>")
     tell(memory, "bo\x01", "likes", "ada")
@@ -394,14 +342,6 @@ def test_a_name_that_was_joined_by_itself_goes_with_its_source(memory: Memory) -
     assert kg.entities() == ["zoe secret", "tea"]
     memory.undo()
     assert {f.tail for f in kg.ask("zoe secret", 9)} == {"acme", "tea"}
-
-
-def test_a_frame_is_what_its_remaining_sources_say(memory: Memory) -> None:
-    schemas = memory.relational.schemas
-    schemas.declare("person", {"lives_in": "place"}, Provenance("A", time=1.0))
-    schemas.declare("person", {"has": "secret"}, Provenance("B", time=2.0))
-    memory.forget(source="B")
-    assert schemas.frames()[0].slots == {"lives_in": "place"}
 
 
 def test_long_enumerations_chains_and_blanks_take_bounded_time(memory: Memory) -> None:

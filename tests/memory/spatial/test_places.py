@@ -186,8 +186,12 @@ def test_texts_that_differ_in_a_number_are_many_places(memory: Memory, text: str
     memory.spatial.enter("works")
     for _ in range(2):
         for number in range(60):
-            memory.spatial.observe(text.format(number % 9, number // 9) if "{1}" in text else text.format(number),
-                                   None, "next", origin=ORIGIN)  # fmt: skip
+            memory.spatial.observe(
+                text.format(number % 9, number // 9) if "{1}" in text else text.format(number),
+                None,
+                "next",
+                origin=ORIGIN,
+            )
     assert len(memory.spatial) == 60
 
 
@@ -297,8 +301,10 @@ def test_a_text_map_survives_reopening(tmp_path: Path) -> None:
                 memory.spatial.observe(f"Milestone {number} by the oak.", None, action, origin=ORIGIN)
             assert len(memory.spatial) == 12
             assert memory.store.db.execute("SELECT count(*), min(tries), max(tries) FROM edges").fetchone() == (
-                11, visits, visits,
-            )  # fmt: skip
+                11,
+                visits,
+                visits,
+            )
             with pytest.raises(UnknownItemError, match="no other place can be reached"):
                 memory.spatial.explore()
 

@@ -138,9 +138,9 @@ def test_every_place_and_edge_has_an_origin(memory: Memory, origin: Provenance) 
     walk(memory, world, ["forward", "left", "forward"], origin)
     for table in ("places", "edges"):
         rows = memory.store.db.execute(
-            f"SELECT count(*) FROM {table} WHERE id NOT IN"
-            " (SELECT item_id FROM provenance WHERE item_table = ?)", (table,)
-        )  # fmt: skip
+            f"SELECT count(*) FROM {table} WHERE id NOT IN (SELECT item_id FROM provenance WHERE item_table = ?)",
+            (table,),
+        )
         assert rows.fetchone()[0] == 0
 
 

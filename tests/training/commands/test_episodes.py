@@ -27,8 +27,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def failed(tmp_path: Path) -> Path:
-    made = Collection(load_collect(["env=babyai_mixed", "policy=random", "episodes=4", "workers=1", "agent.max_calls=5",
-                                    f"runs={tmp_path}"]), range(10**6), make)  # fmt: skip
+    made = Collection(
+        load_collect(
+            ["env=babyai_mixed", "policy=random", "episodes=4", "workers=1", "agent.max_calls=5", f"runs={tmp_path}"]
+        ),
+        range(10**6),
+        make,
+    )
     made.run()
     return made.folder
 
@@ -78,8 +83,11 @@ def test_show_prints_the_whole_episode(cli: Cli, run: Path) -> None:
 
 def test_replay_says_what_is_other(cli: Cli, run: Path, tmp_path: Path) -> None:
     assert told(cli, "replay", run, "--workers", 1) == {
-        "episodes": 14, "matching": 14, "steps": sum(row["steps"] for row in told(cli, "list", run)), "differing": [],
-    }  # fmt: skip
+        "episodes": 14,
+        "matching": 14,
+        "steps": sum(row["steps"] for row in told(cli, "list", run)),
+        "differing": [],
+    }
     log = tmp_path / "x" / "events.jsonl"
     log.parent.mkdir()
     log.write_text((run / "000002" / "events.jsonl").read_text().replace('"reward":0.0', '"reward":0.5', 1))
@@ -94,8 +102,9 @@ def test_filter_makes_a_run_of_its_own(cli: Cli, run: Path, failed: Path, tmp_pa
     assert told(cli, "filter", run, failed, "--solved", "--kind", "errand", "--out", out)["episodes"] == 2
     assert told(cli, "stats", out)["episodes"] == 2
     assert [row["log"] for row in map(json.loads, (out / "episodes.jsonl").read_text().splitlines())] == [
-        "000000/events.jsonl", "000001/events.jsonl",
-    ]  # fmt: skip
+        "000000/events.jsonl",
+        "000001/events.jsonl",
+    ]
     assert json.loads((out / "filter.json").read_text())["filter"]["kind"] == "errand"
     code, _, err = cli("episodes", "filter", run, "--out", out)
     assert (code, "not an empty folder" in err) == (1, True)
@@ -174,9 +183,11 @@ def test_empty_logs_and_long_lines_stop_nothing(cli: Cli, run: Path, tmp_path: P
     end = json.loads(lines[-1])
     end["reason"] = "x" * 200_000
     for name, data in (
-        ("empty", b""), ("torn", b'{"type": "st'), ("long", b"\n".join([*lines[:-1], json.dumps(end).encode(), b""])),
+        ("empty", b""),
+        ("torn", b'{"type": "st'),
+        ("long", b"\n".join([*lines[:-1], json.dumps(end).encode(), b""])),
         ("longtorn", b"\n".join([*lines, b"x" * 200_000])),
-    ):  # fmt: skip
+    ):
         (folder / name).mkdir(parents=True)
         (folder / name / "events.jsonl").write_bytes(data)
     found = told(cli, "stats", folder)

@@ -12,7 +12,7 @@ CUES, DISTRACTORS, STREAMS, REPLAYED = 400, 4_000, 4, 20
 
 def cues() -> Probe:
     """Measure recall@1 from four kinds of partial cues, for every way to rank, with k-WTA keys and completion."""
-    from eval.bench.cues import KINDS, measure
+    from eval.probes.cues import KINDS, measure
     from memory import MiniLMEmbedder
 
     figures = measure(CUES, DISTRACTORS, MiniLMEmbedder(cache_size=100_000))
@@ -23,14 +23,18 @@ def cues() -> Probe:
 
 def schemas() -> Probe:
     """Measure how often a fact must be told until it is found, with and without schema routing."""
-    from eval.bench.schemas import measure
+    from eval.probes.schemas import measure
 
     arms = measure(STREAMS)["arms"]
     rows = [
-        [name, str(scores["n"]), _mean(scores["exposures"], scores["exposures_ci95"]),
-         _mean(scores["wrong_first"], scores["wrong_first_ci95"])]
+        [
+            name,
+            str(scores["n"]),
+            _mean(scores["exposures"], scores["exposures_ci95"]),
+            _mean(scores["wrong_first"], scores["wrong_first_ci95"]),
+        ]
         for name, scores in arms.items()
-    ]  # fmt: skip
+    ]
     columns = ["facts are believed", "n", "tellings until found", "the wrong one first"]
     return {
         "title": "Tellings until a new fact is found, one misread fact beside each",
@@ -41,7 +45,7 @@ def schemas() -> Probe:
 
 def replay() -> Probe:
     """Measure what is replayed with the scheduler, without single parts of it, and by uniform draws."""
-    from eval.bench.replay_queue import measure
+    from eval.probes.replay_queue import measure
 
     figures = measure(REPLAYED)
     rows = [

@@ -18,13 +18,14 @@ from agent.logs.events import (
 )
 from agent.logs.log import read_events
 from agent.logs.trajectory import trajectories, trajectory_of
-from agent.policies.follower import MissionFollower, actions_of
+from agent.policies.follower import MissionFollower
 from agent.policies.missions import Goal, goals_of
 from agent.rollout.macro_trial import SHUT, judge, run_trial
 from eval.bench.babyai import play
 from eval.bench.macros import Jam
 from memory import InvalidItemError, Memory
 from memory.procedural import Macro, Step
+from memory.spatial import Route
 from tools import ToolCall
 from training import row_of
 
@@ -53,20 +54,27 @@ def told(events: list[Event]) -> Returned:
         ("go to the red ball", [Goal("go to", "red ball")]),
         ("put a box next to the grey key", [Goal("put next to", "box", "grey key")]),
         ("open the door after you pick up a ball", [Goal("pick up", "ball"), Goal("open", "door")]),
-        ("go to a key and go to the box, then open a red door",
-         [Goal("go to", "key"), Goal("go to", "box"), Goal("open", "red door")]),
+        (
+            "go to a key and go to the box, then open a red door",
+            [Goal("go to", "key"), Goal("go to", "box"), Goal("open", "red door")],
+        ),
         ("sing a song", []),
         ("put the ball", []),
     ],
-)  # fmt: skip
+)
 def test_missions_become_goals(mission: str, goals: list[Goal]) -> None:
     assert goals_of(mission) == goals
 
 
 def test_hints_become_actions() -> None:
-    assert actions_of("red ball: forward 2, left, toggle (4 steps)") == ["forward", "forward", "left", "toggle"]
-    assert actions_of("red ball: you are there") == []
-    assert actions_of("You see a wall: nothing (else)") is None
+    assert Route.parse_actions("red ball: forward 2, left, toggle (4 steps)") == [
+        "forward",
+        "forward",
+        "left",
+        "toggle",
+    ]
+    assert Route.parse_actions("red ball: you are there") == []
+    assert Route.parse_actions("You see a wall: nothing (else)") is None
 
 
 @pytest.mark.parametrize("level", [ROOM, DOOR, "BabyAI-UnlockLocal-v0", "BabyAI-PutNextLocal-v0", "BabyAI-Pickup-v0"])
