@@ -16,6 +16,7 @@ from agent.logs.events import (
     End,
     Event,
     Start,
+    current_kind,
 )
 from agent.logs.files import atomic_write
 from agent.logs.manifest import MANIFEST, Row, episode_summary, write
