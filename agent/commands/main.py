@@ -233,7 +233,7 @@ def models_verify(
             print(f"{name}: {catalog.verify(name)} files ok")  # noqa: T201
 
 
-def _plug_in() -> None:
+def plug_in() -> None:
     """Add the commands that installed packages, such as those above this one, register in group ``hippo.commands``."""
     for entry in entry_points(group="hippo.commands"):
         plugin = entry.load()
@@ -245,5 +245,5 @@ def _plug_in() -> None:
 
 def main() -> None:
     """Run the command line; this is the entry point of the console script."""
-    _plug_in()
+    plug_in()
     app()

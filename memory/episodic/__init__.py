@@ -1,4 +1,4 @@
-"""Episodic memory (HEI-NW): what happened."""
+"""Episodic memory (HEI-NW: hippocampal episodic index with neuromodulated writes): what happened."""
 
 import memory.episodic.table  # noqa: F401 - declares its tables
 from memory.episodic.gate import WriteGate

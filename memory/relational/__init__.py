@@ -1,4 +1,4 @@
-"""Relational memory (SGC-RSS): what is true."""
+"""Relational memory (SGC-RSS: schema-guided consolidation, relational semantic store): what is true."""
 
 import memory.relational.table  # noqa: F401 - declares its tables
 from memory.relational.aliases import Alias, Aliases

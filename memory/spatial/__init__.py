@@ -1,4 +1,4 @@
-"""Spatial memory (SMPD): where things are and how to get there."""
+"""Spatial memory (SMPD: spatial map with replay-to-policy distillation): where things are, how to get there."""
 
 import memory.spatial.table  # noqa: F401 - declares its tables
 from memory.spatial.config import SpatialConfig

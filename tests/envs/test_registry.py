@@ -57,10 +57,10 @@ def test_a_world_from_a_file_is_played_logged_and_replayed(cli: Cli, riddles: Pa
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_readmes_adapter_plays_textworld(cli: Cli, tmp_path: Path) -> None:
+def test_the_guides_adapter_plays_textworld(cli: Cli, tmp_path: Path) -> None:
     pytest.importorskip("textworld")
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    code = next(block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "class Kitchen" in block)
+    guide = (Path(__file__).parents[2] / "docs" / "guide" / "worlds.md").read_text()
+    code = next(block for block in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if "class Kitchen" in block)
     adapter = code[code.index("class Kitchen") : code.index("gym.register")]
     assert len([line for line in adapter.splitlines() if line.strip()]) < 20
     file = tmp_path / "kitchen.py"

@@ -179,7 +179,7 @@ def test_no_words_of_the_forgotten_stay_in_what_others_said_too(memory: Memory) 
         span_ref="SECRET",
     )
     memory.episodic.write("it rains", {"when": "noon"}, origin=said("ada", 2))
-    memory.relational.upsert([Tuple("Ada", "likes", "tea", said("mallory", 1), context="SECRET")])
+    memory.relational.upsert([Tuple("Ada", "likes", "tea", context="SECRET", provenance=said("mallory", 1))])
     memory.relational.upsert([Tuple("Ada", "likes", "tea", said("ada", 50))])
     memory.macros.add([("go", {})], name="SECRET", origin=said("mallory", 1))
     memory.macros.add([("go", {})], name="walk", origin=said("ada", 2))
