@@ -76,10 +76,10 @@ def cost(path: Path, summary: Mapping[str, Any], names: Sequence[str]) -> bool:
     return True
 
 
-def growth(folder: Path, found: Mapping[str, Any]) -> list[tuple[str, str]]:
+def growth(folder: Path, figures: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Draw the cost over the length of an episode and over the size of a memory; return file names and captions."""
     pictures = []
-    steps = found.get("steps", [])
+    steps = figures.get("steps", [])
     for key, label in (
         ("context", "tokens in the window"),
         ("kv_bytes", "bytes of key-value cache"),
@@ -102,7 +102,7 @@ def growth(folder: Path, found: Mapping[str, Any]) -> list[tuple[str, str]]:
                 log_y=True,
             )
             pictures.append((name, f"{label.capitalize()}, by step of one episode."))
-    sizes = found.get("sizes", [])
+    sizes = figures.get("sizes", [])
     for key, label in (("ms", "milliseconds of a look-up"), ("tokens", "tokens that reach the prompt")):
         series = {
             way: [(row["items"], row[key]) for row in sizes if row["way"] == way and row.get(key) is not None]

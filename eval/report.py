@@ -11,6 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
+from agent.logs.files import atomic_write
 from eval import figures
 from eval.errors import EvalError
 from eval.failures import MENDING, telling
@@ -76,10 +77,12 @@ def write_report(runs: Sequence[Path], out: Path, growth: Path | None = None) ->
     environment = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True)
     template = environment.from_string((files("eval") / "templates" / "report.html.j2").read_text(encoding="utf-8"))
     html, markdown = out / "report.html", out / "report.md"
-    html.write_text(template.render(page), encoding="utf-8")
+    with atomic_write(html) as file:
+        file.write(template.render(page))
     plain = Environment(undefined=StrictUndefined, autoescape=False, trim_blocks=True)  # Markdown
     words = plain.from_string((files("eval") / "templates" / "report.md.j2").read_text(encoding="utf-8"))
-    markdown.write_text(words.render(page), encoding="utf-8")
+    with atomic_write(markdown) as file:
+        file.write(words.render(page))
     return ReportFiles(html, markdown, problems)
 
 
@@ -273,7 +276,7 @@ def _pictures(
         known = guess and arm_records and all(record["kind"] in guess for record in arm_records)
         by_guess = sum(guess[record["kind"]] for record in arm_records) / len(arm_records) if known else None
         figures.arms(out / name, task, summary, groups, by_guess)
-        caption = f"{task}: share solved by every arm. Blue: arms; orange: without one part; red: memory meddled with."
+        caption = f"{task}: share solved by every arm. Blue: arms; orange: without one part; red: interventions."
         pictures.append(_picture(out / name, caption))
     name = f"{run}-cost.png"
     if figures.cost(out / name, summary, groups["arms"]):

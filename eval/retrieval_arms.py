@@ -52,33 +52,33 @@ def evaluate_retrieval_arms(config: EvalConfig, say: Callable[[str], None] = lam
         EnvError: The data set does not have the given format.
     """
     suite = load_suite(config.suite)
-    ways = config.arms or suite.arms
+    methods = config.arms or suite.arms
     if config.data is None:
         raise EvalError("which questions? suite=retrieval data=FOLDER format=hotpotqa (or 2wiki, musique, locomo)")
-    if unknown := [way for way in ways if way not in METHODS]:
-        raise EvalError(f"unknown arm {unknown[0]!r}: ways to retrieve are {', '.join(METHODS)}")
+    if unknown := [method for method in methods if method not in METHODS]:
+        raise EvalError(f"unknown arm {unknown[0]!r}: methods to retrieve are {', '.join(METHODS)}")
     folder = config.runs / (config.name or f"retrieval-{datetime.now().astimezone():%Y%m%d-%H%M%S}")
     if (folder / SETTINGS).is_file():
         raise EvalError(f"{folder} holds an evaluation already: choose another name=")
     corpora = [first(corpus, config.n or suite.plan.n) for corpus in load(config.format, config.data)]
     say(f"{sum(len(c.questions) for c in corpora)} questions over {sum(len(c.documents) for c in corpora)} passages")
-    results = evaluate(corpora, ways)
+    results = evaluate(corpora, methods)
     questions = [question for corpus in corpora for question in corpus.questions]
     records: list[Record] = []
-    for way in ways:
-        for number, (ranks, question) in enumerate(zip(results[way].ranks, questions, strict=True)):
+    for method in methods:
+        for number, (ranks, question) in enumerate(zip(results[method].ranks, questions, strict=True)):
             held = question.gold & {*ranks[:WITHIN]}
             records.append(
                 _NONE
                 | {
-                    "arm": way,
+                    "arm": method,
                     "task": config.format,
                     "seed": number,
                     "episode": number,
                     "world": str(number),
                     "success": len(held) == len(question.gold),
                     "recall": len(held) / len(question.gold),
-                    "seconds": results[way].query_ms[number] / 1000,
+                    "seconds": results[method].query_ms[number] / 1000,
                     "mission": question.text,
                     "right": sorted(question.gold),
                     "found": ranks[:WITHIN],
@@ -88,11 +88,11 @@ def evaluate_retrieval_arms(config: EvalConfig, say: Callable[[str], None] = lam
             )
     known = {
         w: {"about": ABOUT[w], "policy": "retrieval", "memory": True, "memories": "own", "of": "", "set": []}
-        for w in ways
+        for w in methods
     }
     settings = {
         **config.model_dump(mode="json"),
-        "arms": list(ways),
+        "arms": list(methods),
         "model": "none",
         "split": config.data.resolve().name,
     }

@@ -49,17 +49,17 @@ def arms_table(summary: Mapping[str, Any]) -> Table:
 
 
 def checks_table(summary: Mapping[str, Any]) -> Table:
-    """Make the table of the checks and what they found."""
+    """Make the table of the checks and what they comparison."""
     table = Table("", "check", "found", box=None, padding=(0, 1, 0, 0))
     for check in summary["checks"]:
         table.add_row("ok" if check["ok"] else "[bold red]FAILED[/bold red]", check["name"], check["found"])
     return table
 
 
-def compare_table(found: Mapping[str, Any]) -> Table:
+def compare_table(comparison: Mapping[str, Any]) -> Table:
     """Make the table that compares two evaluations."""
     table = Table("task", "arm", "n", "A", "B", "A - B", "95 %", "won", "lost", "p (Holm)", box=None)
-    for row in found["paired"]:
+    for row in comparison["paired"]:
         table.add_row(
             row["task"],
             row["arm"],

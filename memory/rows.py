@@ -19,8 +19,8 @@ def chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
 
 def fetch(db: sqlite3.Connection, row: Row) -> Values | None:
     """One row by column, or ``None``."""
-    found = select(db, f"SELECT * FROM {row[0]} WHERE id = ?", (row[1],))
-    return found[0] if found else None
+    rows = select(db, f"SELECT * FROM {row[0]} WHERE id = ?", (row[1],))
+    return rows[0] if rows else None
 
 
 def select(db: sqlite3.Connection, query: str, values: Sequence[Any] = ()) -> list[Values]:

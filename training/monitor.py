@@ -140,27 +140,27 @@ class Monitor(TrainerCallback):
             control.should_training_stop = True
 
     @staticmethod
-    def _shared(found: Success) -> Success:
+    def _shared(successes: Success) -> Success:
         """Return the result of the first process in all processes."""
         if not torch.distributed.is_initialized():
-            return found
-        objects = [found]
+            return successes
+        objects = [successes]
         torch.distributed.broadcast_object_list(objects)
         return objects[0]
 
-    def _tell(self, found: Success, step: int) -> None:
-        self._write({"step": step, **{f"valid/{env}": share for env, share in found.items()}})
-        self.say(", ".join(f"{env} {share:.0%}" for env, share in found.items()) + " of validation episodes solved")
+    def _tell(self, successes: Success, step: int) -> None:
+        self._write({"step": step, **{f"valid/{env}": share for env, share in successes.items()}})
+        self.say(", ".join(f"{env} {share:.0%}" for env, share in successes.items()) + " of validation episodes solved")
 
-    def _judge(self, found: Success, model: Any) -> None:
+    def _judge(self, successes: Success, model: Any) -> None:
         """Keep the weights if this validation is the best so far; else count it as worse."""
-        if not found:
+        if not successes:
             return
-        mean = sum(found.values()) / len(found)
+        mean = sum(successes.values()) / len(successes)
         if mean < self._best_mean or (mean == self._best_mean and mean < 1.0):  # a tie at 1.0 is better: lower loss
             self._worse += 1
             return
-        self.success, self._best_mean, self._worse = found, mean, 0
+        self.success, self._best_mean, self._worse = successes, mean, 0
         if model is not None:
             from peft import get_peft_model_state_dict
 

@@ -81,14 +81,14 @@ def _call(decided: Decided, returned: Returned | None, before: SymbolicState, af
     )
 
 
-def distinct(found: Iterable[Trajectory]) -> tuple[list[Trajectory], int]:
+def distinct(episodes: Iterable[Trajectory]) -> tuple[list[Trajectory], int]:
     """Return each distinct episode once, and the number of duplicates.
 
     Duplicates have the same mission, success, calls and things seen.
     """
     kept: dict[str, Trajectory] = {}
     count = 0
-    for count, item in enumerate(found, start=1):  # noqa: B007
+    for count, item in enumerate(episodes, start=1):  # noqa: B007
         things = [sorted(call.after.known) for call in item.calls[-1:]]
         calls = [[call.name, dict(call.arguments), call.after.ahead, call.after.carrying] for call in item.calls]
         kept.setdefault(json.dumps([item.mission, item.success, things, calls], sort_keys=True, default=str), item)

@@ -25,7 +25,8 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 from eval.bench.report import tell
 from eval.statistics import median_ratio_ci
 from memory import HashingEmbedder, Memory, Provenance
-from memory.spatial import Cell, SearchGraph, View
+from memory.spatial import Cell, SearchGraph, SpatialConfig, View
+from memory.spatial.config import Planner
 from tools import MemoryTools, Toolbox, ToolCall
 
 Query = Callable[[int, int], list[int]]
@@ -183,10 +184,10 @@ def optimal(graphs: int) -> dict[str, Any]:
     return {"random_graphs": graphs, "reachable": reached, "not_optimal": wrong}
 
 
-def through_the_tool(side: int, calls: int = 300) -> dict[str, float]:
+def through_the_tool(side: int, calls: int = 300, planner: Planner = "dijkstra") -> dict[str, float]:
     """A square map of cells, planned over by ``plan_route`` through the toolbox."""
     rng = random.Random(0)
-    with Memory.open(None, HashingEmbedder(32)) as memory:
+    with Memory.open(None, HashingEmbedder(32), spatial=SpatialConfig(planner=planner)) as memory:
         memory.spatial.enter("square")
         cells: list[Cell] = []
         for forward in range(side):
@@ -225,6 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object as stdout's last line")
     options = parser.parse_args(arguments)
     tool = through_the_tool(options.map_side)  # before five copies of a large graph fill the caches
+    tool["astar_tool_ms_p50"] = through_the_tool(options.map_side, 60, "astar")["tool_ms_p50"]
     figures = compare(options.side, options.obstacles, options.queries)
     figures |= updates(options.side, options.obstacles)
     figures |= optimal(options.graphs) | tool

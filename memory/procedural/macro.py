@@ -125,13 +125,13 @@ def spoken(steps: Sequence[Step]) -> str:
     return f"{steps[0].name}_to_{steps[-1].name}" if steps else ""
 
 
-def name_of(found: mining.Mined) -> str:
+def name_of(mined: mining.Mined) -> str:
     """Make a name from the words of the commonest trigger, or else from the steps."""
-    piece = max(found.triggers, key=lambda text: (found.triggers[text], text), default="")
+    piece = max(mined.triggers, key=lambda text: (mined.triggers[text], text), default="")
     words = [
         w for w in re.findall(r"[a-z]+", re.sub(r"\$\d+", " ", piece.lower())) if w not in ("the", "a", "an", "and")
     ]
-    return "_".join(words[:4]) or "_".join(dict.fromkeys(step.name for step in found.steps))[:24]
+    return "_".join(words[:4]) or "_".join(dict.fromkeys(step.name for step in mined.steps))[:24]
 
 
 def slug(name: str) -> str:
@@ -145,14 +145,14 @@ def unused(name: str, taken: set[str]) -> str:
     return name if name not in taken else next(other for other in others if other not in taken)
 
 
-def lesson(found: mining.Mined, pieces: Sequence[tuple[int, str]]) -> dict[str, Any]:
+def lesson(mined: mining.Mined, pieces: Sequence[tuple[int, str]]) -> dict[str, Any]:
     """Return what one episode contributes to a macro: triggers from its mission, and values of the variables."""
-    triggers = Counter(piece for _, piece in pieces if piece in found.triggers)
+    triggers = Counter(piece for _, piece in pieces if piece in mined.triggers)
     episodes = {number for number, _ in pieces}
-    taken = [values for values, (number, _) in zip(found.values, found.pieces, strict=True) if number in episodes]
+    taken = [values for values, (number, _) in zip(mined.values, mined.pieces, strict=True) if number in episodes]
     return {
         "triggers": dict(triggers),
-        "values": {name: sorted({values[name] for values in taken}) for name in found.variables},
+        "values": {name: sorted({values[name] for values in taken}) for name in mined.variables},
     }
 
 

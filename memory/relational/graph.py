@@ -146,7 +146,7 @@ class KG:
             origin: Named as the source of the aliases.
             dry_run: Say what would be merged only; ids are 0 then.
         """
-        found = []
+        merged = []
         pairs = candidates(self.entities(), self.embedder, least)  # others may write meanwhile
         with self.store.write():
             for short, long, cosine in pairs:
@@ -156,10 +156,10 @@ class KG:
                 if not dry_run:
                     source = provenance.origin_of(origin if origin is not None else "resolve")
                     row = self.aliases.add(short, long, source, "likeness", max(0.0, min(1.0, cosine)))
-                found.append(Alias(row, short, long, "likeness", cosine))
-            if found and not dry_run:
+                merged.append(Alias(row, short, long, "likeness", cosine))
+            if merged and not dry_run:
                 self._cache.sync(anew=True)
-        return found
+        return merged
 
     def spelled(self, folded: str) -> str | None:
         """Return the entity in facts that hold now whose name folds to ``folded``."""

@@ -123,11 +123,11 @@ def plan_poses(
 def _astar_over(terrain: Terrain, source: int, ends: Sequence[int]) -> tuple[list[int], float] | None:
     """Search with A*: path and cost in numbers of poses, as :func:`memory.spatial.search.cheapest` gives them."""
     nodes = [_node(terrain.routes.pose(number)) for number in (source, *ends)]
-    found = astar(to_networkx(terrain), nodes[0], nodes[1:])
-    if found is None:
+    route = astar(to_networkx(terrain), nodes[0], nodes[1:])
+    if route is None:
         return None
-    path = [terrain.routes.number(Pose(*node)) for node in found[0]]
-    return [number for number in path if number is not None], found[1]
+    path = [terrain.routes.number(Pose(*node)) for node in route[0]]
+    return [number for number in path if number is not None], route[1]
 
 
 def _node(pose: Pose) -> Node:
