@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,13 +11,14 @@ import torch
 from llguidance import LLMatcher
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent.chat import Chat, Message
-from agent.errors import ModelError, ObservationTooLongError
+from agent.chat import Chat
+from agent.errors import ModelError
 from agent.hub import adapters, catalog
 from agent.models.base import Decision, Turn, Usage
 from agent.models.decode import BatchDecoder, Job
 from agent.models.grammar import NOTHING, Grammar, words_of
 from agent.models.kv import BatchCache
+from agent.models.prompt_feed import PromptFeed
 from agent.models.tokens import ChatTokens
 from agent.models.weights import load_options
 from agent.models.window import Window
@@ -41,27 +41,6 @@ class LocalModelConfig(BaseModel):
         True, description="Whether names told to the graph, and answers, may use only words in the window."
     )
     temperature: float = Field(0.0, ge=0, description="0: greedy; above 0: sampling with the episode's seed.")
-
-
-@dataclass
-class _Row:
-    """The state that the model keeps for one chat.
-
-    Attributes:
-        pending: Tokens that have not passed through the model yet.
-        seen: Number of the chat's messages whose tokens are in the cache or pending.
-        left: Number of the first pending tokens that were counted in the usage of the last decision.
-        answer: Text of the last decision; ``None`` while the next one is made.
-        rng: Source of randomness when sampling.
-        surprise_span: Range of ``pending`` that holds the newest observation; empty if there is none.
-    """
-
-    pending: list[int] = field(default_factory=list)
-    seen: int = 0
-    left: int = 0
-    answer: str | None = None
-    rng: np.random.Generator = field(default_factory=np.random.default_rng)
-    surprise_span: range = range(0)
 
 
 class LocalModel:
@@ -91,7 +70,8 @@ class LocalModel:
         self.grammar = Grammar(self.tokenizer, int(base.config.vocab_size))
         self._decoder = BatchDecoder(base.get_decoder(), base.get_output_embeddings(), self.grammar, self.device)
         self._chats: list[Chat] = []
-        self._rows: dict[Chat, _Row] = {}
+        self._rngs: dict[Chat, np.random.Generator] = {}
+        self._feed = PromptFeed(self.tokens, self.window, self._held, self._clear)
 
     def _device(self) -> str:
         if self.config.device == "auto":
@@ -130,14 +110,32 @@ class LocalModel:
             "sha256": {n: h for n, h in manifest["files"].items() if n.endswith(".safetensors")},
         }
 
+    @property
+    def chats(self) -> int:
+        """Number of chats that something is cached of."""
+        return len(self._chats)
+
     @torch.inference_mode()
     def release(self, chat: Chat) -> None:
         """Forget what is cached for a chat that has ended."""
-        if chat in self._rows:
+        if chat in self._feed:
             index = self._chats.index(chat)
             self._chats.pop(index)
             self._decoder.cache.remove_row(index)
-            del self._rows[chat]
+            self._feed.forget(chat)
+            del self._rngs[chat]
+
+    def _held(self, chat: Chat) -> int:
+        """Return how many tokens of a chat the cache holds."""
+        return int(self._decoder.cache.lengths[self._chats.index(chat)])
+
+    def _clear(self, chat: Chat) -> None:
+        """Empty the cache's row of a chat; a new chat gets a row."""
+        if chat not in self._rngs:
+            self._rngs[chat] = np.random.default_rng(chat.seed)
+            self._chats.append(chat)
+            self._decoder.cache.add_row()
+        self._decoder.cache.clear_row(self._chats.index(chat))
 
     @torch.inference_mode()
     def decide(self, turns: Sequence[Turn]) -> list[Decision]:
@@ -152,11 +150,11 @@ class LocalModel:
         if not all(turn.offer for turn in turns):
             raise ModelError(NOTHING)
         began = time.perf_counter()
-        dropped = [self._prepare(turn.chat) for turn in turns]
+        dropped = [self._feed.prepare(turn.chat) for turn in turns]
         try:
             matchers = [self.grammar.matcher(turn.offer, self._words(turn)) for turn in turns]
             jobs = [self._job(turn.chat, matcher) for turn, matcher in zip(turns, matchers, strict=True)]
-            prefill = [len(job.feed) - self._rows[turn.chat].left for turn, job in zip(turns, jobs, strict=True)]
+            prefill = [len(job.feed) - self._feed[turn.chat].left for turn, job in zip(turns, jobs, strict=True)]
             self._decoder.write(jobs, self.config.temperature)
         except BaseException:
             self._forget_all()
@@ -177,84 +175,17 @@ class LocalModel:
     def _forget_all(self) -> None:
         """Drop all caches after a pass that failed; the chats restart from their messages."""
         self._decoder.cache = BatchCache(self.device)
-        self._rows.clear()
+        self._feed.forget_all()
+        self._rngs.clear()
         self._chats.clear()
 
     def _job(self, chat: Chat, matcher: LLMatcher) -> Job:
-        row = self._rows[chat]
-        feed, row.pending = row.pending, []
-        index = self._chats.index(chat)
-        return Job(index, feed, row.surprise_span, matcher, row.rng, self.config.max_call_tokens)
-
-    def _prepare(self, chat: Chat) -> int:
-        """Add a chat's new messages to its row's pending tokens, and return how many messages dropped out."""
-        row = self._rows.get(chat)
-        if row is None:
-            row = self._rows[chat] = _Row(rng=np.random.default_rng(chat.seed))
-            self._chats.append(chat)
-            self._decoder.cache.add_row()
-            self._restart(chat, row)
-        elif not self._continues(chat, row):
-            self._restart(chat, row)
-        else:
-            self._append(row, chat.messages[row.seen :])
-        row.seen, row.answer = len(chat.messages), None
-        index = self._chats.index(chat)
-        dropped = 0
-        if self._decoder.cache.lengths[index] + len(row.pending) > self.window.room:
-            dropped = self._turn_over(chat, row)
-        row.pending += self.tokens.generation_prompt
-        return dropped
-
-    def _continues(self, chat: Chat, row: _Row) -> bool:
-        """Return whether the chat goes on where the cache ends, and if so, count the model's answer as seen.
-
-        It goes on there if its next message is the answer that the model gave.
-        """
-        following = chat.messages[row.seen :]
-        if row.answer is None or not following or following[0].content != row.answer:
-            return False
-        row.seen += 1
-        return True
-
-    def _append(self, row: _Row, messages: Sequence[Message]) -> None:
-        row.surprise_span = range(0)
-        for message in messages:
-            tokens, content = self.tokens.message(message)
-            if message.observed:
-                start = len(row.pending)
-                row.surprise_span = range(start + content.start, start + content.stop)
-            row.pending += tokens
-
-    def _restart(self, chat: Chat, row: _Row) -> None:
-        """Rebuild a row from the visible messages."""
-        self._decoder.cache.clear_row(self._chats.index(chat))
-        row.pending, row.left = list(self.tokens.system(chat)), 0
-        self._append(row, chat.visible())
-        if not chat.messages[-1].observed:
-            row.surprise_span = range(0)
-
-    def _turn_over(self, chat: Chat, row: _Row) -> int:
-        """Drop the oldest steps until the rest fills at most half of the window."""
-        fixed = len(self.tokens.system(chat))
-        visible = chat.visible()
-        sizes = [len(self.tokens.message(message)[0]) for message in visible]
-        first = self.window.first(fixed, sizes, visible)
-        newest = sum(sizes[first:])
-        if fixed + newest > self.window.room:
-            raise ObservationTooLongError(
-                f"the system message ({fixed} tokens) and the newest message ({newest} tokens) do not fit "
-                f"into the window ({self.config.seq_len} tokens less {self.config.max_call_tokens} for the "
-                "call): raise model.seq_len, or make the observation shorter"
-            )
-        dropped = chat.drop_to(chat.start + first)
-        self._restart(chat, row)
-        return dropped
+        span = self._feed[chat].surprise_span
+        index, tokens = self._chats.index(chat), self._feed.take(chat)
+        return Job(index, tokens, span, matcher, self._rngs[chat], self.config.max_call_tokens)
 
     def _finish(self, chat: Chat, job: Job, usage: Usage, seconds: float) -> Decision:
-        row = self._rows[chat]
         text = self.grammar.text([token for token in job.tokens if token != self.tokenizer.eos_token_id])
-        row.answer = text
-        row.pending, row.left = job.feed + self.tokens.closing, len(job.feed)  # those were already counted in usage
+        self._feed.answered(chat, text, job.feed)
         surprise = 1.0 - math.exp(sum(job.logprobs) / len(job.logprobs)) if job.logprobs else None
         return Decision(text, surprise, job.logprobs, job.cut, usage, seconds)

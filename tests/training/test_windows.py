@@ -12,7 +12,8 @@ from agent.logs.events import (
 )
 from agent.logs.log import read_events
 from agent.memory_writer import KNOWN
-from agent.models.local import LocalModel, LocalModelConfig
+from agent.models.local import LocalModel
+from agent.models.prompt_feed import PromptFeed
 from agent.models.window import Window, Windowed
 from agent.policies import expert_for
 from memory import HashingEmbedder, Memory
@@ -41,8 +42,11 @@ def test_every_call_is_learnt_once_and_nothing_else(model: LocalModel, runs: Pat
 def test_results_are_cut_where_the_agent_cut_them(model: LocalModel, runs: Path) -> None:
     log = max(runs.rglob("events.jsonl"), key=lambda path: path.stat().st_size)
     encoder = Encoder(model.tokens, Window())
-    whole, cut = ([len(one.input_ids) for one in encoder.windows(read_events(log), most)] for most in (800, 20))
+    events = read_events(log)
+    older = [e.model_copy(update={"shown": None}) if isinstance(e, Observed | Returned) else e for e in events]
+    whole, cut = ([len(one.input_ids) for one in encoder.windows(older, most)] for most in (800, 20))
     assert sum(cut) < sum(whole)
+    assert [len(one.input_ids) for one in encoder.windows(events, 20)] == whole  # what was shown is in the log
 
 
 def test_a_long_episode_takes_several_windows(model: LocalModel, runs: Path) -> None:
@@ -52,28 +56,21 @@ def test_a_long_episode_takes_several_windows(model: LocalModel, runs: Path) -> 
 
 def test_windows_are_what_the_model_sees_when_it_plays(model: LocalModel) -> None:
     """The same calls by the real model's bookkeeping and by the encoder give the same prompts."""
-    config = LocalModelConfig(seq_len=512)
-    player = LocalModel(config, (model._model, model.tokenizer))
     prompts: list[list[int]] = []
     env = envs.make("hippo/WaterMaze-v0", size=8)
     env.reset(seed=0)
     expert = expert_for(env)
 
     def answer(turn):  # type: ignore[no-untyped-def]
-        player._prepare(turn.chat)
-        row = player._rows[turn.chat]
-        index = player._chats.index(turn.chat)
-        if player._decoder.cache.lengths[index] == 0:
-            seen[:] = []
-        seen.extend(row.pending)
+        feed.prepare(turn.chat)
+        seen.extend(feed.take(turn.chat))
         prompts.append(list(seen))
         call = expert(turn)
-        said = call.text()
-        row.pending, row.answer = player.tokens.ids(said) + player.tokens.closing, said
-        player._decoder.cache.lengths[index] = len(seen)
+        feed.answered(turn.chat, call.text(), model.tokens.ids(call.text()))
         return call
 
     seen: list[int] = []
+    feed = PromptFeed(model.tokens, Window(512), held=lambda _chat: len(seen), clear=lambda _chat: seen.clear())
     with Memory.open(None, HashingEmbedder()) as memory:
         agent = Agent(
             ScriptedModel(answer), memory, ["find", "plan_route", "explore"], config=AgentConfig(max_calls=60)

@@ -156,7 +156,7 @@ def test_two_hundred_steps_are_well_formed_and_the_window_turns(model: LocalMode
     assert turned
     assert all(event.prefill_tokens < 110 for event in decided[1:] if not event.dropped_messages)
     assert all(event.prefill_tokens <= model.config.seq_len // 2 + 10 for event in turned)
-    assert not model._rows
+    assert model.chats == 0
 
 
 def test_sampling_is_seeded(model: LocalModel) -> None:
@@ -247,7 +247,7 @@ def test_bad_turns_are_refused(model: LocalModel) -> None:
         model.decide([Turn(long, box.offer())])
     model.release(long)
     model.release(talk)
-    assert not model._rows
+    assert model.chats == 0
 
 
 def test_nf4_runs_on_this_machine_too() -> None:
@@ -319,4 +319,4 @@ def test_a_broken_pass_leaves_no_cache(model: LocalModel) -> None:
     assert model.decide([Turn(fresh, box.offer())])[0].text == after.text
     for talk in (healthy, broken, fresh):
         model.release(talk)
-    assert not model._rows
+    assert model.chats == 0
