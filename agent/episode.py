@@ -119,7 +119,7 @@ class Episode:
                 self._macro = _RunningMacro(call, result.program)
                 return self.proceed()
         if not result.acts:
-            self._return(call, result)
+            self.show_result(call, result)
         return result
 
     def _emit_decided(self, decision: Decision, call: ToolCall | None) -> None:
@@ -170,18 +170,18 @@ class Episode:
         done = macro.run.close()
         if macro.run.actions:
             done = replace(done, text=f"{done.text}. {self._observation}")
-        self._return(macro.call, done)
+        self.show_result(macro.call, done)
         return done
 
     def _end_macro(self, solved: bool, fair: bool) -> None:
         """End the macro under way because the episode ended, by what it did or by something else."""
         assert self._macro is not None
         macro, self._macro = self._macro, None
-        self._return(macro.call, macro.run.close(solved, fair), over=True)
+        self.show_result(macro.call, macro.run.close(solved, fair), over=True)
 
     # results
 
-    def _return(self, call: ToolCall | None, result: ToolResult, over: bool = False) -> None:
+    def show_result(self, call: ToolCall | None, result: ToolResult, over: bool = False) -> None:
         """Show the model the result of a call that does not step the environment.
 
         Args:

@@ -175,7 +175,7 @@ class VectorIndex:
                 "SELECT trace_id FROM removed WHERE seq > ? AND trace_id <= ?", (here.last_removed, here.last_id)
             )
             self._drop(np.array([row[0] for row in gone.fetchall()], np.int64))
-        for ids, vectors in self._rows(here.last_id):
+        for ids, vectors in self.rows(here.last_id):
             self._index.add_with_ids(vectors, ids)
             if self.store.in_transaction:
                 self._unsure.append((True, ids, vectors))
@@ -201,7 +201,7 @@ class VectorIndex:
             self._state = self._sure
         self._rollbacks = self.store.rollbacks
 
-    def _rows(self, after: int) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
+    def rows(self, after: int) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
         """Yield ids and vectors of the rows with ids greater than ``after``, in chunks."""
         rows = self.store.db.execute("SELECT id, vector FROM traces WHERE id > ? ORDER BY id", (after,))
         while chunk := rows.fetchmany(CHUNK):
@@ -212,7 +212,7 @@ class VectorIndex:
         truth = self._truth()[0]
         self._index = coarse.make(self.store.db, self.dim)
         self._unsure.clear()
-        for ids, vectors in self._rows(0):
+        for ids, vectors in self.rows(0):
             self._index.add_with_ids(vectors, ids)
         self._state = truth
         if self.store.in_transaction:  # the index may hold rows that a rollback removes

@@ -212,9 +212,9 @@ class Improver:
     def round(self, number: int, adapter: str) -> dict[str, Any]:
         """Run one round that begins with ``adapter``; return its record."""
         name = Path(adapter).name
-        before, collected = self._play(adapter, ("validation", f"before-{name}"), ("train", f"round-{number}"))
+        before, collected = self.play(adapter, ("validation", f"before-{name}"), ("train", f"round-{number}"))
         self.queue.add([folder for _, folders in collected.values() for folder in folders])
-        logs = self._drawn(number)
+        logs = self.drawn(number)
         settings = {
             "name": f"{self.config.name}-{number}",
             "adapter": adapter,
@@ -223,10 +223,10 @@ class Improver:
         config = self.config.model_copy(update=settings)
         self.train(config)
         trained = str(config.folder)
-        (after,) = self._play(trained, ("validation", f"before-{config.name}"))
+        (after,) = self.play(trained, ("validation", f"before-{config.name}"))
         changes = {env: compare(before[env][0], after[env][0]) for env in self.loop.envs}
         begun_with = str(self.config.adapter)
-        (beginning,) = self._play(begun_with, ("validation", f"before-{Path(begun_with).name}"))
+        (beginning,) = self.play(begun_with, ("validation", f"before-{Path(begun_with).name}"))
         since = {env: compare(beginning[env][0], after[env][0]) for env in self.loop.envs}
         worse = [
             env for env, change in since.items() if change.lost - change.won > self.loop.tolerance * change.n + 1e-9
@@ -251,7 +251,7 @@ class Improver:
             "sha256": adapters.digest(config.folder),
         }
 
-    def _drawn(self, number: int) -> list[Path]:
+    def drawn(self, number: int) -> list[Path]:
         """Return the logs that a round trains on; an interrupted round keeps those that it drew."""
         file = self.folder / f"drawn-{number}.json"
         if not file.is_file():
@@ -260,7 +260,7 @@ class Improver:
                 json.dump(logs, out)
         return [Path(log) for log in json.loads(file.read_text(encoding="utf-8"))]
 
-    def _play(self, adapter: str, *runs: tuple[str, str]) -> list[dict[str, Played]]:
+    def play(self, adapter: str, *runs: tuple[str, str]) -> list[dict[str, Played]]:
         """Play every task once for each ``(split, name)`` of ``runs``; a name that was played before is only read.
 
         Visits to one world are played in turn, so the tasks with the most visits per world begin first.

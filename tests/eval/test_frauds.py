@@ -49,14 +49,14 @@ def test_memory_that_never_reaches_the_prompt(
     evaluate: Evaluate, arm: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Look-ups are logged, but what the agent reads is always the same."""
-    honest = Episode._return
+    honest = Episode.show_result
 
     def deaf(self: Episode, call: Any, result: Any, over: bool = False) -> None:
         honest(self, call, result, over)
         if call is not None and call.name == "recall":
             self.chat.messages[-1] = Message("tool", "something was remembered")
 
-    monkeypatch.setattr(Episode, "_return", deaf)
+    monkeypatch.setattr(Episode, "show_result", deaf)
     summary, _ = evaluate("suite=hei_nw", "n=10", f"arms=[expert,{arm('swapped')}]")
     assert not summary["ok"]
     found = check(summary, "memory reaches expert: 12 events")

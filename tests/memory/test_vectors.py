@@ -131,13 +131,13 @@ def test_an_interrupted_catch_up_begins_anew(memory: Memory, monkeypatch: pytest
     memory = Memory.open(None, HashingEmbedder(32))
     ids = fill(memory, clustered(30))
     index = memory.episodic.index
-    rows = index._rows
+    rows = index.rows
 
     def broken(after: int) -> object:
         yield from rows(after)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(index, "_rows", broken)
+    monkeypatch.setattr(index, "rows", broken)
     with pytest.raises(KeyboardInterrupt):
         index.ids()
     monkeypatch.undo()

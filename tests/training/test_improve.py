@@ -137,9 +137,9 @@ def test_a_slow_loss_over_rounds_is_not_taken(
     def row(seed: int, success: bool) -> Row:
         return {"seed": seed, "success": success, "kind": "x", "steps": 1, "optimal_steps": 1}
 
-    monkeypatch.setattr(improver, "_play", play)
+    monkeypatch.setattr(improver, "play", play)
     monkeypatch.setattr(improver.queue, "add", lambda _runs: {})
-    monkeypatch.setattr(improver, "_drawn", lambda _number: [])
+    monkeypatch.setattr(improver, "drawn", lambda _number: [])
     monkeypatch.setattr("training.improve.adapters.digest", lambda _folder: "")
     done = improver.run(3)
     assert [one["taken"] for one in done] == [True, False, True]
@@ -157,7 +157,7 @@ def test_tasks_are_played_at_the_same_time(
     config = load_train([*where, "model.device=cpu", "model.max_call_tokens=32"])
     loop = ImproveConfig(["babyai_mixed", "water_maze"], worlds=2, validate=2, batch=2, max_calls=3, processes=4)
     improver = Improver(config, loop, lambda _one: None, print)
-    played, collected = improver._play(str(made), ("validation", "before-a"), ("train", "round-1"))
+    played, collected = improver.play(str(made), ("validation", "before-a"), ("train", "round-1"))
     assert {env: len(rows) for env, (rows, _) in played.items()} == {"babyai_mixed": 2, "water_maze": 2}
     assert {split_of(row["seed"]) for rows, _ in played.values() for row in rows} == {"validation"}
     assert {split_of(row["seed"]) for rows, _ in collected.values() for row in rows} == {"train"}
@@ -169,7 +169,7 @@ def test_tasks_are_played_at_the_same_time(
     assert all((folder / "episodes.jsonl").is_file() for folder in folders)
     fewer = Improver(config, replace(loop, processes=1), lambda _one: None, print)  # goes on with the same parts
     monkeypatch.setattr(LocalModel, "decide", lambda *_: pytest.fail("was played"))
-    again, _ = fewer._play(str(made), ("validation", "before-a"), ("train", "round-1"))
+    again, _ = fewer.play(str(made), ("validation", "before-a"), ("train", "round-1"))
     assert again == played
 
 
@@ -185,7 +185,7 @@ def test_a_process_that_is_killed_is_told(made: Path, tiny: Path, tmp_path: Path
     killer = threading.Thread(target=kill)
     killer.start()
     with pytest.raises(TrainingError, match="smaller --processes or --batch"):
-        improver._play(str(made), ("validation", "before-a"))
+        improver.play(str(made), ("validation", "before-a"))
     killer.join()
     until = time.monotonic() + 20
     while multiprocessing.active_children() and time.monotonic() < until:
@@ -200,9 +200,9 @@ def test_a_killed_round_trains_on_what_it_drew(made: Path, tiny: Path, runs: Pat
         improver = Improver(config, ImproveConfig(["babyai_mixed"], replayed=6), lambda _one: None, print)
         improver.folder.mkdir(exist_ok=True)
         improver.queue.add([runs])
-        drawn.append(improver._drawn(1))
+        drawn.append(improver.drawn(1))
     assert drawn[0] == drawn[1]
-    assert improver._drawn(2) != drawn[0]
+    assert improver.drawn(2) != drawn[0]
 
 
 def test_a_missing_name_is_asked_for() -> None:

@@ -1,3 +1,5 @@
+from copy import copy
+
 import pytest
 
 from memory import InvalidItemError, Provenance
@@ -53,8 +55,8 @@ def test_confidence_orders_and_cuts(rules: RuleExtractor) -> None:
     text = "Ada bought a lamp. She lives in Rome."
     by_tail = {t.tail: t.conf for t in rules.extract(text)}
     assert by_tail["lamp"] > by_tail["rome"], "a pronoun makes it less sure"
-    strict = RuleExtractor(conf_min=0.9)
-    strict._pipeline = rules._pipeline
+    strict = copy(rules)
+    strict.conf_min = 0.9
     assert {t.tail for t in strict.extract(text)} == {"lamp"}
 
 
