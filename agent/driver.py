@@ -139,7 +139,7 @@ def rounds(
             if begun:
                 yield []
             advance(model, [slot for slot in live if slot.playing], env_timeout)
-            finished = [slot for slot in live if not slot.playing and not _go_on(slot)]
+            finished = [slot for slot in live if not slot.playing and not _begin_next(slot)]
             live = [slot for slot in live if slot not in finished]
             yield finished
     except KeyboardInterrupt:
@@ -154,7 +154,7 @@ def rounds(
                 closing.callback(slot.close, reason)
 
 
-def _go_on(slot: EpisodeSlot) -> bool:
+def _begin_next(slot: EpisodeSlot) -> bool:
     """Close a slot's episode and begin its next; returns whether there is one."""
     slot.close()
     return slot.begin()

@@ -25,7 +25,9 @@ class _RunningMacro:
 
 
 class Episode:
-    """Drives one episode. The caller steps the environment and asks the model.
+    """The state of one episode: chat, tools, map and counts.
+
+    :mod:`agent.driver` asks the model and steps the environment.
 
     Args:
         context: What it is played in.

@@ -1,4 +1,4 @@
-"""What an episode is played with and in, and what it came to: settings, context, counts."""
+"""The settings of the loop, the context in which an episode is played, and the counts kept while it is."""
 
 import time
 from collections import Counter

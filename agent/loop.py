@@ -1,4 +1,4 @@
-"""The agent loop: decide, act, remember."""
+"""An agent: a model, a memory and tools, which play episodes of an environment (:mod:`agent.driver` runs them)."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence

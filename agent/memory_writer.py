@@ -1,4 +1,4 @@
-"""The hippocampal part of a step: what is perceived is written into the memories."""
+"""Writing of observations into the memories: the map, the facts and the traces."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from memory import Memory, Provenance
 from memory.episodic import WriteGate
 from memory.relational import Tuple
 from memory.spatial import Sighting, View, place_name
+from memory.spatial.localize import BELIEVED
+from tools.memory_tools import SEEN_AT
 
 GOAL = "goal"
 KNOWN = "You know this place."
 STRANGE = "You do not know this place after all."
-LIKELY = 0.5
-"""Least probability at which routes are planned over the map of an earlier visit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +96,15 @@ class MemoryWriter:
         """
         if sighting.pose is None:  # places are texts, each of which identifies itself
             return ""
-        strange = self._been and sighting.confidence < LIKELY
+        strange = self._been and sighting.confidence < BELIEVED
         changed, self._strange = strange != self._strange, strange
         return "" if not changed else STRANGE if strange else KNOWN
 
     def _facts(self, sighting: Sighting, origin: Provenance) -> tuple[list[int], str] | None:
         graph = self.memory.relational
         for thing, place in sighting.vanished:
-            graph.retire(thing, "seen_at", place_name(place), origin)
-        tuples = [Tuple(thing, "seen_at", place_name(place), provenance=origin) for thing, place in sighting.appeared]
+            graph.retire(thing, SEEN_AT, place_name(place), origin)
+        tuples = [Tuple(thing, SEEN_AT, place_name(place), provenance=origin) for thing, place in sighting.appeared]
         if not tuples:
             return None
         ids = graph.upsert(tuples)

@@ -22,7 +22,7 @@ ANSWER_TOOL = (ANSWER, "give your answer and end the turn")
 
 
 class TextEnv(Protocol):
-    """What an environment may have beside gymnasium's interface; it lacks what it does not need.
+    """What an environment may offer beside gymnasium's interface. Every attribute is optional.
 
     Attributes:
         named_actions: Name of each action, with the value that ``step`` takes and a description.

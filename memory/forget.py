@@ -13,7 +13,7 @@ from typing import Any
 
 from memory import provenance, rows
 from memory.errors import InvalidItemError, UnknownItemError
-from memory.relational.names import SUPERSEDE_MIN
+from memory.relational.validity import SUPERSEDE_MIN
 from memory.tables import Row, Values, table_names
 
 

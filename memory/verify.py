@@ -9,7 +9,7 @@ import numpy as np
 from memory.episodic.lexical import flush
 from memory.episodic.trace import digest
 from memory.errors import StoreError
-from memory.relational.names import SUPERSEDE_MIN
+from memory.relational.validity import SUPERSEDE_MIN
 from memory.snapshots import Snapshots
 from memory.store import Store
 from memory.tables import table_names

@@ -111,8 +111,10 @@ def test_the_readme_invites_and_points() -> None:
         assert (ROOT / target).exists(), target
 
 
-def test_the_house_names_files_that_are_there() -> None:
-    for name in re.findall(
-        r"`((?:agent|tools|envs|memory|training|eval|tests)/[\w/.]+)`", (ROOT / "docs" / "house.md").read_text()
-    ):
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_pages_name_files_that_are_there(page: Path) -> None:
+    for name in re.findall(r"`((?:agent|tools|envs|memory|training|eval|tests|docs)/[\w/.]+)`", page.read_text()):
         assert (ROOT / name).exists(), name

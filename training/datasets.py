@@ -83,7 +83,9 @@ def _rendered(message: Message) -> dict[str, Any]:
 
 
 def assistant_mask(row: Row, tokenizer: Any, template: str) -> tuple[list[int], list[int]]:
-    """Return the tokens of a row and its loss mask, which is 1 for the assistant's own tokens.
+    """Return the tokens of an exported row and its loss mask, which is 1 for the assistant's own tokens.
+
+    It is for training with other tools; ``hippo train`` makes its labels in :mod:`training.windows`.
 
     Args:
         row: The row.

@@ -25,7 +25,7 @@ from training.config import TrainConfig, plain
 from training.errors import TrainConfigError
 from training.loading import load_model, load_tokenizer, probe
 from training.monitor import LOSSES, METRICS, Monitor, draw_losses
-from training.tokenized import Prepared, Source, check_runs, prepare, told
+from training.tokenized import Prepared, Source, check_runs, prepare, summary
 from training.validation import Validator
 
 CHECKPOINTS = "checkpoints"
@@ -86,7 +86,7 @@ def train(config: TrainConfig, say: Callable[[str], None] = print) -> Trained:
     trainer = _trainer(model, tokenizer, settings, prepared, monitor)
     probe(trainer, config)
     if trainer.is_world_process_zero() and _checkpoint(folder) is None:
-        say(told(prepared.card))
+        say(summary(prepared.card))
     began = time.perf_counter()
     checkpoint = _checkpoint(folder)
     if checkpoint is not None and _step(checkpoint) >= settings.max_steps:

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.logs.episodes import Logged
 from agent.logs.events import End, Event, Start
 from agent.logs.files import atomic_write
 from agent.logs.log import read_events
-from envs.splits import Split, split_of
+from envs.splits import Split
 from memory import InvalidItemError
 from training.datasets import Row, row_of
+from training.selection import Refusal, refusal
 
 
 @dataclass
@@ -33,6 +35,11 @@ class Counts:
     doubles: int = 0
     unfinished: int = 0
     other_split: int = 0
+
+    def add(self, reason: Refusal) -> None:
+        """Count a log that was left out."""
+        name = "other_split" if reason == "of another split" else reason
+        setattr(self, name, getattr(self, name) + 1)
 
 
 def rows(
@@ -57,14 +64,10 @@ def rows(
         counts.episodes += 1
         events = read_events(log)
         start = next((event for event in events if isinstance(event, Start)), None)
-        if start is None or not isinstance(end := events[-1], End):
-            counts.unfinished += 1
-            continue
-        if split is not None and split_of(start.seed or 0) != split:
-            counts.other_split += 1
-            continue
-        if not end.success and not unsolved:
-            counts.unsolved += 1
+        end = events[-1] if isinstance(events[-1], End) else None
+        reason = refusal(Logged(log, start, end) if start else None, split, not unsolved)
+        if reason is not None:
+            counts.add(reason)
             continue
         row = row_of(events)
         digest = hashlib.sha256(json.dumps(row["messages"]).encode()).digest()

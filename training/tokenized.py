@@ -23,10 +23,10 @@ from agent.logs.log import read_events
 from agent.logs.trajectory import logs_in
 from agent.models.tokens import ChatTokens
 from agent.models.window import Window
-from envs.splits import split_of
 from training.config import DataSettings, plain
 from training.datasets import transcript
 from training.errors import TrainConfigError
+from training.selection import refusal
 from training.windows import IGNORED, Encoder
 
 CARD = "data.json"
@@ -79,7 +79,7 @@ def prepare(source: Source, folder: Path, seed: int, began: bool = False) -> Pre
     from datasets import load_from_disk
 
     if source.data.prepared is not None:
-        return taken(source)
+        return load_prepared(source)
     logs = logs_in(source.data.runs)
     mark = _mark(source, logs, seed)
     card_file = folder / CARD
@@ -102,7 +102,7 @@ def prepare(source: Source, folder: Path, seed: int, began: bool = False) -> Pre
     return Prepared(load_from_disk(str(folder / "rows")), card)
 
 
-def taken(source: Source) -> Prepared:
+def load_prepared(source: Source) -> Prepared:
     """Load the data set that was made before and is named in the settings.
 
     Raises:
@@ -134,7 +134,7 @@ def _tokenizer_digest(source: Source) -> str:
     return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
-def told(card: dict[str, Any]) -> str:
+def summary(card: dict[str, Any]) -> str:
     """Describe the content of a data set in one line."""
     left_out = ", ".join(f"{count:,} {why}" for why, count in card["left_out"].items()) or "nothing"
     episodes, learnt, tokens = (sum(card[key].values()) for key in ("taken", "learnt_tokens", "tokens"))
@@ -219,21 +219,20 @@ def _examples(source: Source, logs: Sequence[str]) -> Iterator[dict[str, Any]]:
     for name in logs:
         log = Path(name)
         episode = peek(log)
-        if episode is None or episode.end is None:
+        reason = refusal(episode, source.data.split, source.data.solved)
+        if episode is None or reason == "unfinished":
             yield _nothing(name, "unfinished")
             continue
         about = {"log": name, "env": episode.start.env, "kind": episode.start.kind}
         if {f"env:{episode.start.env}", log.parent.parent.name, str(log.parent.parent)} & {*source.data.exclude}:
             yield _nothing(name, "excluded") | {"env": episode.start.env}
-        elif split_of(episode.start.seed or 0) != source.data.split:
-            yield _nothing(name, "of another split")
-        elif source.data.solved and not episode.end.success:
-            yield _nothing(name, "unsolved")
+        elif reason is not None:
+            yield _nothing(name, reason)
         elif source.data.most_over and (episode.over_optimal or 1.0) > source.data.most_over:
             yield _nothing(name, "too long a way")
         else:
             events = read_events(log)
-            longest = _longest(log.parent.parent)
+            longest = _result_limit(log.parent.parent)
             conversation = json.dumps([episode.start.mission, [m.content for m in transcript(events, longest)]])
             digest = hashlib.sha256(conversation.encode()).hexdigest()
             examples = list(encoder.windows(events, longest)) if encoder.learns(events) else []
@@ -251,8 +250,8 @@ def _examples(source: Source, logs: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 
 @cache
-def _longest(run: Path) -> int:
-    """Return the greatest length, in characters, of a tool result that was shown in a run."""
+def _result_limit(run: Path) -> int:
+    """Return the greatest length, in characters, at which a run shows a tool result: its ``agent.max_result``."""
     try:
         longest: int = json.loads((run / "run.json").read_text(encoding="utf-8"))["config"]["agent"]["max_result"]
     except (OSError, ValueError, KeyError):

@@ -10,6 +10,7 @@ from agent.logs.events import Decided, Event, Start
 from agent.memory_writer import KNOWN, STRANGE
 from agent.models.tokens import ChatTokens
 from agent.models.window import Window
+from agent.shown import MAX_RESULT
 from tools import ToolSpec
 from training.datasets import EmptyMaskError, transcript
 from training.errors import RowTooLongError
@@ -50,7 +51,7 @@ class Encoder:
         self.without = set(without)
         self._cache: dict[Message, Encoded] = {}
 
-    def windows(self, events: Sequence[Event], max_result: int = 800) -> Iterator[Example]:
+    def windows(self, events: Sequence[Event], max_result: int = MAX_RESULT) -> Iterator[Example]:
         """Yield the windows of one episode in order.
 
         Args:

@@ -155,7 +155,7 @@ def _event(path: Path, line: bytes, where: str) -> Event:
 
 
 def named_in(log: Path, env: str) -> str:
-    """Return the environment's id with its module, as the run or the filter of a log names it; else ``env``."""
+    """Return the environment's id with its module, from the ``run.json`` or ``filter.json`` of a log; else ``env``."""
     folder = log.parent.parent
     for file, keys in (("run.json", ("config", "env", "id")), ("filter.json", ("envs", env))):
         with suppress(OSError, ValueError, KeyError, TypeError):
@@ -167,7 +167,7 @@ def named_in(log: Path, env: str) -> str:
     return env
 
 
-def link(taken: Sequence[Logged], out: Path, about: dict[str, Any]) -> None:
+def copy_logs(taken: Sequence[Logged], out: Path, about: dict[str, Any]) -> None:
     """Copy the logs of episodes into a new folder.
 
     Args:

@@ -1,4 +1,4 @@
-"""Whether something that was begun may be gone on with: its settings must be the same, but for a few."""
+"""Comparison of settings with those that something was begun with, which decides whether it may be resumed."""
 
 from collections.abc import Collection, Mapping
 from typing import Any

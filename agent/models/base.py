@@ -44,8 +44,8 @@ class Decision:
 
     Attributes:
         text: The model's words: one call as JSON, if it is well-formed.
-        surprise: Of the newest observation, in [0, 1], ``None`` if the model can't tell:
-            ``1 - exp(mean log p)`` over its tokens.
+        surprise: Of the newest observation, in [0, 1], see :mod:`agent.models.surprise`; ``None`` if the model can't
+            tell.
         logprobs: Natural-log probability of each of the observation's tokens.
         cut: Whether the answer ran into its limit before it was complete.
         usage: What it cost.

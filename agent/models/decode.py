@@ -25,8 +25,8 @@ class Job:
 
     Attributes:
         row: Row of the cache.
-        feed: Tokens that have to pass through the model next; at first the new tokens of the prompt. When the
-            call is complete, its last tokens, which did not have to pass.
+        feed: Tokens that have to pass through the model next; at first the new tokens of the prompt; when the
+            call is complete, those of its tokens that are not in the cache yet.
         scored: Range of ``feed`` whose log-probabilities are wanted.
         matcher: The grammar's state.
         rng: Source of randomness when sampling.

@@ -1,6 +1,5 @@
 """A Transformers model that decides for a batch of conversations at once."""
 
-import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from agent.models.decode import BatchDecoder, Job
 from agent.models.grammar import NOTHING, Grammar, words_of
 from agent.models.kv import BatchCache
 from agent.models.prompt_feed import PromptFeed
+from agent.models.surprise import surprise_of
 from agent.models.tokens import ChatTokens
 from agent.models.weights import load_options
 from agent.models.window import Window
@@ -154,7 +154,8 @@ class LocalModel:
         try:
             matchers = [self.grammar.matcher(turn.offer, self._words(turn)) for turn in turns]
             jobs = [self._job(turn.chat, matcher) for turn, matcher in zip(turns, matchers, strict=True)]
-            prefill = [len(job.feed) - self._feed[turn.chat].left for turn, job in zip(turns, jobs, strict=True)]
+            counted = [self._feed[turn.chat].already_counted for turn in turns]
+            prefill = [len(job.feed) - count for job, count in zip(jobs, counted, strict=True)]
             self._decoder.write(jobs, self.config.temperature)
         except BaseException:
             self._forget_all()
@@ -187,5 +188,4 @@ class LocalModel:
     def _finish(self, chat: Chat, job: Job, usage: Usage, seconds: float) -> Decision:
         text = self.grammar.text([token for token in job.tokens if token != self.tokenizer.eos_token_id])
         self._feed.answered(chat, text, job.feed)
-        surprise = 1.0 - math.exp(sum(job.logprobs) / len(job.logprobs)) if job.logprobs else None
-        return Decision(text, surprise, job.logprobs, job.cut, usage, seconds)
+        return Decision(text, surprise_of(job.logprobs), job.logprobs, job.cut, usage, seconds)

@@ -16,14 +16,14 @@ class Feed:
     Attributes:
         pending: Tokens that have not passed through the model yet.
         seen: Number of the chat's messages whose tokens are in the cache or pending.
-        left: Number of the first pending tokens that were counted in the usage of the last decision.
+        already_counted: How many of the first pending tokens the usage of the last decision counted.
         answer: Text of the last decision; ``None`` while the next one is made.
         surprise_span: Range of ``pending`` that holds the newest observation; empty if there is none.
     """
 
     pending: list[int]
     seen: int = 0
-    left: int = 0
+    already_counted: int = 0
     answer: str | None = None
     surprise_span: range = range(0)
 
@@ -108,7 +108,10 @@ class PromptFeed:
         """
         feed = self._feeds[chat]
         feed.answer = answer
-        feed.pending, feed.left = [*unread, *self.tokens.closing], len(unread)  # those were already counted in usage
+        feed.pending, feed.already_counted = (
+            [*unread, *self.tokens.closing],
+            len(unread),
+        )  # those were already counted in usage
 
     def _continues(self, chat: Chat, feed: Feed) -> bool:
         """Return whether the chat's next message is the answer that was given, and if so, count it as seen."""
@@ -130,7 +133,7 @@ class PromptFeed:
     def _restart(self, chat: Chat, feed: Feed) -> None:
         """Read the visible messages from the beginning."""
         self._clear(chat)
-        feed.pending, feed.left = list(self.tokens.system(chat)), 0
+        feed.pending, feed.already_counted = list(self.tokens.system(chat)), 0
         self._append(feed, chat.visible())
         if not chat.messages[-1].observed:
             feed.surprise_span = range(0)

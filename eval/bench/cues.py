@@ -2,7 +2,7 @@
 
 ::
 
-    python -m eval.bench.cues --cues 2000 --distractors 10000 --json --plot docs/results/cues.png
+    python -m eval.bench.cues --cues 2000 --distractors 10000 --json --plot docs/img/cues.png
 
 Stories of one seed (validation) are used to choose the weight of shared words and to train the completion
 network; the results are for stories of another seed (test). All ways answer the same cues.

@@ -8,7 +8,7 @@ from memory.provenance import Provenance
 from memory.relational.aliases import Aliases
 from memory.relational.facts import FactTable
 from memory.relational.graph_cache import GraphCache
-from memory.relational.names import SUPERSEDE_MIN, normalise, relation_name, spelling
+from memory.relational.names import normalise, relation_name, spelling
 from memory.relational.schema import SchemaIndex
 from memory.relational.tuples import Tuple
 from memory.relational.validity import Validity
@@ -59,11 +59,7 @@ class FactWriter:
         conf, since = min(item.conf, item.origin.conf), item.origin.time
         fact_id = self.validity.same(head, relation, tail, since, conf * item.origin.trust)
         if fact_id is not None:
-            if (
-                relation in self.functional
-                and conf >= SUPERSEDE_MIN
-                and since < self.facts.get_many([fact_id])[0].valid_from
-            ):
+            if self.validity.may_end(relation, conf) and since < self.facts.get_many([fact_id])[0].valid_from:
                 self._superseded(self._overtake(head, relation, tail, since), fact_id, since)
             if self.validity.strengthen(fact_id, since, conf, fit):
                 self.cache.strengthen(fact_id, head, tail, fit)
@@ -72,10 +68,10 @@ class FactWriter:
             until: tuple[float, int] | None = None
             if relation in self.functional:
                 until = self.validity.next(head, relation, tail, since, conf * item.origin.trust)
-                if until is None and conf >= SUPERSEDE_MIN:
-                    until = self._resume(head, relation, tail, since)
-                if conf >= SUPERSEDE_MIN and (until is None or until[0] > since):
-                    older = self._overtake(head, relation, tail, since)
+                if self.validity.may_end(relation, conf):
+                    until = until or self._resume(head, relation, tail, since)
+                    if until is None or until[0] > since:
+                        older = self._overtake(head, relation, tail, since)
             cursor = db.execute(
                 "INSERT INTO facts(head, relation, tail, context, conf, valid_from, valid_to, superseded_by, fit)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",

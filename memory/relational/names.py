@@ -67,10 +67,6 @@ FUNCTIONAL = frozenset({"lives_in", "located_in", "is_at", "owned_by", "works_at
 """Relations with at most one current tail per head; the default of a graph."""
 
 
-SUPERSEDE_MIN = 0.5
-"""Least confidence at which a statement may supersede another."""
-
-
 def canonical(head: str, relation: str, tail: str) -> tuple[str, str, str]:
     """Return a statement in canonical form, with :data:`SAME_AS` and :data:`INVERSE_OF` applied."""
     if relation in INVERSE_OF:

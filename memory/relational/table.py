@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from memory import rows
-from memory.relational.names import SUPERSEDE_MIN
+from memory.relational.validity import SUPERSEDE_MIN
 from memory.tables import Merge, References, Remaining, Table, Values, declare
 
 

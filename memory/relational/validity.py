@@ -8,9 +8,11 @@ from typing import Any
 
 from memory import provenance, rows
 from memory.relational.aliases import Aliases
-from memory.relational.names import SUPERSEDE_MIN
 from memory.relational.tuples import COLUMNS, Fact
 from memory.store import Store
+
+SUPERSEDE_MIN = 0.5
+"""Least confidence at which a statement may end another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,10 @@ class Validity:
             and (since < v.start or (since == v.start and founded < self._founded(v.id)))
             for v in self.versions(head, relation)
         )
+
+    def may_end(self, relation: str, conf: float) -> bool:
+        """Return whether a statement of confidence ``conf`` may end an earlier one with the same head and relation."""
+        return relation in self.functional and conf >= SUPERSEDE_MIN
 
     def next(self, head: str, relation: str, tail: str, since: float, founded: float) -> tuple[float, int] | None:
         """Return when the version after a statement began, and its row; ``None`` if no later version ends it.

@@ -74,7 +74,7 @@ class Atlas:
     """The known maps of one world, as arrays for comparison.
 
     Args:
-        frames: The known maps.
+        grids: The known maps, by name.
     """
 
     def __init__(self, grids: Mapping[str, GridMap]) -> None:

@@ -21,7 +21,7 @@ from agent.errors import LogError
 from agent.logs.episodes import (
     Filter,
     Logged,
-    link,
+    copy_logs,
     logged,
     named_in,
     peek,
@@ -229,7 +229,7 @@ def filter_episodes(
         taken = list(_taken(runs, chosen, most))
         if not taken:
             raise LogError(_none_like_that(runs))
-        link(taken, out, {"filter": asdict(chosen), "runs": list(map(str, runs))})
+        copy_logs(taken, out, {"filter": asdict(chosen), "runs": list(map(str, runs))})
         if as_json:
             emit({"episodes": len(taken), "folder": str(out)})
         else:
