@@ -16,9 +16,9 @@ done = train(
         [
             "name=first",
             f"data.runs=[{collection.folder}]",
-            "model.seq_len=512",
-            "lora=all_linear",
-            "dry_run=true",  # leave this away for a real training, on a GPU
+            "model.seq_len=256",
+            "model.max_call_tokens=48",
+            "dry_run=true",  # leave these three away for a real training, on a GPU
         ]
     )
 )
