@@ -1,7 +1,7 @@
 """Drives episodes: one alone, or several side by side that a model decides for in one batch."""
 
 import math
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +18,9 @@ from tools import ToolResult
 from tools.toolbox import run_for
 
 Emit = Callable[[Event], None]
-Begin = Callable[[Emit], Episode]
-"""Resets an environment and begins an episode that reports its events."""
+Open = Callable[[Emit], tuple[Episode, str, Mapping[str, Any]]]
+"""Resets an environment; returns its episode, which reports its events and is still to be started, the first
+observation and its info."""
 
 
 def ignore_event(_index: int, _event: Event) -> None:
@@ -35,8 +36,9 @@ class EpisodeSlot:
     Attributes:
         model: Decides.
         env: The environment.
-        begins: Begins each episode.
+        opens: Opens each episode.
         logs: An ``events.jsonl`` for each, if they are logged.
+        overwrite: Whether a log that exists is replaced when its episode begins; else it is added to.
         keep: Receives every event with the index of its episode.
         on_step: Called with the environment after the reset and after every decision, for example to draw.
         episode: The episode under way.
@@ -44,10 +46,11 @@ class EpisodeSlot:
 
     model: Model
     env: Env
-    begins: Sequence[Begin]
+    opens: Sequence[Open]
     logs: Sequence[Path] = ()
     keep: Callable[[int, Event], None] = ignore_event
     on_step: Callable[[Env], None] | None = None
+    overwrite: bool = False
     episode: Episode | None = None
     _begun: int = 0
     _log: ExitStack = field(default_factory=ExitStack)
@@ -60,19 +63,22 @@ class EpisodeSlot:
     def begin(self) -> bool:
         """Begin the next episode; returns ``False`` when there is none."""
         index = self._begun
-        if index >= len(self.begins):
+        if index >= len(self.opens):
             return False
         self._begun += 1
         sinks: list[EventLog] = []
 
         def emit(event: Event) -> None:
             if self.logs and not sinks:  # only an episode that began has a log
+                if self.overwrite:
+                    self.logs[index].unlink(missing_ok=True)
                 sinks.append(self._log.enter_context(EventLog(self.logs[index])))
             for sink in sinks:
                 sink.write(event)
             self.keep(index, event)
 
-        self.episode = self.begins[index](emit)
+        self.episode, observation, info = self.opens[index](emit)
+        self.episode.start(observation, info)
         self.stepped()
         return True
 
@@ -107,12 +113,13 @@ def play(
         Each slot when its last episode has ended.
     """
     for finished in rounds(model, slots, size, env_timeout):
-        yield from finished
+        if finished is not None:
+            yield finished
 
 
 def rounds(
     model: Model, slots: Iterable[EpisodeSlot], size: int, env_timeout: float = 30.0
-) -> Generator[list[EpisodeSlot], None, None]:
+) -> Generator[EpisodeSlot | None, None, None]:
     """Play slots side by side, one decision for each episode in a round.
 
     Every ending leaves complete logs: also Ctrl-C, an error, or a caller that stops iterating.
@@ -124,7 +131,8 @@ def rounds(
         env_timeout: Seconds for one step of an environment.
 
     Yields:
-        After every beginning and every round, the slots whose last episode has ended.
+        Each slot when its last episode has ended; and ``None`` after every beginning and every round, when there are
+        new events to look at.
     """
     waiting, live = iter(slots), list[EpisodeSlot]()
     reason = "an error ended the run"
@@ -137,11 +145,14 @@ def rounds(
             if not live:
                 return
             if begun:
-                yield []
+                yield None
             advance(model, [slot for slot in live if slot.playing], env_timeout)
-            finished = [slot for slot in live if not slot.playing and not _begin_next(slot)]
-            live = [slot for slot in live if slot not in finished]
-            yield finished
+            yield None
+            for slot in [slot for slot in live if not slot.playing]:
+                slot.close()
+                if not slot.begin():
+                    live.remove(slot)
+                    yield slot
     except KeyboardInterrupt:
         reason = "interrupted by the user"
         raise
@@ -152,12 +163,6 @@ def rounds(
         with ExitStack() as closing:
             for slot in live:
                 closing.callback(slot.close, reason)
-
-
-def _begin_next(slot: EpisodeSlot) -> bool:
-    """Close a slot's episode and begin its next; returns whether there is one."""
-    slot.close()
-    return slot.begin()
 
 
 def advance(model: Model, slots: Sequence[EpisodeSlot], env_timeout: float) -> None:

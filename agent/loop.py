@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -103,12 +103,15 @@ class Agent:
             keep=lambda _index, event: events.append(event),
             on_step=on_step,
         )
+        playing = rounds(self.model, [slot], 1, self.config.env_timeout)
         try:
-            with closing(rounds(self.model, [slot], 1, self.config.env_timeout)) as playing:
-                for _ in playing:
-                    yield from played()
-        except KeyboardInterrupt:
-            yield from played()
+            for _ in playing:
+                yield from played()
+        except BaseException as error:
+            with suppress(type(error)):  # what the caller threw ends the episode for that reason
+                playing.throw(error)
+            if isinstance(error, KeyboardInterrupt):
+                yield from played()
             raise
 
     def run_batch(
@@ -136,12 +139,15 @@ class Agent:
         events: list[list[Event]] = [[] for _ in envs]
         slots = []
         for index, (env, seed) in enumerate(zip(envs, seeds, strict=True)):
-            log = [logs[index]] if logs else []
-            for path in log:
-                path.unlink(missing_ok=True)
-            slots.append(
-                self.slot(env, [seed], [index], logs=log, keep=lambda _, event, at=index: events[at].append(event))  # type: ignore[misc]
+            slot = self.slot(
+                env,
+                [seed],
+                [index],
+                logs=[logs[index]] if logs else (),
+                keep=lambda _, event, at=index: events[at].append(event),  # type: ignore[misc]
             )
+            slot.overwrite = True
+            slots.append(slot)
         for _ in play(self.model, slots, len(slots), self.config.env_timeout):
             pass
         return events
@@ -167,11 +173,11 @@ class Agent:
             keep: Receives every event with the index of its episode.
             on_step: Called after the reset and after every decision, for example to draw.
         """
-        begins = [
-            partial(self.begin, env, seed, numbers[index] if numbers else None, label=labels[index] if labels else None)
+        opens = [
+            partial(self._open, env, seed, numbers[index] if numbers else None, label=labels[index] if labels else None)
             for index, seed in enumerate(seeds)
         ]
-        return EpisodeSlot(self.model, env, begins, logs, keep, on_step)
+        return EpisodeSlot(self.model, env, opens, logs, keep, on_step)
 
     def reset(
         self,
@@ -266,6 +272,19 @@ class Agent:
         Raises:
             ConfigError: The environment's observations or actions are of another kind.
         """
+        episode, observation, info = self._open(env, seed, number, emit, label)
+        episode.start(observation, info)
+        return episode
+
+    def _open(
+        self,
+        env: Env,
+        seed: int | None,
+        number: int | None = None,
+        emit: Emit | None = None,
+        label: str | None = None,
+    ) -> tuple[Episode, str, Mapping[str, Any]]:
+        """Reset the environment; return its episode, which is still to be started, the observation and its info."""
         observation, info = reset(env, seed)
         actions = action_tools_of(env)
         number = self._episodes if number is None else number
@@ -287,8 +306,7 @@ class Agent:
             if last is not None and last.context.world == context.world:
                 episode.chat.messages = [*last.chat.messages]
             self._last = episode
-        episode.start(observation, info)
-        return episode
+        return episode, observation, info
 
     def _label(self, label: str | None, number: int) -> str:
         """Return what the memory calls an episode."""

@@ -2,10 +2,12 @@
 
 import json
 import math
+import os
 import sqlite3
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from time import time
 from types import CodeType, FrameType
@@ -28,7 +30,7 @@ LEAST = ("since",)
 FIRST = ("when", "state_sketch", "salience_tags", "span_ref", "context", "name")
 """Contributions of which the first value counts; of all other contributions the latest value counts."""
 
-_PACKAGE = Path(__file__).parent
+_PACKAGE = f"{Path(__file__).parent}{os.sep}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +100,24 @@ def _calling_code() -> str:
         frame = frame.f_back
     if frame is None:
         return "code"
-    file = Path(frame.f_code.co_filename)
-    shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else Path(file.name)
-    return f"code:{shown.as_posix()}:{frame.f_lineno}"
+    try:
+        here = str(Path.cwd())
+    except OSError:  # the folder is gone
+        here = ""
+    return f"code:{_shown(frame.f_code.co_filename, here)}:{frame.f_lineno}"
+
+
+@cache
+def _shown(file: str, here: str) -> str:
+    """Return the path of a file from the working directory, or else its name."""
+    path = Path(file)
+    return path.relative_to(here).as_posix() if here and path.is_relative_to(here) else path.name
 
 
 def _is_ours(code: CodeType) -> bool:
     """Return whether code is this package's, or the constructor that :mod:`dataclasses` made for it."""
     made = code.co_filename == "<string>" and code.co_name == "__init__"
-    return made or Path(code.co_filename).is_relative_to(_PACKAGE)
+    return made or code.co_filename.startswith(_PACKAGE)
 
 
 def wordless(origin: Provenance) -> Provenance:

@@ -7,8 +7,14 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO
 
+import numpy as np
+
 from memory.errors import DamagedError, InvalidItemError, NotAMemoryError, StorageError
 from memory.migrations import MIGRATIONS
+
+sqlite3.register_adapter(np.int32, int)
+sqlite3.register_adapter(np.int64, int)
+sqlite3.register_adapter(np.float32, float)
 
 try:
     import fcntl

@@ -108,7 +108,10 @@ class VectorIndex:
         Raises:
             InvalidItemError: Wrong shape, or a value that is not finite.
         """
-        checked = np.asarray(vector, np.float32)
+        try:
+            checked = np.asarray(vector, np.float32)
+        except (TypeError, ValueError) as error:
+            raise InvalidItemError(f"expected {self.dim} numbers, got {vector!r}") from error
         if checked.shape != (self.dim,):
             raise InvalidItemError(f"vector must have shape ({self.dim},), got {checked.shape}")
         if not np.isfinite(checked).all():

@@ -100,17 +100,23 @@ class EpisodicStore:
             pinned: Whether to keep it on purpose; it is never evicted then.
 
         Raises:
-            InvalidItemError: An empty key or an unknown slot; nothing is written.
+            InvalidItemError: An empty key, an unknown slot, or an event that is stored with another vector; nothing is
+                written.
             StorageError: The disk is full; nothing is written.
         """
         slots = dict(value or {})
         if isinstance(key, str):
             event = Event(key, slots, origin, span_ref, state_sketch, tags, salience, pinned)  # type: ignore[arg-type]
             return self.write_many([event])[0]
-        vector = self.index.check(np.asarray(key, np.float32))
-        text = str(slots.pop("text", "")) or f"vector {hashlib.sha256(vector.tobytes()).hexdigest()[:16]}"
-        event = Event(text, slots, origin, span_ref, state_sketch, tags, salience, pinned)  # type: ignore[arg-type]
-        return self.write_many([event], vector[None])[0]
+        vector = self.index.check(key)
+        text = slots.pop("text", None)
+        named = str(text) if text else f"vector {hashlib.sha256(vector.tobytes()).hexdigest()[:16]}"
+        event = Event(named, slots, origin, span_ref, state_sketch, tags, salience, pinned)  # type: ignore[arg-type]
+        with self.store.write() as db:
+            known = db.execute("SELECT vector FROM traces WHERE hash = ?", (event.digest,)).fetchone()
+            if known is not None and not np.allclose(np.frombuffer(known[0], np.float32), vector, atol=1e-4):
+                raise InvalidItemError(f"{named!r} is stored with another vector: give it another text or other slots")
+            return self.write_many([event], vector[None])[0]
 
     def write_many(self, events: Sequence[Event], vectors: Vectors | None = None) -> list[int]:
         """Write several events in one transaction, all or none, and return their ids in order.
@@ -158,7 +164,7 @@ class EpisodicStore:
         db, origin, slot = self.store.db, event.provenance, event.slots.get
         name, when, pinned = event.digest, slot("when", ""), int(event.pinned)
         tags = json.dumps(event.tags) if event.tags else ""
-        contribution: dict[str, Any] = {"n": 1, "salience": event.salience, "pinned": pinned}
+        contribution: dict[str, Any] = {"n": 1, "salience": float(event.salience), "pinned": pinned}
         if when:
             contribution["when"] = when
         if event.state_sketch:

@@ -29,7 +29,8 @@ class Event:
     Attributes:
         key: The text that recall searches by.
         slots: Values of ``who``, ``what``, ``where`` and ``when``; any may be missing.
-        origin: Who said so; a plain string is the name of the source. ``None`` stands for ``"user"``.
+        origin: Who said so; a plain string is the name of the source. ``None`` stands for the caller's line
+            of code.
         span_ref: Pointer to the words in a log, for example ``"ep3/step12"``.
         state_sketch: Short description of the state in which it was observed.
         tags: Why it is kept, for example ``("reward",)``.

@@ -93,6 +93,8 @@ class MacroLib:
         """
         if isinstance(trajectory, Trajectory):
             return self._add_episode(trajectory, name, origin)
+        if isinstance(triggers, str):
+            raise InvalidItemError(f"triggers must be a list of texts, got the text {triggers!r}")
         steps = [step if isinstance(step, Step) else step_of(step) for step in trajectory]
         with self.store.write() as db:
             macro, fresh = self._write(steps, name or spoken(steps))
@@ -257,9 +259,12 @@ class MacroLib:
             InvalidItemError: A plain form without a mission.
         """
         if not isinstance(context, str):
-            if "mission" not in context:
-                raise InvalidItemError(f"suggest needs a mission, got {sorted(context)}: give context['mission']")
-            state = state or SymbolicState.of(context.get("view"), context.get("known", ()))
+            if not isinstance(context, Mapping) or not context.get("mission"):
+                raise InvalidItemError(f"suggest needs a mission, got {context!r}: give context['mission']")
+            view, known = context.get("view"), context.get("known") or ()
+            if not isinstance(view, Mapping | None) or isinstance(known, str):
+                raise InvalidItemError("suggest takes a mapping as view and a list of names as known")
+            state = state or SymbolicState.of(view, known)
             context = str(context["mission"])
         state = state or SymbolicState()
         words = mining.mission_words(context)

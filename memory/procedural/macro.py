@@ -109,15 +109,20 @@ def covered(suggestion: Suggestion) -> int:
 
 
 def step_of(step: object) -> Step:
-    """Make a step from ``(tool, arguments)`` or ``{"name": tool, "arguments": {...}}``."""
+    """Make a step from ``(tool, arguments)`` or ``{"name": tool, "arguments": {...}}``.
+
+    A mapping may also have ``follow``, ``until`` and ``expect``, as a :class:`Step` has them; other keys don't matter.
+    """
+    more: dict[str, Any] = {}
     if isinstance(step, Mapping):
+        more = {key: step[key] for key in ("follow", "until", "expect") if key in step}
         name = next((step[key] for key in ("name", "tool", "action") if key in step), None)
         step = (name, step.get("arguments", step.get("args")) or {})
     if not isinstance(step, (tuple, list)) or len(step) != 2 or not step[0] or not isinstance(step[1], Mapping):
         raise InvalidItemError(
             f'a step must be a Step, (tool, arguments) or {{"name": tool, "arguments": {{...}}}}, got {step!r}'
         )
-    return Step(str(step[0]), step[1])
+    return Step.parse([step[0], step[1], more])
 
 
 def spoken(steps: Sequence[Step]) -> str:

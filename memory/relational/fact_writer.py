@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from memory import provenance
+from memory.errors import InvalidItemError
 from memory.provenance import Provenance
 from memory.relational.aliases import Aliases
 from memory.relational.facts import FactTable
@@ -43,7 +44,10 @@ class FactWriter:
         Raises:
             InvalidItemError: An empty head, relation or tail, or a confidence outside [0, 1].
         """
-        checked = [(item, *item.names()) for item in tuples]
+        told = list(tuples)
+        if wrong := [item for item in told if not isinstance(item, Tuple)]:
+            raise InvalidItemError(f"upsert takes a list of Tuple(head, relation, tail), got {wrong[0]!r}")
+        checked = [(item, *item.names()) for item in told]
         ids = []
         with self.store.write():
             self.cache.sync()

@@ -283,8 +283,11 @@ class KG:
 
     def rehearse(self, fact_ids: Iterable[int]) -> None:
         """Count one replay of each fact, as if it had been told once more; :meth:`memory.Memory.replay` does this."""
+        rehearsed = [(fact_id,) for fact_id in fact_ids]
+        if not rehearsed:
+            return
         with self.store.write() as db:
-            db.executemany("UPDATE facts SET rehearsals = rehearsals + 1 WHERE id = ?", [(i,) for i in fact_ids])
+            db.executemany("UPDATE facts SET rehearsals = rehearsals + 1 WHERE id = ?", rehearsed)
             self._cache.sync(anew=True)
 
     def read_in(self, trace_ids: Sequence[int]) -> list[int]:

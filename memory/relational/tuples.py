@@ -19,8 +19,8 @@ class Tuple:
         relation: Verb or role, as ``lives_in``.
         tail: Name of another entity, or a value.
         context: Further information from the sentence. A :class:`~memory.Provenance` here is taken for the
-            provenance, which stood in this place in earlier releases.
-        time: When the fact began to hold, in seconds since the epoch; the provenance's time by default.
+            provenance, which stood in this place in earlier releases, before context and confidence.
+        time: When the fact began to hold, in seconds since the epoch; ``None`` for the provenance's time.
         conf: Confidence that the text states this, in [0, 1].
         provenance: Who says so, where and when; a string is the name of a source, and the caller's line of code is the
             source by default.
@@ -37,14 +37,16 @@ class Tuple:
     def __post_init__(self) -> None:
         """Make the provenance complete."""
         given = self.provenance
-        if isinstance(self.context, Provenance):
-            given = self.context
-            object.__setattr__(self, "context", "")
+        if isinstance(self.context, Provenance):  # the order of earlier releases: provenance, context, confidence
+            if given is not None:
+                raise InvalidItemError("a tuple has one provenance, got a second one in the place of the context")
+            given, context = self.context, "" if self.time is None else self.time
+            object.__setattr__(self, "context", context)
+            object.__setattr__(self, "time", None)
         origin = origin_of(given)
         if self.time is not None:
-            origin = replace(origin, time=self.time)
+            origin = replace(origin, time=float(self.time))
         object.__setattr__(self, "provenance", origin)
-        object.__setattr__(self, "time", origin.time)
 
     @property
     def origin(self) -> Provenance:
@@ -65,7 +67,7 @@ class Tuple:
         if not (head and relation and tail):
             raise InvalidItemError(f"a tuple needs head, relation and tail, got {parts}")
         try:
-            "".join((*parts, str(self.context))).encode()
+            "".join((*parts, self.context)).encode()  # type: ignore[arg-type]
         except (UnicodeEncodeError, TypeError) as error:
             raise InvalidItemError(f"a tuple's texts must be valid Unicode, got {parts!r}: {error}") from error
         if max(map(len, (head, relation, tail))) > MAX_NAME:

@@ -1,5 +1,8 @@
 """A map of cells, as the place graph uses it: goals and routes over what a visit has mapped."""
 
+from collections.abc import Sequence
+from typing import NoReturn
+
 from memory.errors import UnknownItemError
 from memory.provenance import Provenance
 from memory.spatial import goals
@@ -7,10 +10,11 @@ from memory.spatial.config import Planner
 from memory.spatial.goals import BESIDE, UNKNOWN, UNVISITED, Located
 from memory.spatial.grid_map import GridMap, Terrain
 from memory.spatial.metric import MetricWalk
+from memory.spatial.names import place_name
 from memory.spatial.planner import Route, beyond, facing_beside, plan_poses
 from memory.spatial.search import distances
 from memory.spatial.sighting import Sighting
-from memory.spatial.view import Pose, View
+from memory.spatial.view import Pose, Position, View
 from memory.spatial.world_map import nothing_called
 from memory.store import Store
 
@@ -108,25 +112,43 @@ class MetricMap:
         Raises:
             UnknownItemError: Nothing has that name, or no known way leads there.
         """
-        terrain, routes = self.terrain, self.terrain.routes
         if goal == UNKNOWN:
-            route = self._look()
-            ends = [pose for at in beyond(terrain, self.pose) for pose in routes.standing_on(at)]
-        else:
-            thing = goal.removeprefix(BESIDE)
-            positions = [position for position, _ in goals.fitting(terrain, thing)]
-            if not positions:
-                nothing_called(self, self.store, thing)
-            beside = thing != goal
-            poses = facing_beside(terrain, positions) if beside else []
-            if beside and not poses:
-                raise UnknownItemError(f"no free cell is known beside {thing!r}: explore more")
-            route = plan_poses(terrain, self.pose, goal, () if beside else positions, poses, self.planner)
-            ends = [*poses, *(pose for at in positions for pose in routes.standing_before(at))]
-        if route is None:
-            why = goals.barred(terrain, self.pose, ends)
-            raise UnknownItemError(f"no known way leads to {goal!r} yet: {why}")
-        return route
+            ends = [pose for at in beyond(self.terrain, self.pose) for pose in self.terrain.routes.standing_on(at)]
+            return self._look() or self._barred(goal, ends)
+        thing = goal.removeprefix(BESIDE)
+        positions = [position for position, _ in goals.fitting(self.terrain, thing)]
+        if not positions:
+            nothing_called(self, self.store, thing)
+        if thing == goal:
+            return self._route(goal, positions)
+        poses = facing_beside(self.terrain, positions)
+        if not poses:
+            raise UnknownItemError(f"no free cell is known beside {thing!r}: explore more")
+        route = plan_poses(self.terrain, self.pose, goal, (), poses, self.planner)
+        return route or self._barred(goal, [*poses, *self._before(positions)])
+
+    def plan_to(self, place: int) -> Route:
+        """Return the cheapest known route to the place with an id.
+
+        Raises:
+            UnknownItemError: It is not on this map, or no known way leads there.
+        """
+        name = place_name(place)
+        positions = [position for position, known in self.terrain.places.items() if known.id == place]
+        if not positions:
+            nothing_called(self, self.store, name)
+        return self._route(name, positions)
+
+    def _route(self, goal: str, positions: Sequence[Position]) -> Route:
+        route = plan_poses(self.terrain, self.pose, goal, positions, (), self.planner)
+        return route or self._barred(goal, self._before(positions))
+
+    def _before(self, positions: Sequence[Position]) -> list[int]:
+        return [pose for at in positions for pose in self.terrain.routes.standing_before(at)]
+
+    def _barred(self, goal: str, ends: Sequence[int]) -> NoReturn:
+        why = goals.barred(self.terrain, self.pose, ends)
+        raise UnknownItemError(f"no known way leads to {goal!r} yet: {why}")
 
     def explore(self) -> Route:
         """Return the route to where most of the unknown comes into sight, else to the nearest unvisited place."""

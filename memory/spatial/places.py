@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, overload
 
+import numpy as np
+
 from memory.errors import InvalidItemError, UnknownItemError
 from memory.nearest import nearest
 from memory.provenance import Provenance, origin_of
@@ -202,6 +204,11 @@ class PlaceGraph:
             InvalidItemError: No world was entered.
         """
         if not isinstance(context, str):
+            if not isinstance(context, Mapping) or view is not None or action is not None:
+                raise InvalidItemError(
+                    "observe takes a text with a view and an action, or a mapping that holds all three, "
+                    f"got {context!r}, {view!r}, {action!r}"
+                )
             return self._observe_plain(context, origin_of(origin))
         if not self._map.name:
             raise InvalidItemError("no world was entered: call enter(world) first")
@@ -220,14 +227,14 @@ class PlaceGraph:
 
     def _observe_plain(self, context: Mapping[str, Any], origin: Provenance) -> int:
         plain = dict(context)
-        world = str(plain.pop("world", self.world or PLAIN_WORLD))
+        world = str(plain.pop("world", None) or self.world or PLAIN_WORLD)
         view, action = plain.pop("view", None), plain.pop("action", None)
         text = plain.pop("text", None)
         words = [] if text is None else [str(text)]
         words += [f"{name}: {value}" for name, value in plain.items()]
+        seen = view if view is None or isinstance(view, View) else View.parse(view)
         if world != self.world:
             self.enter(world)
-        seen = View.parse(view) if isinstance(view, Mapping) else view
         return self.observe(". ".join(words), seen, None if action is None else str(action), origin=origin).place
 
     def _observe(self, context: str, view: View | None, action: str | None, origin: Provenance) -> Sighting:
@@ -308,7 +315,7 @@ class PlaceGraph:
         """Return the cheapest known route from here to a goal; to ``unknown``, the one that shows most for its cost.
 
         The plain form, ``plan(start, goal)`` with the ids of two places, returns the ids of the places on the way,
-        both included.
+        both included; to a thing or a wall, the way ends on the place before it.
 
         Args:
             start: Id of the place to start from, or, alone, the goal.
@@ -320,8 +327,8 @@ class PlaceGraph:
                 names things that are in the way.
             InvalidItemError: Neither a goal nor two places.
         """
-        if isinstance(start, int) and isinstance(goal, int):
-            return self._plan_between(start, goal)
+        if isinstance(start, int | np.integer) and isinstance(goal, int | np.integer):
+            return self._plan_between(int(start), int(goal))
         wanted = goal if start is None else start
         if not isinstance(wanted, str) or (start is not None and goal is not None):
             raise InvalidItemError(f"plan takes a goal, or the ids of two places, got {start!r} and {goal!r}")
@@ -335,7 +342,7 @@ class PlaceGraph:
             raise UnknownItemError(f"there is no {place_name(start)}: observe something there first")
         elsewhere = PlaceGraph(self.store, self.config)
         elsewhere.stand(row[0], start)
-        return list(elsewhere.plan(place_name(goal)).places)
+        return list(elsewhere._map.plan_to(goal).places)
 
     def explore(self) -> Route:
         """Return the route to where most of the unknown comes into sight for its cost.

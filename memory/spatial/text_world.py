@@ -6,7 +6,7 @@ from memory.provenance import Provenance
 from memory.spatial import goals
 from memory.spatial.config import SpatialConfig
 from memory.spatial.goals import UNKNOWN, UNVISITED, Located
-from memory.spatial.names import place_number
+from memory.spatial.names import place_name, place_number
 from memory.spatial.planner import Route, plan_text
 from memory.spatial.sighting import Sighting
 from memory.spatial.texts import TextMap, TextPlace, words_of
@@ -82,11 +82,21 @@ class TextWorld:
         """
         if goal in (UNKNOWN, UNVISITED):
             return self.explore()
+        return self._route(goal, [place.id for place in self._named(goal)])
+
+    def plan_to(self, place: int) -> Route:
+        """Return the cheapest known route to the place with an id.
+
+        Raises:
+            UnknownItemError: It is not on this map, or no known way leads there.
+        """
+        return self._route(place_name(place), [place] if place in self.texts.places else [])
+
+    def _route(self, goal: str, places: list[int]) -> Route:
         assert self.place is not None
-        places = self._named(goal)
         if not places:
             nothing_called(self, self.store, goal)
-        route = plan_text(self.texts, self.place, goal, [place.id for place in places])
+        route = plan_text(self.texts, self.place, goal, places)
         if route is None:
             raise UnknownItemError(f"no known way leads to {goal!r} yet: explore more")
         return route

@@ -6,6 +6,7 @@ from memory.errors import UnknownItemError
 from memory.provenance import Provenance
 from memory.spatial import goals
 from memory.spatial.goals import Located
+from memory.spatial.names import place_name
 from memory.spatial.planner import Route
 from memory.spatial.sighting import Sighting
 from memory.spatial.view import Pose, View
@@ -76,6 +77,14 @@ class WorldMap(Protocol):
         """
         ...
 
+    def plan_to(self, place: int) -> Route:
+        """Return the cheapest known route to the place with an id.
+
+        Raises:
+            UnknownItemError: It is not on this map, or no known way leads there.
+        """
+        ...
+
     def explore(self) -> Route:
         """Return the route to where most is unknown.
 
@@ -135,6 +144,10 @@ class EmptyMap:
     def plan(self, goal: str) -> Route:
         """Raise: no way is known."""
         raise UnknownItemError(f"the map is empty: nothing was observed yet, so no way to {goal!r} is known")
+
+    def plan_to(self, place: int) -> Route:
+        """Raise: no way is known."""
+        return self.plan(place_name(place))
 
     def explore(self) -> Route:
         """Raise: nothing was observed."""

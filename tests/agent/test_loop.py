@@ -9,6 +9,7 @@ from gymnasium import spaces
 
 import envs
 from agent import Agent, AgentConfig, AgentError, ConfigError, Decision, End, Event, ScriptedModel, Turn, read_events
+from agent.driver import play
 from agent.logs.events import (
     Decided,
     Observed,
@@ -18,7 +19,7 @@ from agent.logs.events import (
     untimed,
 )
 from agent.policies.script import RouteFollower
-from memory import HashingEmbedder, Memory
+from memory import HashingEmbedder, Memory, StorageError
 from tools import ToolCall, UnknownToolError, tool
 
 AHEAD = ToolCall(name="ahead")
@@ -176,6 +177,74 @@ def test_interruption_leaves_a_complete_log(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         events += list(Agent(Interrupting([])).run(Corridor(), seed=0, log=log))
     assert ending(read_events(log)).ending == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (KeyboardInterrupt(), "interrupted by the user"),
+        (StorageError("the disk is full"), "an error ended the run"),
+    ],
+)
+def test_an_episode_that_breaks_at_its_first_observation_has_an_end(
+    error: BaseException, reason: str, memory: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(memory.spatial, "observe", broken)
+    with pytest.raises(type(error)):
+        list(agent([AHEAD], memory).run(Corridor(), log=tmp_path / "events.jsonl"))
+    assert ending(read_events(tmp_path / "events.jsonl")).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"), [(KeyboardInterrupt, "interrupted by the user"), (ValueError, "an error ended the run")]
+)
+def test_what_a_caller_throws_into_an_episode_is_its_end(
+    error: type[BaseException], reason: str, tmp_path: Path
+) -> None:
+    playing = agent([AHEAD], cycle=True).run(Corridor(), log=tmp_path / "events.jsonl")
+    next(playing)
+    with pytest.raises(error):
+        [playing.throw(error), *playing]
+    assert ending(read_events(tmp_path / "events.jsonl")).reason == reason
+
+
+def test_an_episode_that_is_through_counts_though_the_next_can_not_begin() -> None:
+    class Once(Corridor):
+        resets = 0
+
+        def reset(self, **options: Any) -> tuple[str, dict[str, Any]]:
+            self.resets += 1
+            if self.resets > 1:
+                raise ValueError("no second time")
+            return super().reset(**options)
+
+    player = agent([AHEAD], cycle=True)
+    slots = [player.slot(Corridor(), [0]), player.slot(Once(), [0, 1])]
+    through = []
+
+    def playing() -> None:
+        for slot in play(player.model, slots, 2):
+            through.append(slot)  # noqa: PERF402
+
+    with pytest.raises(ConfigError, match="no second time"):
+        playing()
+    assert through == slots[:1]
+
+
+def test_a_batch_that_fails_leaves_the_logs_of_what_did_not_begin(tmp_path: Path) -> None:
+    class Broken(Corridor):
+        def reset(self, **_: Any) -> tuple[str, dict[str, Any]]:
+            raise ValueError("no")
+
+    logs = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    agent([AHEAD], cycle=True).run_batch([Corridor(), Corridor()], [0, 1], logs)
+    before = logs[1].read_bytes()
+    with pytest.raises(ConfigError, match="no"):
+        agent([AHEAD], cycle=True).run_batch([Broken(), Corridor()], [2, 3], logs)
+    assert logs[1].read_bytes() == before
 
 
 def test_other_peoples_harness_resets_and_acts(memory: Memory) -> None:

@@ -1,5 +1,8 @@
 """The module API in its plain form: vectors, dictionaries and ids beside the richer types."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -47,14 +50,30 @@ def test_a_tuple_needs_three_names(memory: Memory) -> None:
     ]
     before = Tuple("Ada", "likes", "tea", Provenance("earlier"))  # where earlier releases had the provenance
     assert (before.context, before.origin.source) == ("", "earlier")
+    before = Tuple("Ada", "likes", "tea", Provenance("earlier", time=3.0), "at noon", 0.5)  # type: ignore[arg-type]
+    assert (before.context, before.conf, before.origin.time) == ("at noon", 0.5, 3.0)
+    later = replace(before, provenance=Provenance("later", time=99.0))
+    assert (later.origin.time, replace(full, provenance=Provenance("x", time=99.0)).origin.time) == (99.0, 5.0)
+    for wrong in (None, 5, ["x"], {}):
+        with pytest.raises(InvalidItemError, match="Unicode"):
+            memory.relational.upsert([Tuple("Ada", "likes", "milk", wrong)])  # type: ignore[arg-type]
+    with pytest.raises(InvalidItemError, match="takes a list of Tuple"):
+        memory.relational.upsert([("Ada", "likes", "milk")])  # type: ignore[list-item]
 
 
-def test_without_an_origin_the_line_of_code_is_the_source(memory: Memory) -> None:
+def test_without_an_origin_the_line_of_code_is_the_source(
+    memory: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     number = memory.episodic.write("a note")
     memory.relational.upsert([Tuple("Ada", "likes", "tea")])
     sources = {row[0] for row in memory.store.db.execute("SELECT source FROM provenance")}
     assert len(sources) == 2
     assert all(source.startswith("code:") and "test_plain_api.py:" in source for source in sources)
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    assert memory.episodic.write("a note from nowhere")
     (origin,) = memory.episodic.get(number).provenance
     assert memory.forget(source=origin.source).removed == {"traces": 1}
 
@@ -80,7 +99,41 @@ def test_observations_are_dictionaries_and_plans_are_places(memory: Memory) -> N
         spatial.plan(99, kitchen)
     with pytest.raises(InvalidItemError, match="plan takes a goal, or the ids of two places"):
         spatial.plan(kitchen)  # type: ignore[call-overload]
+    with pytest.raises(InvalidItemError, match="observe takes a text"):
+        spatial.observe({"text": "You are in the hall."}, None, "north")  # type: ignore[call-overload]
+    with pytest.raises(InvalidItemError, match="a view must be"):
+        spatial.observe({"view": "x", "world": "elsewhere"})
+    assert spatial.place == attic  # nothing was left
     assert spatial.observe({"text": "You are in the hall. A clock ticks.", "world": "elsewhere"}) != hall
+
+
+def test_a_plan_between_ids_is_not_led_astray_by_names(memory: Memory) -> None:
+    spatial = memory.spatial
+    ids = [spatial.observe({"text": f"Room {text}.", "action": "east"}) for text in ("one", "two", "three", "four")]
+    spatial.enter(spatial.world)
+    spatial.observe({"text": "Room one."})
+    spatial.observe({"text": "Room two.", "action": "east"})
+    spatial.mark(f"place {ids[3]}")
+    assert spatial.plan(ids[0], ids[3]) == ids
+    assert spatial.plan(np.int64(ids[0]), np.int64(ids[3])) == ids  # type: ignore[call-overload]
+
+
+def test_numbers_of_numpy_are_numbers(memory: Memory) -> None:
+    number = memory.episodic.write("a note", salience=np.float32(0.5))
+    memory.relational.upsert([Tuple("Ada", "likes", "tea", time=np.float32(5), conf=np.float32(0.5))])
+    memory.episodic.delete(np.int64(number))
+    assert len(memory.episodic) == 0
+
+
+def test_one_text_has_one_vector(memory: Memory) -> None:
+    first, second = np.eye(2, memory.episodic.index.dim, dtype=np.float32)
+    number = memory.episodic.write(first, {"text": "the same"})
+    assert memory.episodic.write(first, {"text": "the same"}) == number
+    with pytest.raises(InvalidItemError, match="another vector"):
+        memory.episodic.write(second, {"text": "the same"})
+    assert memory.episodic.write(first, {"text": None}) != memory.episodic.write(second, {"text": None})
+    with pytest.raises(InvalidItemError, match="numbers"):
+        memory.episodic.write(["a"], {})  # type: ignore[arg-type]
 
 
 def test_cells_in_plain_form(memory: Memory) -> None:
@@ -106,6 +159,13 @@ def test_macros_from_dictionaries(memory: Memory) -> None:
         memory.macros.suggest({"view": None})
     with pytest.raises(InvalidItemError, match="a step must be"):
         memory.macros.add([{"arguments": {}}])
+    follow = memory.macros.add([{"name": "find", "follow": True, "until": ["known $1"], "observation": "a hall"}])
+    assert memory.macros.get(follow).steps == (Step("find", {}, True, ("known $1",)),)
+    for wrong in (None, {"mission": "fetch", "known": "red ball"}, {"mission": "fetch", "view": 5}):
+        with pytest.raises(InvalidItemError, match="suggest"):
+            memory.macros.suggest(wrong)  # type: ignore[arg-type]
+    with pytest.raises(InvalidItemError, match="list of texts"):
+        memory.macros.add(calls, triggers="fetch")
 
 
 def test_replay_consolidates_what_was_read(memory: Memory) -> None:
