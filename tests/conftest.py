@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import pytest
 import torch
@@ -48,8 +49,14 @@ def origin() -> Provenance:
 
 
 @pytest.fixture(scope="session")
-def model() -> LocalModel:
-    """The default model; in float32 where the processor has no instructions for bfloat16."""
-    catalog.fetch("smollm2-135m")
+def dtype() -> Literal["bfloat16", "float32"]:
+    """Precision of models: float32 where the processor has no instructions for bfloat16, which is many times slower."""
     native = torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported() or platform.machine() == "arm64"
-    return LocalModel(LocalModelConfig(dtype="bfloat16" if native else "float32"))
+    return "bfloat16" if native else "float32"
+
+
+@pytest.fixture(scope="session")
+def model(dtype: Literal["bfloat16", "float32"]) -> LocalModel:
+    """The default model."""
+    catalog.fetch("smollm2-135m")
+    return LocalModel(LocalModelConfig(dtype=dtype))

@@ -68,9 +68,9 @@ def test_a_saved_memory_is_one_and_a_copy_leaves_it_alone(tmp_path: Path) -> Non
 
 
 @pytest.mark.model
-def test_swapping_memories_changes_what_the_model_answers(evaluate: Evaluate) -> None:
+def test_swapping_memories_changes_what_the_model_answers(evaluate: Evaluate, dtype: str) -> None:
     arms = "arms=[model,memory_restored,memory_swapped]"
-    summary, _ = evaluate("suite=hei_nw", "n=10", arms, "batch=2", "set=[env.kwargs.level=easy]")
+    summary, _ = evaluate("suite=hei_nw", "n=10", arms, "batch=2", f"set=[env.kwargs.level=easy,model.dtype={dtype}]")
     shares = {name: one["success"] for name, one in summary["arms"].items()}
     assert shares["model"] >= 0.8
     assert shares["memory_restored"] >= 0.8
