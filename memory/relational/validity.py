@@ -215,6 +215,14 @@ class Validity:
             changed.append(int(fact))
         return changed
 
+    def current(self, head: str, relation: str, tail: str) -> int | None:
+        """Return the row of a fact that holds now, or ``None``."""
+        row = self.store.db.execute(
+            "SELECT id FROM facts WHERE head = ? AND relation = ? AND tail = ? AND valid_to IS NULL",
+            (head, relation, tail),
+        ).fetchone()
+        return None if row is None else int(row[0])
+
     def holding(self, head: str, relation: str, tail: str, since: float) -> list[int]:
         """Return the facts that hold now with another tail and began before ``since``."""
         return [

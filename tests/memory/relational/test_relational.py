@@ -92,3 +92,24 @@ def test_who_asks_may_spell_a_name_otherwise(memory: Memory, told: str, asked: s
     assert not memory.relational.ask("C", 3)
     memory.forget(source="a")
     assert not memory.relational.ask(asked, 3)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [("U.N.", 5, 0.3, 1.0), ("Rome", -5, 0.4, 1.0), ("U.N.", -5, 0.3, 1.0)],
+        [("U.N.", 5, 0.4, 1.0), ("Rome", 1, 0.4, 1.0), ("U.N.", 1, 0.4, 0.5)],
+    ],
+)
+def test_what_is_too_unsure_to_end_a_fact_does_not_split_it(
+    said: list[tuple[str, float, float, float]], memory: Memory
+) -> None:
+    ids = [
+        memory.relational.upsert(
+            [Tuple("Bo", "is_at", tail, conf=conf, provenance=Provenance("d", time=since, trust=trust))]
+        )[0]
+        for tail, since, conf, trust in said
+    ]
+    assert ids[0] == ids[2]
+    assert memory.relational.get(ids[0]).valid_from == min(said[0][1], said[2][1])
+    assert memory.verify().ok
