@@ -75,13 +75,13 @@ def test_the_courier_does_other_levels(level: str) -> None:
 
 
 def test_without_the_graph_what_was_told_is_guessed() -> None:
-    ends = play("hippo/Courier-v0", 6, without=("tell", "ask_graph"))
+    ends = play("hippo/Courier-v0", 12, without=("tell", "ask_graph"))
     assert success(ends, "owner", "lent", "opens", "moved", "errand") < 0.5
     assert success(ends, "round", "held", "lay", "place") == 1.0
 
 
 def test_without_episodes_what_was_seen_is_guessed() -> None:
-    ends = play("hippo/Courier-v0", 6, without=("recall", "remember"))
+    ends = play("hippo/Courier-v0", 12, without=("recall", "remember"))
     assert success(ends, "held", "lay") < 0.7
     assert success(ends, "round", "owner", "lent", "opens", "moved", "place") == 1.0
 
