@@ -76,34 +76,17 @@ class FactWriter:
                     until = until or self._resume(head, relation, tail, since)
                     if until is None or until[0] > since:
                         older = self._overtake(head, relation, tail, since)
-            fact_id = self.validity.current(head, relation, tail) if until is None else None
-            if fact_id is not None:  # what was said in between is too unsure to end anything: it held all the time
-                self.validity.strengthen(fact_id, since, conf, fit)
-                self.cache.strengthen(fact_id, head, tail, fit)
-            else:
-                fact_id = self._insert(item, (head, relation, tail), conf, since, until, fit)
+            cursor = db.execute(
+                "INSERT INTO facts(head, relation, tail, context, conf, valid_from, valid_to, superseded_by, fit)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (head, relation, tail, item.context, conf, since, *(until or (None, None)), fit),
+            )
+            fact_id = int(cursor.lastrowid or 0)
             self._superseded(older, fact_id, since)
+            if until is None:
+                self.cache.add(fact_id, head, relation, tail, 1, fit)
         contribution = {"since": since} | ({"context": item.context} if item.context else {})
         provenance.add(db, ("facts", fact_id), replace(item.origin, conf=conf), contribution)
-        return fact_id
-
-    def _insert(
-        self,
-        item: Tuple,
-        names: tuple[str, str, str],
-        conf: float,
-        since: float,
-        until: tuple[float, int] | None,
-        fit: float,
-    ) -> int:
-        cursor = self.store.db.execute(
-            "INSERT INTO facts(head, relation, tail, context, conf, valid_from, valid_to, superseded_by, fit)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*names, item.context, conf, since, *(until or (None, None)), fit),
-        )
-        fact_id = int(cursor.lastrowid or 0)
-        if until is None:
-            self.cache.add(fact_id, *names, 1, fit)
         return fact_id
 
     def _resume(self, head: str, relation: str, tail: str, since: float) -> tuple[float, int] | None:

@@ -84,7 +84,11 @@ class Validity:
         ).fetchall()
         for row, start, end in rows:
             late = end is None and since < start and relation in self.functional
-            if not (late and self._otherwise_between(head, relation, tail, since, start, founded)):
+            if not (
+                late
+                and self._otherwise_between(head, relation, tail, since, start, founded)
+                and self.next(head, relation, tail, since, founded)  # else it would hold until now, as the row does
+            ):
                 return int(row)
         return None
 
@@ -214,14 +218,6 @@ class Validity:
             db.execute("UPDATE facts SET valid_to = ?, superseded_by = ? WHERE id = ?", (*end, fact))
             changed.append(int(fact))
         return changed
-
-    def current(self, head: str, relation: str, tail: str) -> int | None:
-        """Return the row of a fact that holds now, or ``None``."""
-        row = self.store.db.execute(
-            "SELECT id FROM facts WHERE head = ? AND relation = ? AND tail = ? AND valid_to IS NULL",
-            (head, relation, tail),
-        ).fetchone()
-        return None if row is None else int(row[0])
 
     def holding(self, head: str, relation: str, tail: str, since: float) -> list[int]:
         """Return the facts that hold now with another tail and began before ``since``."""
