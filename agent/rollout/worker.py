@@ -95,8 +95,6 @@ class RolloutWorker:
         config = self.config
         numbers = range(world * self.visits, min((world + 1) * self.visits, config.episodes))
         logs = [self.folder / f"{number:06}" / "events.jsonl" for number in numbers]
-        for log in logs:
-            log.unlink(missing_ok=True)  # left behind by a run that was killed
         starts: dict[int, Start] = {}
         done = rows[world] = list[Row]()
 
@@ -121,7 +119,9 @@ class RolloutWorker:
         )
         seeds = [self.first + number for number in numbers]
         labels = [f"episode {number % self._visits}" for number in numbers]
-        return agent.slot(self._envs.popleft(), seeds, numbers, labels, logs, keep)
+        slot = agent.slot(self._envs.popleft(), seeds, numbers, labels, logs, keep)
+        slot.overwrite = True  # a run that was killed may have left logs behind
+        return slot
 
     def _remembered(self, world: int) -> Memory | None:
         """Open the memory that a world begins with; return ``None`` if memories are off."""
