@@ -200,7 +200,7 @@ class Agent:
         label = self._label(None, self._episodes)
         context = EpisodeContext("external", self._episodes, seed, mission, world, list(actions), label=label)
         self._episodes += 1
-        self._external = self._episode(context, action_tools(actions), emit or _ignore)
+        self._external = self._episode(context, action_tools(actions), emit or partial(ignore_event, 0))
 
     def act(self, observation: str, reward: float = 0.0, info: Mapping[str, Any] | None = None) -> Any:
         """Choose the next action; memory tools may be called on the way.
@@ -301,7 +301,7 @@ class Agent:
             label=self._label(label, number),
         )
         self._episodes += 1
-        episode, last = self._episode(context, actions, emit or _ignore), self._last
+        episode, last = self._episode(context, actions, emit or partial(ignore_event, 0)), self._last
         if self.config.history:
             if last is not None and last.context.world == context.world:
                 episode.chat.messages = [*last.chat.messages]
@@ -318,7 +318,3 @@ class Agent:
             writer = MemoryWriter(self.memory, self.gate, f"env:{context.env}", context.label)
         toolbox = Toolbox([*actions, *self._extra])
         return Episode(context, toolbox, self.config, emit, writer, self._memory_tools)
-
-
-def _ignore(_event: Event) -> None:
-    """Ignore an event."""
