@@ -99,7 +99,9 @@ def test_lower_tests_need_no_benchmarks() -> None:
             assert not any(name[:2] == ("eval", "bench") for name in imported(path)), path
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", [*FILES, *sorted((ROOT / "tests").rglob("*.py"))], ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_no_file_is_long(path: Path) -> None:
     lines = path.read_text().splitlines()
     assert len(lines) <= 400
