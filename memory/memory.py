@@ -177,19 +177,23 @@ class Memory(AbstractContextManager["Memory"]):
         with self.store.write():
             yield
 
-    def read(self, text: str, title: str = "", origin: Provenance | str | None = None) -> Reading:
+    def read(
+        self, text: str, title: str = "", origin: Provenance | str | None = None, *, speaker: str = ""
+    ) -> Reading:
         """Read a text into the memory: as a trace, its facts, and the names that link it with other traces.
 
         Args:
             text: English prose.
             title: What the text is about.
-            origin: Who says so; a plain string is the name of the source.
+            origin: Who says so; a plain string is the name of the source. Its time and zone are those of dates such as
+                "yesterday".
+            speaker: Whom "I" and "my" refer to; by default a person of the document.
 
         Raises:
             InvalidItemError: The text is empty or has more than 2,000,000 characters; nothing is written.
             EmbedderError: The parser is missing (``hippo models fetch spacy-en``).
         """
-        return self.reader.read_many([Passage(text, title, origin)])[0]
+        return self.reader.read_many([Passage(text, title, origin, speaker=speaker)])[0]
 
     def retrieve(self, question: str, k: int = 5, method: Method = "dual") -> list[Evidence]:
         """Return the passages that together answer a question best, with their facts and the paths to them.

@@ -7,6 +7,7 @@ import sqlite3
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from time import time
@@ -15,6 +16,7 @@ from typing import Any, Literal
 
 from memory.errors import InvalidItemError
 from memory.tables import Row, table_names
+from memory.zones import in_zone, parse_time, zone_name, zone_of
 
 Role = Literal["said", "ended"]
 
@@ -41,11 +43,15 @@ class Provenance:
         source: Who or what said it, for example ``"env:hippo/WaterMaze-v0"`` or ``"agent"``.
         doc_id: Document or episode that it comes from.
         text_span: The words, or a pointer to them.
-        time: Time of the statement, in seconds since the epoch.
+        time: Time of the statement, in seconds since the epoch. A :class:`datetime.datetime` or an ISO 8601 text is
+            converted, and sets the zone; without a zone of its own it is in ``zone``.
         conf: Confidence that the row says what the span says, in [0, 1].
         trust: Trust in the source, in [0, 1]. When read back, it is the minimum over its lineage.
         derived_from: Rows that it was derived from, as ``("traces", 12)``. Forgetting a row also forgets
             what was derived from it.
+        zone: Zone in which the dates of the words are meant, as ``Europe/Rome`` or ``+02:00``. It is used while a text
+            is read, and not stored.
+        speaker: Whom "I" and "my" in the words refer to. It is used while a text is read, and not stored.
     """
 
     source: str
@@ -55,6 +61,8 @@ class Provenance:
     conf: float = 1.0
     trust: float = 1.0
     derived_from: tuple[Row, ...] = ()
+    zone: str = field(default="UTC", compare=False)
+    speaker: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -65,6 +73,11 @@ class Provenance:
         """
         if not self.source:
             raise InvalidItemError("provenance needs a source (who said it), got an empty string")
+        zone = zone_of(self.zone)
+        if isinstance(self.time, str | datetime):
+            moment = parse_time(self.time, zone) if isinstance(self.time, str) else in_zone(self.time, zone)
+            object.__setattr__(self, "time", moment.timestamp())
+            object.__setattr__(self, "zone", zone_name(moment, self.zone))
         if not math.isfinite(self.time):
             raise InvalidItemError(f"provenance.time must be finite seconds since the epoch, got {self.time}")
         for name, value in (("conf", self.conf), ("trust", self.trust)):

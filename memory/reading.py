@@ -8,7 +8,8 @@ from memory.errors import InvalidItemError
 from memory.mentions import TITLE, MentionIndex
 from memory.provenance import Provenance, origin_of
 from memory.relational import KG, Tuple
-from memory.relational.extract import Extractor, validate_text
+from memory.relational.endings import Ending
+from memory.relational.extract import Extraction, Extractor, validate_text
 from memory.relational.rules import RuleExtractor
 from memory.rows import chunks
 
@@ -25,12 +26,14 @@ class Passage:
         title: What the passage is about; other passages that name it are linked with this one.
         origin: Who says so; a plain string is the name of the source. An empty ``doc_id`` becomes the title.
         when: When it was said, in words.
+        speaker: Whom "I" and "my" refer to; by default the speaker of the origin, or else a person of the document.
     """
 
     text: str
     title: str = ""
     origin: Provenance | str | None = None
     when: str = ""
+    speaker: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,9 @@ class Reader:
             if not validate_text(passage.text).strip():
                 raise InvalidItemError(f"a passage needs words, got an empty text (title {passage.title!r})")
             origin = origin_of(passage.origin)
-            origins.append(replace(origin, doc_id=origin.doc_id or passage.title, text_span=passage.text))
+            speaker = passage.speaker or origin.speaker
+            doc_id = origin.doc_id or passage.title
+            origins.append(replace(origin, doc_id=doc_id, text_span=passage.text, speaker=speaker))
         texts = [passage.text for passage in passages]
         if isinstance(self.extractor, RuleExtractor):
             pairs = list(self.extractor.read_many(texts, origins))
@@ -108,8 +113,7 @@ class Reader:
         with self.episodic.store.write():
             traces = self.episodic.write_many(events, vectors)
             for passage, trace, (tuples, names) in zip(passages, traces, pairs, strict=True):
-                statements = [_derived(item, trace) for item in tuples if item.conf >= self.conf_min]
-                facts = self.kg.upsert(statements)
+                facts = self.kg.upsert(self._statements(tuples, trace))
                 weights = dict.fromkeys(names, 1.0)
                 if passage.title:
                     weights[passage.title] = TITLE
@@ -117,11 +121,18 @@ class Reader:
                 readings.append(Reading(trace, tuple(facts)))
         return readings
 
+    def _statements(self, tuples: Sequence[Tuple], trace: int) -> list[Tuple | Ending]:
+        """Return what a passage states as derived from its trace, without what is too unsure."""
+        statements: list[Tuple | Ending] = []
+        for item in tuples.statements if isinstance(tuples, Extraction) else tuples:
+            if isinstance(item, Ending):
+                statements.append(item.derived_from(("traces", trace)))
+            elif item.conf >= self.conf_min:
+                statements.append(replace(item, provenance=replace(item.origin, derived_from=(("traces", trace),))))
+        return statements
+
 
 def _event(passage: Passage, origin: Provenance) -> Event:
     key = f"{passage.title}: {passage.text}" if passage.title else passage.text
     return Event(key, {"what": passage.title, "when": passage.when}, origin, tags=("read",))
 
-
-def _derived(item: Tuple, trace: int) -> Tuple:
-    return replace(item, provenance=replace(item.origin, derived_from=(("traces", trace),)))

@@ -1,39 +1,66 @@
 """Reading of statements from the dependency parse of a sentence."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from memory.relational.coreference import Discourse
-from memory.relational.names import third_person
+from memory.relational.denials import Denials
+from memory.relational.endings import Ending
+from memory.relational.language.lemmas import verb_lemma
+from memory.relational.language.nouns import noun_kind
+from memory.relational.language.tense import ENDED_BY_TENSE, STATIVE, When, when
+from memory.relational.names import SAME_AS, third_person
 from memory.relational.parse import (
     NOBODY,
     SKIPPED_PREPOSITIONS,
+    complement,
     first,
     joined,
     mistaken_subject,
-    modal,
     negated,
     own_subject,
     phrase,
     prepositions,
-    relative_of,
+    supposed,
 )
+from memory.relational.participants import REFERRED, Named, Participants
+from memory.relational.typed import Oblique, oblique
 
 if TYPE_CHECKING:
     from spacy.tokens import Span, Token
 
-_SURE, _OBLIQUE, _REFERRED = 0.95, 0.9, 0.85
-"""Confidence of a tuple from subject and object, with a preposition, and with a resolved pronoun or short name."""
+_SURE, _OBLIQUE = 0.95, 0.9
+"""Confidence of a tuple from subject and object, and with a preposition."""
 
-_DOUBT = {"perhaps", "maybe", "possibly", "probably", "allegedly", "supposedly", "hardly", "barely", "almost", "nearly"}
-_PLACE = {"in", "at", "on", "inside", "within"}
-_LINKS = {"be", "become", "remain"}
+_LINKS = {"be", "become", "remain", "stay"}
+_MARRIED = {"married", "engaged"}
 
 LONGEST = 400
 """Greatest number of tokens of a sentence; longer ones are skipped."""
 
-Statement = tuple[str, str, str, float]
-Named = tuple[str, float]
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """One statement of a sentence.
+
+    Attributes:
+        head: As it is told.
+        relation: Of head and tail.
+        tail: As it is told.
+        conf: Confidence that the sentence states it.
+        since: When it began to hold, if a date tells it, in seconds since the epoch.
+        until: When it stopped to hold, likewise.
+        past: Whether it is told in the past tense without a date.
+    """
+
+    head: str
+    relation: str
+    tail: str
+    conf: float
+    since: float | None = None
+    until: float | None = None
+    past: bool = False
 
 
 class SentenceReader:
@@ -42,128 +69,149 @@ class SentenceReader:
     Args:
         sentence: The sentence.
         discourse: The entities that the text has mentioned before it.
+        told: When the text was told, in seconds since the epoch.
+        zone: Zone of the teller.
     """
 
-    def __init__(self, sentence: "Span", discourse: Discourse) -> None:
+    def __init__(self, sentence: "Span", discourse: Discourse, told: float = 0.0, zone: str = "UTC") -> None:
         self.sentence = sentence
-        self.discourse = discourse
+        self.names = Participants(discourse)
+        self.entities = self.names.entities
+        self.told = told
+        self.zone = zone
 
-    def statements(self) -> Iterator[Statement]:
-        """Yield head, relation, tail and confidence of every statement."""
+    def statements(self) -> Iterator[Stated | Ending]:
+        """Yield every statement and ending, in the order of the words."""
         if len(self.sentence) > LONGEST or self.sentence.text.rstrip().endswith("?"):
             return
+        denials = Denials(self.names)
         for token in self.sentence:
             if (name := mistaken_subject(token)) is not None:
                 yield from self._mistaken(token, name)
-            elif token.pos_ in ("VERB", "AUX") and self._states(token):
-                yield from self._clause(token)
+            elif token.pos_ in ("VERB", "AUX") and _placed(token):
+                moment = when(token, self.told, self.zone)
+                if denials.dislikes(token):
+                    yield from _all(self.names.subjects(token), "dislikes", self.names.objects(token), _SURE)
+                elif supposed(token):
+                    continue
+                elif negated(token):
+                    yield from denials.denied(token, moment, self.clause(token, moment))
+                elif (inner := complement(token)) is not None:
+                    yield from self._complemented(token, inner, moment, denials)
+                else:
+                    yield from (self._dated(stated, token, moment) for stated in self.clause(token, moment))
+                    yield from denials.ended(token, moment)
             elif token.dep_ == "appos" and not negated(token):
                 yield from self._apposition(token)
 
-    # which clauses are statements
+    # time
 
-    def _states(self, verb: "Token") -> bool:
-        """Return whether the clause of a verb is a plain statement."""
-        if verb.dep_ in (
-            "aux",
-            "auxpass",
-            "xcomp",
-            "ccomp",
-            "advcl",
-            "pcomp",
-            "csubj",
-            "amod",
-            "compound",
-            "parataxis",
-        ):
-            return False
-        if verb.dep_ == "conj" and verb.head.pos_ in ("VERB", "AUX") and not self._states_or_denies(verb):
-            return False
-        if verb.dep_ == "acl" and verb.tag_ != "VBN":
-            return False
-        if verb.dep_ in ("relcl", "acl") and not self._head_stated(verb.head):
-            return False
-        return self._asserted(verb)
+    def _dated(self, stated: Stated, verb: "Token", moment: When) -> Stated:
+        """Return a statement with the time of validity that its clause tells."""
+        stative = verb_lemma(verb.text) in STATIVE
+        relation = SAME_AS.get(stated.relation, "owned_by" if stated.relation == "owns" else stated.relation)
+        if moment.tense == "future":
+            return replace(stated, since=moment.since)
+        if moment.tense == "past" and stative:
+            if moment.since is not None or moment.until is not None:
+                until = self.told if moment.until is None else moment.until
+                return replace(stated, since=min(until, until if moment.since is None else moment.since), until=until)
+            place = relation == "located_in" and _person(verb)
+            if moment.over or place or (relation in ENDED_BY_TENSE and verb_lemma(verb.text) != "be"):
+                return replace(stated, since=self.told, until=self.told)
+            return replace(stated, past=True)
+        return replace(stated, since=moment.since)
 
-    def _head_stated(self, noun: "Token") -> bool:
-        """Return whether the noun of a relative clause is not negated, as in "no man who ..."."""
-        return not negated(noun)
-
-    def _states_or_denies(self, verb: "Token") -> bool:
-        """Return whether the clause that a verb is joined to is a statement, affirmed or denied."""
-        first = verb.head
-        while first.dep_ == "conj" and first.head.pos_ in ("VERB", "AUX"):
-            first = first.head
-        if first.dep_ in ("xcomp", "ccomp", "advcl", "pcomp", "csubj"):
-            return False
-        own = any(child.dep_ in ("nsubj", "nsubjpass") for child in verb.children)
-        return own or verb.tag_ != "VB" or not modal(first)
-
-    def _asserted(self, verb: "Token") -> bool:
-        if negated(verb) or modal(verb):
-            return False
-        for child in verb.children:
-            if child.dep_ == "advcl" and any(mark.lower_ in ("if", "unless", "whether") for mark in child.children):
-                return False
-            if child.dep_ in ("advmod", "neg") and child.lower_ in _DOUBT:
-                return False
-            if child.dep_ in ("xcomp", "ccomp") and child.pos_ in ("VERB", "AUX"):
-                return False
-            if child.dep_ == "mark" and child.lower_ in ("if", "unless", "whether"):
-                return False
-        ordered = verb.tag_ == "VB" and verb.dep_ == "ROOT" and not modal(verb)
-        return not ordered or any(child.dep_ in ("nsubj", "nsubjpass") for child in verb.children)
+    def _complemented(
+        self, verb: "Token", inner: "Token", moment: When, denials: Denials
+    ) -> Iterator[Stated | Ending]:
+        """Yield the statements of "used to live", "stopped smoking", "is going to move", "likes swimming"."""
+        lemma, subjects = verb_lemma(verb.text), self.names.subjects(verb)
+        if lemma == "use":
+            for stated in self.clause(inner, moment, subjects):
+                yield replace(stated, since=self.told, until=self.told)
+                yield denials.ending(stated, None)
+            yield from denials.habit(inner, subjects, None)
+        elif lemma == "go":
+            future = when(inner, self.told, self.zone)
+            since = next((s for s in (moment.since, future.since) if s is not None and s > self.told), None)
+            if since is not None:
+                yield from (replace(stated, since=since) for stated in self.clause(inner, moment, subjects))
+        elif lemma in denials.CEASING:
+            if moment.tense == "future":
+                return
+            for stated in self.clause(inner, moment, subjects):
+                yield denials.ending(stated, moment)
+            yield from denials.habit(inner, subjects, moment)
+        else:
+            gerund = " ".join([inner.lower_, *(name for name, _ in self.names.objects(inner)[:1])])
+            yield from _all(subjects, third_person(lemma), [(gerund, 1.0)], _SURE)
 
     # clauses
 
-    def _clause(self, verb: "Token") -> Iterator[Statement]:
+    def clause(self, verb: "Token", moment: When, subjects: list[Named] | None = None) -> Iterator[Stated]:
+        """Yield the statements of a clause, whether it is affirmed or denied."""
+        if moment.tense == "future" and (moment.since is None or moment.since <= self.told):
+            return
         passive = any(child.dep_ in ("auxpass", "nsubjpass", "agent") for child in verb.children) or verb.dep_ == "acl"
         if not passive and verb.dep_ == "conj" and verb.tag_ == "VBN" and not own_subject(verb):
             passive = any(child.dep_ in ("auxpass", "nsubjpass") for child in first(verb).children)
-        subjects = self._subjects(verb)
-        objects = self._objects(verb)
-        if verb.lemma_ in _LINKS and not passive:
-            yield from self._copula(verb, subjects)
+        subjects = self.names.subjects(verb) if subjects is None else subjects
+        lemma = verb_lemma(verb.text)
+        if lemma in _LINKS and not passive:
+            yield from self._copula(verb, subjects, moment)
             return
-        relation = "_".join([third_person(verb.lemma_), *(c.lower_ for c in verb.children if c.dep_ == "prt")])
+        objects = self.names.objects(verb)
+        relation = "_".join([third_person(lemma), *(c.lower_ for c in verb.children if c.dep_ == "prt")])
         if passive:
-            agents = [name for c in verb.children if c.dep_ == "agent" for name in self._objects_of(c)]
+            agents = [name for c in verb.children if c.dep_ == "agent" for name in self.names.objects_of(c)]
             yield from _all(agents, relation, subjects, _SURE)
             relation = verb.lower_
         else:
             yield from _all(subjects, relation, objects, _SURE)
         for dative in (c for c in verb.children if c.dep_ == "dative"):
-            given = self._objects_of(dative) if dative.pos_ == "ADP" else self.entities(dative)
+            given = self.names.objects_of(dative) if dative.pos_ == "ADP" else self.names.entities(dative)
             yield from _all(subjects, f"{relation}_to", given, _OBLIQUE)
         for preposition in prepositions(verb):
-            yield from _all(subjects, f"{relation}_{preposition.lower_}", self._objects_of(preposition), _OBLIQUE)
+            yield from self._with_preposition(subjects, relation, preposition, moment, stative=lemma in STATIVE)
 
-    def _mistaken(self, verb: "Token", name: "Token") -> Iterator[Statement]:
+    def _with_preposition(
+        self, subjects: list[Named], relation: str, preposition: "Token", moment: When, stative: bool
+    ) -> Iterator[Stated]:
+        for noun in (child for child in preposition.children if child.dep_ == "pobj"):
+            for one in [noun, *joined(noun)]:
+                found = oblique(relation, preposition, one, moment, stative)
+                if isinstance(found, Oblique):
+                    yield from _all(subjects, found.relation, [(found.tail, 1.0)], _OBLIQUE)
+                elif found is not None:
+                    yield from _all(subjects, found, self.names.entities(one, with_joined=False), _OBLIQUE)
+
+    def _mistaken(self, verb: "Token", name: "Token") -> Iterator[Stated]:
         """Yield the statements of a clause whose verb the parser mistook for a noun."""
         if negated(verb) or negated(name):
             return
-        subjects: list[Named] = [(phrase(name), _REFERRED)]
-        relation = third_person(verb.lemma_) if verb.pos_ == "VERB" else verb.lower_
-        objects = [n for c in verb.children if c.dep_ in ("npadvmod", "dobj", "appos") for n in self.entities(c)]
-        yield from _all(subjects, relation, objects, _REFERRED)
+        subjects: list[Named] = [(phrase(name), REFERRED)]
+        relation = third_person(verb_lemma(verb.text))
+        objects = [n for c in verb.children if c.dep_ in ("npadvmod", "dobj", "appos") for n in self.names.entities(c)]
+        yield from _all(subjects, relation, objects, REFERRED)
         for preposition in prepositions(verb):
-            yield from _all(subjects, f"{relation}_{preposition.lower_}", self._objects_of(preposition), _REFERRED)
+            for stated in self._with_preposition(subjects, relation, preposition, When(), stative=False):
+                yield replace(stated, conf=min(stated.conf, REFERRED))
 
-    def _copula(self, verb: "Token", subjects: list[Named]) -> Iterator[Statement]:
+    def _copula(self, verb: "Token", subjects: list[Named], moment: When) -> Iterator[Stated]:
         for child in verb.children:
             article = any(inner.dep_ == "det" for inner in child.children)
             if child.dep_ in ("attr", "oprd", "dobj", "acomp") and (child.pos_ in ("NOUN", "PROPN", "NUM") or article):
                 for noun in [child, *joined(child)]:
                     yield from self._kind(verb, subjects, noun)
-            elif child.dep_ in ("acomp", "attr", "oprd", "advmod") and child.pos_ == "ADJ":
+            elif child.dep_ in ("acomp", "attr", "oprd", "advmod") and child.pos_ in ("ADJ", "VERB"):
                 for quality in [child, *joined(child)]:
-                    yield from self._quality(subjects, quality)
+                    yield from self._quality(verb, subjects, quality)
             elif child.dep_ == "prep" and child.lower_ not in SKIPPED_PREPOSITIONS:
-                where = "located_in" if child.lower_ in _PLACE else f"is_{child.lower_}"
-                yield from _all(subjects, where, self._objects_of(child), _OBLIQUE)
+                yield from self._with_preposition(subjects, "is", child, moment, stative=True)
 
-    def _kind(self, verb: "Token", subjects: list[Named], noun: "Token") -> Iterator[Statement]:
-        if negated(noun):
+    def _kind(self, verb: "Token", subjects: list[Named], noun: "Token") -> Iterator[Stated]:
+        if negated(noun) and not negated(verb):
             return
         owner = next((c for s in verb.children if s.dep_ == "nsubj" for c in s.children if c.dep_ == "poss"), None)
         if owner is not None and noun.pos_ == "PROPN":
@@ -173,7 +221,7 @@ class SentenceReader:
             return
         yield from self._described(subjects, noun)
 
-    def _described(self, subjects: list[Named], noun: "Token") -> Iterator[Statement]:
+    def _described(self, subjects: list[Named], noun: "Token") -> Iterator[Stated]:
         """Yield the statements of ``X is the capital of Y``, ``X is Y's sister`` or ``X is a kind``."""
         of = [c for c in noun.children if c.dep_ == "prep" and c.lower_ == "of"]
         owners = [c for c in noun.children if c.dep_ == "poss"]
@@ -181,22 +229,23 @@ class SentenceReader:
             owners = [c for c in owners if c.pos_ == "PROPN"]  # "a children's book" is a kind of book
         if of or owners:
             role = phrase(noun, without=("poss", "case", "prep")).lower().replace(" ", "_")
-            whose = [name for c in of for name in self._objects_of(c)] + [n for o in owners for n in self.entities(o)]
+            whose = [name for c in of for name in self.names.objects_of(c)]
+            whose += [n for o in owners for n in self.entities(o)]
             yield from _all(subjects, f"{role}_of", whose, _SURE)
         elif noun.pos_ != "NUM" and noun.lower_ not in NOBODY:
             yield from _all(subjects, "is_a", [(phrase(noun), 1.0)], _SURE)
 
-    def _quality(self, subjects: list[Named], quality: "Token") -> Iterator[Statement]:
-        if negated(quality):
+    def _quality(self, verb: "Token", subjects: list[Named], quality: "Token") -> Iterator[Stated]:
+        if negated(quality) and not negated(verb):
             return
-        prepositions = [c for c in quality.children if c.dep_ == "prep" and c.lower_ not in SKIPPED_PREPOSITIONS]
-        for preposition in prepositions:
+        found = [c for c in quality.children if c.dep_ == "prep" and c.lower_ not in SKIPPED_PREPOSITIONS]
+        for preposition in found:
             relation = f"{quality.lower_}_{preposition.lower_}"
-            yield from _all(subjects, relation, self._objects_of(preposition), _OBLIQUE)
-        if not prepositions:
+            yield from _all(subjects, relation, self.names.objects_of(preposition), _OBLIQUE)
+        if not found:
             yield from _all(subjects, "is", [(phrase(quality), 1.0)], _SURE)
 
-    def _apposition(self, noun: "Token") -> Iterator[Statement]:
+    def _apposition(self, noun: "Token") -> Iterator[Stated]:
         named = noun.head
         if named.pos_ == "NOUN" and (noun.pos_ == "PROPN" or noun.text[:1].isupper()):
             if any(c.dep_ == "prep" for c in named.children):
@@ -205,63 +254,43 @@ class SentenceReader:
         elif noun.pos_ == "NOUN" or any(child.dep_ == "det" for child in noun.children):
             yield from self._described(self.entities(named, with_joined=False), noun)
 
-    # names of subjects and objects
 
-    def _subjects(self, verb: "Token") -> list[Named]:
-        """Return the names of the subjects of a clause; those of the first joined verb if it has none of its own."""
-        for child in verb.children:
-            if child.dep_ in ("nsubj", "nsubjpass"):
-                if child.tag_ in ("WP", "WDT") and relative_of(verb) is not None:
-                    return self.entities(relative_of(verb), with_joined=False)
-                return self.entities(child)
-        if verb.dep_ == "acl":
-            return self.entities(verb.head, with_joined=False)
-        clause = first(verb)
-        return self._subjects(clause) if clause.i != verb.i else []
-
-    def _objects(self, verb: "Token") -> list[Named]:
-        objects: list[Named] = []
-        for child in verb.children:
-            measured = child.dep_ == "npadvmod" and any(inner.pos_ == "NUM" for inner in child.children)
-            named = child.dep_ in ("dobj", "attr", "oprd") and child.tag_ not in ("WP", "WDT")
-            if named or (measured and child.pos_ == "NOUN"):
-                objects += self.entities(child)
-        if not objects and verb.dep_ == "relcl" and own_subject(verb) and not list(prepositions(verb)):
-            subject = next(c for c in verb.children if c.dep_ in ("nsubj", "nsubjpass"))
-            if subject.tag_ not in ("WP", "WDT"):
-                objects = self.entities(verb.head, with_joined=False)
-        return objects
-
-    def _objects_of(self, preposition: "Token") -> list[Named]:
-        return [name for child in preposition.children if child.dep_ == "pobj" for name in self.entities(child)]
-
-    def entities(self, token: "Token | None", with_joined: bool = True) -> list[Named]:
-        """Return the names of a noun and of those joined to it, each with the confidence that it is meant."""
-        if token is None or negated(token):
-            return []
-        names: list[Named] = []
-        for noun in [token, *(joined(token) if with_joined else [])]:
-            if negated(noun) or noun.lower_ in NOBODY:
-                continue
-            if noun.pos_ == "PRON":
-                names += [(name, _REFERRED) for name in self.discourse.refer(noun)]
-            elif noun.pos_ in ("NOUN", "PROPN", "NUM", "ADJ", "X", "SYM"):
-                phrase = self._possessed(noun)
-                if phrase:
-                    full = self.discourse.full(noun, phrase)
-                    names.append((full, 1.0 if full == phrase else _REFERRED))
-        return names
-
-    def _possessed(self, noun: "Token") -> str:
-        """Return the phrase with the owner's name in place of "her" or "his"; empty if the owner is unclear."""
-        owner = next((c for c in noun.children if c.dep_ == "poss" and c.tag_ == "PRP$"), None)
-        if owner is None:
-            return phrase(noun)
-        owners = self.discourse.refer(owner)
-        return f"{owners[0]}'s {phrase(noun, without=('poss',))}" if len(owners) == 1 else ""
+def _placed(verb: "Token") -> bool:
+    """Return whether a clause stands where a statement may stand: not a condition, an aim, or somebody's words."""
+    if verb.dep_ in (
+        "aux",
+        "auxpass",
+        "xcomp",
+        "ccomp",
+        "advcl",
+        "pcomp",
+        "csubj",
+        "amod",
+        "compound",
+        "parataxis",
+    ):
+        return False
+    if verb.dep_ == "conj" and verb.head.pos_ in ("VERB", "AUX"):
+        leading = first(verb)
+        if leading.dep_ in ("xcomp", "ccomp", "advcl", "pcomp", "csubj"):
+            return False
+        if not (own_subject(verb) or verb.tag_ != "VB" or not supposed(leading)):
+            return False
+    if verb.dep_ == "acl" and verb.tag_ != "VBN":
+        return False
+    return verb.dep_ not in ("relcl", "acl") or not negated(verb.head)
 
 
-def _all(heads: list[Named], relation: str, tails: list[Named], conf: float) -> Iterator[Statement]:
+def _person(verb: "Token") -> bool:
+    """Return whether the subject of a clause is a person."""
+    for child in verb.children:
+        if child.dep_ == "nsubj":
+            pronoun = child.lower_ in ("he", "she", "i", "we", "you", "who")
+            return pronoun or child.ent_type_ == "PERSON" or noun_kind(child.lower_) == "person"
+    return False
+
+
+def _all(heads: list[Named], relation: str, tails: list[Named], conf: float) -> Iterator[Stated]:
     for head, sure in heads:
         for tail, known in tails:
-            yield head, relation, tail, round(min(conf, sure, known), 3)
+            yield Stated(head, relation, tail, round(min(conf, sure, known), 3))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _HE = {"he", "him", "his", "himself"}
 _SHE = {"she", "her", "hers", "herself"}
 _IT = {"it", "its", "itself"}
+_I = {"i", "me", "my", "mine", "myself"}
 _THEY = {"they", "them", "their", "theirs", "themselves"}
 
 _MEN = frozenset(
@@ -50,9 +51,14 @@ class Discourse:
     """The entities that a text has mentioned so far.
 
     A pronoun refers to the last fitting subject, else to the last fitting mention. If no mention fits, or it is
-    unclear which one is meant, it refers to nothing.
+    unclear which one is meant, it refers to nothing. "I" refers to the speaker.
+
+    Attributes:
+        speaker: Name of the speaker; empty if "I" refers to nothing.
+        people: Full names of persons, in the order in which they were mentioned.
     """
 
+    speaker: str = ""
     people: dict[str, None] = field(default_factory=dict)
     _called: dict[str, dict[str, None]] = field(default_factory=dict)
     _last: list[Mention] = field(default_factory=list)
@@ -62,6 +68,8 @@ class Discourse:
     def refer(self, pronoun: "Token") -> list[str]:
         """Return the names that a pronoun refers to; empty if that is unclear."""
         word = pronoun.lower_
+        if word in _I:
+            return [self.speaker] if self.speaker else []
         here = self._earlier(pronoun)
         if word in _THEY:
             return list(self._group)

@@ -7,11 +7,28 @@ from typing import Protocol
 
 from memory.errors import InvalidItemError
 from memory.provenance import Provenance, origin_of
+from memory.relational.endings import Ending
+from memory.relational.language.nouns import fits
 from memory.relational.names import normalise
 from memory.relational.tuples import Tuple
 
 MAX_TEXT = 2_000_000
 """Greatest number of characters of one text; a longer one is refused."""
+
+
+class Extraction(list[Tuple]):
+    """What a text states: a list of its tuples, with its endings and plans beside them.
+
+    :meth:`memory.relational.KG.upsert` takes it whole.
+
+    Attributes:
+        statements: Tuples, endings and plans in the order of the text. Plans are tuples that begin to hold later than
+            they are told; the list itself leaves them out.
+    """
+
+    def __init__(self, statements: Iterable[Tuple | Ending] = ()) -> None:
+        self.statements = list(statements)
+        super().__init__(item for item in self.statements if isinstance(item, Tuple) and not item.planned)
 
 
 class Extractor(Protocol):
@@ -120,7 +137,8 @@ class TemplateExtractor:
                 if slots and not any(_NO_NAME.intersection(value.lower().split()) for value in slots.groups()):
                     names = {name: normalise(value) for name, value in slots.groupdict().items()}
                     head, relation, tail = (part.format(**names) for part in statement)
-                    tuples.append(Tuple(head, relation, tail, provenance=with_span(origin, sentence, 1.0)))
+                    if fits(relation, tail):
+                        tuples.append(Tuple(head, relation, tail, provenance=with_span(origin, sentence, 1.0)))
                     break
         return tuples
 

@@ -7,12 +7,15 @@ from memory import provenance
 from memory.errors import InvalidItemError
 from memory.provenance import Provenance
 from memory.relational.aliases import Aliases
+from memory.relational.endings import Ending
+from memory.relational.extract import Extraction
 from memory.relational.facts import FactTable
 from memory.relational.graph_cache import GraphCache
+from memory.relational.language.tense import PLAN_END
 from memory.relational.names import normalise, relation_name, spelling
 from memory.relational.schema import SchemaIndex
 from memory.relational.tuples import Tuple
-from memory.relational.validity import Validity
+from memory.relational.validity import SUPERSEDE_MIN, Validity
 from memory.store import Store
 
 
@@ -38,56 +41,105 @@ class FactWriter:
         self.facts = FactTable(store)
         self.validity = Validity(store, aliases, functional)
 
-    def upsert(self, tuples: Iterable[Tuple]) -> list[int]:
-        """Write tuples as facts, all or none; return the id of each tuple's row, in order.
+    def upsert(self, tuples: Iterable[Tuple | Ending]) -> list[int]:
+        """Write tuples as facts and carry out endings, all or none; return the id of each tuple's row, in order.
 
         Raises:
             InvalidItemError: An empty head, relation or tail, or a confidence outside [0, 1].
         """
-        told = list(tuples)
-        if wrong := [item for item in told if not isinstance(item, Tuple)]:
+        told = list(tuples.statements if isinstance(tuples, Extraction) else tuples)
+        if wrong := [item for item in told if not isinstance(item, Tuple | Ending)]:
             raise InvalidItemError(f"upsert takes a list of Tuple(head, relation, tail), got {wrong[0]!r}")
-        checked = [(item, *item.names()) for item in told]
+        names = [item.names() if isinstance(item, Tuple) else ("", "", "") for item in told]
         ids = []
         with self.store.write():
             self.cache.sync()
-            fits = self._fits([names for _, *names in checked])
-            for (item, head, relation, tail), fit in zip(checked, fits, strict=True):
+            fits = self._fits(names)
+            for item, (head, relation, tail), fit in zip(told, names, fits, strict=True):
+                if isinstance(item, Ending):
+                    self.end(item)
+                    continue
                 self._respell(head, item.origin)
                 self._respell(tail, item.origin)
                 ids.append(self._tell(item, head, relation, tail, fit))
         return ids
 
     def _tell(self, item: Tuple, head: str, relation: str, tail: str, fit: float) -> int:
+        if item.planned or item.until is not None:
+            return self._tell_interval(item, head, relation, tail, fit)
         db = self.store.db
-        conf, since = min(item.conf, item.origin.conf), item.origin.time
+        conf, since = min(item.conf, item.origin.conf), self._beginning(item, head, relation, tail)
+        functional = self.validity.one_at_a_time(relation, item.tail)
         fact_id = self.validity.same(head, relation, tail, since, conf * item.origin.trust)
         if fact_id is not None:
-            if self.validity.may_end(relation, conf) and since < self.facts.get_many([fact_id])[0].valid_from:
+            if functional and conf >= SUPERSEDE_MIN and since < self.facts.get_many([fact_id])[0].valid_from:
                 self._superseded(self._overtake(head, relation, tail, since), fact_id, since)
             if self.validity.strengthen(fact_id, since, conf, fit):
                 self.cache.strengthen(fact_id, head, tail, fit)
         else:
             older: list[int] = []
             until: tuple[float, int] | None = None
-            if relation in self.functional:
+            if functional:
                 until = self.validity.next(head, relation, tail, since, conf * item.origin.trust)
-                if self.validity.may_end(relation, conf):
+                if conf >= SUPERSEDE_MIN:
                     until = until or self._resume(head, relation, tail, since)
                     if until is None or until[0] > since:
                         older = self._overtake(head, relation, tail, since)
-            cursor = db.execute(
-                "INSERT INTO facts(head, relation, tail, context, conf, valid_from, valid_to, superseded_by, fit)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (head, relation, tail, item.context, conf, since, *(until or (None, None)), fit),
-            )
-            fact_id = int(cursor.lastrowid or 0)
+            fact_id = self._insert((head, relation, tail), item.context, conf, (since, *(until or (None, None))), fit)
             self._superseded(older, fact_id, since)
             if until is None:
                 self.cache.add(fact_id, head, relation, tail, 1, fit)
+        if conf >= SUPERSEDE_MIN:
+            opposed = self.validity.opposed(head, relation, tail, since)
+            for fact in self.facts.get_many(opposed):
+                self.cache.drop(fact.id, fact.head, fact.tail)
+            self._superseded(opposed, fact_id, since)
         contribution = {"since": since} | ({"context": item.context} if item.context else {})
         provenance.add(db, ("facts", fact_id), replace(item.origin, conf=conf), contribution)
         return fact_id
+
+    def _beginning(self, item: Tuple, head: str, relation: str, tail: str) -> float:
+        """Return when a fact that holds now began: when it says, or when it was told if another began meanwhile."""
+        if item.since is None:
+            return item.origin.time
+        between = self.validity.one_at_a_time(relation, item.tail) and any(
+            item.since <= version.start <= item.origin.time and version.tail != tail
+            for version in self.validity.versions(head, relation)
+        )
+        return item.origin.time if between else item.since
+
+    def _tell_interval(self, item: Tuple, head: str, relation: str, tail: str, fit: float) -> int:
+        """Write a fact of the past or a plan; it ends no other fact."""
+        conf, told = min(item.conf, item.origin.conf), item.origin.time
+        until = PLAN_END if item.until is None else item.until
+        since = min(told, until) if item.since is None else item.since
+        row = self.store.db.execute(
+            "SELECT id FROM facts WHERE head = ? AND relation = ? AND tail = ? AND valid_from = ? AND valid_to = ?",
+            (head, relation, tail, since, until),
+        ).fetchone()
+        if row is None:
+            fact_id = self._insert((head, relation, tail), item.context, conf, (since, until, None), fit)
+        else:
+            fact_id = int(row[0])
+            self.store.db.execute("UPDATE facts SET strength = strength + 1 WHERE id = ?", (fact_id,))
+        contribution = {"since": since, "until": until} | ({"context": item.context} if item.context else {})
+        provenance.add(self.store.db, ("facts", fact_id), replace(item.origin, conf=conf), contribution)
+        return fact_id
+
+    def _insert(
+        self,
+        names: tuple[str, str, str],
+        context: str | Provenance,
+        conf: float,
+        interval: tuple[float, float | None, int | None],
+        fit: float,
+    ) -> int:
+        cursor = self.store.db.execute(
+            "INSERT INTO facts(head, relation, tail, context, conf, valid_from, valid_to, superseded_by, fit)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*names, context, conf, *interval, fit),
+        )
+        return int(cursor.lastrowid or 0)
 
     def _resume(self, head: str, relation: str, tail: str, since: float) -> tuple[float, int] | None:
         for held in self.validity.holding(head, relation, tail, since):
@@ -131,6 +183,17 @@ class FactWriter:
             for fact_id in ended:
                 provenance.add(db, ("facts", fact_id), origin, role="ended")
             return bool(ended)
+
+    def end(self, ending: Ending) -> list[int]:
+        """End the current facts that a statement denies; return their ids. Facts told later than it stay."""
+        told = ending.origin.time
+        facts = self.validity.denied_by(ending, told)
+        for fact in facts:
+            time = told if ending.time is None else min(told, ending.time)
+            self.store.db.execute("UPDATE facts SET valid_to = ? WHERE id = ?", (max(fact.valid_from, time), fact.id))
+            self.cache.drop(fact.id, fact.head, fact.tail)
+            provenance.add(self.store.db, ("facts", fact.id), ending.origin, role="ended")
+        return [fact.id for fact in facts]
 
     def _end(self, head: str, relation: str, tail: str, time: float) -> list[int]:
         heads, tails = self.aliases.names(head), self.aliases.names(tail)

@@ -1,12 +1,31 @@
 """Reading of facts and of the sentences in which they were told."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from memory.relational.language.tense import PLAN_END
 from memory.relational.tuples import COLUMNS, Fact
 from memory.store import Store
 
 _LARGEST_ID = 2**63
+
+
+def realised(facts: Sequence[Fact], functional: Collection[str]) -> list[Fact]:
+    """Return facts that held at one time, without those that a plan for an earlier or the same time ends.
+
+    Args:
+        facts: Facts whose intervals contain the time.
+        functional: Relations with one tail per head at a time.
+    """
+    plans = [fact for fact in facts if fact.valid_to == PLAN_END and fact.relation in functional]
+    return [
+        fact
+        for fact in facts
+        if not any(
+            plan.head == fact.head and plan.relation == fact.relation and plan.valid_from > fact.valid_from
+            for plan in plans
+        )
+    ]
 
 
 class FactTable:

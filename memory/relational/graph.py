@@ -10,7 +10,8 @@ from memory.errors import InvalidItemError, UnknownItemError
 from memory.provenance import Provenance
 from memory.relational.aliases import Alias, Aliases, candidates
 from memory.relational.fact_writer import FactWriter
-from memory.relational.facts import FactTable
+from memory.relational.endings import Ending
+from memory.relational.facts import FactTable, realised
 from memory.relational.graph_cache import GraphCache
 from memory.relational.name_vectors import NewVectors
 from memory.relational.names import FUNCTIONAL, normalise, relation_name
@@ -85,8 +86,10 @@ class KG:
 
     # telling
 
-    def upsert(self, tuples: Iterable[Tuple]) -> list[int]:
+    def upsert(self, tuples: Iterable[Tuple | Ending]) -> list[int]:
         """Tell the graph; returns the id of each tuple's row, in order. All or nothing.
+
+        What an extractor returns is taken whole: its endings end facts, its plans are kept for their time.
 
         Raises:
             InvalidItemError: An empty head, relation or tail, or a confidence outside [0, 1].
@@ -192,7 +195,9 @@ class KG:
         """
         validate_question(question, k)
         with self.store.read():
-            return self._query.ask(question, k) if at is None else self._query.ask_past(question, k, at)
+            if at is None:
+                return self._query.ask(question, k)
+            return realised(self._query.ask_past(question, 2 * k, at), self.functional)[:k]
 
     def retrieve(self, query: str, k: int = 5) -> Subgraph:
         """Return the part of the graph that a question is about, each fact with its sources and the path to it.
@@ -253,16 +258,17 @@ class KG:
 
     def history(self, head: str, relation: str) -> list[Fact]:
         """Return all facts ever told of ``head relation``, oldest first, ended ones included."""
-        versions = self._writer.validity.versions(normalise(head), relation_name(relation))
+        versions = self._writer.validity.versions(normalise(head), relation_name(relation), every=True)
         return self.get_many([version.id for version in versions])
 
     def at(self, time: float, head: str, relation: str) -> list[Fact]:
-        """Return the facts of ``head relation`` that held at ``time`` (seconds since the epoch)."""
-        return [
+        """Return the facts of ``head relation`` that held at ``time`` (seconds since the epoch), plans included."""
+        holding = [
             fact
             for fact in self.history(head, relation)
             if fact.valid_from <= time and (fact.valid_to is None or time < fact.valid_to)
         ]
+        return realised(holding, self.functional)
 
     def contradictions(self) -> list[Contradiction]:
         """Return the pairs of facts of functional relations that can't both be true."""

@@ -3,10 +3,16 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from memory.relational.language.lemmas import verb_lemma
+
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Token
 
-_MODALS = {"may", "might", "could", "would", "should", "can", "will", "must", "shall", "'d", "'ll", "wo", "ca"}
+_MODALS = {"may", "might", "could", "would", "should", "can", "must", "ca"}
+_DOUBT = {"perhaps", "maybe", "possibly", "probably", "allegedly", "supposedly", "hardly", "barely", "almost", "nearly"}
+_GERUND = frozenset(
+    "like love hate enjoy dislike prefer allow forbid permit ban prohibit stop quit cease give finish detest adore".split()
+)
 NOBODY = {"nobody", "none", "nothing", "neither", "no"}
 _BARE = {"a", "an", "the", "this", "that", "these", "those"}
 _INNER = {"compound", "amod", "nummod", "poss", "case", "nmod", "quantmod", "npadvmod", "advmod", "flat", "predet"}
@@ -35,9 +41,35 @@ def relative_of(verb: "Token") -> "Token | None":
     return clause.head if clause.dep_ == "relcl" else None
 
 
-def modal(verb: "Token") -> bool:
-    """Return whether a clause has a modal verb: it says what may, will or should be."""
-    return any(child.dep_ == "aux" and child.lower_ in _MODALS for child in verb.children)
+def complement(verb: "Token") -> "Token | None":
+    """Return the verb that completes another: "live" of "used to live", "smoking" of "stopped smoking"."""
+    lemma = verb_lemma(verb.text)
+    for child in verb.children:
+        if child.dep_ in ("xcomp", "ccomp", "pcomp") and child.pos_ in ("VERB", "AUX", "NOUN"):
+            to = any(inner.lower_ == "to" and inner.dep_ == "aux" for inner in child.children)
+            if to and ((lemma == "use" and verb.tag_ in ("VBD", "VBN")) or (lemma == "go" and verb.tag_ == "VBG")):
+                return child
+            if child.tag_ == "VBG" and lemma in _GERUND and not own_subject(child):
+                return child
+    return None
+
+
+def supposed(verb: "Token") -> bool:
+    """Return whether a clause is no plain statement: modal, doubted, conditional, ordered, or about somebody's wish."""
+    inner = complement(verb)
+    for child in verb.children:
+        if child.dep_ == "aux" and (child.lower_ in _MODALS or (child.lower_ == "'d" and verb.tag_ == "VB")):
+            return True
+        if child.dep_ == "advcl" and any(mark.lower_ in ("if", "unless", "whether") for mark in child.children):
+            return True
+        if child.dep_ in ("advmod", "neg") and child.lower_ in _DOUBT:
+            return True
+        if child.dep_ in ("xcomp", "ccomp") and child.pos_ in ("VERB", "AUX") and child != inner:
+            return True
+        if child.dep_ == "mark" and child.lower_ in ("if", "unless", "whether"):
+            return True
+    ordered = verb.tag_ == "VB" and verb.dep_ == "ROOT" and not any(child.dep_ == "aux" for child in verb.children)
+    return ordered and not any(child.dep_ in ("nsubj", "nsubjpass") for child in verb.children)
 
 
 def negated(token: "Token") -> bool:

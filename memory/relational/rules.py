@@ -2,17 +2,20 @@
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memory.errors import EmbedderError
 from memory.paths import cache_dir
-from memory.provenance import Provenance
+from memory.provenance import Provenance, origin_of
 from memory.relational.clauses import LONGEST, SentenceReader
 from memory.relational.coreference import Discourse
-from memory.relational.extract import validate_text, with_span
-from memory.relational.names import canonical, normalise
+from memory.relational.endings import Ending
+from memory.relational.extract import Extraction, validate_text, with_span
+from memory.relational.language.stand_ins import annotate
+from memory.relational.names import FUNCTIONAL, canonical, normalise
 from memory.relational.parse import note_entities
 from memory.relational.tuples import MAX_NAME, Tuple
 
@@ -29,8 +32,9 @@ _UNNAMED = {"DATE", "TIME", "PERCENT", "MONEY", "QUANTITY", "ORDINAL", "CARDINAL
 class RuleExtractor:
     """Extractor of tuples from English prose by rules over its dependency parse, without a language model.
 
-    It extracts plain statements only. Denials, suppositions, questions, orders, wishes and claims of somebody
-    are skipped. Pronouns and short names are resolved within the text.
+    It extracts plain statements, with the time for which they hold, and endings: what is denied or over. Suppositions,
+    questions, orders, wishes and claims of somebody are skipped. Pronouns and short names are resolved within the
+    text; "I" is the speaker of the text's origin.
 
     Args:
         folder: Directory of a spaCy pipeline; by default the one that ``hippo models fetch spacy-en`` makes.
@@ -57,47 +61,76 @@ class RuleExtractor:
             self._pipeline = spacy.load(self.folder)
         return self._pipeline
 
-    def extract(self, text: str, origin: Provenance | str | None = None) -> list[Tuple]:
+    def extract(self, text: str, origin: Provenance | str | None = None) -> Extraction:
         """Return tuples in the order of the text; see :class:`~memory.relational.extract.Extractor`."""
         return self.extract_many([text], [origin])[0]
 
     def extract_many(
         self, texts: Sequence[str], origins: Sequence[Provenance | str | None] | None = None
-    ) -> list[list[Tuple]]:
+    ) -> list[Extraction]:
         """Return the tuples of each text; the texts are parsed in batches."""
         return [tuples for tuples, _ in self.read_many(texts, origins)]
 
     def read_many(
         self, texts: Sequence[str], origins: Sequence[Provenance | str | None] | None = None
-    ) -> Iterator[tuple[list[Tuple], list[str]]]:
-        """Yield the tuples and the names of each text, one text after another."""
-        origins = origins or [None] * len(texts)
+    ) -> Iterator[tuple[Extraction, list[str]]]:
+        """Yield the statements and the names of each text, one text after another."""
+        known = [origin_of(origin) for origin in origins or [None] * len(texts)]
         parts = [_parts(text) for text in texts]
         with self._lock:
-            docs = self._loaded().pipe((part for text in parts for part in text), batch_size=32)
-            for text, origin in zip(parts, origins, strict=True):
+            docs = annotate(self._loaded(), [part for text in parts for part in text])
+            for text, origin in zip(parts, known, strict=True):
                 yield self._read(islice(docs, len(text)), origin)
 
-    def _read(self, docs: Iterable["Doc"], origin: Provenance | str | None) -> tuple[list[Tuple], list[str]]:
-        """Return the tuples and the names of the parts of one text."""
-        discourse, names = Discourse(), []
-        tuples: dict[tuple[str, str, str], Tuple] = {}
+    def _read(self, docs: Iterable["Doc"], origin: Provenance) -> tuple[Extraction, list[str]]:
+        """Return the statements and the names of the parts of one text."""
+        discourse, names = Discourse(speaker=speaker_of(origin)), []
+        statements: dict[object, tuple[Tuple | Ending, bool]] = {}
         for doc in docs:
             note_entities(doc)
             names += [entity.text for entity in doc.ents if entity.label_ not in _UNNAMED]
             for sentence in doc.sents:
-                for item in self._stated(sentence, discourse, origin):
-                    tuples.setdefault((item.head, item.relation, item.tail), item)
+                for item, past in self._stated(sentence, discourse, origin):
+                    key = (item.head, item.relation, item.tail, item.until is None) if isinstance(item, Tuple) else item
+                    statements.setdefault(key, (item, past))
                 if len(sentence) <= LONGEST:
                     discourse.close(sentence, SentenceReader(sentence, discourse).entities)
-        return list(tuples.values()), names
+        return Extraction(_in_time([*statements.values()])), names
 
-    def _stated(self, sentence: "Span", discourse: Discourse, origin: Provenance | str | None) -> Iterator[Tuple]:
-        for head, relation, tail, conf in SentenceReader(sentence, discourse).statements():
-            names = canonical(normalise(head), relation, normalise(tail))
-            fits = all(0 < len(name) <= MAX_NAME for name in names) and names[0] != names[2]
-            if fits and conf >= self.conf_min:
-                yield Tuple(*names, conf=conf, provenance=with_span(origin, sentence.text.strip(), conf))
+    def _stated(
+        self, sentence: "Span", discourse: Discourse, origin: Provenance
+    ) -> Iterator[tuple[Tuple | Ending, bool]]:
+        """Yield what a sentence states, each with whether it is told in the past tense without a date."""
+        words = with_span(origin, sentence.text.strip(), 1.0)
+        for stated in SentenceReader(sentence, discourse, origin.time, origin.zone).statements():
+            if isinstance(stated, Ending):
+                tail = None if stated.tail is None else normalise(stated.tail)
+                if (head := normalise(stated.head)) and tail != "":
+                    yield replace(stated, head=head, tail=tail, provenance=words), False
+                continue
+            names = canonical(normalise(stated.head), stated.relation, normalise(stated.tail))
+            possible = all(0 < len(name) <= MAX_NAME for name in names) and names[0] != names[2]
+            if possible and stated.conf >= self.conf_min:
+                span = replace(words, conf=min(stated.conf, words.conf))
+                yield Tuple(*names, conf=stated.conf, provenance=span, since=stated.since, until=stated.until), stated.past
+
+
+def speaker_of(origin: Provenance) -> str:
+    """Return whom "I" refers to: the speaker, else the first person of the document."""
+    return origin.speaker or (f"I ({origin.doc_id})" if origin.doc_id else "I")
+
+
+def _in_time(statements: Sequence[tuple[Tuple | Ending, bool]]) -> Iterator[Tuple | Ending]:
+    """Yield statements; what a text tells in the past tense is over where it tells otherwise in the present tense."""
+    present = {
+        (item.head, item.relation)
+        for item, past in statements
+        if isinstance(item, Tuple) and not past and item.until is None
+    }
+    for item, past in statements:
+        if past and isinstance(item, Tuple) and item.relation in FUNCTIONAL and (item.head, item.relation) in present:
+            item = replace(item, since=item.origin.time, until=item.origin.time)
+        yield item
 
 
 def _parts(text: str) -> list[str]:

@@ -14,6 +14,8 @@ def _recompute_fact(row: Remaining) -> Values:
     if not row.said:
         return {}
     new: Values = {"conf": max(row.confs)}
+    if all("until" in said for said in row.said):  # told as of the past, or planned: the row is one interval
+        return new | row.first({"context": ""})
     if all("since" in said for said in row.said):
         new |= row.first({"context": ""}) | {"valid_from": min(said["since"] for said in row.said)}
         if new["valid_from"] != row.values["valid_from"]:

@@ -1,5 +1,6 @@
 """Tuples, which are told to the graph, and facts, which it holds."""
 
+import math
 from dataclasses import dataclass, replace
 
 from memory.errors import InvalidItemError
@@ -24,6 +25,9 @@ class Tuple:
         conf: Confidence that the text states this, in [0, 1].
         provenance: Who says so, where and when; a string is the name of a source, and the caller's line of code is the
             source by default.
+        since: When it began to hold, in seconds since the epoch, if that is not when it was told. A beginning after
+            the telling makes it a plan: it is kept, but it is not a fact that holds now.
+        until: When it stopped to hold; such a fact belongs to the past and never ends another one.
     """
 
     head: str
@@ -33,6 +37,8 @@ class Tuple:
     time: float | None = None
     conf: float = 1.0
     provenance: Provenance | str | None = None
+    since: float | None = None
+    until: float | None = None
 
     def __post_init__(self) -> None:
         """Make the provenance complete."""
@@ -47,6 +53,15 @@ class Tuple:
         if self.time is not None:
             origin = replace(origin, time=float(self.time))
         object.__setattr__(self, "provenance", origin)
+        if not all(moment is None or math.isfinite(moment) for moment in (self.since, self.until)):
+            raise InvalidItemError(f"a tuple's since and until must be finite seconds, got {self.since}, {self.until}")
+        if self.since is not None and self.until is not None and self.until < self.since:
+            raise InvalidItemError(f"a tuple's until must not be before its since, got {self.since} to {self.until}")
+
+    @property
+    def planned(self) -> bool:
+        """Whether it begins to hold later than it is told."""
+        return self.since is not None and self.since > self.origin.time
 
     @property
     def origin(self) -> Provenance:

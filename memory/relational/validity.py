@@ -8,8 +8,18 @@ from typing import Any
 
 from memory import provenance, rows
 from memory.relational.aliases import Aliases
+from memory.relational.endings import OPPOSITE_STATES, OPPOSITES, SYMMETRIC, Ending
+from memory.relational.language.nouns import fits
+from memory.relational.language.tense import PLAN_END
+from memory.relational.names import INVERSE_OF, normalise
 from memory.relational.tuples import COLUMNS, Fact
 from memory.store import Store
+
+TOLD_INTERVAL = (
+    "EXISTS (SELECT 1 FROM provenance WHERE item_table = 'facts' AND item_id = facts.id AND role = 'said'"
+    " AND said LIKE '%\"until\":%')"
+)
+"""Condition on ``facts``: its interval was told, as for the past and for plans, and not made by another fact."""
 
 SUPERSEDE_MIN = 0.5
 """Least confidence at which a statement may end another."""
@@ -21,7 +31,7 @@ class Contradiction:
 
     Attributes:
         entity: The entity that they are about.
-        relation: A functional relation.
+        relation: A functional relation, or one with opposites.
         facts: Both facts, the older first.
         reason: ``"same time"``: both began at the same time; ``"both hold"``: neither ended the other.
     """
@@ -57,15 +67,29 @@ class Validity:
         self.aliases = aliases
         self.functional = functional
 
-    def versions(self, head: str, relation: str) -> list[Version]:
-        """Return the versions of a relation of a head, under any of its names, oldest first."""
+    def one_at_a_time(self, relation: str, tail: str) -> bool:
+        """Return whether a statement takes part in the order of its relation: functional, with a tail that fits it."""
+        return relation in self.functional and fits(relation, tail)
+
+    def versions(self, head: str, relation: str, every: bool = False) -> list[Version]:
+        """Return the versions of a relation of a head, under any of its names, oldest first.
+
+        Args:
+            head: Normalised.
+            relation: Its name.
+            every: Whether to return those too that take no part in the order of versions: plans, what was told of the
+                past only, and tails that do not fit the relation.
+        """
         heads = self.aliases.names(head)
         rows = self.store.db.execute(
-            f"SELECT id, tail, valid_from, valid_to, conf FROM facts WHERE head IN ({', '.join('?' * len(heads))})"
+            "SELECT id, tail, valid_from, valid_to, conf,"
+            f" valid_to IS NOT NULL AND {TOLD_INTERVAL} FROM facts WHERE head IN ({', '.join('?' * len(heads))})"
             " AND relation = ? ORDER BY valid_from, id",
             (*heads, relation),
         )
-        return [Version(*row) for row in rows.fetchall()]
+        return [
+            Version(*row) for *row, interval in rows.fetchall() if every or not (interval or not fits(relation, row[1]))
+        ]
 
     def same(self, head: str, relation: str, tail: str, since: float, founded: float) -> int | None:
         """Return the row of a fact that states the same for the same time already, or ``None``.
@@ -79,7 +103,8 @@ class Validity:
         """
         rows = self.store.db.execute(
             "SELECT id, valid_from, valid_to FROM facts WHERE head = ? AND relation = ? AND tail = ?"
-            " AND (valid_to IS NULL OR (valid_from <= ? AND ? < valid_to)) ORDER BY valid_to IS NOT NULL",
+            " AND (valid_to IS NULL OR (valid_from <= ? AND ? < valid_to"
+            f" AND NOT {TOLD_INTERVAL})) ORDER BY valid_to IS NOT NULL",
             (head, relation, tail, since, since),
         ).fetchall()
         for row, start, end in rows:
@@ -101,10 +126,6 @@ class Validity:
             and (since < v.start or (since == v.start and founded < self._founded(v.id)))
             for v in self.versions(head, relation)
         )
-
-    def may_end(self, relation: str, conf: float) -> bool:
-        """Return whether a statement of confidence ``conf`` may end an earlier one with the same head and relation."""
-        return relation in self.functional and conf >= SUPERSEDE_MIN
 
     def next(self, head: str, relation: str, tail: str, since: float, founded: float) -> tuple[float, int] | None:
         """Return when the version after a statement began, and its row; ``None`` if no later version ends it.
@@ -229,9 +250,56 @@ class Validity:
             and self.aliases.entity(version.tail) != self.aliases.entity(tail)
         ]
 
+    def opposed(self, head: str, relation: str, tail: str, since: float) -> list[int]:
+        """Return the current facts that can't hold together with a statement, and began no later than it.
+
+        These are opposites: ``loves`` and ``hates`` of the same tail, ``is`` with ``open`` and ``closed``.
+        """
+        rows = self._opposites(head, relation, tail)
+        return [int(row[0]) for row in rows if row[1] <= since]
+
+    def _opposites(self, head: str, relation: str, tail: str) -> list[tuple[int, float]]:
+        if relation == "is":
+            relations, tails = [relation], sorted(OPPOSITE_STATES.get(tail, ()))
+        else:
+            relations, tails = sorted(OPPOSITES.get(relation, ())), self.aliases.names(tail)
+        if not relations or not tails:
+            return []
+        heads = self.aliases.names(head)
+        return self.store.db.execute(
+            f"SELECT id, valid_from FROM facts WHERE head IN ({', '.join('?' * len(heads))}) AND valid_to IS NULL"
+            f" AND relation IN ({', '.join('?' * len(relations))}) AND tail IN ({', '.join('?' * len(tails))})",
+            (*heads, *relations, *tails),
+        ).fetchall()
+
+    def denied_by(self, ending: Ending, told: float) -> list[Fact]:
+        """Return the current facts, told no later than ``told``, that an ending denies."""
+        heads = self.aliases.names(normalise(ending.head))
+        marks = ", ".join("?" * len(heads))
+        rows = self.store.db.execute(
+            f"SELECT {COLUMNS} FROM facts WHERE valid_to IS NULL AND valid_from <= ? AND relation IN"
+            f" (SELECT value FROM json_each(?)) AND (head IN ({marks}) OR tail IN ({marks}))",
+            (told, json.dumps(sorted(ending.relations)), *heads, *heads),
+        )
+        facts = []
+        for row in rows.fetchall():
+            fact = Fact(*row)
+            owner = fact.relation in INVERSE_OF.values()
+            symmetric = fact.relation in SYMMETRIC
+            if fact.head in heads and not (owner and ending.tail is None):
+                facts.append((fact, fact.tail))
+            elif fact.tail in heads and (owner or symmetric):
+                facts.append((fact, fact.head))
+        if ending.tail is None:
+            return [fact for fact, _ in facts]
+        tails = set(self.aliases.names(normalise(ending.tail)))
+        exact = [fact for fact, other in facts if other in tails]
+        near = [fact for fact, other in facts if any(_same_thing(other, tail) for tail in tails)]
+        return exact or (near if len({fact.tail if fact.head in heads else fact.head for fact in near}) == 1 else [])
+
     def contradictions(self) -> list[Contradiction]:
-        """Return the pairs of facts of functional relations that can't both be true."""
-        conflicts = []
+        """Return the pairs of facts that can't both be true: of functional relations, and opposites."""
+        conflicts = self._opposite_facts()
         for relation in sorted(self.functional):
             groups: dict[str, list[Fact]] = {}
             rows = self.store.db.execute(
@@ -239,13 +307,42 @@ class Validity:
             )
             for row in rows.fetchall():
                 groups.setdefault(self.aliases.entity(row[1]), []).append(Fact(*row))
+            told = self._momentary(relation)
             for entity, facts in groups.items():
-                conflicts += self._conflicts(entity, relation, facts)
+                conflicts += self._conflicts(entity, relation, facts, told)
         return conflicts
 
-    def _conflicts(self, entity: str, relation: str, facts: Sequence[Fact]) -> list[Contradiction]:
+    def _momentary(self, relation: str) -> set[int]:
+        """Return the facts of which only is known that they are over, and plans: they contradict nothing."""
+        rows = self.store.db.execute(
+            f"SELECT id FROM facts WHERE relation = ? AND {TOLD_INTERVAL} AND (valid_to = valid_from OR valid_to = ?)",
+            (relation, PLAN_END),
+        )
+        return {int(row[0]) for row in rows.fetchall()}
+
+    def _opposite_facts(self) -> list[Contradiction]:
+        """Return the pairs of opposites that both hold, or began at the same time."""
         conflicts = []
-        for earlier, later in pairwise(facts):
+        for relation in sorted({*OPPOSITES, "is"}):
+            for row in self.store.db.execute(
+                f"SELECT {COLUMNS} FROM facts WHERE relation = ? AND valid_to IS NULL ORDER BY id", (relation,)
+            ).fetchall():
+                fact = Fact(*row)
+                others = [n for n, _ in self._opposites(fact.head, relation, fact.tail) if n < fact.id]
+                others += [n for (n,) in self.store.db.execute(
+                    "SELECT id FROM facts WHERE superseded_by = ? AND valid_from = ? AND (relation != ? OR tail != ?)"
+                    " AND relation NOT IN (SELECT value FROM json_each(?))",
+                    (fact.id, fact.valid_from, relation, fact.tail, json.dumps(sorted(self.functional))),
+                ).fetchall()]
+                for other in others:
+                    row = self.store.db.execute(f"SELECT {COLUMNS} FROM facts WHERE id = ?", (other,)).fetchone()
+                    reason = "same time" if row[6] == fact.valid_from else "both hold"
+                    conflicts.append(Contradiction(self.aliases.entity(fact.head), relation, (Fact(*row), fact), reason))
+        return conflicts
+
+    def _conflicts(self, entity: str, relation: str, facts: Sequence[Fact], told: Collection[int]) -> list[Contradiction]:
+        conflicts = []
+        for earlier, later in pairwise([fact for fact in facts if fact.id not in told and fits(relation, fact.tail)]):
             if self.aliases.entity(earlier.tail) == self.aliases.entity(later.tail):
                 continue
             if earlier.valid_from < later.valid_from and (
@@ -257,3 +354,8 @@ class Validity:
             elif earlier.valid_to is None or earlier.valid_to > later.valid_from:
                 conflicts.append(Contradiction(entity, relation, (earlier, later), "both hold"))
         return conflicts
+
+
+def _same_thing(name: str, other: str) -> bool:
+    """Return whether two phrases may mean the same thing: one ends with the other, as "red car" and "car"."""
+    return name.endswith(f" {other}") or other.endswith(f" {name}") or name.rstrip("s") == other.rstrip("s")

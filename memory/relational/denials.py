@@ -1,0 +1,154 @@
+"""Denials and endings in a sentence: "no longer lives in", "is not allergic any more", "sold", "divorced"."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from memory.relational.endings import (
+    ENDING_PREPOSITIONS,
+    ENDING_VERBS,
+    ENDS_ALL,
+    ILLNESS,
+    JOBS,
+    OWNING,
+    PARTNERS,
+    WORKING,
+    Ending,
+    denied,
+)
+from memory.relational.language.lemmas import verb_lemma
+from memory.relational.language.tense import When
+from memory.relational.names import SAME_AS, normalise, third_person
+from memory.relational.participants import Named, Participants
+
+if TYPE_CHECKING:
+    from spacy.tokens import Token
+
+_NEVER = {"never", "hardly", "rarely", "seldom"}
+
+
+class Denials:
+    """Reader of what a sentence denies and ends.
+
+    Args:
+        names: Reader of the names in the sentence.
+    """
+
+    CEASING = frozenset({"stop", "quit", "cease", "give", "finish"})
+    """Verbs that end what their complement states: "stopped smoking"."""
+
+    def __init__(self, names: Participants) -> None:
+        self.names = names
+
+    def dislikes(self, verb: "Token") -> bool:
+        """Return whether a clause says "can't stand" or the like."""
+        helpers = {child.lower_ for child in verb.children if child.dep_ in ("aux", "neg")}
+        refused = bool(helpers & {"can", "ca", "could"}) and bool(helpers & {"not", "n't", "n’t"})
+        return verb_lemma(verb.text) in ("stand", "bear", "abide") and (refused or "cannot" in helpers)
+
+    def denied(self, verb: "Token", moment: When, clause: Iterable[Any]) -> Iterator[Ending]:
+        """Yield the endings that a negated clause states: what it denies of the present, or says is over."""
+        over = _no_longer(verb)
+        if moment.tense == "future" or (moment.tense == "past" and not over):
+            return
+        if any(child.lower_ in _NEVER for child in verb.children):
+            return
+        for stated in clause:
+            yield self.ending(stated, None)
+            if stated.relation == "is" and stated.tail.lower() in ("married", "engaged"):
+                yield Ending(stated.head, PARTNERS)
+        if over:
+            yield from self.habit(verb, self.names.subjects(verb), None)
+
+    def ending(self, stated: Any, moment: When | None) -> Ending:
+        """Return the ending of what a clause would state."""
+        relation = "owned_by" if stated.relation in ("owns", "possesses") else stated.relation
+        time = moment.since if moment is not None else None
+        return Ending(stated.head, denied(SAME_AS.get(relation, relation)), stated.tail, time)
+
+    def habit(self, verb: "Token", subjects: list[Named], moment: When | None) -> Iterator[Ending]:
+        """Yield the ending of a verb without an object: "no longer smokes", "stopped working"."""
+        lemma = verb_lemma(verb.text)
+        if any(child.dep_ in ("dobj", "prep", "attr", "acomp", "xcomp") for child in verb.children) or lemma == "be":
+            return
+        relations = WORKING if lemma == "work" else frozenset({third_person(lemma)})
+        for head, _ in subjects:
+            yield Ending(head, relations, None, moment.since if moment is not None else None)
+
+    def ended(self, verb: "Token", moment: When) -> Iterator[Ending]:
+        """Yield the endings that the verb of an affirmed clause states: "sold the car", "was fired", "is divorced"."""
+        time = moment.since if moment.tense != "future" else None
+        subjects = self.names.subjects(verb)
+        lemma = verb_lemma(verb.text)
+        perfect = any(child.lower_ in ("has", "have", "'ve", "'s", "’ve", "’s") for child in verb.children)
+        passive = any(child.dep_ in ("auxpass", "nsubjpass") for child in verb.children)
+        if lemma == "be" and moment.tense == "present":
+            words = [child for child in verb.children if child.dep_ in ("acomp", "attr", "advmod", "oprd")]
+            words = [word for word in words if word.lower_ in ENDS_ALL]
+            yield from (Ending(head, ENDS_ALL[word.lower_], None, time) for word in words for head, _ in subjects)
+            return
+        if not (moment.tense == "past" or perfect or passive) or moment.tense == "future":
+            return
+        particle = next((c.lower_ for c in verb.children if c.dep_ == "prt"), "")
+        names = [verb.lower_ if passive else lemma]
+        names = [f"{names[0]}_{particle}", names[0]] if particle else names
+        found = False
+        for relations, objects in self._objects(verb, names, passive):
+            found = True
+            for head, _ in subjects:
+                for tail, _ in objects:
+                    job = normalise(tail).rpartition(" ")[2] in JOBS and relations & WORKING
+                    yield Ending(head, WORKING if job else relations, None if job else _bare(head, tail), time)
+        plain = not found and not self.names.objects(verb)
+        if plain and (name := next((name for name in names if name in ENDS_ALL), None)) is not None:
+            yield from (Ending(head, ENDS_ALL[name], None, time) for head, _ in subjects)
+
+    def _objects(
+        self, verb: "Token", names: list[str], passive: bool
+    ) -> Iterator[tuple[frozenset[str], list[Named]]]:
+        """Yield the relations that a verb ends, with its objects."""
+        for name in names:
+            if name in ENDING_VERBS and not passive:
+                if name == "give" and not any(c.dep_ == "dative" for c in verb.children):
+                    continue
+                yield frozenset().union(*ENDING_VERBS[name]), self.names.objects(verb)
+                break
+        for words, preposition in _phrases(verb):
+            for name in names:
+                if (ended := ENDING_PREPOSITIONS.get(f"{name}_{words}")) is not None:
+                    yield frozenset().union(*ended), self.names.objects_of(preposition)
+                    break
+        for child in verb.children:
+            if child.lower_ == "rid" and verb_lemma(verb.text) in ("get", "be"):
+                for preposition in (c for c in child.children if c.lower_ == "of"):
+                    yield OWNING | ILLNESS, self.names.objects_of(preposition)
+
+
+def _phrases(verb: "Token") -> Iterator[tuple[str, "Token"]]:
+    """Yield the prepositions of a verb in words, as ``"out_of"``, each with the token that has the object."""
+    adverbs = [child.lower_ for child in verb.children if child.dep_ in ("advmod", "prt") and child.pos_ in ("ADV", "ADP")]
+    for child in verb.children:
+        if child.dep_ != "prep":
+            continue
+        yield child.lower_, child
+        yield from ((f"{adverb}_{child.lower_}", child) for adverb in adverbs)
+        for inner in child.children:
+            if inner.dep_ == "prep":
+                yield f"{child.lower_}_{inner.lower_}", inner
+    for child in verb.children:
+        if child.dep_ == "advmod":
+            yield from ((f"{child.lower_}_{inner.lower_}", inner) for inner in child.children if inner.dep_ == "prep")
+
+
+def _no_longer(verb: "Token") -> bool:
+    """Return whether a negated clause says that it held before: "no longer", "not any more"."""
+    words = [token.lower_ for token in verb.subtree]
+    pairs = set(zip(words, words[1:], strict=False))
+    return bool({("no", "longer"), ("any", "more"), ("any", "longer"), ("no", "more")} & pairs) or "anymore" in words
+
+
+def _bare(head: str, name: str) -> str:
+    """Return the name of a thing without its owner: ``"ada's car"`` of Ada is ``"car"``."""
+    for mark in ("'s ", "’s "):
+        if name.lower().startswith(head.lower() + mark):
+            return name[len(head) + len(mark) :]
+    return name

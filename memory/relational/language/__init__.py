@@ -1,0 +1,1 @@
+"""English for the extraction rules: kinds of nouns, lemmas of verbs, tense, dates, and stand-ins for rare names."""

@@ -1,0 +1,97 @@
+"""Kinds of nouns: whether the words after "in" or "at" name a time, a state, a person, an organisation or a place."""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+Kind = Literal["time", "state", "person", "organisation", "place", "thing"]
+
+_NUMBERED = re.compile(
+    r"(1[0-9]|20|21)\d\d(s|'s)?|\d{4}-\d\d(-\d\d)?|\d{1,2}[:.]\d\d( ?[ap]\.?m\.?)?|\d{1,2} ?[ap]\.?m\.?"
+    r"|\d{1,2}(st|nd|rd|th)?|\d{1,2}/\d{1,2}(/\d{2,4})?"
+)
+_ABBREVIATED = frozenset("mon tue tues wed thu thur thurs fri sat sun jan feb mar apr jun jul aug sep sept oct nov dec".split())
+_MONTHS_ALSO_NAMES = frozenset(("may", "april", "june", "august", "summer", "spring", "march", "eve", "easter"))
+
+PLACES = frozenset(
+    "home school bed hospital prison jail church college university town court class work sea space port sight"
+    " kindergarten nursery temple mosque synagogue office market camp stage headquarters".split()
+)
+"""Nouns that name a place even without an article: "at home"."""
+
+IDIOMS = frozenset(
+    "the phone|the telephone|a diet|the dole|the mood|the run|the way|the move|the go|the market|the mend|the lookout"
+    "|the verge|the brink|the edge|the process|the middle|the mix|the lead|the know|the dark|the wrong|the right|the red"
+    "|the black|the loop|the making|the works|a trip|a coma|a relationship|a break|a hurry|a rush|a bad way|a good place"
+    "|a roll|a budget|a mission|a streak|a bind|a jam|a fix|a mess|a pickle|a state|a loss|a standstill|a dead end"
+    "|top|foot|hand|line|loan|air|case|tears|pieces|ruins|form|full swing|two minds|business|mint condition|good hands"
+    "|good company|good spirits|high spirits|hot water|deep water|cold feet|safe hands|the family way|the same boat"
+    "|the line|the table|the cards|the house|the fence|the rocks|the ropes|the ball|call|guard|board|cloud nine"
+    "|record|tour|edge|fire|pins and needles|someone's mind|print|short supply|stock|season".split("|")
+)
+"""Phrases after "in", "on" or "at" that name no place."""
+
+
+@cache
+def lexicon() -> dict[str, str]:
+    """Return the kind of each noun of the word list."""
+    kinds: dict[str, str] = {}
+    for paragraph in (Path(__file__).parent / "nouns.txt").read_text(encoding="utf-8").split("\n\n")[1:]:
+        kind, *nouns = paragraph.split()
+        kinds |= dict.fromkeys(nouns, kind)
+    return kinds
+
+
+def noun_kind(word: str) -> str | None:
+    """Return the kind of a common noun in singular or plural, as ``"state"`` for ``"love"``; ``None`` if unknown."""
+    word = word.lower()
+    known = lexicon()
+    for form in (word, word.removesuffix("s"), word.removesuffix("es"), re.sub(r"ies$", "y", word)):
+        if form in known:
+            return known[form]
+    return None
+
+
+def names_time(name: str) -> bool:
+    """Return whether a name, as it is told, is a time: ``"Monday"``, ``"2010"``, ``"noon"``, ``"three weeks"``."""
+    words = re.sub(r"^(the|a|an|this|that|next|last|every|each) ", "", name.strip().lower()).rstrip(".").split()
+    if not words:
+        return False
+    if all(_NUMBERED.fullmatch(word) for word in words):
+        return len(words) > 1 or re.fullmatch(r"\d{1,3}", words[0]) is None
+    head = words[: words.index("of")][-1] if "of" in words[1:] else words[-1]
+    if head in _ABBREVIATED or noun_kind(head) == "time":
+        return head not in _MONTHS_ALSO_NAMES or name.strip().lower() == head or any(c.isdigit() for c in name)
+    return noun_kind(words[0]) == "time" and all(_NUMBERED.fullmatch(word.rstrip(",")) for word in words[1:])
+
+
+def names_state(name: str, bare: bool) -> bool:
+    """Return whether a phrase after "in", "on" or "at" is a state: ``"love"``, ``"a hurry"``, ``"good health"``.
+
+    Args:
+        name: The phrase with its article, as it is told. A phrase with a capital letter is a name, not a state.
+        bare: Whether it has neither article nor possessive.
+    """
+    phrase = name.strip()
+    if not phrase or phrase != phrase.lower():
+        return False
+    if phrase in IDIOMS:
+        return True
+    words = phrase.split()
+    head = words[: words.index("of")][-1] if "of" in words[1:] else words[-1]
+    return noun_kind(head) == "state" and not (bare and head in PLACES)
+
+
+def fits(relation: str, tail: str) -> bool:
+    """Return whether a tail, as it is told, is of a kind that a relation takes.
+
+    Relations of place, work and ownership take neither times nor, in lower case and without an article, states.
+    """
+    if relation not in TAKES_NO_TIME:
+        return True
+    return not names_time(tail) and not (relation != "owned_by" and names_state(tail, bare=True))
+
+
+TAKES_NO_TIME = frozenset({"lives_in", "located_in", "is_at", "works_at", "owned_by"})
+"""Relations whose tail is a place, an organisation or an owner."""

@@ -1,0 +1,81 @@
+"""Participants of a clause: the names of its subjects and objects in a dependency parse."""
+
+from typing import TYPE_CHECKING
+
+from memory.relational.coreference import Discourse
+from memory.relational.parse import NOBODY, first, joined, negated, own_subject, phrase, prepositions, relative_of
+
+if TYPE_CHECKING:
+    from spacy.tokens import Token
+
+REFERRED = 0.85
+"""Confidence of a tuple with a resolved pronoun or short name."""
+
+Named = tuple[str, float]
+
+
+class Participants:
+    """Reader of the names in one sentence.
+
+    Args:
+        discourse: The entities that the text has mentioned before it.
+    """
+
+    def __init__(self, discourse: Discourse) -> None:
+        self.discourse = discourse
+
+    def subjects(self, verb: "Token") -> list[Named]:
+        """Return the names of the subjects of a clause; those of the first joined verb if it has none of its own."""
+        for child in verb.children:
+            if child.dep_ in ("nsubj", "nsubjpass"):
+                noun = relative_of(verb)
+                if child.tag_ in ("WP", "WDT") and noun is not None:
+                    return self.entities(noun, with_joined=False)
+                return self.entities(child)
+        if verb.dep_ == "acl":
+            return self.entities(verb.head, with_joined=False)
+        clause = first(verb)
+        return self.subjects(clause) if clause.i != verb.i else []
+
+    def objects(self, verb: "Token") -> list[Named]:
+        """Return the names of the direct objects of a clause."""
+        objects: list[Named] = []
+        for child in verb.children:
+            measured = child.dep_ == "npadvmod" and any(inner.pos_ == "NUM" for inner in child.children)
+            named = child.dep_ in ("dobj", "attr", "oprd") and child.tag_ not in ("WP", "WDT")
+            if named or (measured and child.pos_ == "NOUN"):
+                objects += self.entities(child)
+        if not objects and verb.dep_ == "relcl" and own_subject(verb) and not list(prepositions(verb)):
+            subject = next(c for c in verb.children if c.dep_ in ("nsubj", "nsubjpass"))
+            if subject.tag_ not in ("WP", "WDT"):
+                objects = self.entities(verb.head, with_joined=False)
+        return objects
+
+    def objects_of(self, preposition: "Token") -> list[Named]:
+        """Return the names of the objects of a preposition."""
+        return [name for child in preposition.children if child.dep_ == "pobj" for name in self.entities(child)]
+
+    def entities(self, token: "Token | None", with_joined: bool = True) -> list[Named]:
+        """Return the names of a noun and of those joined to it, each with the confidence that it is meant."""
+        if token is None or negated(token):
+            return []
+        names: list[Named] = []
+        for noun in [token, *(joined(token) if with_joined else [])]:
+            if negated(noun) or noun.lower_ in NOBODY:
+                continue
+            if noun.pos_ == "PRON":
+                names += [(name, REFERRED) for name in self.discourse.refer(noun)]
+            elif noun.pos_ in ("NOUN", "PROPN", "NUM", "ADJ", "X", "SYM"):
+                words = self.possessed(noun)
+                if words:
+                    full = self.discourse.full(noun, words)
+                    names.append((full, 1.0 if full == words else REFERRED))
+        return names
+
+    def possessed(self, noun: "Token") -> str:
+        """Return the phrase with the owner's name in place of "her" or "my"; empty if the owner is unclear."""
+        owner = next((c for c in noun.children if c.dep_ == "poss" and c.tag_ == "PRP$"), None)
+        if owner is None:
+            return phrase(noun)
+        owners = self.discourse.refer(owner)
+        return f"{owners[0]}'s {phrase(noun, without=('poss',))}" if len(owners) == 1 else ""

@@ -1,0 +1,59 @@
+"""Objects of prepositions by kind: which are places, which are times, and which are states."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from memory.relational.language.nouns import names_state, names_time
+from memory.relational.language.tense import When
+from memory.relational.names import SAME_AS
+from memory.relational.parse import phrase
+
+if TYPE_CHECKING:
+    from spacy.tokens import Token
+
+_PLACE = {"in", "at", "on", "inside", "within", "under", "behind", "near", "beside"}
+_WHERE = {"in", "at", "on", "inside", "within"}
+_WHEN = {"since", "until", "till", "from", "to", "during", "by", "before", "after", "for", "through", "throughout", "between"}
+
+
+@dataclass(frozen=True, slots=True)
+class Oblique:
+    """What a prepositional phrase says of a subject, if its object is no entity."""
+
+    relation: str
+    tail: str
+
+
+def oblique(relation: str, preposition: "Token", noun: "Token", moment: When, stative: bool) -> Oblique | str | None:
+    """Return what a prepositional phrase states.
+
+    Args:
+        relation: The verb, as ``"lives"``; ``"is"`` for "be".
+        preposition: The preposition.
+        noun: Its object.
+        moment: When the clause holds, with the tokens of its dates.
+        stative: Whether the verb tells a state.
+
+    Returns:
+        A relation whose tail is the entity of the object; a relation with a tail that is no entity, as for "is on
+        Monday" and "is in love"; ``None`` if the phrase only dates the clause.
+    """
+    word = preposition.lower_
+    own = f"{relation}_{word}"
+    place = SAME_AS.get(own, own) in ("lives_in", "works_at") or (relation == "is" and word in _WHERE)
+    if relation == "is" and word in _WHERE:
+        own = "located_in"
+    words = phrase(noun)
+    bare = not any(child.dep_ in ("det", "poss", "nummod") for child in noun.children)
+    if stative and (names_time(words) or (noun.i in moment.dates and not (relation == "is" and word in _WHERE))):
+        if relation == "is" and word in _WHERE:
+            return Oblique(f"happens_{word}", words)
+        return None if noun.i in moment.dates or word in _WHEN else Oblique(f"{relation}_during", words)
+    if place and noun.pos_ != "PROPN":
+        article = next((child.text for child in noun.children if child.dep_ in ("det", "poss")), "")
+        whole = words if words.lower().startswith(article.lower() + " ") or not article else f"{article} {words}"
+        if names_state(whole.lower() if whole[:1].isupper() and noun.i == noun.sent.start else whole, bare):
+            return Oblique(relation, f"{word} {whole}")
+        if not bare and names_state(words, bare=False):
+            return Oblique(relation, f"{word} {whole}")
+    return own
