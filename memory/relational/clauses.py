@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from memory.relational.coreference import Discourse
 from memory.relational.denials import Denials
-from memory.relational.endings import Ending
+from memory.relational.endings import JOBS, Ending
 from memory.relational.language.lemmas import verb_lemma
 from memory.relational.language.nouns import noun_kind
-from memory.relational.language.tense import ENDED_BY_TENSE, STATIVE, When, when
+from memory.relational.language.tense import ENDED_BY_TENSE, STATIVE, When, tense_of, when
 from memory.relational.names import SAME_AS, third_person
 from memory.relational.parse import (
+    BEGINNING,
     NOBODY,
-    SKIPPED_PREPOSITIONS,
     complement,
     first,
     joined,
@@ -110,9 +110,13 @@ class SentenceReader:
         """Return a statement with the time of validity that its clause tells."""
         stative = verb_lemma(verb.text) in STATIVE
         relation = SAME_AS.get(stated.relation, "owned_by" if stated.relation == "owns" else stated.relation)
+        if relation == "lives_in" and stated.relation in ("moves_to", "relocates_to") and not _may_live(verb):
+            stated = replace(stated, relation="located_in")
+        if relation == "has" and not _person(verb):
+            relation = ""
         if moment.tense == "future":
             return replace(stated, since=moment.since)
-        if moment.tense == "past" and stative:
+        if moment.tense == "past" and (stative or (moment.over and moment.until is not None)):
             if moment.since is not None or moment.until is not None:
                 until = self.told if moment.until is None else moment.until
                 return replace(stated, since=min(until, until if moment.since is None else moment.since), until=until)
@@ -132,7 +136,7 @@ class SentenceReader:
                 yield replace(stated, since=self.told, until=self.told)
                 yield denials.ending(stated, None)
             yield from denials.habit(inner, subjects, None)
-        elif lemma == "go":
+        elif lemma == "go" and verb.tag_ == "VBG":
             future = when(inner, self.told, self.zone)
             since = next((s for s in (moment.since, future.since) if s is not None and s > self.told), None)
             if since is not None:
@@ -143,6 +147,9 @@ class SentenceReader:
             for stated in self.clause(inner, moment, subjects):
                 yield denials.ending(stated, moment)
             yield from denials.habit(inner, subjects, moment)
+        elif lemma in BEGINNING or verb.tag_ == "VBN":
+            if moment.tense != "future":
+                yield from (replace(stated, since=moment.since) for stated in self.clause(inner, moment, subjects))
         else:
             gerund = " ".join([inner.lower_, *(name for name, _ in self.names.objects(inner)[:1])])
             yield from _all(subjects, third_person(lemma), [(gerund, 1.0)], _SURE)
@@ -162,6 +169,14 @@ class SentenceReader:
             yield from self._copula(verb, subjects, moment)
             return
         objects = self.names.objects(verb)
+        if lemma == "take" and any(child.dep_ == "dobj" and child.text == "place" for child in verb.children):
+            for preposition in prepositions(verb):  # "takes place in" is "is in"
+                yield from self._with_preposition(subjects, "is", preposition, moment, stative=True)
+            return
+        if lemma == "get" and tense_of(verb)[1]:
+            lemma = "have"  # "has got"
+        if lemma == "marry" and passive:
+            yield from self._married(verb, subjects)
         relation = "_".join([third_person(lemma), *(c.lower_ for c in verb.children if c.dep_ == "prt")])
         if passive:
             agents = [name for c in verb.children if c.dep_ == "agent" for name in self.names.objects_of(c)]
@@ -169,11 +184,28 @@ class SentenceReader:
             relation = verb.lower_
         else:
             yield from _all(subjects, relation, objects, _SURE)
+            yield from self._around_objects(verb, subjects, relation, moment)
         for dative in (c for c in verb.children if c.dep_ == "dative"):
             given = self.names.objects_of(dative) if dative.pos_ == "ADP" else self.names.entities(dative)
             yield from _all(subjects, f"{relation}_to", given, _OBLIQUE)
         for preposition in prepositions(verb):
             yield from self._with_preposition(subjects, relation, preposition, moment, stative=lemma in STATIVE)
+
+    def _around_objects(
+        self, verb: "Token", subjects: list[Named], relation: str, moment: When
+    ) -> Iterator[Stated]:
+        """Yield what stands with an object: "teaches pottery at the centre", "has a job at Tesco"."""
+        for noun in (child for child in verb.children if child.dep_ == "dobj"):
+            for preposition in prepositions(noun):
+                word = preposition.lower_
+                if noun.lemma_.lower() in JOBS and word in ("at", "with", "for"):
+                    yield from _all(subjects, "works_at", self.names.objects_of(preposition), _OBLIQUE)
+                elif word == "at":
+                    yield from self._with_preposition(subjects, relation, preposition, moment, stative=True)
+            if noun.lemma_.lower() in JOBS:
+                for preposition in prepositions(verb):
+                    if preposition.lower_ in ("at", "with", "for"):
+                        yield from _all(subjects, "works_at", self.names.objects_of(preposition), _OBLIQUE)
 
     def _with_preposition(
         self, subjects: list[Named], relation: str, preposition: "Token", moment: When, stative: bool
@@ -185,6 +217,14 @@ class SentenceReader:
                     yield from _all(subjects, found.relation, [(found.tail, 1.0)], _OBLIQUE)
                 elif found is not None:
                     yield from _all(subjects, found, self.names.entities(one, with_joined=False), _OBLIQUE)
+                if isinstance(found, Oblique) or found is None or preposition.lower_ == "as":
+                    for inner in (c for c in prepositions(one) if c.lower_ in ("at", "in", "for") and c.head == one):
+                        yield from self._with_preposition(subjects, relation, inner, moment, stative)
+
+    def _married(self, verb: "Token", subjects: list[Named]) -> Iterator[Stated]:
+        """Yield that two subjects are married to each other."""
+        if len(subjects) == 2 and not any(child.dep_ in ("prep", "agent") and child.lower_ in ("to", "by") for child in verb.children):
+            yield from _all(subjects[:1], "married_to", subjects[1:], _OBLIQUE)
 
     def _mistaken(self, verb: "Token", name: "Token") -> Iterator[Stated]:
         """Yield the statements of a clause whose verb the parser mistook for a noun."""
@@ -207,11 +247,16 @@ class SentenceReader:
             elif child.dep_ in ("acomp", "attr", "oprd", "advmod") and child.pos_ in ("ADJ", "VERB"):
                 for quality in [child, *joined(child)]:
                     yield from self._quality(verb, subjects, quality)
-            elif child.dep_ == "prep" and child.lower_ not in SKIPPED_PREPOSITIONS:
-                yield from self._with_preposition(subjects, "is", child, moment, stative=True)
+            elif child.dep_ == "attr" and child.lower_ in ("mine", "his", "hers", "theirs"):
+                yield from _all(subjects, "owned_by", [(name, REFERRED) for name in self.names.discourse.refer(child)], _SURE)
+        for preposition in prepositions(verb):
+            yield from self._with_preposition(subjects, "is", preposition, moment, stative=True)
 
     def _kind(self, verb: "Token", subjects: list[Named], noun: "Token") -> Iterator[Stated]:
         if negated(noun) and not negated(verb):
+            return
+        if noun.pos_ == "PROPN" and any(child.dep_ == "case" for child in noun.children):
+            yield from _all(subjects, "owned_by", [(phrase(noun), 1.0)], _SURE)  # "the van is Theo's"
             return
         owner = next((c for s in verb.children if s.dep_ == "nsubj" for c in s.children if c.dep_ == "poss"), None)
         if owner is not None and noun.pos_ == "PROPN":
@@ -234,20 +279,31 @@ class SentenceReader:
             yield from _all(subjects, f"{role}_of", whose, _SURE)
         elif noun.pos_ != "NUM" and noun.lower_ not in NOBODY:
             yield from _all(subjects, "is_a", [(phrase(noun), 1.0)], _SURE)
+            if noun_kind(noun.lemma_) == "person":
+                for preposition in (c for c in noun.children if c.dep_ == "prep" and c.lower_ in ("at", "for", "with")):
+                    yield from _all(subjects, "works_at", self.names.objects_of(preposition), _OBLIQUE)
 
     def _quality(self, verb: "Token", subjects: list[Named], quality: "Token") -> Iterator[Stated]:
         if negated(quality) and not negated(verb):
             return
-        found = [c for c in quality.children if c.dep_ == "prep" and c.lower_ not in SKIPPED_PREPOSITIONS]
+        found = list(prepositions(quality))
         for preposition in found:
             relation = f"{quality.lower_}_{preposition.lower_}"
             yield from _all(subjects, relation, self.names.objects_of(preposition), _OBLIQUE)
+        if not found and quality.lower_ == "married":
+            yield from self._married(verb, subjects)
         if not found:
             yield from _all(subjects, "is", [(phrase(quality), 1.0)], _SURE)
 
     def _apposition(self, noun: "Token") -> Iterator[Stated]:
         named = noun.head
-        if named.pos_ == "NOUN" and (noun.pos_ == "PROPN" or noun.text[:1].isupper()):
+        if named.tag_ == "NNS" and not any(child.dep_ == "conj" for child in named.children):
+            return  # "two daughters, Mabel and Joan"
+        owner = next((c for c in named.children if c.dep_ == "poss"), None)
+        if named.pos_ == "NOUN" and noun.pos_ == "PROPN" and owner is not None:
+            role = phrase(named, without=("poss", "case", "prep")).lower().replace(" ", "_")
+            yield from _all([(phrase(noun), 1.0)], f"{role}_of", self.names.owners(owner), _OBLIQUE)
+        elif named.pos_ == "NOUN" and (noun.pos_ == "PROPN" or noun.text[:1].isupper()):
             if any(c.dep_ == "prep" for c in named.children):
                 return
             yield from _all(self.entities(noun), "is_a", [(phrase(named), 1.0)], _OBLIQUE)
@@ -279,6 +335,12 @@ def _placed(verb: "Token") -> bool:
     if verb.dep_ == "acl" and verb.tag_ != "VBN":
         return False
     return verb.dep_ not in ("relcl", "acl") or not negated(verb.head)
+
+
+def _may_live(verb: "Token") -> bool:
+    """Return whether the subject of a clause may live somewhere: a person, or a name or group."""
+    nouns = [child for child in verb.children if child.dep_ == "nsubj" and child.pos_ == "NOUN"]
+    return not nouns or _person(verb) or any(noun.tag_ == "NNS" for noun in nouns)
 
 
 def _person(verb: "Token") -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from memory.relational.parse import first, joined
+from memory.relational.parse import first, joined, phrase
 
 if TYPE_CHECKING:
     from spacy.tokens import Span, Token
@@ -36,6 +36,14 @@ _WOMEN = frozenset(
 )
 
 
+_BODIES = frozenset(
+    "hospital school company bank university college inc ltd corp club church museum hotel market street road library"
+    " office department council group factory shop store restaurant café cafe theatre society association agency"
+    " committee clinic academy institute foundation airport station park army team band choir".split()
+)
+"""Last words of names of organisations and places."""
+
+
 @dataclass(slots=True)
 class Mention:
     """Mention of an entity: its name, and the properties that decide which pronouns fit it."""
@@ -44,6 +52,12 @@ class Mention:
     person: bool
     woman: bool | None
     subject: bool
+
+    @property
+    def sure(self) -> bool:
+        """Whether the name or the noun tells the sex, and is not only guessed from its ending."""
+        words = self.name.lower().split()
+        return any(word.strip(".") in _MEN | _WOMEN for word in (words[0], words[-1]))
 
 
 @dataclass
@@ -74,13 +88,16 @@ class Discourse:
         if word in _THEY:
             return list(self._group)
         if word in _IT:
-            things = [m for m in (*self._subjects, *reversed(self._last)) if not m.person]
+            things = [m for m in (*here, *self._subjects, *reversed(self._last)) if not m.person]
             return [things[0].name] if things else []
         if word not in _HE | _SHE:
             return []
         woman = word in _SHE
-        people = [m for m in (*here, *self._subjects, *reversed(self._last)) if m.person and m.woman in (woman, None)]
+        everyone = [m for m in (*here, *self._subjects, *reversed(self._last)) if m.person]
+        people = [m for m in everyone if m.woman in (woman, None)]
         known = [m for m in people if m.woman is not None]
+        if not people and len({m.name for m in everyone}) == 1 and not everyone[0].sure:
+            people = everyone  # only one person is meant, of whose sex the name is no sign
         return [(known or people)[0].name] if people else []
 
     def full(self, noun: "Token", phrase: str) -> str:
@@ -130,16 +147,28 @@ class Discourse:
         return [Mention(m.name, m.person, m.woman, True) for m in self._last if m.name == name][:1]
 
     def _earlier(self, pronoun: "Token") -> list[Mention]:
-        """Return the subject before a possessive pronoun in the same sentence, as for "her" in "Ada sold her boat"."""
-        if pronoun.tag_ != "PRP$":
+        """Return the subjects before a pronoun in the same sentence: for "her" in "Ada sold her boat", the last first.
+
+        A pronoun that is a subject itself refers only to subjects of clauses that its own clause is joined to.
+        """
+        verb = pronoun.head if pronoun.dep_ in ("nsubj", "nsubjpass") else None
+        if pronoun.tag_ != "PRP$" and verb is None:
             return []
+        mentions: list[Mention] = []
         for token in pronoun.sent:
             if token.i >= pronoun.i:
                 break
-            if token.dep_ in ("nsubj", "nsubjpass") and token.pos_ == "PROPN":
-                name = " ".join(t.text for t in token.subtree if t.dep_ in ("compound", "flat") or t.i == token.i)
-                return [Mention(self.full(token, name), *_gender(token, name), True)]
-        return []
+            if token.dep_ not in ("nsubj", "nsubjpass") or token.pos_ not in ("PROPN", "NOUN"):
+                continue
+            if verb is not None and not (verb.dep_ in ("conj", "advcl", "ccomp", "parataxis") and token.head in verb.ancestors):
+                continue
+            if token.pos_ == "NOUN" and verb is None:
+                continue
+            name = phrase(token) if verb is not None else " ".join(
+                t.text for t in token.subtree if t.dep_ in ("compound", "flat") or t.i == token.i
+            )
+            mentions.insert(0, Mention(self.full(token, name), *_gender(token, name), True))
+        return mentions
 
 
 def _proper(token: "Token") -> bool:
@@ -157,6 +186,8 @@ def _gender(token: "Token", name: str) -> tuple[bool, bool | None]:
             return True, True
         if word in _MEN:
             return True, False
+    if last in _BODIES:
+        return False, None
     if not _proper(token):
         return last.endswith(("er", "or", "ist", "ian", "ant")) and token.ent_type_ == "", None
     if token.ent_type_ in ("GPE", "LOC", "FAC", "WORK_OF_ART", "PRODUCT", "EVENT", "LANGUAGE", "LAW"):

@@ -7,10 +7,12 @@ from memory.relational.endings import (
     ENDING_PREPOSITIONS,
     ENDING_VERBS,
     ENDS_ALL,
+    ENDS_FOR_OBJECT,
     ILLNESS,
     JOBS,
     OWNING,
     PARTNERS,
+    TIES,
     WORKING,
     Ending,
     denied,
@@ -23,6 +25,7 @@ from memory.relational.participants import Named, Participants
 if TYPE_CHECKING:
     from spacy.tokens import Token
 
+_PARTICLES = {"away", "up", "out", "off", "down", "over", "on", "in", "aside"}
 _NEVER = {"never", "hardly", "rarely", "seldom"}
 
 
@@ -52,6 +55,7 @@ class Denials:
             return
         if any(child.lower_ in _NEVER for child in verb.children):
             return
+        yield from self._tied(verb, self.names.subjects(verb), None)
         for stated in clause:
             yield self.ending(stated, None)
             if stated.relation == "is" and stated.tail.lower() in ("married", "engaged"):
@@ -88,10 +92,16 @@ class Denials:
             return
         if not (moment.tense == "past" or perfect or passive) or moment.tense == "future":
             return
-        particle = next((c.lower_ for c in verb.children if c.dep_ == "prt"), "")
+        particle = next((c.lower_ for c in verb.children if c.dep_ in ("prt", "advmod") and c.lower_ in _PARTICLES), "")
         names = [verb.lower_ if passive else lemma]
         names = [f"{names[0]}_{particle}", names[0]] if particle else names
-        found = False
+        tied = [*self._tied(verb, subjects, time)] if any(name in ENDING_VERBS for name in names) and not passive else []
+        yield from tied
+        if not passive and (lost := next((ENDS_FOR_OBJECT[name] for name in names if name in ENDS_FOR_OBJECT), None)):
+            yield from (
+                Ending(head, lost, tail, time) for head, _ in self.names.objects(verb) for tail, _ in subjects
+            )
+        found = bool(tied)
         for relations, objects in self._objects(verb, names, passive):
             found = True
             for head, _ in subjects:
@@ -101,6 +111,17 @@ class Denials:
         plain = not found and not self.names.objects(verb)
         if plain and (name := next((name for name in names if name in ENDS_ALL), None)) is not None:
             yield from (Ending(head, ENDS_ALL[name], None, time) for head, _ in subjects)
+
+    def _tied(self, verb: "Token", subjects: list[Named], time: float | None) -> Iterator[Ending]:
+        """Yield the ending of a tie: "cancelled the subscription to X", "outgrew her allergy to X"."""
+        for noun in (child for child in verb.children if child.dep_ == "dobj" and child.lemma_.lower() in TIES):
+            relations = TIES[noun.lemma_.lower()]
+            found = [*(c for c in noun.children if c.dep_ == "prep"), *(c for c in verb.children if c.dep_ == "prep")]
+            others = [name for preposition in found for name, _ in self.names.objects_of(preposition)]
+            for head, _ in subjects:
+                yield from (Ending(head, relations, other, time) for other in others)
+                if not others and noun.lemma_.lower() in ("engagement", "marriage", "habit") or noun.lower_ in JOBS:
+                    yield Ending(head, relations, None, time)
 
     def _objects(
         self, verb: "Token", names: list[str], passive: bool

@@ -10,7 +10,7 @@ WORKING = frozenset(
     " leads runs has_job job_at interns_at".split()
 )
 OWNING = frozenset(
-    "owned_by has drives rides keeps buys gets acquires adopts inherits receives uses wears leases rents".split()
+    "owned_by has holds owns drives rides keeps buys gets acquires adopts inherits receives uses wears leases rents".split()
 )
 PARTNERS = frozenset(
     "married_to marries wife_of husband_of spouse_of partner_of girlfriend_of boyfriend_of engaged_to fiancé_of"
@@ -26,6 +26,8 @@ USING = frozenset(
 )
 ILLNESS = frozenset("has suffers_from catches gets ill_with sick_with down_with is contracts".split())
 
+LIKING = frozenset("likes loves enjoys adores fond_of keen_on prefers into".split())
+
 ENDING_VERBS: dict[str, tuple[frozenset[str], ...]] = {
     "sell": (OWNING,), "give_away": (OWNING,), "donate": (OWNING,), "throw_away": (OWNING,), "throw_out": (OWNING,),
     "lose": (OWNING,), "discard": (OWNING,), "return": (OWNING,), "scrap": (OWNING,), "trade_in": (OWNING,),
@@ -36,7 +38,8 @@ ENDING_VERBS: dict[str, tuple[frozenset[str], ...]] = {
     "divorce": (PARTNERS,), "ditch": (PARTNERS, OWNING),
     "give_up": (USING, OWNING, STUDYING, BELONGING), "drop": (STUDYING, BELONGING, USING), "cancel": (BELONGING, OWNING),
     "finish": (STUDYING,), "stop": (USING,), "end": (BELONGING,), "swear_off": (USING,), "cut_out": (USING,),
-    "beat": (ILLNESS,), "overcome": (ILLNESS,),
+    "beat": (ILLNESS,), "overcome": (ILLNESS,), "outgrow": (ILLNESS, USING), "pass_on": (OWNING,), "call_off": (BELONGING,),
+    "go_off": (USING, LIKING), "kick": (USING,), "shake_off": (ILLNESS,), "close": (OWNING,), "shut": (OWNING,),
 }  # fmt: skip
 """Verbs whose object no longer stands in one of these relations to the subject."""
 
@@ -49,7 +52,7 @@ ENDING_PREPOSITIONS: dict[str, tuple[frozenset[str], ...]] = {
     "split_from": (PARTNERS,), "split_up_with": (PARTNERS,), "split_with": (PARTNERS,), "break_up_with": (PARTNERS,),
     "part_with": (OWNING,), "step_down_as": (WORKING, BELONGING), "step_down_from": (WORKING, BELONGING),
     "step_down_of": (BELONGING,), "unsubscribe_from": (BELONGING,), "recover_from": (ILLNESS,), "rid_of": (OWNING, ILLNESS),
-    "fed_up_with": (), "walk_out_of": (WORKING,), "drop_out": (STUDYING,),
+    "go_off": (USING, LIKING), "trade_in": (OWNING,), "get_over": (ILLNESS,), "walk_out_of": (WORKING,), "drop_out": (STUDYING,),
 }  # fmt: skip
 """The same for a verb with a preposition and its object."""
 
@@ -57,12 +60,27 @@ ENDS_ALL: dict[str, frozenset[str]] = {
     "retire": WORKING, "fired": WORKING, "sacked": WORKING, "laid_off": WORKING, "resign": WORKING, "dismissed": WORKING,
     "divorced": PARTNERS, "divorce": PARTNERS, "separated": PARTNERS, "widowed": PARTNERS, "separate": PARTNERS,
     "split_up": PARTNERS, "break_up": PARTNERS, "single": PARTNERS, "evicted": LIVING, "die": LIVING | WORKING,
-    "move_out": frozenset({"lives_in", "lives_with"}), "unemployed": WORKING, "retired": WORKING, "jobless": WORKING,
-    "drop_out": STUDYING, "graduate": STUDYING,
+    "move_out": frozenset({"lives_in", "lives_with", "shares", "shares_with", "rents"}), "unemployed": WORKING, "retired": WORKING, "jobless": WORKING,
+    "drop_out": STUDYING, "graduate": STUDYING, "quit": WORKING, "step_down": WORKING | BELONGING, "step_aside": WORKING | BELONGING,
     "cancelled": frozenset({"located_in", "happens_on", "happens_at", "happens_in", "is_at"}),
     "canceled": frozenset({"located_in", "happens_on", "happens_at", "happens_in", "is_at"}),
 }  # fmt: skip
 """Verbs and qualities without an object that end all facts of their subject in these relations."""
+
+ENDS_FOR_OBJECT: dict[str, frozenset[str]] = {
+    "fire": WORKING | BELONGING, "sack": WORKING | BELONGING, "dismiss": WORKING | BELONGING, "lay_off": WORKING,
+    "expel": STUDYING | BELONGING, "evict": LIVING, "suspend": STUDYING, "axe": WORKING,
+}  # fmt: skip
+"""Verbs that end what their object has with their subject: "Acme fired Ada"."""
+
+TIES: dict[str, frozenset[str]] = {
+    "subscription": BELONGING, "membership": BELONGING, "contract": BELONGING | WORKING, "allergy": frozenset({"allergic_to"}),
+    "engagement": frozenset({"engaged_to"}), "marriage": PARTNERS, "relationship": PARTNERS, "lease": LIVING, "tenancy": LIVING,
+    "job": WORKING, "position": WORKING, "post": WORKING, "place": STUDYING | BELONGING, "seat": BELONGING, "course": STUDYING,
+    "account": BELONGING, "habit": USING, "addiction": USING | frozenset({"addicted_to"}), "fear": frozenset({"afraid_of", "fears"}),
+    "interest": LIKING, "enrolment": STUDYING, "enrollment": STUDYING, "registration": BELONGING,
+}  # fmt: skip
+"""Nouns that name a tie to the object of their preposition: who ends "the subscription to X" no longer has X."""
 
 JOBS = frozenset({"job", "position", "post", "work", "role", "employment", "day job"})
 """Objects of "quit" and "lose" that mean any employer."""

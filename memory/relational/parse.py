@@ -10,12 +10,18 @@ if TYPE_CHECKING:
 
 _MODALS = {"may", "might", "could", "would", "should", "can", "must", "ca"}
 _DOUBT = {"perhaps", "maybe", "possibly", "probably", "allegedly", "supposedly", "hardly", "barely", "almost", "nearly"}
+BEGINNING = frozenset({"start", "begin", "continue", "resume"})
+"""Verbs whose complement holds: "started to like"."""
+
 _GERUND = frozenset(
     "like love hate enjoy dislike prefer allow forbid permit ban prohibit stop quit cease give finish detest adore".split()
 )
 NOBODY = {"nobody", "none", "nothing", "neither", "no"}
 _BARE = {"a", "an", "the", "this", "that", "these", "those"}
 _INNER = {"compound", "amod", "nummod", "poss", "case", "nmod", "quantmod", "npadvmod", "advmod", "flat", "predet"}
+_ADDRESSED = {"poor", "dear", "old", "little", "young", "good", "lucky"}
+"""Adjectives before a person's name that are no part of it."""
+
 SKIPPED_PREPOSITIONS = {"without", "like", "as", "than", "instead", "despite", "except", "unlike", "per"}
 
 
@@ -45,9 +51,11 @@ def complement(verb: "Token") -> "Token | None":
     """Return the verb that completes another: "live" of "used to live", "smoking" of "stopped smoking"."""
     lemma = verb_lemma(verb.text)
     for child in verb.children:
-        if child.dep_ in ("xcomp", "ccomp", "pcomp") and child.pos_ in ("VERB", "AUX", "NOUN"):
+        if child.dep_ in ("xcomp", "ccomp", "pcomp") and (child.pos_ in ("VERB", "AUX", "NOUN") or child.tag_ == "IN"):
             to = any(inner.lower_ == "to" and inner.dep_ == "aux" for inner in child.children)
-            if to and ((lemma == "use" and verb.tag_ in ("VBD", "VBN")) or (lemma == "go" and verb.tag_ == "VBG")):
+            if to and lemma == "use" and verb.tag_ in ("VBD", "VBN"):
+                return child
+            if lemma in BEGINNING or (to and lemma == "go" and verb.tag_ in ("VBG", "VBN")):
                 return child
             if child.tag_ == "VBG" and lemma in _GERUND and not own_subject(child):
                 return child
@@ -95,19 +103,23 @@ def joined(token: "Token") -> list["Token"]:
     others: list[Token] = []
     stack = [] if title(token) is not None else [token]
     while stack and len(others) < _MOST_JOINED:
-        for child in stack.pop().children:
-            if child.dep_ == "conj":
+        one = stack.pop()
+        for child in one.children:
+            if child.dep_ == "conj" and not (child.pos_ == "ADJ" and one.pos_ in ("NOUN", "PROPN")):
                 others.append(child)
                 stack.append(child)
     return others
 
 
 def prepositions(verb: "Token") -> Iterator["Token"]:
-    """Yield the prepositions of a verb whose objects are part of its statement."""
+    """Yield the prepositions of a verb, noun or adjective whose objects are part of its statement."""
     for child in verb.children:
         leads = child.dep_ == "prep" or (child.dep_ == "oprd" and child.pos_ == "ADP")
-        if leads and child.lower_ not in SKIPPED_PREPOSITIONS and not negated(child):
-            yield child
+        while leads:
+            if child.lower_ not in SKIPPED_PREPOSITIONS and not negated(child):
+                yield child
+            joined_ = [c for c in child.children if c.dep_ == "conj" and c.pos_ in ("ADP", "SCONJ")]
+            leads, child = bool(joined_), joined_[0] if joined_ else child  # noqa: PLW2901
 
 
 def note_entities(doc: "Doc") -> None:
@@ -143,9 +155,12 @@ def phrase(token: "Token", without: tuple[str, ...] = ()) -> str:
             of = child.dep_ == "prep" and child.lower_ == "of" and token.pos_ != "ADJ"
             inner = child.head.dep_ == "prep" and child.dep_ == "pobj"
             hyphen = child.dep_ == "punct" and child.text == "-"
-            own_case = child.dep_ == "case" and child.head.i == token.i
+            own_case = child.dep_ == "case" and child.head.i == token.i and token.dep_ not in ("pobj", "dobj")
+            pet = child.dep_ == "amod" and token.pos_ == "PROPN" and child.lower_ in _ADDRESSED
+            dated = child.ent_type_ == "DATE" and token.pos_ == "PROPN" and token.ent_type_ != "DATE"
             deeper = child.dep_ == "det" and child.head.i != token.i
-            left_out = own_case or child.dep_ in without or not (wanted or of or inner or hyphen)
+            case = child.dep_ == "case" and child.head.i == token.i and token.dep_ in ("pobj", "dobj")
+            left_out = own_case or pet or dated or child.dep_ in without or not (wanted or case or of or inner or hyphen)
             if left_out and not deeper:
                 continue
             kept.add(child.i)

@@ -43,6 +43,9 @@ class Participants:
         for child in verb.children:
             measured = child.dep_ == "npadvmod" and any(inner.pos_ == "NUM" for inner in child.children)
             named = child.dep_ in ("dobj", "attr", "oprd") and child.tag_ not in ("WP", "WDT")
+            if child.dep_ == "dobj" and child.tag_ == "VBG":
+                objects.append((" ".join([child.lower_, *(name for name, _ in self.objects(child)[:1])]), 1.0))
+                continue
             if named or (measured and child.pos_ == "NOUN"):
                 objects += self.entities(child)
         if not objects and verb.dep_ == "relcl" and own_subject(verb) and not list(prepositions(verb)):
@@ -53,7 +56,20 @@ class Participants:
 
     def objects_of(self, preposition: "Token") -> list[Named]:
         """Return the names of the objects of a preposition."""
-        return [name for child in preposition.children if child.dep_ == "pobj" for name in self.entities(child)]
+        objects: list[Named] = []
+        for child in preposition.children:
+            if child.tag_ == "VBG" and child.dep_ in ("pobj", "pcomp"):
+                for one in [child, *(c for c in child.children if c.dep_ == "conj" and c.tag_ in ("VBG", "NN", "NNS"))]:
+                    objects.append((" ".join([one.lower_, *(name for name, _ in self.objects(one)[:1])]), 1.0))
+            elif child.dep_ == "pobj":
+                objects += self.entities(child)
+        return objects
+
+    def owners(self, owner: "Token") -> list[Named]:
+        """Return the names of an owner: "her" in "her brother", "Ada" in "Ada's brother"."""
+        if owner.tag_ == "PRP$":
+            return [(name, REFERRED) for name in self.discourse.refer(owner)]
+        return self.entities(owner, with_joined=False)
 
     def entities(self, token: "Token | None", with_joined: bool = True) -> list[Named]:
         """Return the names of a noun and of those joined to it, each with the confidence that it is meant."""
@@ -77,5 +93,8 @@ class Participants:
         owner = next((c for c in noun.children if c.dep_ == "poss" and c.tag_ == "PRP$"), None)
         if owner is None:
             return phrase(noun)
+        name = next((c for c in noun.children if c.dep_ == "appos" and c.pos_ == "PROPN" and c.i == noun.i + 1), None)
+        if name is not None and noun.pos_ == "NOUN":
+            return phrase(name)  # "her brother Anil"
         owners = self.discourse.refer(owner)
         return f"{owners[0]}'s {phrase(noun, without=('poss',))}" if len(owners) == 1 else ""

@@ -43,8 +43,14 @@ def oblique(relation: str, preposition: "Token", noun: "Token", moment: When, st
     place = SAME_AS.get(own, own) in ("lives_in", "works_at") or (relation == "is" and word in _WHERE)
     if relation == "is" and word in _WHERE:
         own = "located_in"
+    if relation == "prefers" and word == "to":
+        return None
     words = phrase(noun)
+    if noun.i not in moment.dates and (late := [c.i for c in noun.subtree if c.i in moment.dates]):
+        words = noun.doc[min(c.i for c in noun.subtree if c.dep_ != "det") : min(late)].text.strip() or words
     bare = not any(child.dep_ in ("det", "poss", "nummod") for child in noun.children)
+    if noun.i in moment.dates and word in ("until", "till", "since", "from", "through"):
+        return None
     if stative and (names_time(words) or (noun.i in moment.dates and not (relation == "is" and word in _WHERE))):
         if relation == "is" and word in _WHERE:
             return Oblique(f"happens_{word}", words)
@@ -52,6 +58,10 @@ def oblique(relation: str, preposition: "Token", noun: "Token", moment: When, st
     if place and noun.pos_ != "PROPN":
         article = next((child.text for child in noun.children if child.dep_ in ("det", "poss")), "")
         whole = words if words.lower().startswith(article.lower() + " ") or not article else f"{article} {words}"
+        of = next((c for c in noun.children if c.lower_ == "of" and c.dep_ == "prep"), None)
+        if of is not None and names_state(words.partition(" of ")[0], bare=False):
+            state = words.partition(" of ")[0].replace(" ", "_")
+            return Oblique(f"{relation}_{word}_{state}_of", words.partition(" of ")[2])
         if names_state(whole.lower() if whole[:1].isupper() and noun.i == noun.sent.start else whole, bare):
             return Oblique(relation, f"{word} {whole}")
         if not bare and names_state(words, bare=False):

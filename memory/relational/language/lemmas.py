@@ -29,6 +29,14 @@ def known_verb(word: str) -> bool:
     return bool(getLemma(word.lower(), upos="VERB", lemmatize_oov=False))
 
 
+@lru_cache(maxsize=50_000)
+def known_word(word: str) -> bool:
+    """Return whether a word is a form of an English word in the tables."""
+    from lemminflect import getAllLemmas
+
+    return bool(getAllLemmas(word.lower()))
+
+
 def is_third_person(word: str) -> bool:
     """Return whether a word may be a verb in the third person singular or in the past: ``lives``, ``owned``."""
     lower = word.lower()

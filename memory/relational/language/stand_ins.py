@@ -12,13 +12,27 @@ from typing import TYPE_CHECKING, Any
 
 import regex
 
-from memory.relational.language.lemmas import is_third_person
+from memory.relational.language.lemmas import is_third_person, known_word
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
 
 _PEOPLE = "Alice Robert Susan David Laura Peter Helen George Karen Frank Sarah Henry Nancy Walter Julia Oscar".split()
 _TOWNS = "Boston Chicago London Paris Berlin Madrid Vienna Dublin".split()
+
+_KNOWN = frozenset(
+    "Adam Alan Albert Alexander Alice Andrew Angela Anna Anne Anthony Arthur Barbara Benjamin Brian Bruce Carol Catherine"
+    " Charles Charlotte Christopher Claire Daniel David Deborah Dennis Diana Donald Douglas Edward Elizabeth Emily Emma Eric"
+    " Francis Frank Fred George Helen Henry Jack James Jane Jason Jennifer Jessica Joan John Jonathan Joseph Julia Karen"
+    " Kate Kevin Laura Linda Lisa Margaret Maria Mark Martin Mary Matthew Michael Nancy Nicholas Oliver Oscar Patricia Paul"
+    " Peter Philip Rachel Richard Robert Roger Ronald Ruth Samuel Sandra Sarah Scott Simon Stephen Steven Susan Thomas Tom"
+    " Victoria Walter William Paris London Berlin Rome Madrid Vienna Boston Chicago Dublin Washington California Texas"
+    " London England France Germany Italy Spain Russia China Japan India America American British English French German"
+    " Italian Spanish Russian Chinese Japanese Indian Canada Australia Mexico Africa Europe Asia Google Microsoft Amazon"
+    " Monday Tuesday Wednesday Thursday Friday Saturday Sunday January February March April May June July August"
+    " September October November December Christmas Easter".split()
+)
+"""Frequent names, which parsers know."""
 
 WORDS_AS_NAMES = frozenset(
     "May Will Mark Rose Grant Bill Faith April Art Chance Summer Hope Drew Rob Pat Dawn Joy Grace Penny Ivy Lily Daisy"
@@ -35,13 +49,13 @@ _FUNCTION = frozenset(
     "The A An This That These Those In On At By For From With Of And But Or If When While After Before Since Until I He"
     " She It We They You My Your His Her Its Our Their There Here Now Then What Who Where Why How Is Are Was Were Do Does Did"
     " Can Could Would Should Might Must Shall Not No Yes Every Each Some Any All Both Last Next Yesterday Today Tomorrow"
-    " Dear Mr Mrs Ms Dr Because Although Though So As To Our Only Even Also Never Once Later Soon Still".split()
+    " Dear Mr Mrs Ms Dr Neither Either Both Nor Because Although Though So As To Our Only Even Also Never Once Later Soon Still".split()
 )
 
 _LETTERS = r"\p{L}\p{M}"
 _WORD = regex.compile(
     rf"(?<![{_LETTERS}\p{{N}}])"
-    rf"(?:[#@.]?(?=[{_LETTERS}\p{{N}}$])[{_LETTERS}\p{{N}}](?:[{_LETTERS}\p{{N}}'’$!&@*+#\u200c\u200d·・་׳״-]|\.(?=[{_LETTERS}\p{{N}}]))*[+#!]*)"
+    rf"(?:[#@.]?(?=[{_LETTERS}\p{{N}}$])[{_LETTERS}\p{{N}}](?:[{_LETTERS}\p{{N}}'’$!&@*+#\u200c\u200d·・་׳״-]|\.(?=[{_LETTERS}\p{{N}}]))*(?:[+#]+|!(?=\s\p{{Ll}}))?)"
 )
 _EMOJI = regex.compile(r"(?:\p{Extended_Pictographic}|\p{Emoji_Modifier}|\u200d|\ufe0f|[\U0001F1E6-\U0001F1FF])+")
 _PARTICLE = regex.compile(r"(?:al|el|bin|ibn|van|von|der|den|de|da|di|du|del|la|le|ter|ten|ben|abu|y|zu|af|dos|das)")
@@ -89,7 +103,7 @@ class StandIns:
             self._names.append((size, size + len(stand_in), written))
             size += len(stand_in)
             last = name.end
-        self.text = "".join([*parts, text[last:]])
+        self.text = re.sub(r";(?=\s)", ".", "".join([*parts, text[last:]]))
 
     def restored(self, doc: "Doc") -> "Doc":
         """Return a parsed document with the names as they were written, each as one token."""
@@ -153,7 +167,7 @@ def _run(text: str, words: list[tuple[int, int]], i: int) -> tuple[int, int] | N
         else:
             break
     run = [_word(text, words, at) for at in range(i, last + 1)]
-    if any(_odd(one) for one in run):
+    if any(_odd(one) or _unknown(one) for one in run):
         return i, last
     begins = re.search(r"(^|[.!?:;\n]\s*|[\"“(])$", text[: words[i][0]]) is not None
     if word in WORDS_AS_NAMES:
@@ -182,7 +196,13 @@ def _word(text: str, words: list[tuple[int, int]], i: int) -> str:
 
 
 def _may_name(word: str) -> bool:
+    """Return whether a word begins like a name: with a capital, or with a letter that has no case."""
     return word[:1].isupper() or (word[:1].isalpha() and not word[:1].isascii() and word[:1].upper() == word[:1])
+
+
+def _unknown(word: str) -> bool:
+    """Return whether a capitalised word is neither an English word nor a name that parsers know."""
+    return len(word) > 2 and word.isalpha() and not word.isupper() and word not in _KNOWN and not known_word(word)
 
 
 def _odd(word: str) -> bool:

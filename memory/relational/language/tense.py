@@ -28,7 +28,7 @@ STATIVE = frozenset(
 )
 """Verbs of states: in the past tense, what they state holds no longer."""
 
-ENDED_BY_TENSE = frozenset({"lives_in", "works_at", "owned_by", "works_as", "works_in", "studies_at", "stays_in", "stays_at"})
+ENDED_BY_TENSE = frozenset({"lives_in", "has", "works_at", "owned_by", "works_as", "works_in", "studies_at", "stays_in", "stays_at"})
 """Relations of stative verbs that are over if they are told in the past tense without a date."""
 
 
@@ -99,7 +99,10 @@ def when(verb: "Token", told: float, zone: str) -> When:
             since = span.start
             until = span.end if tense == "past" or span.end <= told else until
     if tense == "present" and since is not None and since > told:
-        tense = "future"
+        if verb_lemma(verb.text) in STATIVE:
+            since = None  # "is on Monday", "works on Monday": so it is now
+        else:
+            tense = "future"
     if tense == "past" and since is not None and since > told:
         since = until = None  # "was to start in May": no date of the past
     if until is not None and until <= told and tense != "future":
