@@ -8,7 +8,7 @@ from memory.relational.coreference import Discourse
 from memory.relational.denials import Denials
 from memory.relational.endings import JOBS, Ending
 from memory.relational.language.lemmas import verb_lemma
-from memory.relational.language.nouns import noun_kind
+from memory.relational.language.nouns import names_role, noun_kind
 from memory.relational.language.tense import ENDED_BY_TENSE, STATIVE, When, tense_of, when
 from memory.relational.names import SAME_AS, third_person
 from memory.relational.parse import (
@@ -131,7 +131,13 @@ class SentenceReader:
     ) -> Iterator[Stated | Ending]:
         """Yield the statements of "used to live", "stopped smoking", "is going to move", "likes swimming"."""
         lemma, subjects = verb_lemma(verb.text), self.names.subjects(verb)
-        if lemma == "use":
+        if lemma == "have":  # "had to stop playing", "had to sell the car"
+            if moment.tense == "past":
+                yield from denials.ended(inner, moment, subjects)
+                last = complement(inner)
+                if last is not None and verb_lemma(inner.text) in denials.CEASING:
+                    yield from (denials.ending(stated, moment) for stated in self.clause(last, moment, subjects))
+        elif lemma == "use":
             for stated in self.clause(inner, moment, subjects):
                 yield replace(stated, since=self.told, until=self.told)
                 yield denials.ending(stated, None)
@@ -190,6 +196,9 @@ class SentenceReader:
             yield from _all(subjects, f"{relation}_to", given, _OBLIQUE)
         for preposition in prepositions(verb):
             yield from self._with_preposition(subjects, relation, preposition, moment, stative=lemma in STATIVE)
+        for role in (c for child in verb.children if child.lower_ == "as" for c in child.children if c.dep_ == "pobj"):
+            for preposition in (c for c in prepositions(role) if c.lower_ in ("at", "for", "with")):
+                yield from self._with_preposition(subjects, relation, preposition, moment, stative=True)  # "as a cook at"
 
     def _around_objects(
         self, verb: "Token", subjects: list[Named], relation: str, moment: When
@@ -217,7 +226,7 @@ class SentenceReader:
                     yield from _all(subjects, found.relation, [(found.tail, 1.0)], _OBLIQUE)
                 elif found is not None:
                     yield from _all(subjects, found, self.names.entities(one, with_joined=False), _OBLIQUE)
-                if isinstance(found, Oblique) or found is None or preposition.lower_ == "as":
+                if isinstance(found, Oblique) or found is None:
                     for inner in (c for c in prepositions(one) if c.lower_ in ("at", "in", "for") and c.head == one):
                         yield from self._with_preposition(subjects, relation, inner, moment, stative)
 
@@ -279,7 +288,7 @@ class SentenceReader:
             yield from _all(subjects, f"{role}_of", whose, _SURE)
         elif noun.pos_ != "NUM" and noun.lower_ not in NOBODY:
             yield from _all(subjects, "is_a", [(phrase(noun), 1.0)], _SURE)
-            if noun_kind(noun.lemma_) == "person":
+            if names_role(noun.lower_):
                 for preposition in (c for c in noun.children if c.dep_ == "prep" and c.lower_ in ("at", "for", "with")):
                     yield from _all(subjects, "works_at", self.names.objects_of(preposition), _OBLIQUE)
 

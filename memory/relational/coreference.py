@@ -96,8 +96,8 @@ class Discourse:
         everyone = [m for m in (*here, *self._subjects, *reversed(self._last)) if m.person]
         people = [m for m in everyone if m.woman in (woman, None)]
         known = [m for m in people if m.woman is not None]
-        if not people and len({m.name for m in everyone}) == 1 and not everyone[0].sure:
-            people = everyone  # only one person is meant, of whose sex the name is no sign
+        if not people and len({m.name for m in everyone if not m.sure}) == 1:
+            people = [m for m in everyone if not m.sure]  # only one can be meant, of whose sex the name is no sure sign
         return [(known or people)[0].name] if people else []
 
     def full(self, noun: "Token", phrase: str) -> str:

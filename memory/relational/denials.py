@@ -78,10 +78,10 @@ class Denials:
         for head, _ in subjects:
             yield Ending(head, relations, None, moment.since if moment is not None else None)
 
-    def ended(self, verb: "Token", moment: When) -> Iterator[Ending]:
+    def ended(self, verb: "Token", moment: When, subjects: list[Named] | None = None) -> Iterator[Ending]:
         """Yield the endings that the verb of an affirmed clause states: "sold the car", "was fired", "is divorced"."""
         time = moment.since if moment.tense != "future" else None
-        subjects = self.names.subjects(verb)
+        subjects = self.names.subjects(verb) if subjects is None else subjects
         lemma = verb_lemma(verb.text)
         perfect = any(child.lower_ in ("has", "have", "'ve", "'s", "’ve", "’s") for child in verb.children)
         passive = any(child.dep_ in ("auxpass", "nsubjpass") for child in verb.children)
@@ -92,7 +92,8 @@ class Denials:
             return
         if not (moment.tense == "past" or perfect or passive) or moment.tense == "future":
             return
-        particle = next((c.lower_ for c in verb.children if c.dep_ in ("prt", "advmod") and c.lower_ in _PARTICLES), "")
+        loose = (c for c in verb.children if c.dep_ == "prep" and not any(i.dep_ in ("pobj", "pcomp") for i in c.children))
+        particle = next((c.lower_ for c in loose if c.lower_ in _PARTICLES), "") or next((c.lower_ for c in verb.children if c.dep_ in ("prt", "advmod") and c.lower_ in _PARTICLES), "")
         names = [verb.lower_ if passive else lemma]
         names = [f"{names[0]}_{particle}", names[0]] if particle else names
         tied = [*self._tied(verb, subjects, time)] if any(name in ENDING_VERBS for name in names) and not passive else []

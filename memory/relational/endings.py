@@ -154,6 +154,11 @@ class Ending:
     time: float | None = None
     provenance: Provenance | str | None = None
 
+    def covers(self, relation: str) -> bool:
+        """Return whether facts in a relation end: who leaves a firm no longer ``cooks_at`` or ``plays_for`` it."""
+        at = self.tail is not None and "works_at" in self.relations and relation.endswith(("_at", "_for"))
+        return at or relation in self.relations
+
     @property
     def origin(self) -> Provenance:
         """The provenance, complete."""

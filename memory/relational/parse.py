@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from memory.relational.language.lemmas import verb_lemma
+from memory.relational.language.stand_ins import ADDRESSED
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Token
@@ -19,9 +20,6 @@ _GERUND = frozenset(
 NOBODY = {"nobody", "none", "nothing", "neither", "no"}
 _BARE = {"a", "an", "the", "this", "that", "these", "those"}
 _INNER = {"compound", "amod", "nummod", "poss", "case", "nmod", "quantmod", "npadvmod", "advmod", "flat", "predet"}
-_ADDRESSED = {"poor", "dear", "old", "little", "young", "good", "lucky"}
-"""Adjectives before a person's name that are no part of it."""
-
 SKIPPED_PREPOSITIONS = {"without", "like", "as", "than", "instead", "despite", "except", "unlike", "per"}
 
 
@@ -53,6 +51,8 @@ def complement(verb: "Token") -> "Token | None":
     for child in verb.children:
         if child.dep_ in ("xcomp", "ccomp", "pcomp") and (child.pos_ in ("VERB", "AUX", "NOUN") or child.tag_ == "IN"):
             to = any(inner.lower_ == "to" and inner.dep_ == "aux" for inner in child.children)
+            if to and lemma == "have" and verb.tag_ == "VBD":
+                return child
             if to and lemma == "use" and verb.tag_ in ("VBD", "VBN"):
                 return child
             if lemma in BEGINNING or (to and lemma == "go" and verb.tag_ in ("VBG", "VBN")):
@@ -156,7 +156,7 @@ def phrase(token: "Token", without: tuple[str, ...] = ()) -> str:
             inner = child.head.dep_ == "prep" and child.dep_ == "pobj"
             hyphen = child.dep_ == "punct" and child.text == "-"
             own_case = child.dep_ == "case" and child.head.i == token.i and token.dep_ not in ("pobj", "dobj")
-            pet = child.dep_ == "amod" and token.pos_ == "PROPN" and child.lower_ in _ADDRESSED
+            pet = child.dep_ == "amod" and token.pos_ == "PROPN" and child.lower_ in ADDRESSED
             dated = child.ent_type_ == "DATE" and token.pos_ == "PROPN" and token.ent_type_ != "DATE"
             deeper = child.dep_ == "det" and child.head.i != token.i
             case = child.dep_ == "case" and child.head.i == token.i and token.dep_ in ("pobj", "dobj")

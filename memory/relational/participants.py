@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from memory.relational.coreference import Discourse
+from memory.relational.language.nouns import noun_kind
 from memory.relational.parse import NOBODY, first, joined, negated, own_subject, phrase, prepositions, relative_of
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Participants:
         objects: list[Named] = []
         for child in verb.children:
             measured = child.dep_ == "npadvmod" and any(inner.pos_ == "NUM" for inner in child.children)
+            measured = measured and noun_kind(child.lower_) != "time"
             named = child.dep_ in ("dobj", "attr", "oprd") and child.tag_ not in ("WP", "WDT")
             if child.dep_ == "dobj" and child.tag_ == "VBG":
                 objects.append((" ".join([child.lower_, *(name for name, _ in self.objects(child)[:1])]), 1.0))

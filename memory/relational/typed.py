@@ -1,5 +1,6 @@
 """Objects of prepositions by kind: which are places, which are times, and which are states."""
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,9 @@ def oblique(relation: str, preposition: "Token", noun: "Token", moment: When, st
     if place and noun.pos_ != "PROPN":
         article = next((child.text for child in noun.children if child.dep_ in ("det", "poss")), "")
         whole = words if words.lower().startswith(article.lower() + " ") or not article else f"{article} {words}"
+        if re.fullmatch(r"(?:a |the )?(?:lot|lots|bit|plenty|deal|kind|sort|great deal)", words.partition(" of ")[0]):
+            quantity = words.partition(" of ")[2]
+            return Oblique(relation, f"{word} {whole}") if names_state(quantity, bare=True) else own
         of = next((c for c in noun.children if c.lower_ == "of" and c.dep_ == "prep"), None)
         if of is not None and names_state(words.partition(" of ")[0], bare=False):
             state = words.partition(" of ")[0].replace(" ", "_")

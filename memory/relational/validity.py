@@ -277,13 +277,14 @@ class Validity:
         heads = self.aliases.names(normalise(ending.head))
         marks = ", ".join("?" * len(heads))
         rows = self.store.db.execute(
-            f"SELECT {COLUMNS} FROM facts WHERE valid_to IS NULL AND valid_from <= ? AND relation IN"
-            f" (SELECT value FROM json_each(?)) AND (head IN ({marks}) OR tail IN ({marks}))",
-            (told, json.dumps(sorted(ending.relations)), *heads, *heads),
+            f"SELECT {COLUMNS} FROM facts WHERE valid_to IS NULL AND valid_from <= ?"
+            f" AND (head IN ({marks}) OR tail IN ({marks}))",
+            (told, *heads, *heads),
         )
         facts = []
-        for row in rows.fetchall():
-            fact = Fact(*row)
+        for fact in (Fact(*row) for row in rows.fetchall()):
+            if not ending.covers(fact.relation):
+                continue
             owner = fact.relation in INVERSE_OF.values()
             symmetric = fact.relation in SYMMETRIC
             if fact.head in heads and not (owner and ending.tail is None):

@@ -21,6 +21,13 @@ _NUMBERS = {
     "ten": 10, "eleven": 11, "twelve": 12, "couple": 2, "couple of": 2, "few": 3, "several": 3, "half a": 0.5,
 }  # fmt: skip
 _UNITS = {"minute": 60.0, "hour": 3600.0, "day": 86400.0, "week": 7 * 86400.0, "fortnight": 14 * 86400.0}
+_VOCABULARY = frozenset(
+    "jan january feb february mar march apr april may jun june jul july aug august sep sept september oct october nov"
+    " november dec december monday mon tuesday tue tues wednesday wed thursday thu thurs friday fri saturday sat sunday"
+    " sun day days week weeks fortnight month months year years hour hours minute minutes ago in on of the at from now"
+    " last next this past today tomorrow yesterday before after a an one two three four five six seven eight nine ten"
+    " eleven twelve st nd rd th am pm ad ce decade decades".split()
+)
 _LENGTH = re.compile(
     r"(?:(?:for|the|last|past|about|around|over|almost|nearly|more than)\s+)*"
     r"(?:(?P<n>\d+(?:\.\d+)?)|(?P<word>half a|a couple of|a few|couple of|[a-z]+))\s+"
@@ -145,6 +152,8 @@ def _by_parser(text: str, base: datetime, direction: Direction) -> tuple[datetim
         return None
     if re.fullmatch(r"\d{1,2}([:.]\d\d)?( ?[ap]\.?m\.?)?|\d{1,2} o'?clock|\d+(st|nd|rd|th)?", text):
         return None  # an hour of the day, or a mere number
+    if any(word not in _VOCABULARY for word in re.findall(r"[a-z]+", text)):
+        return None
     if length_of(text) is not None and not re.match(r"in\b", text):
         return None  # "three years" is a duration, not a date
     data = _parser(direction, base).get_date_data(text)

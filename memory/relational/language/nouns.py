@@ -53,6 +53,11 @@ def noun_kind(word: str) -> str | None:
     return None
 
 
+def names_role(word: str) -> bool:
+    """Return whether a common noun is a role of a person: ``nurse``, ``trainee``, ``technician``."""
+    return noun_kind(word) == "person" or re.search(r"(ee|eer|ist|ian|man|woman|keeper|worker|er|or)$", word.lower()) is not None
+
+
 def names_time(name: str) -> bool:
     """Return whether a name, as it is told, is a time: ``"Monday"``, ``"2010"``, ``"noon"``, ``"three weeks"``."""
     words = re.sub(r"^(the|a|an|this|that|next|last|every|each) ", "", name.strip().lower()).rstrip(".").split()

@@ -17,7 +17,7 @@ from memory.relational.language.lemmas import is_third_person, known_word
 if TYPE_CHECKING:
     from spacy.tokens import Doc
 
-_PEOPLE = "Alice Robert Susan David Laura Peter Helen George Karen Frank Sarah Henry Nancy Walter Julia Oscar".split()
+_PEOPLE = "Emma Daniel Anna Michael Maria Thomas Laura Robert Julia Peter Sarah David Alice George Helen Oscar".split()
 _TOWNS = "Boston Chicago London Paris Berlin Madrid Vienna Dublin".split()
 
 _KNOWN = frozenset(
@@ -51,6 +51,9 @@ _FUNCTION = frozenset(
     " Can Could Would Should Might Must Shall Not No Yes Every Each Some Any All Both Last Next Yesterday Today Tomorrow"
     " Dear Mr Mrs Ms Dr Neither Either Both Nor Because Although Though So As To Our Only Even Also Never Once Later Soon Still".split()
 )
+
+ADDRESSED = frozenset({"poor", "dear", "old", "little", "young", "good", "lucky"})
+"""Adjectives before a person's name that are no part of it."""
 
 _LETTERS = r"\p{L}\p{M}"
 _WORD = regex.compile(
@@ -145,6 +148,8 @@ def _rare(text: str) -> Iterator[_Name]:
             continue
         first, last = run
         start, end = words[first][0], words[last][1]
+        if (owner := re.search(r"['’]s$", text[start:end])) is not None:
+            end -= len(owner.group())
         emoji = _EMOJI.match(text, end) or _EMOJI.match(text, end + 1)
         yield _Name(start, emoji.end() if emoji and emoji.end() > end else end)
         i = last + 1
@@ -155,7 +160,7 @@ def _run(text: str, words: list[tuple[int, int]], i: int) -> tuple[int, int] | N
     word = _word(text, words, i)
     if not _may_name(word) and not _odd(word):
         return None
-    if word in _FUNCTION:
+    if word in _FUNCTION or word.lower() in ADDRESSED:
         return None
     last = i
     while last + 1 < len(words) and text[words[last][1] : words[last + 1][0]] in (" ", "\u3000", "\u00a0"):

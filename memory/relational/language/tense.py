@@ -62,7 +62,7 @@ def tense_of(verb: "Token") -> tuple[Tense, bool]:
     )
     if perfect:
         return "present", True
-    if words & {"did", "was", "were", "had", "'d"} or (verb.tag_ == "VBD" and not helpers):
+    if words & {"did", "was", "were", "had", "'d", "got"} or (verb.tag_ == "VBD" and not helpers):
         return "past", False
     if verb.tag_ == "VBN" and not helpers and verb.dep_ == "conj" and verb.head.pos_ in ("VERB", "AUX"):
         return tense_of(verb.head)
@@ -79,6 +79,7 @@ def when(verb: "Token", told: float, zone: str) -> When:
     """
     tense, perfect = tense_of(verb)
     since = until = None
+    ended = False
     over = tense == "past" and any(child.lower_ in _FORMERLY and child.dep_ == "advmod" for child in verb.children)
     used: set[int] = set()
     for role, span, tokens in _dates(verb, told, zone, tense, perfect):
@@ -92,9 +93,9 @@ def when(verb: "Token", told: float, zone: str) -> When:
         elif role == "after":
             since = span.end
         elif role == "until":
-            until = span.start
+            until, ended = span.start, True
         elif role == "to":
-            until = span.end
+            until, ended = span.end, True
         elif role == "at":
             since = span.start
             until = span.end if tense == "past" or span.end <= told else until
@@ -106,7 +107,7 @@ def when(verb: "Token", told: float, zone: str) -> When:
     if tense == "past" and since is not None and since > told:
         since = until = None  # "was to start in May": no date of the past
     if until is not None and until <= told and tense != "future":
-        over = over or tense == "past"
+        over = over or (ended and tense == "past")
     elif until is not None and until > told and tense == "present":
         until = None  # it holds now, and ends later
     return When(tense, since, until, over, frozenset(used))
