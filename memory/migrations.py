@@ -285,4 +285,31 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE macros ADD COLUMN status TEXT NOT NULL DEFAULT 'candidate';
     ALTER TABLE macros ADD COLUMN outcomes TEXT NOT NULL DEFAULT '[]';
     """,
+    # 6: terms of words that the full-text index can't tell (see memory/scripts.py); the embedder's width and probe
+    """
+    DROP TRIGGER traces_text_delete;
+    DROP TRIGGER traces_text_update;
+    DROP TABLE traces_text;
+    ALTER TABLE traces ADD COLUMN terms TEXT NOT NULL DEFAULT '';
+    UPDATE traces SET terms = marked(key, who, what, "where", "when");
+    CREATE VIRTUAL TABLE traces_text USING fts5(
+        key, who, what, "where", "when", terms, content = 'traces', content_rowid = 'id',
+        tokenize = 'porter unicode61 remove_diacritics 2', detail = 'column', columnsize = 0
+    );
+    INSERT INTO traces_text(traces_text) VALUES ('rebuild');
+    UPDATE text_state SET last_id = coalesce((SELECT max(id) FROM traces), 0);
+    CREATE TRIGGER traces_text_delete AFTER DELETE ON traces
+        WHEN old.id <= (SELECT last_id FROM text_state) BEGIN
+        INSERT INTO traces_text(traces_text, rowid, key, who, what, "where", "when", terms)
+        VALUES ('delete', old.id, old.key, old.who, old.what, old."where", old."when", old.terms); END;
+    CREATE TRIGGER traces_text_update AFTER UPDATE OF key, who, what, "where", "when" ON traces BEGIN
+        INSERT INTO traces_text(traces_text, rowid, key, who, what, "where", "when", terms)
+        SELECT 'delete', old.id, old.key, old.who, old.what, old."where", old."when", old.terms
+        WHERE old.id <= (SELECT last_id FROM text_state);
+        INSERT INTO traces_text(rowid, key, who, what, "where", "when", terms)
+        SELECT new.id, new.key, new.who, new.what, new."where", new."when",
+            marked(new.key, new.who, new.what, new."where", new."when")
+        WHERE old.id <= (SELECT last_id FROM text_state);
+        UPDATE traces SET terms = marked(new.key, new.who, new.what, new."where", new."when") WHERE id = new.id; END;
+    """,
 )

@@ -11,6 +11,7 @@ import numpy as np
 
 from memory.errors import DamagedError, InvalidItemError, NotAMemoryError, StorageError
 from memory.migrations import MIGRATIONS
+from memory.scripts import marked
 
 sqlite3.register_adapter(np.int32, int)
 sqlite3.register_adapter(np.int64, int)
@@ -273,7 +274,9 @@ class Store(AbstractContextManager["Store"]):
 
 def connect(path: Path | None) -> sqlite3.Connection:
     """Open a connection in autocommit mode that threads may share; transactions are begun explicitly."""
-    return sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
+    db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
+    db.create_function("marked", -1, marked, deterministic=True)
+    return db
 
 
 @contextmanager

@@ -14,12 +14,13 @@ import json
 import math
 import re
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memory.episodic.trace import Slot
+from memory.scripts import UNSPACED, WORD, terms
 from memory.store import Store
 
 Ids = NDArray[np.int64]
@@ -33,7 +34,7 @@ BATCH = 256
 
 _WINDOW = 4096
 _NEAREST = 16
-_COLUMNS = 'key, who, what, "where", "when"'
+_COLUMNS = 'key, who, what, "where", "when", terms'
 
 
 def flush(db: sqlite3.Connection, least: int = 1) -> None:
@@ -52,6 +53,7 @@ def flush(db: sqlite3.Connection, least: int = 1) -> None:
 
 def index_again(db: sqlite3.Connection, row: int) -> None:
     """Add a row with an id that the index has passed already, for example a row that an undo brings back."""
+    db.execute('UPDATE traces SET terms = marked(key, who, what, "where", "when") WHERE id = ?', (row,))
     db.execute(
         f"INSERT INTO traces_text(rowid, {_COLUMNS}) SELECT id, {_COLUMNS} FROM traces"
         " WHERE id = ? AND id <= (SELECT last_id FROM text_state)",
@@ -68,7 +70,25 @@ def _sum(lists: Sequence[tuple[Ids, float]]) -> tuple[Ids, Weights]:
 
 def words_of(text: str) -> list[str]:
     """Return the words of a text as expressions of the full-text index, each once."""
-    return [f'"{word}"' for word in dict.fromkeys(re.findall(r"[^\W_]+", text.lower()))]
+    whole = "".join(" " if hard else word for word, hard in _by_script(text.lower()))
+    words = [*re.findall(r"[^\W_]+", whole), *terms(text, pairs_only=True)]
+    return [f'"{word}"' for word in dict.fromkeys(words)]
+
+
+def _by_script(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield the parts of a text, each with whether it is a word that has terms of its own."""
+    if text.isascii():
+        yield text, False
+        return
+    last = 0
+    for match in WORD.finditer(text):
+        yield text[last : match.start()], False
+        last = match.end()
+        if UNSPACED.search(match.group()):
+            yield from ((part, False) for part in UNSPACED.split(match.group()))
+        else:
+            yield match.group(), next(terms(match.group()), None) is not None
+    yield text[last:], False
 
 
 def slots_of(cue: Mapping[Slot, str]) -> list[str]:

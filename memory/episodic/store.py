@@ -18,6 +18,7 @@ from memory.episodic.retention import Retention
 from memory.episodic.trace import NEXT_TRACE, Event, Trace, digest, read
 from memory.errors import InvalidItemError, UnknownItemError
 from memory.provenance import Provenance
+from memory.scripts import marked
 from memory.store import Store
 from memory.vectors import VectorIndex
 
@@ -27,7 +28,7 @@ _UNIT = (0.998, 1.002)  # range of squared lengths that count as 1
 
 _INSERT = (
     'INSERT INTO traces(id, hash, key, vector, who, what, "where", "when", state_sketch,'
-    f" salience_tags, span_ref, salience, pinned, time) VALUES ({NEXT_TRACE},?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    f" salience_tags, span_ref, salience, pinned, time, terms) VALUES ({NEXT_TRACE},?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
     " ON CONFLICT(hash) DO NOTHING"
 )
 _STRENGTHEN = (
@@ -187,6 +188,7 @@ class EpisodicStore:
             event.salience,
             pinned,
             origin.time,
+            marked(event.key, slot("who"), slot("what"), slot("where"), when),
         )
         cursor = db.execute(_INSERT, row)
         fresh = cursor.rowcount == 1

@@ -11,7 +11,7 @@ from memory import provenance
 from memory.embedding import Embedder
 from memory.errors import InvalidItemError, UnknownItemError
 from memory.provenance import Provenance
-from memory.relational.names import fold, normalise
+from memory.relational.names import fold, normalise, spelling
 from memory.relational.tuples import MAX_NAME
 from memory.store import Store
 
@@ -141,13 +141,21 @@ class Aliases:
 def spelled_alike(one: str, other: str) -> bool:
     """Return whether two names may be one entity's by spelling: an acronym, a typing error, or only extra fillers.
 
-    Numbers must be the same: ``place 12`` is not ``place 13``.
+    Numbers, signs and what stands in parentheses must be the same: ``place 12`` is not ``place 13``, nor ``C`` ``C++``.
+    Accents must be the same too, unless they are missing from the whole of one name of several words.
     """
-    if re.findall(r"\d+", one) != re.findall(r"\d+", other):
+    if re.findall(r"\d+|[+#$!&]|\([^()]*\)", one) != re.findall(r"\d+|[+#$!&]|\([^()]*\)", other):
+        return False
+    accents = not (one.isascii() and other.isascii())
+    if accents and spelling(one) != spelling(other) and not (
+        (one.isascii() or other.isascii()) and min(len(one.split()), len(other.split())) > 1
+    ):
         return False
     first, second = fold(one).split(), fold(other).split()
     if not first or not second:
         return False
+    if accents:
+        return first == second
     for short, long in ((first, second), (second, first)):
         letters = re.sub(r"[^a-z]", "", "".join(short))
         initials = [word[0] for word in long if word not in _FILLERS]
@@ -198,7 +206,7 @@ def candidates(names: Iterable[str], embedder: Embedder, least: float) -> list[t
     left, right = (embedder.embed([pair[side] for pair in ordered]) for side in (0, 1))
     cosines = np.einsum("ij,ij->i", left, right)
     scored = [(*pair, float(cosine)) for pair, cosine in zip(ordered, cosines, strict=True)]
-    alike = [(short, long, cosine) for short, long, cosine in scored if cosine >= least or fold(short) == fold(long)]
+    alike = [(short, long, cosine) for short, long, cosine in scored if cosine >= least or spelling(short) == spelling(long)]
     return sorted(alike, key=lambda pair: -pair[2])
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import networkx as nx
 
 from memory.relational.aliases import Aliases
-from memory.relational.names import fold, spelling
+from memory.relational.names import fold, spelling, without_accents
 from memory.store import Store
 
 
@@ -27,6 +27,7 @@ class GraphCache:
         self._stamp: tuple[int, int, int] | None = None
         self._folded: dict[str, str] | None = None
         self._spellings: dict[str, str] | None = None
+        self._unaccented: dict[str, list[str]] | None = None
 
     def sync(self, anew: bool = False) -> None:
         """Read the rows again if other processes wrote, a transaction was rolled back, or aliases changed.
@@ -38,7 +39,7 @@ class GraphCache:
             now = self._now()
             if anew or now != self._stamp:
                 self.graph, self._stamp = self._read(), now
-                self._folded = self._spellings = None
+                self._folded = self._spellings = self._unaccented = None
 
     def unmoved(self) -> None:
         """Mark the cache as up to date after an alias was added whose names are in no fact yet."""
@@ -51,6 +52,8 @@ class GraphCache:
     def add(self, fact_id: int, head: str, relation: str, tail: str, strength: int, fit: float) -> None:
         """Add a fact that holds."""
         ends = self.aliases.entity(head), self.aliases.entity(tail)
+        if self._unaccented is not None and not all(end in self.graph for end in ends):
+            self._unaccented = None
         self.graph.add_edge(*ends, fact_id, relation=relation, strength=strength, fit=fit)
         if self._folded is not None:
             for end in ends:
@@ -79,6 +82,15 @@ class GraphCache:
             self.drop(fact_id, row[0], row[2])
             if row[5] is None:
                 self.add(fact_id, *row[:5])
+
+    def suggested(self, name: str) -> str | None:
+        """Return the only node whose name without accents is that of ``name``; ``None`` if there are several."""
+        if self._unaccented is None:
+            self._unaccented = {}
+            for known in self.graph:
+                self._unaccented.setdefault(spelling(without_accents(known)), []).append(known)
+        nodes = [node for node in self._unaccented.get(spelling(without_accents(name)), ()) if node in self.graph]
+        return nodes[0] if len(nodes) == 1 else None
 
     def folded(self, name: str) -> str | None:
         """Return the node whose folded name is ``name``, or ``None``."""

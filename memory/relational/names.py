@@ -2,35 +2,60 @@
 
 import re
 import unicodedata
+from functools import lru_cache
+
+import regex
+
+from memory.scripts import WORD
 
 _ARTICLE = re.compile(r"^(the|a|an) (?=\S)")
 _QUALIFIER = re.compile(r" ?\([^()]*\)$")
+_EMOJI = r"(?:\p{Extended_Pictographic}|\p{Emoji_Modifier}|[\U0001F1E6-\U0001F1FF]|\u200d|\ufe0f)"
+_EMOJI_ENDS = regex.compile(rf"^(?:{_EMOJI}|\s)*(?=[^\d#*©®™]*[\p{{L}}\p{{N}}])|(?<=[\p{{L}}\p{{N}}\p{{M}}\p{{P}}])\s*{_EMOJI}+(?:{_EMOJI}|\s)*$")
+_OPTIONAL = regex.compile(r"[\u064b-\u0652\u0670\u0640\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]|(?<=\p{Cyrillic})[\u0300\u0301]")
+_ACCENTED = regex.compile(r"(?<=[\p{Latin}\p{Greek}])\p{Mn}+")
+_PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ß": "ss", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h", "ё": "е"})
 MAX_NAME_WORDS = 8
 
 
+@lru_cache(maxsize=50_000)
 def normalise(name: str) -> str:
-    """Return an entity or relation name as it is stored: lower case, single spaces, no article."""
-    return _ARTICLE.sub("", " ".join(name.lower().split()))
+    """Return an entity or relation name as it is stored: lower case, composed, single spaces, no article or emoji."""
+    lower = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).lower().replace("i\u0307", "i"))
+    if not lower.isascii():
+        lower = _EMOJI_ENDS.sub("", lower)
+    return _ARTICLE.sub("", " ".join(lower.split()))
 
 
+@lru_cache(maxsize=50_000)
 def fold(name: str) -> str:
     """Return the folded form of a name: without case, accents, punctuation, article, possessive or final parentheses.
 
-    ``"The Müller's House (Bonn)"`` and ``"muller house"`` fold to the same.
+    ``"The Müller's House (Bonn)"`` and ``"muller house"`` fold to the same. Accents are those of Latin and Greek letters;
+    the marks of other scripts are letters, and stay. A folded form finds and suggests; it is no proof of identity.
     """
-    plain = unicodedata.normalize("NFKD", _QUALIFIER.sub("", " ".join(name.split())).lower())
-    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    plain = without_accents(_QUALIFIER.sub("", " ".join(name.split())).lower())
     plain = re.sub(r"['’]s\b", "", plain)
-    return _ARTICLE.sub("", " ".join(re.findall(r"\w+", plain)))
+    return _ARTICLE.sub("", " ".join(WORD.findall(plain)))
 
 
+def without_accents(text: str) -> str:
+    """Return a text without the accents of Latin and Greek letters, as somebody types it who lacks them."""
+    if text.isascii():
+        return text
+    bare = _ACCENTED.sub("", unicodedata.normalize("NFKD", text)).translate(_PLAIN)
+    return unicodedata.normalize("NFC", _OPTIONAL.sub("", bare))
+
+
+@lru_cache(maxsize=50_000)
 def spelling(name: str) -> str:
-    """Return a name without accents, and without dots, commas, hyphens or apostrophes inside words or at its end.
+    """Return the form by which two spellings are one name.
 
-    Unlike :func:`fold` it keeps what may distinguish two names: ``C`` and ``C++``, ``Springfield (Ohio)``.
+    Width, and marks that a script writes optionally (Arabic and Hebrew vowel points, Russian ё and stress), do not
+    count, nor do dots, commas, hyphens or apostrophes inside words or at their end. Accents count, and so does what else
+    may distinguish two names: ``C`` and ``C++``, ``Springfield (Ohio)``.
     """
-    plain = unicodedata.normalize("NFKD", normalise(name))
-    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    plain = _OPTIONAL.sub("", unicodedata.normalize("NFKC", normalise(name))).replace("ё", "е")
     return re.sub(r"(?<=[^\W\d_])[.,'’-]+(?=[^\W\d_]|$)", "", plain)
 
 

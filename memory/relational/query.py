@@ -9,6 +9,7 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
+import regex
 from numpy.typing import NDArray
 
 from memory import provenance
@@ -25,9 +26,14 @@ from memory.relational.schema import SchemaIndex
 from memory.relational.stems import stems
 from memory.relational.subgraph import FoundFact, Subgraph
 from memory.relational.tuples import Fact
+from memory.scripts import UNSPACED
 from memory.store import Store
 
 Vectors = NDArray[np.float32]
+
+_WORDS = regex.compile(r"[\w\p{M}\u200c\u200d,.'’&/+#$!@*·・་׳״-]+")
+_LONGEST_INSIDE = 16
+"""Greatest number of characters of a name that is looked for inside a text without spaces."""
 
 _HUB = 1000
 """Most edges of a named node that are looked at: of a node with more, the first ones."""
@@ -91,11 +97,11 @@ class GraphQuery:
         return self.cache.graph
 
     def respelled(self, name: str) -> str | None:
-        """Return the entity of the graph whose name differs from ``name`` in accents or punctuation only."""
+        """Return the entity of the graph that is spelled like ``name``, or else the only one that is but for accents."""
         graph = self.graph
         known = self.cache.spellings.get(spelling(name))
         entity = self.aliases.entity(known) if known else None
-        return entity if entity in graph else None
+        return entity if entity in graph else self.cache.suggested(name)
 
     def seeds(self, question: str, past: bool = False) -> set[str]:
         """Return the entities that a question names: whole words, the longest name where names overlap.
@@ -108,16 +114,29 @@ class GraphQuery:
         if (whole := self._known(text, past)) is not None:
             return {whole}
         seeds = set()
-        words = re.findall(r"[\w,.'’&/+#-]+", text)
+        words = _WORDS.findall(text)
         for size in range(min(len(words), MAX_NAME_WORDS), 0, -1):
             for start in range(len(words) - size + 1):
                 phrase = " ".join(words[start : start + size])
-                spellings = (phrase, phrase.strip(",."), re.sub(r"['’]s$", "", phrase))
+                bare = phrase.strip(",.!*")
+                spellings = (phrase, phrase.rstrip(",!*"), bare, re.sub(r"['’]s$", "", bare))
                 name = next((entity for words_ in spellings if (entity := self._known(words_, past)) is not None), None)
                 if name is not None:
                     seeds.add(name)
                     words[start : start + size] = ["\0"] * size
-        return seeds
+        return seeds | {name for word in words for name in self._inside(word, past)}
+
+    def _inside(self, word: str, past: bool) -> Iterator[str]:
+        """Yield the entities named inside a run of letters of a script that writes no spaces, the longest first."""
+        for run in UNSPACED.findall(word):
+            start = 0
+            while start < len(run):
+                ends = range(min(len(run), start + _LONGEST_INSIDE), start + 1, -1)
+                known = ((end, name) for end in ends if (name := self._known(run[start:end], past)) is not None)
+                end, found = next(known, (start + 1, None))
+                if found is not None:
+                    yield found
+                start = end
 
     def _known(self, name: str, past: bool) -> str | None:
         """Return the entity that a name stands for, if a fact names it."""

@@ -1,10 +1,11 @@
 """Stemming of words (Porter 1980, as in SQLite's full-text index), without function words."""
 
-import re
-import unicodedata
 from functools import lru_cache
 
 import snowballstemmer
+
+from memory.relational.names import without_accents
+from memory.scripts import UNSPACED, WORD, terms
 
 _stemmer = snowballstemmer.stemmer("porter")
 
@@ -21,6 +22,6 @@ def _stem(word: str) -> str:
 
 
 def stems(text: str) -> list[str]:
-    """Return the stems of the content words of a text, in order, with repeats."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
-    return [_stem(word) for word in re.findall(r"[^\W_]+", plain) if word not in _FUNCTION]
+    """Return the stems of the content words of a text, in order, with repeats; of text without spaces, pairs of letters."""
+    found = [_stem(word) for word in WORD.findall(UNSPACED.sub(" ", without_accents(text.lower()))) if word not in _FUNCTION]
+    return [*found, *(term for run in UNSPACED.findall(text) for term in terms(run, pairs_only=True))]
