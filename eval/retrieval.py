@@ -20,7 +20,7 @@ from envs.corpora import Corpus, Question
 from eval.statistics import bootstrap_ci, paired_difference
 from memory import Embedder, Memory, Provenance
 from memory.reading import Passage
-from memory.relational.stems import stems
+from memory.stems import stems
 
 METHODS = ("bm25", "dense", "graph", "dual")
 _DEPTH = 10

@@ -23,7 +23,11 @@ _TOGETHER = 16  # number of texts in one forward pass
 
 
 class Embedder(Protocol):
-    """Interface of embedders, which turn texts into vectors whose inner product is their similarity."""
+    """Interface of embedders, which turn texts into vectors whose inner product is their similarity.
+
+    An embedder may have ``answer_min``, the least cosine of a question with a text that answers it; without it, the search
+    for answers returns whatever is nearest.
+    """
 
     name: str
     dim: int
@@ -46,6 +50,8 @@ class MiniLMEmbedder:
 
     name = "all-MiniLM-L6-v2"
     dim = 384
+    answer_min = 0.3
+    """Least cosine of a question with a text that answers it; chosen on tests/memory/data/search.jsonl."""
 
     def __init__(self, folder: Path | None = None, cache_size: int = 4096) -> None:
         self.folder = folder or cache_dir() / _DEFAULT

@@ -27,7 +27,7 @@ from memory.relational.graph import KG
 from memory.relational.names import fold
 from memory.relational.pagerank import Reached, personalized_pagerank
 from memory.relational.query import validate_question
-from memory.relational.stems import stems
+from memory.stems import stems
 from memory.relational.tuples import Fact
 
 Method = Literal["dual", "graph", "episodes"]

@@ -22,6 +22,11 @@ _PAIRED = regex.compile(UNSPACED.pattern.replace("]+", r"\p{Hangul}]+"))
 WORD = regex.compile(r"[\w\p{M}\u200c\u200d]+")
 """A word of any script: letters with their marks, and digits."""
 
+OPTIONAL_MARKS = regex.compile(r"[\u064b-\u0652\u0670\u0640\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]|(?<=\p{Cyrillic})[\u0300\u0301]")
+"""Marks that a script writes optionally: Arabic and Hebrew vowel points, stress in Cyrillic."""
+
+_ACCENTED = regex.compile(r"(?<=[\p{Latin}\p{Greek}])\p{Mn}+")
+_PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ß": "ss", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h", "ё": "е"})
 _MARKED = regex.compile(r"\p{M}")
 _CLUSTER = regex.compile(r"\X")
 
@@ -54,3 +59,11 @@ def terms(text: str, pairs_only: bool = False) -> Iterator[str]:
 def marked(*texts: str | None) -> str:
     """Return the terms of several texts, each once, joined by spaces: the column ``traces.terms``."""
     return " ".join(dict.fromkeys(term for text in texts if text for term in terms(text)))
+
+
+def without_accents(text: str) -> str:
+    """Return a text without the accents of Latin and Greek letters, as somebody types it who lacks them."""
+    if text.isascii():
+        return text
+    bare = _ACCENTED.sub("", unicodedata.normalize("NFKD", text)).translate(_PLAIN)
+    return unicodedata.normalize("NFC", OPTIONAL_MARKS.sub("", bare))

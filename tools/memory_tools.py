@@ -87,7 +87,7 @@ class MemoryTools(SpatialTools):
 
     def hits(self, cue: str) -> list[Recall]:
         """Return the traces that answer a cue."""
-        return self.memory.episodic.recall(cue, self.k)
+        return self.memory.episodic.answers(cue, self.k)
 
     def facts(self, entity: str) -> list[Fact]:
         """Return facts about an entity: those with it as head first, and where things were seen last."""
@@ -100,7 +100,8 @@ class MemoryTools(SpatialTools):
         """Search what happened before."""
         hits = self.hits(cue)
         if not hits:
-            return ToolResult.ok("nothing remembered yet", [])
+            known = len(self.memory.episodic)
+            return ToolResult.ok("nothing remembered about that" if known else "nothing remembered yet", [])
         lines = []
         for hit in hits:
             slots = hit.trace.entity_slots

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -186,14 +186,14 @@ def _passages(memory: Memory, question: str, k: int, as_json: bool) -> None:
             "facts": memory.relational.sentences(item.facts),
             "sources": sorted({origin.source for origin in item.trace.provenance}),
         }
-        for item in memory.retrieve(question, k)
+        for item in (memory.retrieve(question, k) if memory.episodic.answers(question, 5) else ())
     ]
     if as_json:
         emit({"question": question, "passages": passages})
         return
     console = Console()
     if not passages:
-        console.print("nothing was read yet")
+        console.print("nothing was read that answers it" if len(memory.episodic) else "nothing was read yet")
     for item in passages:
         console.print(f"[bold]{item['trace']}[/bold] {escape(str(item['text']))}", highlight=False)
         console.print(f"   [dim]{escape(' → '.join(map(str, item['path'])))}[/dim]", highlight=False)  # type: ignore[call-overload]
@@ -233,7 +233,7 @@ def _day(time: float | None) -> str:
     if time is None:
         return "now"
     try:
-        return datetime.fromtimestamp(time).isoformat(" ", "minutes")
+        return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M")
     except (ValueError, OverflowError, OSError):
         return f"{time:g}"
 

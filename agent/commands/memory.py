@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +19,7 @@ from memory import DamagedError, Embedder, InvalidItemError, Memory, NotAMemoryE
 from memory.embedding import recorded
 from memory.relational import Routing
 from memory.tables import Row, table_names
+from memory.zones import parse_time
 
 app = typer.Typer(no_args_is_help=True, help="A memory: look into it, forget, undo, copy, check, move.")
 
@@ -70,7 +70,7 @@ def _row(text: str) -> Row:
 
 
 def seconds(text: str | None) -> float | None:
-    """Parse seconds since the epoch, or a date and time in ISO 8601 (local time if it has no zone)."""
+    """Parse seconds since the epoch, or a date and time in ISO 8601 (UTC if it has no zone)."""
     if text is None:
         return None
     try:
@@ -78,8 +78,8 @@ def seconds(text: str | None) -> float | None:
     except ValueError:
         pass
     try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError as error:
+        return parse_time(text).timestamp()
+    except InvalidItemError as error:
         raise InvalidItemError(f"expected seconds or a time such as 2026-11-22T10:00, got {text!r}") from error
 
 
@@ -117,16 +117,18 @@ def search(
     what: Annotated[str, typer.Option(help="Value of the slot what.")] = "",
     where: Annotated[str, typer.Option(help="Value of the slot where.")] = "",
     when: Annotated[str, typer.Option(help="Value of the slot when.")] = "",
+    every: Annotated[bool, typer.Option("--all", help="Show what is nearest, even if it is no answer.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Recall traces by words, or by slots."""
+    """Recall traces by words, or by slots. A question whose answer is not there finds nothing."""
     with opened(folder) as memory:
         slots = {
             name: v for name, v in zip(("who", "what", "where", "when"), (who, what, where, when), strict=True) if v
         }
         if cue and slots:
             raise InvalidItemError("give words or slots, not both")
-        hits = memory.episodic.recall(slots or cue, k)  # type: ignore[arg-type]
+        find = memory.episodic.recall if every else memory.episodic.answers
+        hits = find(slots or cue, k)  # type: ignore[arg-type]
         if as_json:
             emit({"cue": slots or cue, "hits": [asdict(hit) for hit in hits]})
             return
@@ -135,7 +137,8 @@ def search(
             sources = ", ".join(dict.fromkeys(origin.source for origin in hit.trace.provenance))
             filled = ", ".join(f"{n}: {v}" for n, v in hit.trace.entity_slots.items() if v)
             table.add_row(str(hit.trace.id), f"{hit.score:.3f}", escape(hit.trace.key), escape(filled), escape(sources))
-        Console().print(table if hits else "nothing remembered yet")
+        nothing = "nothing remembered that answers it; --all shows what is nearest" if len(memory.episodic) else "nothing remembered yet"
+        Console().print(table if hits else nothing)
 
 
 @app.command()

@@ -19,6 +19,7 @@ from memory.episodic.trace import NEXT_TRACE, Event, Trace, digest, read
 from memory.errors import InvalidItemError, UnknownItemError
 from memory.provenance import Provenance
 from memory.scripts import marked
+from memory.stems import stems
 from memory.store import Store
 from memory.vectors import VectorIndex
 
@@ -197,6 +198,28 @@ class EpisodicStore:
             trace_id = db.execute(_STRENGTHEN, (event.salience, pinned, origin.time, name)).fetchone()[0]
         provenance.add(db, ("traces", trace_id), origin, contribution, fresh=fresh)
         return int(trace_id)
+
+    def answers(self, question: Cue, k: int = 5) -> list[Recall]:
+        """Return what :meth:`recall` finds, without the traces that are no answer: nothing if the answer is not there.
+
+        A trace counts if it is similar enough to the question (the embedder's ``answer_min``, calibrated on questions with
+        and without an answer; docs/results/reports.md), or if it holds every content word of the question.
+
+        Args:
+            question: As in :meth:`recall`; by slots or a vector, all that is found counts.
+            k: At least 1.
+        """
+        hits = self.recall(question, k)
+        least = getattr(self.embedder, "answer_min", None)
+        if least is None or not isinstance(question, str):
+            return hits
+        words = set(stems(question))
+        return [
+            hit
+            for hit in hits
+            if hit.similarity >= least
+            or (words and words <= set(stems(" ".join([hit.trace.key, *hit.trace.entity_slots.values()]))))
+        ]
 
     def recall(self, query: Cue, k: int = 5) -> list[Recall]:
         """Return the ``k`` traces that match ``query`` best, best first; fewer if the store has fewer.

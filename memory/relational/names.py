@@ -6,15 +6,12 @@ from functools import lru_cache
 
 import regex
 
-from memory.scripts import WORD
+from memory.scripts import OPTIONAL_MARKS, WORD, without_accents
 
 _ARTICLE = re.compile(r"^(the|a|an) (?=\S)")
 _QUALIFIER = re.compile(r" ?\([^()]*\)$")
 _EMOJI = r"(?:\p{Extended_Pictographic}|\p{Emoji_Modifier}|[\U0001F1E6-\U0001F1FF]|\u200d|\ufe0f)"
 _EMOJI_ENDS = regex.compile(rf"^(?:{_EMOJI}|\s)*(?=[^\d#*©®™]*[\p{{L}}\p{{N}}])|(?<=[\p{{L}}\p{{N}}\p{{M}}\p{{P}}])\s*{_EMOJI}+(?:{_EMOJI}|\s)*$")
-_OPTIONAL = regex.compile(r"[\u064b-\u0652\u0670\u0640\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]|(?<=\p{Cyrillic})[\u0300\u0301]")
-_ACCENTED = regex.compile(r"(?<=[\p{Latin}\p{Greek}])\p{Mn}+")
-_PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ß": "ss", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h", "ё": "е"})
 MAX_NAME_WORDS = 8
 
 
@@ -39,14 +36,6 @@ def fold(name: str) -> str:
     return _ARTICLE.sub("", " ".join(WORD.findall(plain)))
 
 
-def without_accents(text: str) -> str:
-    """Return a text without the accents of Latin and Greek letters, as somebody types it who lacks them."""
-    if text.isascii():
-        return text
-    bare = _ACCENTED.sub("", unicodedata.normalize("NFKD", text)).translate(_PLAIN)
-    return unicodedata.normalize("NFC", _OPTIONAL.sub("", bare))
-
-
 @lru_cache(maxsize=50_000)
 def spelling(name: str) -> str:
     """Return the form by which two spellings are one name.
@@ -55,7 +44,7 @@ def spelling(name: str) -> str:
     count, nor do dots, commas, hyphens or apostrophes inside words or at their end. Accents count, and so does what else
     may distinguish two names: ``C`` and ``C++``, ``Springfield (Ohio)``.
     """
-    plain = _OPTIONAL.sub("", unicodedata.normalize("NFKC", normalise(name))).replace("ё", "е")
+    plain = OPTIONAL_MARKS.sub("", unicodedata.normalize("NFKC", normalise(name))).replace("ё", "е")
     return re.sub(r"(?<=[^\W\d_])[.,'’-]+(?=[^\W\d_]|$)", "", plain)
 
 
@@ -66,10 +55,10 @@ def relation_name(relation: str) -> str:
 
 def third_person(lemma: str) -> str:
     """Return an English verb in the third person singular: ``carry`` becomes ``carries``."""
-    irregular = {"be": "is", "have": "has", "do": "does", "go": "goes"}
+    irregular = {"be": "is", "have": "has", "quiz": "quizzes", "bus": "buses"}
     if lemma in irregular:
         return irregular[lemma]
-    if re.search(r"(s|x|z|ch|sh)$", lemma):
+    if re.search(r"(s|x|z|ch|sh|[dgh]o|eto)$", lemma):
         return f"{lemma}es"
     if re.search(r"[^aeiou]y$", lemma):
         return f"{lemma[:-1]}ies"

@@ -23,7 +23,7 @@ from memory.relational.name_vectors import NameVectors, NewVectors
 from memory.relational.names import MAX_NAME_WORDS, normalise, spelling
 from memory.relational.pagerank import Reached, personalized_pagerank
 from memory.relational.schema import SchemaIndex
-from memory.relational.stems import stems
+from memory.stems import stems
 from memory.relational.subgraph import FoundFact, Subgraph
 from memory.relational.tuples import Fact
 from memory.scripts import UNSPACED

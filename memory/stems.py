@@ -4,8 +4,7 @@ from functools import lru_cache
 
 import snowballstemmer
 
-from memory.relational.names import without_accents
-from memory.scripts import UNSPACED, WORD, terms
+from memory.scripts import UNSPACED, WORD, terms, without_accents
 
 _stemmer = snowballstemmer.stemmer("porter")
 
