@@ -5,6 +5,7 @@ centroid, and a search scans the lists of the few nearest centroids. Rows are st
 """
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 import faiss
@@ -71,6 +72,17 @@ def outgrown(count: int, trained_on: int) -> bool:
     return count > (GROWTH * trained_on if trained_on else FLAT_LIMIT)
 
 
+def stacked(blobs: Sequence[bytes], dim: int) -> NDArray[np.float32]:
+    """Return stored vectors as float32 ``[n, dim]``; one of another width becomes zeros, which are like nothing.
+
+    `hippo memory verify` names such rows, and ``--repair`` embeds them again.
+    """
+    if all(len(blob) == 4 * dim for blob in blobs):
+        return np.frombuffer(b"".join(blobs), np.float32).reshape(len(blobs), dim)
+    none = bytes(4 * dim)
+    return np.frombuffer(b"".join(b if len(b) == 4 * dim else none for b in blobs), np.float32).reshape(-1, dim)
+
+
 def train(db: sqlite3.Connection, dim: int, count: int, last_id: int) -> None:
     """Train centroids on a sample of the rows and store them; the same rows give the same centroids."""
     lists = max(64, round(4 * count**0.5))
@@ -79,7 +91,7 @@ def train(db: sqlite3.Connection, dim: int, count: int, last_id: int) -> None:
     rows = db.execute("SELECT vector FROM traces WHERE id % ? = 0 ORDER BY id", (step,)).fetchall()
     if len(rows) < lists:
         rows = db.execute("SELECT vector FROM traces ORDER BY id LIMIT ?", (wanted,)).fetchall()
-    sample = np.frombuffer(b"".join(row[0] for row in rows), np.float32).reshape(len(rows), dim)
+    sample = stacked([row[0] for row in rows], dim)
     kmeans = faiss.Kmeans(
         dim,
         lists,
@@ -108,7 +120,7 @@ def calibrate(store: Store, index: Any) -> None:
         store.db.execute("SELECT vector FROM traces WHERE id >= ? ORDER BY id LIMIT 1", (int(pick),)).fetchone()[0]
         for pick in picks
     ]
-    rows = np.frombuffer(b"".join(blobs), np.float32).reshape(2, _CALIBRATION_CUES, index.d)
+    rows = stacked(blobs, index.d).reshape(2, _CALIBRATION_CUES, index.d)
     cues = 0.8 * rows[0] + 0.6 * rows[1]
     cues /= np.maximum(np.linalg.norm(cues, axis=1, keepdims=True), 1e-9)
     index.nprobe = index.nlist
@@ -123,7 +135,7 @@ def calibrate(store: Store, index: Any) -> None:
         )
         low, high = (low, middle) if share >= RECALL else (middle + 1, high)
     index.nprobe = low
-    with store.write() as db:
+    with store.write(upkeep=True) as db:
         db.execute("UPDATE coarse SET nprobe = ?", (low,))
 
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 from memory import forget as forgetting
 from memory import transfer, undo, verify
 from memory.describe import describe
+from memory.embedder_record import EmbedderRecord
 from memory.embedding import Embedder, MiniLMEmbedder, recorded
 from memory.episodic import EpisodicStore, RecallConfig, ReplayConfig, ReplayItem, Retention
 from memory.episodic.lexical import flush
@@ -55,20 +56,17 @@ class Memory(AbstractContextManager["Memory"]):
         routing: Routing | None = None,
         spatial: SpatialConfig | None = None,
         tuple_conf_min: float = 0.0,
+        reembed: bool = False,
     ) -> None:
-        written_with = store.meta("embedder")
-        if written_with not in (None, embedder.name):
-            raise EmbedderError(
-                f"this memory was written with the embedder {written_with!r}, not {embedder.name!r}: "
-                f"open it with {written_with!r}"
-            )
-        if written_with is None:
-            store.set_meta("embedder", embedder.name)
+        record = EmbedderRecord(store, embedder)
+        if reembed:
+            record.reembed()
+        record.check()
         self.store = store
         self.embedder = embedder
         self.folder = folder
         self._index = VectorIndex(store, embedder.dim, folder and folder / "index")
-        self.episodic = EpisodicStore(store, embedder, self._index, recall, retention)
+        self.episodic = EpisodicStore(store, embedder, self._index, recall, retention, record)
         self.relational = KG(store, embedder=embedder, routing=routing)
         self.retriever = Retriever(self.episodic, self.relational)
         mentions = self.retriever.mentions
@@ -89,6 +87,7 @@ class Memory(AbstractContextManager["Memory"]):
         routing: Routing | None = None,
         spatial: SpatialConfig | None = None,
         tuple_conf_min: float = 0.0,
+        reembed: bool = False,
     ) -> Self:
         """Open the memory in directory ``path``; create it if missing.
 
@@ -101,6 +100,7 @@ class Memory(AbstractContextManager["Memory"]):
             routing: Which facts count at once and which must be told again first; by default all count at once.
             spatial: Settings of the maps: when two places are one, and how many places are kept.
             tuple_conf_min: Facts that are read from text with less confidence are dropped.
+            reembed: Embed all traces anew with ``embedder`` if the memory was written with another one, or is damaged.
 
         Raises:
             NotAMemoryError: ``path`` is a file, the directory holds other files, or a newer release wrote
@@ -128,7 +128,7 @@ class Memory(AbstractContextManager["Memory"]):
         try:
             name = store.meta("embedder")
             chosen = embedder or (recorded(name) if name else MiniLMEmbedder())
-            memory = cls(store, chosen, folder, recall, retention, routing, spatial, tuple_conf_min)
+            memory = cls(store, chosen, folder, recall, retention, routing, spatial, tuple_conf_min, reembed)
             if retention is not None:
                 memory.episodic.evict()
             return memory
@@ -177,9 +177,7 @@ class Memory(AbstractContextManager["Memory"]):
         with self.store.write():
             yield
 
-    def read(
-        self, text: str, title: str = "", origin: Provenance | str | None = None, *, speaker: str = ""
-    ) -> Reading:
+    def read(self, text: str, title: str = "", origin: Provenance | str | None = None, *, speaker: str = "") -> Reading:
         """Read a text into the memory: as a trace, its facts, and the names that link it with other traces.
 
         Args:
@@ -370,7 +368,7 @@ class Memory(AbstractContextManager["Memory"]):
         self._closed = True
         try:
             with suppress(OSError):
-                with self.store.write():
+                with self.store.write(upkeep=True):
                     self.episodic.flush()
                 self._index.save()
         finally:

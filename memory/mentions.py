@@ -76,7 +76,7 @@ class MentionIndex:
             self._stamp = stamp
 
     def _link(self, linked: Sequence[object]) -> None:
-        with self.store.write() as db:
+        with self.store.write(upkeep=True) as db:
             flush(db)
             last, epoch = linked
             if epoch not in (None, self.store.epoch):  # a restore or an undo brought rows back under old ids

@@ -135,4 +135,3 @@ class Reader:
 def _event(passage: Passage, origin: Provenance) -> Event:
     key = f"{passage.title}: {passage.text}" if passage.title else passage.text
     return Event(key, {"what": passage.title, "when": passage.when}, origin, tags=("read",))
-

@@ -27,8 +27,8 @@ from memory.relational.graph import KG
 from memory.relational.names import fold
 from memory.relational.pagerank import Reached, personalized_pagerank
 from memory.relational.query import validate_question
-from memory.stems import stems
 from memory.relational.tuples import Fact
+from memory.stems import stems
 
 Method = Literal["dual", "graph", "episodes"]
 Node = int | str

@@ -11,9 +11,7 @@ from itertools import pairwise
 
 import regex
 
-UNSPACED = regex.compile(
-    r"[\p{Han}\p{Hiragana}\p{Katakana}\u30fc\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]+"
-)
+UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\u30fc\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]+")
 """A run of letters of a script that is written without spaces between words."""
 
 _PAIRED = regex.compile(UNSPACED.pattern.replace("]+", r"\p{Hangul}]+"))
@@ -22,11 +20,15 @@ _PAIRED = regex.compile(UNSPACED.pattern.replace("]+", r"\p{Hangul}]+"))
 WORD = regex.compile(r"[\w\p{M}\u200c\u200d]+")
 """A word of any script: letters with their marks, and digits."""
 
-OPTIONAL_MARKS = regex.compile(r"[\u064b-\u0652\u0670\u0640\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]|(?<=\p{Cyrillic})[\u0300\u0301]")
+OPTIONAL_MARKS = regex.compile(
+    r"[\u064b-\u0652\u0670\u0640\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]|(?<=\p{Cyrillic})[\u0300\u0301]"
+)
 """Marks that a script writes optionally: Arabic and Hebrew vowel points, stress in Cyrillic."""
 
 _ACCENTED = regex.compile(r"(?<=[\p{Latin}\p{Greek}])\p{Mn}+")
-_PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ß": "ss", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h", "ё": "е"})
+_PLAIN = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ß": "ss", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h", "ё": "е"}
+)
 _MARKED = regex.compile(r"\p{M}")
 _CLUSTER = regex.compile(r"\X")
 

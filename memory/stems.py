@@ -22,5 +22,7 @@ def _stem(word: str) -> str:
 
 def stems(text: str) -> list[str]:
     """Return the stems of the content words of a text, in order, with repeats; of text without spaces, pairs of letters."""
-    found = [_stem(word) for word in WORD.findall(UNSPACED.sub(" ", without_accents(text.lower()))) if word not in _FUNCTION]
+    found = [
+        _stem(word) for word in WORD.findall(UNSPACED.sub(" ", without_accents(text.lower()))) if word not in _FUNCTION
+    ]
     return [*found, *(term for run in UNSPACED.findall(text) for term in terms(run, pairs_only=True))]

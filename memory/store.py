@@ -1,6 +1,9 @@
 """The SQLite file of a memory: connection, transactions, migrations."""
 
+import os
+import shutil
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -60,6 +63,8 @@ class Store(AbstractContextManager["Store"]):
         lock: Held by threads that write, or that read rows into a cache in main memory.
         rollbacks: How often caches in main memory became invalid: a transaction was rolled back, or
             rows were removed or restored in bulk.
+        read_only: Whether the file can't be written, as on a read-only mount. Its content is then read from a private
+            copy in a temporary folder, in which indexes are kept up; changes are refused.
 
     Args:
         path: Database file, created if missing; ``None`` keeps the database in main memory.
@@ -76,6 +81,10 @@ class Store(AbstractContextManager["Store"]):
         self.lock = threading.RLock()
         self._depth = 0
         self._door: IO[bytes] | None = None
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
+        self.read_only = path is not None and path.is_file() and not writable(path)
+        if self.read_only and path is not None:
+            self._copy, path = _working_copy(path)
         with storage_errors(path):
             self.db = connect(path)
         try:
@@ -90,7 +99,7 @@ class Store(AbstractContextManager["Store"]):
                 if path is not None and path.stat().st_size >= MAPPED_FROM:
                     self.db.execute(f"PRAGMA mmap_size = {MAPPED}")
                 self.db.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT}")
-                if path is not None and fcntl is not None:
+                if path is not None and fcntl is not None and not self.read_only:
                     self._door = path.with_suffix(".lock").open("ab")
                 self._migrate()
         except sqlite3.DatabaseError as error:
@@ -119,7 +128,7 @@ class Store(AbstractContextManager["Store"]):
         self.db.execute(
             "PRAGMA foreign_keys = OFF"
         )  # otherwise rebuilding a table would delete the rows that refer to it
-        with self.write():
+        with self.write(upkeep=True):
             for number, script in enumerate(MIGRATIONS[self.version :], start=self.version + 1):
                 for statement in _statements(script):
                     self.db.execute(statement)
@@ -132,12 +141,20 @@ class Store(AbstractContextManager["Store"]):
         return int(self.db.execute("PRAGMA user_version").fetchone()[0])
 
     @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
+    def write(self, upkeep: bool = False) -> Iterator[sqlite3.Connection]:
         """Run a block as one atomic change; an inner ``write`` is atomic by itself and commits with the outer one.
 
+        Args:
+            upkeep: Whether the change only keeps up an index or a cache, which a memory that is read-only does too.
+
         Raises:
-            StorageError: The disk is full or failed, or another process held the lock too long.
+            StorageError: The memory is read-only, the disk is full or failed, or another process held the lock too long.
         """
+        if self.read_only and not upkeep and not self._depth:
+            raise StorageError(
+                f"{self.path} is read-only: it can be searched, but not changed; copy the folder to a place that can be"
+                " written, or choose another memory"
+            )
         with self.lock:
             outermost = not self._depth
             if outermost and self._door is not None:
@@ -251,8 +268,8 @@ class Store(AbstractContextManager["Store"]):
         return None if row is None else str(row[0])
 
     def set_meta(self, key: str, value: str) -> None:
-        """Store the value of one key in the table ``meta``."""
-        with self.write() as db:
+        """Store the value of one key in the table ``meta``; this is upkeep, see :meth:`write`."""
+        with self.write(upkeep=True) as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     def truncate_log(self) -> None:
@@ -266,10 +283,30 @@ class Store(AbstractContextManager["Store"]):
             self.db.close()
             if self._door is not None:
                 self._door.close()
+            if self._copy is not None:
+                self._copy.cleanup()
 
     def __exit__(self, *_: object) -> None:
         """Close the store."""
         self.close()
+
+
+def writable(path: Path) -> bool:
+    """Return whether a database file and its folder can be written."""
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+
+
+def _working_copy(path: Path) -> "tuple[tempfile.TemporaryDirectory[str], Path]":
+    """Copy a database, with what its log holds, to a temporary folder."""
+    folder = tempfile.TemporaryDirectory(prefix="hippo-memory-", ignore_cleanup_errors=True)
+    try:
+        for file in (path, path.with_name(f"{path.name}-wal")):
+            if file.is_file():
+                shutil.copyfile(file, Path(folder.name) / file.name)
+    except OSError as error:
+        folder.cleanup()
+        raise StorageError(f"{path} is read-only, and no copy of it can be made to read from: {error}") from error
+    return folder, Path(folder.name) / path.name
 
 
 def connect(path: Path | None) -> sqlite3.Connection:

@@ -52,7 +52,10 @@ def export(store: Store, path: Path) -> dict[str, int]:
     if store.path is not None and _among(path.resolve(), store.path.parent.resolve()):
         raise InvalidItemError(f"{path} is one of the memory's own files: export to another name")
     counts: dict[str, int] = {}
-    with atomic_write(path, "wb", sync=True) as file, store.write():  # the lock keeps others from writing meanwhile
+    with (
+        atomic_write(path, "wb", sync=True) as file,
+        store.write(upkeep=True),
+    ):  # the lock keeps others from writing meanwhile
         digest, lines = hashlib.sha256(), 0
         for table, line in _lines(store):
             counts[table] = counts.get(table, 0) + 1

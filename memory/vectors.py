@@ -209,7 +209,7 @@ class VectorIndex:
         rows = self.store.db.execute("SELECT id, vector FROM traces WHERE id > ? ORDER BY id", (after,))
         while chunk := rows.fetchmany(CHUNK):
             ids = np.array([row[0] for row in chunk], np.int64)
-            yield ids, np.frombuffer(b"".join(row[1] for row in chunk), np.float32).reshape(len(chunk), self.dim)
+            yield ids, coarse.stacked([row[1] for row in chunk], self.dim)
 
     def _rebuild(self) -> None:
         truth = self._truth()[0]
@@ -226,7 +226,7 @@ class VectorIndex:
         count = int(self._index.ntotal)
         if self.store.in_transaction or not coarse.outgrown(count, self._state.trained_on):
             return
-        with self.store.write() as db:
+        with self.store.write(upkeep=True) as db:
             if coarse.outgrown(count, self._truth()[0].trained_on):  # unless another process was quicker
                 coarse.train(db, self.dim, count, self._state.last_id)
         with self.store.read():
@@ -257,7 +257,7 @@ class VectorIndex:
 
     def save(self) -> None:
         """Write the cache file and store its hash in the database; only a file with that hash is loaded later."""
-        if self.file is None or self._index is None:
+        if self.file is None or self._index is None or self.store.read_only:
             return
         with self.store.write() as db:  # no other writer may come between reading the rows and storing their state
             self.sync()

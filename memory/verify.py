@@ -42,7 +42,7 @@ def verify(store: Store, index: VectorIndex, snapshots: Snapshots, functional: C
     checked: dict[str, int] = {}
     problems: list[str] = []
     try:
-        with store.write() as db:  # the lock keeps other processes from writing during the check
+        with store.write(upkeep=True) as db:  # the lock keeps other processes from writing during the check
             problems += [f"database: {row[0]}" for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
             problems += [f"{row[0]} {row[1]} refers to a missing row" for row in db.execute("PRAGMA foreign_key_check")]
             if not problems:
@@ -68,7 +68,7 @@ def _some(what: str, ids: list[int]) -> Iterator[str]:
 
 def _full_text(store: Store) -> Iterator[str]:
     try:
-        with store.write() as db:
+        with store.write(upkeep=True) as db:
             flush(db)
             db.execute("INSERT INTO traces_text(traces_text, rank) VALUES ('integrity-check', 1)")
     except sqlite3.DatabaseError as error:

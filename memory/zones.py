@@ -1,7 +1,7 @@
 """Times with zones: a time without a zone of its own is read the same on every machine."""
 
 import re
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -16,7 +16,7 @@ def zone_of(zone: str) -> tzinfo:
         InvalidItemError: There is no such zone.
     """
     if zone in ("UTC", "Z", ""):
-        return timezone.utc
+        return UTC
     offset = re.fullmatch(r"(?:UTC|GMT)?([+-])(\d{1,2}):?(\d\d)?(?::\d\d)?", zone)
     if offset:
         sign, hours, minutes = offset.groups()
@@ -29,7 +29,7 @@ def zone_of(zone: str) -> tzinfo:
         raise InvalidItemError(f"unknown time zone {zone!r}: expected a name such as Europe/Rome, or +02:00") from error
 
 
-def parse_time(text: str, zone: tzinfo = timezone.utc) -> datetime:
+def parse_time(text: str, zone: tzinfo = UTC) -> datetime:
     """Return the time of an ISO 8601 date or date and time.
 
     Args:

@@ -21,7 +21,7 @@ def load(path: str) -> list[Tool]:
         UnknownToolError: The module or the tool does not exist.
         ToolSchemaError: The module holds no tool, or can't be imported.
     """
-    place, _, name = path.partition(":")
+    place, name = _split(path)
     by_name = {item.name: item for item in tools_of(_module(place))}
     if not by_name:
         raise ToolSchemaError(f"{place} holds no tool: decorate a typed function with @tool")
@@ -30,13 +30,22 @@ def load(path: str) -> list[Tool]:
     return [by_name[name]] if name else list(by_name.values())
 
 
+def _split(path: str) -> tuple[str, str]:
+    r"""Return a module or file and the name of a tool; the colon of a drive, as in ``C:\\tools.py``, is no separator."""
+    place, colon, name = path.rpartition(":")
+    drive = len(place) == 1 and place.isalpha() and name[:1] in ("\\", "/")
+    if not colon or drive or (name and not name.isidentifier()):
+        return path, ""
+    return place, name
+
+
 def _module(place: str) -> ModuleType:
     if not place.endswith(".py"):
         try:
             return importlib.import_module(place)
         except ModuleNotFoundError as error:
             raise UnknownToolError(f"no module {place!r} ({error}): give a module name or a .py file") from error
-    file = Path(place)
+    file = Path(place).expanduser()
     if not file.is_file():
         raise UnknownToolError(f"no file {place}: give a module name or a .py file")
     name = f"hippo_plugin_{file.stem}"  # a file called random.py must not hide the real one

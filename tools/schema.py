@@ -1,61 +1,108 @@
-"""From a typed signature to a pydantic model and a JSON schema."""
+"""From a typed signature to a pydantic model and a JSON schema that a grammar can express."""
 
+import functools
 import inspect
+import json
+import re
 from collections.abc import Callable, Mapping
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, PydanticSchemaGenerationError, create_model
-from pydantic.errors import PydanticInvalidForJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from tools.errors import ToolSchemaError
 
 MAX_STRING = 120
 """Longest string argument, in characters, where the signature sets no other limit."""
 
-_NOISE = frozenset({"title", "default", "description"})
+_NOISE = frozenset({"title", "default", "description", "uniqueItems"})
+_FORMATS = frozenset({"email", "hostname", "ipv4", "ipv6", "uuid"})
+"""Formats that the grammar knows as strictly as pydantic; a path or bytes is any text."""
+
+_DAY = (
+    r"(19|20)\d\d-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))"
+)
+_HOUR = r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d"
+_PATTERNS = {
+    "date": f"^{_DAY}$",
+    "time": f"^{_HOUR}$",
+    "date-time": f"^{_DAY}T{_HOUR}Z$",
+    "duration": r"^(P\d{1,4}D|PT\d{1,6}[HMS])$",
+    "uri": r"^https?://[a-z0-9]{1,30}(\.[a-z]{2,10}){1,3}(/[A-Za-z0-9._~-]{1,40}){0,4}$",
+}
+"""Patterns of the formats of which the grammar allows more than pydantic takes, such as 31 February."""
 
 
 def parameters_model(function: Callable[..., Any], name: str) -> type[BaseModel]:
-    """Make the pydantic model of ``function``'s parameters, ``self`` left out.
+    """Make the pydantic model of ``function``'s parameters, ``self`` left out. Its fields have the names as aliases.
 
     Raises:
         ToolSchemaError: A parameter without a type hint, a ``*args`` or ``**kwargs``, or a type
             that JSON can't carry.
     """
+    bound: Mapping[str, Any] = {}
+    whole = function
+    while isinstance(function, functools.partial):
+        bound = {**function.keywords, **bound}
+        function = function.func
     try:
-        hints = get_type_hints(function, include_extras=True)
-    except NameError as error:
+        hints = get_type_hints(function if inspect.isroutine(function) else type(function).__call__, include_extras=True)
+    except Exception as error:
         raise ToolSchemaError(f"tool {name!r}: can't resolve its type hints: {error}") from error
     fields: dict[str, Any] = {}
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.name == "self":
+    for number, parameter in enumerate(inspect.signature(whole).parameters.values()):
+        if parameter.name == "self" or parameter.name in bound:
             continue
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             raise ToolSchemaError(f"tool {name!r}: parameter {parameter} can't be given by name; use a plain one")
         if parameter.name not in hints:
             raise ToolSchemaError(f"tool {name!r}: parameter {parameter.name!r} needs a type hint")
+        if (key := _key_type(hints[parameter.name])) is not None:
+            raise ToolSchemaError(
+                f"tool {name!r}: parameter {parameter.name!r} is a dict with keys of type {key}; JSON's keys are texts: use"
+                " dict[str, ...]"
+            )
         default = ... if parameter.default is parameter.empty else parameter.default
-        fields[parameter.name] = (hints[parameter.name], default)
+        fields[f"argument_{number}"] = (hints[parameter.name], Field(default, alias=parameter.name))
     try:
         model: type[BaseModel] = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
         model.model_json_schema()
-    except (PydanticSchemaGenerationError, PydanticInvalidForJsonSchema, NameError) as error:
-        raise ToolSchemaError(f"tool {name!r}: JSON can't carry its parameters: {error}") from error
+    except Exception as error:  # pydantic has an error type of its own for each reason
+        reason = str(error).partition("\n")[0]
+        raise ToolSchemaError(f"tool {name!r}: JSON can't carry its parameters: {reason}") from error
     return model
 
 
-def parameters_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the model's JSON schema: ``$ref``s inlined, objects closed, strings bounded.
+def _key_type(hint: Any) -> str | None:
+    """Return the type of a dictionary's keys anywhere in a type hint, if it is not ``str``."""
+    inner = get_args(hint)
+    if get_origin(hint) in (dict, Mapping) and inner and inner[0] not in (str, Any):
+        return getattr(inner[0], "__name__", str(inner[0]))
+    return next((key for part in inner if (key := _key_type(part)) is not None), None)
+
+
+def parameters_schema(model: type[BaseModel], name: str = "") -> dict[str, Any]:
+    """Return the model's JSON schema: ``$ref``s inlined, objects closed, strings bounded, in terms that a grammar has.
 
     Raises:
-        ToolSchemaError: A type that contains itself.
+        ToolSchemaError: A type that contains itself, or that no grammar can express.
     """
     schema = model.model_json_schema()
     definitions = schema.pop("$defs", {})
     tidy: dict[str, Any] = _inline(schema, definitions, ())
     tidy.setdefault("properties", {})
     tidy.setdefault("required", [])
+    for argument, node in tidy["properties"].items():
+        if problem := unexpressed(node):
+            raise ToolSchemaError(f"tool {name!r}: parameter {argument!r} can't be generated under a grammar: {problem}")
     return tidy
+
+
+def unexpressed(schema: Mapping[str, Any]) -> str:
+    """Return why no grammar can express a JSON schema; empty if one can."""
+    from llguidance import LLMatcher
+
+    grammar = LLMatcher.grammar_from_json_schema(json.dumps(schema))
+    return " ".join(str(LLMatcher.validate_grammar(grammar, None)).split())
 
 
 def _inline(node: Any, definitions: Mapping[str, Any], path: tuple[str, ...]) -> Any:
@@ -73,14 +120,28 @@ def _inline(node: Any, definitions: Mapping[str, Any], path: tuple[str, ...]) ->
         tidy["properties"] = {key: _inline(value, definitions, path) for key, value in node["properties"].items()}
     if node.get("type") == "object" and "additionalProperties" not in node:
         tidy["additionalProperties"] = False
-    if node.get("type") == "string" and not {"enum", "const", "maxLength", "format"} & set(node):
+    if (form := node.get("format")) in _PATTERNS:
+        tidy["pattern"] = _PATTERNS[form]
+        del tidy["format"]
+    elif form is not None and form not in _FORMATS:
+        del tidy["format"]
+    if (options := tidy.get("anyOf")) and any(_is_number_text(option) for option in options):
+        options = [option for option in options if not _is_number_text(option)]  # a decimal number: as a number
+        tidy.pop("anyOf")
+        tidy |= options[0] if len(options) == 1 else {"anyOf": options}
+    if tidy.get("type") == "string" and not {"enum", "const", "maxLength", "format", "pattern"} & set(tidy):
         tidy["maxLength"] = MAX_STRING
     return tidy
 
 
-def narrowed(schema: Mapping[str, Any], choices: Mapping[str, list[str]]) -> dict[str, Any]:
-    """Return the schema with the named string properties limited to ``choices``."""
+def _is_number_text(option: Any) -> bool:
+    return isinstance(option, dict) and option.get("type") == "string" and re.match(r"\^\(\?!", option.get("pattern", ""))
+
+
+def narrowed(schema: Mapping[str, Any], choices: Mapping[str, list[Any]]) -> dict[str, Any]:
+    """Return the schema with the named properties limited to ``choices``."""
     properties = dict(schema["properties"])
     for name, values in choices.items():
-        properties[name] = {"type": "string", "enum": values}
+        kind = {"type": "string"} if all(isinstance(value, str) for value in values) else {}
+        properties[name] = {**kind, "enum": values}
     return {**schema, "properties": properties}

@@ -2,21 +2,27 @@
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, overload
+from enum import Enum
+from typing import Annotated, Any, overload
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from memory.clean import clean_text
 from tools.errors import ToolSchemaError
-from tools.schema import MAX_STRING, narrowed, parameters_model, parameters_schema
+from tools.schema import narrowed, parameters_model, parameters_schema
 from tools.types import ToolResult, ToolSpec
 
 DEFAULT_TIMEOUT = 5.0
 MAX_CHOICES = 64
 """With more choices than this, an argument is left free: the grammar would cost more than it gains."""
 
-Choices = Callable[..., Sequence[str]]
+MAX_KNOWN = 10_000
+"""Greatest number of values of choices that a tool remembers as valid or not."""
+
+Choices = Callable[..., Sequence[Any]]
 When = Callable[..., bool]
 
 
@@ -37,6 +43,7 @@ class Tool:
         timeout: Seconds before a call counts as failed.
         when: Tells whether the tool is offered now; by default it always is.
         extractive: String arguments for which a grammar-constrained model may use only words in the window.
+        taken: Whether values of choices are valid, as far as that was looked at.
     """
 
     name: str
@@ -48,6 +55,7 @@ class Tool:
     timeout: float = DEFAULT_TIMEOUT
     when: When | None = None
     extractive: Sequence[str] = ()
+    taken: dict[tuple[str, type, Any], bool] = field(default_factory=dict, repr=False, compare=False)
 
     def __get__(self, instance: object, owner: type | None = None) -> "Tool":
         """Bind to an object, as a method does."""
@@ -72,16 +80,34 @@ class Tool:
         """Return the tool as it can be called now; ``None`` if it is not offered or an argument has no choices."""
         if self.when is not None and not self.when():
             return None
-        allowed: dict[str, list[str]] = {}
+        allowed: dict[str, list[Any]] = {}
         for name, listing in self.choices.items():
-            limit = self.schema["properties"][name].get("maxLength", MAX_STRING)
-            values = [value for value in dict.fromkeys(listing()) if 0 < len(value) <= limit]
+            values = [value for value in dict.fromkeys(map(_plain, listing())) if self._takes(name, value)]
             if not values:
                 return None
             if len(values) <= MAX_CHOICES:
                 allowed[name] = values
         free = tuple(name for name in self.extractive if name not in allowed)
         return ToolSpec(self.name, self.description, narrowed(self.schema, allowed), free)
+
+    def _takes(self, name: str, value: Any) -> bool:
+        """Return whether an argument may have a value, so that no choice is offered and then refused."""
+        if value == "" or not isinstance(value, str | int | float | bool):
+            return False
+        known: dict[tuple[str, type, Any], bool] = self.taken
+        key = (name, type(value), value)
+        if key not in known:
+            if len(known) > MAX_KNOWN:
+                known.clear()
+            limit = self.schema["properties"][name].get("maxLength", math.inf)
+            field = next(one for one in self.model.model_fields.values() if (one.alias or "") == name)
+            kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+            try:
+                TypeAdapter(kind).validate_python(value)
+                known[key] = not isinstance(value, str) or len(value) <= limit
+            except ValidationError:
+                known[key] = False
+        return known[key]
 
     def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any] | ToolResult:
         """Return checked arguments, or an ``invalid`` result that says what was expected."""
@@ -93,7 +119,13 @@ class Tool:
             )
             expected = ", ".join(f"{name}: {_short(s)}" for name, s in self.schema["properties"].items())
             return ToolResult.invalid(f"{self.name}({expected}) expected; {problems}")
-        return {name: getattr(checked, name) for name in type(checked).model_fields}
+        return {field.alias or name: getattr(checked, name) for name, field in type(checked).model_fields.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Return a choice as JSON has it: the value of a member of an enumeration, and clean text."""
+    value = value.value if isinstance(value, Enum) else value
+    return clean_text(value) if isinstance(value, str) else value
 
 
 def _short(schema: Mapping[str, Any]) -> str:
@@ -154,16 +186,23 @@ def _make(
     when: When | None,
     extractive: Sequence[str],
 ) -> Tool:
-    title = name or function.__name__
+    inner = function
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    if not callable(inner):
+        raise ToolSchemaError(f"@tool takes a function, got {inner!r}")
+    title = name or getattr(inner, "__name__", type(inner).__name__.lower())
+    if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
+        raise ToolSchemaError(f"tool {title!r} is a generator, whose result is not yet there: return a list instead")
     if not title.isidentifier():
         raise ToolSchemaError(f"tool name {title!r} must be a plain identifier")
-    description = (inspect.getdoc(function) or "").partition("\n")[0].strip().rstrip(".")
+    description = (inspect.getdoc(inner) or "").partition("\n")[0].strip().rstrip(".")
     if not description:
         raise ToolSchemaError(f"tool {title!r} needs a docstring: its first line is what the model reads")
     if timeout <= 0:
         raise ToolSchemaError(f"tool {title!r}: timeout must be above 0 seconds, got {timeout}")
     model = parameters_model(function, title)
-    schema = parameters_schema(model)
+    schema = parameters_schema(model, title)
     if unknown := set(choices) - set(schema["properties"]):
         raise ToolSchemaError(f"tool {title!r}: choices for {sorted(unknown)}, which it does not take")
     if isinstance(extractive, str):

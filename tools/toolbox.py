@@ -1,13 +1,16 @@
 """The tools of one agent: described, narrowed, validated, dispatched, timed out."""
 
+import asyncio
 import inspect
 import json
 import os
 import threading
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from memory.clean import clean_data, clean_text, text_of
 from memory.nearest import did_you_mean
 from tools.errors import ToolSchemaError, UnknownToolError
 from tools.tool import Tool
@@ -79,14 +82,16 @@ class Toolbox:
         arguments = item.validate(call.arguments)
         if isinstance(arguments, ToolResult):
             return arguments
-        ended, value = run_for(item.timeout, lambda: item.function(**arguments))
+        ended, value = run_for(item.timeout, lambda: _finished(item.function(**arguments)))
         if not ended:
             return ToolResult.failed(f"{call.name} took longer than {item.timeout:g} s and was given up")
         if isinstance(value, BaseException):
-            return ToolResult.failed(f"{call.name} raised {type(value).__name__}: {value}")
+            return ToolResult.failed(f"{call.name} raised {type(value).__name__}: {text_of(value)}")
         if isinstance(value, ToolResult):
             return value if value.acts else _checked(call.name, value)
-        return ToolResult.ok("done" if value is None else str(value))
+        if inspect.isgenerator(value) or inspect.isasyncgen(value):
+            return ToolResult.failed(f"{call.name} gave a generator, whose result is not yet there: return a list")
+        return ToolResult.ok("done" if value is None else text_of(value))
 
 
 def _checked(name: str, result: ToolResult) -> ToolResult:
@@ -95,10 +100,22 @@ def _checked(name: str, result: ToolResult) -> ToolResult:
     if not isinstance(words, str):
         return ToolResult.failed(f"{name} gave a result whose text is {type(result.text).__name__}, not str")
     try:
-        json.dumps(result.data)
-    except (TypeError, ValueError) as error:
-        return ToolResult.failed(f"{name} gave data that JSON can't carry: {error}")
-    return result
+        data = json.loads(json.dumps(clean_data(result.data))) if result.data is not None else None
+    except Exception as error:  # the boundary: data may hold anything, with a __str__ that raises
+        return ToolResult.failed(f"{name} gave data that JSON can't carry: {text_of(error)}")
+    clean = clean_text(words)
+    return result if clean is words and data == result.data else replace(result, text=clean, data=data)
+
+
+def _finished(value: Any) -> Any:
+    """Return the result of a call; of an ``async`` function, run to its end."""
+    if inspect.isawaitable(value):
+        return asyncio.run(_awaited(value))
+    return value
+
+
+async def _awaited(value: Any) -> Any:
+    return await value
 
 
 def run_for(seconds: float, work: Callable[[], Any]) -> Done:

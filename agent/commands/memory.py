@@ -16,7 +16,7 @@ from rich.table import Table
 from agent.commands.console import Json, emit, plain_errors
 from agent.hub import adapters
 from memory import DamagedError, Embedder, InvalidItemError, Memory, NotAMemoryError, UnknownItemError
-from memory.embedding import recorded
+from memory.embedding import by_name, recorded
 from memory.relational import Routing
 from memory.tables import Row, table_names
 from memory.zones import parse_time
@@ -137,7 +137,11 @@ def search(
             sources = ", ".join(dict.fromkeys(origin.source for origin in hit.trace.provenance))
             filled = ", ".join(f"{n}: {v}" for n, v in hit.trace.entity_slots.items() if v)
             table.add_row(str(hit.trace.id), f"{hit.score:.3f}", escape(hit.trace.key), escape(filled), escape(sources))
-        nothing = "nothing remembered that answers it; --all shows what is nearest" if len(memory.episodic) else "nothing remembered yet"
+        nothing = (
+            "nothing remembered that answers it; --all shows what is nearest"
+            if len(memory.episodic)
+            else "nothing remembered yet"
+        )
         Console().print(table if hits else nothing)
 
 
@@ -248,9 +252,20 @@ def restore(
 
 
 @app.command()
-def verify(folder: Folder, as_json: Json = False) -> None:
+def verify(
+    folder: Folder,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Embed all traces anew and rebuild the indexes first.")
+    ] = False,
+    embedder: Annotated[str, typer.Option(help="For --repair: minilm or hashing; else the memory's own.")] = "",
+    as_json: Json = False,
+) -> None:
     """Check the memory for anything that is wrong; exit with code 1 if something is."""
-    with opened(folder) as memory:
+    with plain_errors():
+        if embedder and not repair:
+            raise InvalidItemError("--embedder is for --repair: another embedder needs all traces embedded anew")
+        chosen = by_name(embedder) if embedder else None
+    with opened(folder, reembed=repair, embedder=chosen) as memory:
         report = memory.verify()
     say({"ok": report.ok, "checked": report.checked, "problems": report.problems}, as_json)
     if not report.ok:

@@ -25,7 +25,9 @@ from memory import HashingEmbedder, Memory, Provenance
 from memory.relational import Fact, RuleExtractor
 
 DATA = Path(__file__).parents[2] / "tests" / "memory" / "data"
-OPPOSED = re.compile(r"^(sells|leaves|quits|cancels|gives|loses|divorces|stops|resigns|drops|returns|donates|breaks|splits)")
+OPPOSED = re.compile(
+    r"^(sells|leaves|quits|cancels|gives|loses|divorces|stops|resigns|drops|returns|donates|breaks|splits)"
+)
 """Relations of events that end another fact; they are no claim that their object is still had."""
 
 
@@ -41,7 +43,9 @@ def play(case: Mapping[str, Any], extractor: RuleExtractor) -> tuple[list[Fact],
         kg = memory.relational
         for number, item in enumerate(case["tell"]):
             origin = Provenance("user", f"{case['id']}", time=item["time"], speaker=item.get("speaker", ""))
-            kg.upsert(extractor.extract(item["text"], replace(origin, doc_id="" if "speaker" not in item else str(number))))
+            kg.upsert(
+                extractor.extract(item["text"], replace(origin, doc_id="" if "speaker" not in item else str(number)))
+            )
         rows = memory.store.db.execute("SELECT id FROM facts ORDER BY id").fetchall()
         every = kg.get_many([row[0] for row in rows])
     return [fact for fact in every if fact.valid_to is None], every
@@ -67,7 +71,8 @@ def judge(case: Mapping[str, Any], extractor: RuleExtractor) -> dict[str, Any]:
     wrong = [
         fact
         for fact in current
-        if any(is_pair(fact, pair) for pair in case["ended"]) and not OPPOSED.search(fact.relation)
+        if any(is_pair(fact, pair) for pair in case["ended"])
+        and not OPPOSED.search(fact.relation)
         and not any(is_pair(fact, pair) for pair in case["holds"])
     ]
     known = [*case["holds"], *case.get("may", [])]
@@ -111,11 +116,11 @@ def measure(half: str, show: bool = False) -> dict[str, Any]:
 
 def _show(verdict: Mapping[str, Any]) -> None:
     case = verdict["case"]
-    print(case["id"], case["kind"], " // ".join(item["text"] for item in case["tell"]))  # noqa: T201
+    print(case["id"], case["kind"], " // ".join(item["text"] for item in case["tell"]))
     for name in ("missing", "wrong", "other"):
         if verdict[name]:
-            print("   ", name, [str(item) if isinstance(item, Fact) else item for item in verdict[name]])  # noqa: T201
-    print("    current", [f"{f.head}|{f.relation}|{f.tail}" for f in verdict["current"]])  # noqa: T201
+            print("   ", name, [str(item) if isinstance(item, Fact) else item for item in verdict[name]])
+    print("    current", [f"{f.head}|{f.relation}|{f.tail}" for f in verdict["current"]])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from memory import provenance
+from memory.coarse import stacked
 from memory.embedding import Embedder
 from memory.episodic.trace import SLOTS
 from memory.errors import InvalidItemError
@@ -118,7 +119,7 @@ def train(
     if len(rows) < _LEAST:
         raise InvalidItemError(f"completion needs at least {_LEAST} traces to learn from, got {len(rows)}")
     rng = np.random.default_rng(config.seed)
-    targets = np.frombuffer(b"".join(row[2] for row in rows), np.float32).reshape(len(rows), -1)
+    targets = stacked([row[2] for row in rows], embedder.dim)
     texts = [partial_cue(row[1], row[3 : 3 + len(SLOTS)], rng) for row in rows for _ in range(config.cues)]
     cues = embedder.embed(texts).reshape(len(rows), config.cues, -1)
     order, tenth = rng.permutation(len(rows)), max(1, len(rows) // 10)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from memory.coarse import stacked
 from memory.embedding import Embedder
 from memory.episodic.completion import Completion, newest
 from memory.episodic.lexical import Lexical, slots_of, vectors_of, words_of
@@ -125,7 +126,7 @@ class Searcher:
         if not ids:
             return {}
         vectors = vectors_of(self.store, ids)
-        keys = np.frombuffer(b"".join(vectors.values()), np.float32).reshape(len(vectors), len(dense))
+        keys = stacked([*vectors.values()], len(dense))
         if self._sparse:
             codes = self.config.dg.encode(np.concatenate([dense[None], keys]), self._sparse.weights)
             spread = np.zeros(self.config.dg.d_k, np.float32)

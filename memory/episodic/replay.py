@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from memory.coarse import stacked
 from memory.errors import InvalidItemError
 from memory.store import Store
 
@@ -183,7 +184,7 @@ class ReplayQueue:
         while rows := self.store.db.execute(
             "SELECT id, vector FROM traces WHERE id NOT IN (SELECT trace_id FROM replay) LIMIT ?", (_CHUNK,)
         ).fetchall():
-            vectors = np.frombuffer(b"".join(row[1] for row in rows), np.float32).reshape(len(rows), -1)
+            vectors = stacked([row[1] for row in rows], max(len(row[1]) for row in rows) // 4)
             if planes is None:
                 planes = np.random.default_rng(0).standard_normal((vectors.shape[1], SIGNATURE_BITS), np.float32)
             bits = (vectors @ planes > 0) @ (1 << np.arange(SIGNATURE_BITS, dtype=np.int64))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from memory.coarse import stacked
 from memory.store import Store
 
 Vectors = NDArray[np.float32]
@@ -114,7 +115,7 @@ class SparseIndex:
         rows = self.store.db.execute("SELECT id, vector FROM traces WHERE id > ? ORDER BY id", (last,))
         ids, indices, values = [self._ids], [self._keys.indices], [self._keys.values]
         while chunk := rows.fetchmany(_CHUNK):
-            dense = np.frombuffer(b"".join(row[1] for row in chunk), np.float32).reshape(len(chunk), self.dim)
+            dense = stacked([row[1] for row in chunk], self.dim)
             new = self.key.encode(dense, self.weights)
             ids.append(np.array([row[0] for row in chunk], np.int64))
             indices.append(new.indices)

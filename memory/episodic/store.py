@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory import provenance
+from memory.embedder_record import EmbedderRecord
 from memory.embedding import Embedder
 from memory.episodic.lexical import BATCH, flush
 from memory.episodic.recall import Cue, Recall, RecallConfig, Searcher
@@ -47,6 +48,7 @@ class EpisodicStore:
         index: The index over ``traces.vector``.
         recall: Settings of recall.
         retention: Which traces are kept, and for how long.
+        record: Checks at a write that the embedder is the one of the earlier writes.
 
     Attributes:
         replay: The queue that offline learning draws from.
@@ -59,6 +61,7 @@ class EpisodicStore:
         index: VectorIndex,
         recall: RecallConfig | None = None,
         retention: Retention | None = None,
+        record: EmbedderRecord | None = None,
     ) -> None:
         self.store = store
         self.embedder = embedder
@@ -67,6 +70,7 @@ class EpisodicStore:
         self.replay = ReplayQueue(store)
         self._unflushed = 0
         self._searcher = Searcher(store, embedder, index, recall or RecallConfig())
+        self._record = record
 
     def __len__(self) -> int:
         """Return the count of traces."""
@@ -132,6 +136,8 @@ class EpisodicStore:
         """
         if not events:
             return []
+        if self._record is not None:
+            self._record.check_probe()
         vectors = self._checked(self.embedder.embed([e.key for e in events]) if vectors is None else vectors, events)
         with self.store.write():
             ids = [self._put(event, vector) for event, vector in zip(events, vectors, strict=True)]

@@ -147,8 +147,10 @@ def spelled_alike(one: str, other: str) -> bool:
     if re.findall(r"\d+|[+#$!&]|\([^()]*\)", one) != re.findall(r"\d+|[+#$!&]|\([^()]*\)", other):
         return False
     accents = not (one.isascii() and other.isascii())
-    if accents and spelling(one) != spelling(other) and not (
-        (one.isascii() or other.isascii()) and min(len(one.split()), len(other.split())) > 1
+    if (
+        accents
+        and spelling(one) != spelling(other)
+        and not ((one.isascii() or other.isascii()) and min(len(one.split()), len(other.split())) > 1)
     ):
         return False
     first, second = fold(one).split(), fold(other).split()
@@ -206,7 +208,9 @@ def candidates(names: Iterable[str], embedder: Embedder, least: float) -> list[t
     left, right = (embedder.embed([pair[side] for pair in ordered]) for side in (0, 1))
     cosines = np.einsum("ij,ij->i", left, right)
     scored = [(*pair, float(cosine)) for pair, cosine in zip(ordered, cosines, strict=True)]
-    alike = [(short, long, cosine) for short, long, cosine in scored if cosine >= least or spelling(short) == spelling(long)]
+    alike = [
+        (short, long, cosine) for short, long, cosine in scored if cosine >= least or spelling(short) == spelling(long)
+    ]
     return sorted(alike, key=lambda pair: -pair[2])
 
 

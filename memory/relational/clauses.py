@@ -126,9 +126,7 @@ class SentenceReader:
             return replace(stated, past=True)
         return replace(stated, since=moment.since)
 
-    def _complemented(
-        self, verb: "Token", inner: "Token", moment: When, denials: Denials
-    ) -> Iterator[Stated | Ending]:
+    def _complemented(self, verb: "Token", inner: "Token", moment: When, denials: Denials) -> Iterator[Stated | Ending]:
         """Yield the statements of "used to live", "stopped smoking", "is going to move", "likes swimming"."""
         lemma, subjects = verb_lemma(verb.text), self.names.subjects(verb)
         if lemma == "have":  # "had to stop playing", "had to sell the car"
@@ -198,11 +196,11 @@ class SentenceReader:
             yield from self._with_preposition(subjects, relation, preposition, moment, stative=lemma in STATIVE)
         for role in (c for child in verb.children if child.lower_ == "as" for c in child.children if c.dep_ == "pobj"):
             for preposition in (c for c in prepositions(role) if c.lower_ in ("at", "for", "with")):
-                yield from self._with_preposition(subjects, relation, preposition, moment, stative=True)  # "as a cook at"
+                yield from self._with_preposition(
+                    subjects, relation, preposition, moment, stative=True
+                )  # "as a cook at"
 
-    def _around_objects(
-        self, verb: "Token", subjects: list[Named], relation: str, moment: When
-    ) -> Iterator[Stated]:
+    def _around_objects(self, verb: "Token", subjects: list[Named], relation: str, moment: When) -> Iterator[Stated]:
         """Yield what stands with an object: "teaches pottery at the centre", "has a job at Tesco"."""
         for noun in (child for child in verb.children if child.dep_ == "dobj"):
             for preposition in prepositions(noun):
@@ -232,7 +230,9 @@ class SentenceReader:
 
     def _married(self, verb: "Token", subjects: list[Named]) -> Iterator[Stated]:
         """Yield that two subjects are married to each other."""
-        if len(subjects) == 2 and not any(child.dep_ in ("prep", "agent") and child.lower_ in ("to", "by") for child in verb.children):
+        if len(subjects) == 2 and not any(
+            child.dep_ in ("prep", "agent") and child.lower_ in ("to", "by") for child in verb.children
+        ):
             yield from _all(subjects[:1], "married_to", subjects[1:], _OBLIQUE)
 
     def _mistaken(self, verb: "Token", name: "Token") -> Iterator[Stated]:
@@ -257,7 +257,9 @@ class SentenceReader:
                 for quality in [child, *joined(child)]:
                     yield from self._quality(verb, subjects, quality)
             elif child.dep_ == "attr" and child.lower_ in ("mine", "his", "hers", "theirs"):
-                yield from _all(subjects, "owned_by", [(name, REFERRED) for name in self.names.discourse.refer(child)], _SURE)
+                yield from _all(
+                    subjects, "owned_by", [(name, REFERRED) for name in self.names.discourse.refer(child)], _SURE
+                )
         for preposition in prepositions(verb):
             yield from self._with_preposition(subjects, "is", preposition, moment, stative=True)
 

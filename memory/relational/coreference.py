@@ -160,12 +160,16 @@ class Discourse:
                 break
             if token.dep_ not in ("nsubj", "nsubjpass") or token.pos_ not in ("PROPN", "NOUN"):
                 continue
-            if verb is not None and not (verb.dep_ in ("conj", "advcl", "ccomp", "parataxis") and token.head in verb.ancestors):
+            if verb is not None and not (
+                verb.dep_ in ("conj", "advcl", "ccomp", "parataxis") and token.head in verb.ancestors
+            ):
                 continue
             if token.pos_ == "NOUN" and verb is None:
                 continue
-            name = phrase(token) if verb is not None else " ".join(
-                t.text for t in token.subtree if t.dep_ in ("compound", "flat") or t.i == token.i
+            name = (
+                phrase(token)
+                if verb is not None
+                else " ".join(t.text for t in token.subtree if t.dep_ in ("compound", "flat") or t.i == token.i)
             )
             mentions.insert(0, Mention(self.full(token, name), *_gender(token, name), True))
         return mentions

@@ -92,16 +92,20 @@ class Denials:
             return
         if not (moment.tense == "past" or perfect or passive) or moment.tense == "future":
             return
-        loose = (c for c in verb.children if c.dep_ == "prep" and not any(i.dep_ in ("pobj", "pcomp") for i in c.children))
-        particle = next((c.lower_ for c in loose if c.lower_ in _PARTICLES), "") or next((c.lower_ for c in verb.children if c.dep_ in ("prt", "advmod") and c.lower_ in _PARTICLES), "")
+        loose = (
+            c for c in verb.children if c.dep_ == "prep" and not any(i.dep_ in ("pobj", "pcomp") for i in c.children)
+        )
+        particle = next((c.lower_ for c in loose if c.lower_ in _PARTICLES), "") or next(
+            (c.lower_ for c in verb.children if c.dep_ in ("prt", "advmod") and c.lower_ in _PARTICLES), ""
+        )
         names = [verb.lower_ if passive else lemma]
         names = [f"{names[0]}_{particle}", names[0]] if particle else names
-        tied = [*self._tied(verb, subjects, time)] if any(name in ENDING_VERBS for name in names) and not passive else []
+        tied = (
+            [*self._tied(verb, subjects, time)] if any(name in ENDING_VERBS for name in names) and not passive else []
+        )
         yield from tied
         if not passive and (lost := next((ENDS_FOR_OBJECT[name] for name in names if name in ENDS_FOR_OBJECT), None)):
-            yield from (
-                Ending(head, lost, tail, time) for head, _ in self.names.objects(verb) for tail, _ in subjects
-            )
+            yield from (Ending(head, lost, tail, time) for head, _ in self.names.objects(verb) for tail, _ in subjects)
         found = bool(tied)
         for relations, objects in self._objects(verb, names, passive):
             found = True
@@ -121,12 +125,10 @@ class Denials:
             others = [name for preposition in found for name, _ in self.names.objects_of(preposition)]
             for head, _ in subjects:
                 yield from (Ending(head, relations, other, time) for other in others)
-                if not others and noun.lemma_.lower() in ("engagement", "marriage", "habit") or noun.lower_ in JOBS:
+                if (not others and noun.lemma_.lower() in ("engagement", "marriage", "habit")) or noun.lower_ in JOBS:
                     yield Ending(head, relations, None, time)
 
-    def _objects(
-        self, verb: "Token", names: list[str], passive: bool
-    ) -> Iterator[tuple[frozenset[str], list[Named]]]:
+    def _objects(self, verb: "Token", names: list[str], passive: bool) -> Iterator[tuple[frozenset[str], list[Named]]]:
         """Yield the relations that a verb ends, with its objects."""
         for name in names:
             if name in ENDING_VERBS and not passive:
@@ -147,7 +149,9 @@ class Denials:
 
 def _phrases(verb: "Token") -> Iterator[tuple[str, "Token"]]:
     """Yield the prepositions of a verb in words, as ``"out_of"``, each with the token that has the object."""
-    adverbs = [child.lower_ for child in verb.children if child.dep_ in ("advmod", "prt") and child.pos_ in ("ADV", "ADP")]
+    adverbs = [
+        child.lower_ for child in verb.children if child.dep_ in ("advmod", "prt") and child.pos_ in ("ADV", "ADP")
+    ]
     for child in verb.children:
         if child.dep_ != "prep":
             continue

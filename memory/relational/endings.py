@@ -100,11 +100,16 @@ FAMILIES: tuple[frozenset[str], ...] = (
 """Relations of which a denial of one denies all."""
 
 _LIKED = frozenset({"likes", "loves", "enjoys", "adores", "fond_of", "keen_on", "favours", "favors", "prefers", "into"})
-_DISLIKED = frozenset({"dislikes", "hates", "detests", "loathes", "despises", "resents", "tired_of", "sick_of", "avoids"})
+_DISLIKED = frozenset(
+    {"dislikes", "hates", "detests", "loathes", "despises", "resents", "tired_of", "sick_of", "avoids"}
+)
 _ALLOWED = frozenset({"allows", "permits", "authorises", "authorizes", "approves", "legalises", "legalizes"})
 _FORBIDDEN = frozenset({"forbids", "bans", "prohibits", "disallows", "outlaws"})
 _TRUSTED, _DISTRUSTED = frozenset({"trusts", "believes"}), frozenset({"distrusts", "mistrusts", "doubts"})
-_ACCEPTED, _REJECTED = frozenset({"accepts", "supports", "endorses", "favours", "favors"}), frozenset({"rejects", "opposes", "refuses"})
+_ACCEPTED, _REJECTED = (
+    frozenset({"accepts", "supports", "endorses", "favours", "favors"}),
+    frozenset({"rejects", "opposes", "refuses"}),
+)
 
 OPPOSITES: dict[str, frozenset[str]] = {
     relation: other

@@ -9,8 +9,8 @@ from memory.embedding import Embedder, HashingEmbedder
 from memory.errors import InvalidItemError, UnknownItemError
 from memory.provenance import Provenance
 from memory.relational.aliases import Alias, Aliases, candidates
-from memory.relational.fact_writer import FactWriter
 from memory.relational.endings import Ending
+from memory.relational.fact_writer import FactWriter
 from memory.relational.facts import FactTable, realised
 from memory.relational.graph_cache import GraphCache
 from memory.relational.name_vectors import NewVectors

@@ -75,7 +75,7 @@ class NameVectors:
         """Store the vectors that were computed for a question, except those of names that no fact has any more."""
         if not any(new.values()) or self.store.db.in_transaction:
             return
-        with self.store.write() as db:
+        with self.store.write(upkeep=True) as db:
             self.cache.sync()
             db.executemany(
                 "INSERT OR IGNORE INTO relation_vectors SELECT ?1, ?2"

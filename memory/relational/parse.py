@@ -119,7 +119,7 @@ def prepositions(verb: "Token") -> Iterator["Token"]:
             if child.lower_ not in SKIPPED_PREPOSITIONS and not negated(child):
                 yield child
             joined_ = [c for c in child.children if c.dep_ == "conj" and c.pos_ in ("ADP", "SCONJ")]
-            leads, child = bool(joined_), joined_[0] if joined_ else child  # noqa: PLW2901
+            leads, child = bool(joined_), joined_[0] if joined_ else child
 
 
 def note_entities(doc: "Doc") -> None:
@@ -160,7 +160,9 @@ def phrase(token: "Token", without: tuple[str, ...] = ()) -> str:
             dated = child.ent_type_ == "DATE" and token.pos_ == "PROPN" and token.ent_type_ != "DATE"
             deeper = child.dep_ == "det" and child.head.i != token.i
             case = child.dep_ == "case" and child.head.i == token.i and token.dep_ in ("pobj", "dobj")
-            left_out = own_case or pet or dated or child.dep_ in without or not (wanted or case or of or inner or hyphen)
+            left_out = (
+                own_case or pet or dated or child.dep_ in without or not (wanted or case or of or inner or hyphen)
+            )
             if left_out and not deeper:
                 continue
             kept.add(child.i)

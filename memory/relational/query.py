@@ -23,10 +23,10 @@ from memory.relational.name_vectors import NameVectors, NewVectors
 from memory.relational.names import MAX_NAME_WORDS, normalise, spelling
 from memory.relational.pagerank import Reached, personalized_pagerank
 from memory.relational.schema import SchemaIndex
-from memory.stems import stems
 from memory.relational.subgraph import FoundFact, Subgraph
 from memory.relational.tuples import Fact
 from memory.scripts import UNSPACED
+from memory.stems import stems
 from memory.store import Store
 
 Vectors = NDArray[np.float32]

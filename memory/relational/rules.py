@@ -112,7 +112,10 @@ class RuleExtractor:
             possible = all(0 < len(name) <= MAX_NAME for name in names) and names[0] != names[2]
             if possible and stated.conf >= self.conf_min:
                 span = replace(words, conf=min(stated.conf, words.conf))
-                yield Tuple(*names, conf=stated.conf, provenance=span, since=stated.since, until=stated.until), stated.past
+                yield (
+                    Tuple(*names, conf=stated.conf, provenance=span, since=stated.since, until=stated.until),
+                    stated.past,
+                )
 
 
 def speaker_of(origin: Provenance) -> str:

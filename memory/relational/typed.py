@@ -14,7 +14,21 @@ if TYPE_CHECKING:
 
 _PLACE = {"in", "at", "on", "inside", "within", "under", "behind", "near", "beside"}
 _WHERE = {"in", "at", "on", "inside", "within"}
-_WHEN = {"since", "until", "till", "from", "to", "during", "by", "before", "after", "for", "through", "throughout", "between"}
+_WHEN = {
+    "since",
+    "until",
+    "till",
+    "from",
+    "to",
+    "during",
+    "by",
+    "before",
+    "after",
+    "for",
+    "through",
+    "throughout",
+    "between",
+}
 
 
 @dataclass(frozen=True, slots=True)

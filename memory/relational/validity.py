@@ -330,18 +330,25 @@ class Validity:
             ).fetchall():
                 fact = Fact(*row)
                 others = [n for n, _ in self._opposites(fact.head, relation, fact.tail) if n < fact.id]
-                others += [n for (n,) in self.store.db.execute(
-                    "SELECT id FROM facts WHERE superseded_by = ? AND valid_from = ? AND (relation != ? OR tail != ?)"
-                    " AND relation NOT IN (SELECT value FROM json_each(?))",
-                    (fact.id, fact.valid_from, relation, fact.tail, json.dumps(sorted(self.functional))),
-                ).fetchall()]
+                others += [
+                    n
+                    for (n,) in self.store.db.execute(
+                        "SELECT id FROM facts WHERE superseded_by = ? AND valid_from = ? AND (relation != ? OR tail != ?)"
+                        " AND relation NOT IN (SELECT value FROM json_each(?))",
+                        (fact.id, fact.valid_from, relation, fact.tail, json.dumps(sorted(self.functional))),
+                    ).fetchall()
+                ]
                 for other in others:
                     row = self.store.db.execute(f"SELECT {COLUMNS} FROM facts WHERE id = ?", (other,)).fetchone()
                     reason = "same time" if row[6] == fact.valid_from else "both hold"
-                    conflicts.append(Contradiction(self.aliases.entity(fact.head), relation, (Fact(*row), fact), reason))
+                    conflicts.append(
+                        Contradiction(self.aliases.entity(fact.head), relation, (Fact(*row), fact), reason)
+                    )
         return conflicts
 
-    def _conflicts(self, entity: str, relation: str, facts: Sequence[Fact], told: Collection[int]) -> list[Contradiction]:
+    def _conflicts(
+        self, entity: str, relation: str, facts: Sequence[Fact], told: Collection[int]
+    ) -> list[Contradiction]:
         conflicts = []
         for earlier, later in pairwise([fact for fact in facts if fact.id not in told and fits(relation, fact.tail)]):
             if self.aliases.entity(earlier.tail) == self.aliases.entity(later.tail):

@@ -76,7 +76,9 @@ def length_of(words: str) -> float | None:
     number = float(match["n"]) if match["n"] else _NUMBERS.get(re.sub(r"^a (?=couple|few)", "", match["word"]))
     if number is None:
         return None
-    return number * (_UNITS.get(match["unit"]) or {"month": 30.4375, "year": 365.25, "decade": 3652.5}[match["unit"]] * 86400)
+    return number * (
+        _UNITS.get(match["unit"]) or {"month": 30.4375, "year": 365.25, "decade": 3652.5}[match["unit"]] * 86400
+    )
 
 
 def _seconds(moment: datetime, where: tzinfo) -> float:
@@ -134,7 +136,11 @@ def _calendar(which: str, unit: str, day: datetime) -> tuple[datetime, datetime]
     step = {"last": -1, "past": -1, "this": 0, "next": 1}[which]
     if unit in ("week", "weekend"):
         monday = day - timedelta(days=day.weekday()) + timedelta(weeks=step)
-        return (monday, monday + timedelta(days=7)) if unit == "week" else (monday + timedelta(days=5), monday + timedelta(days=7))
+        return (
+            (monday, monday + timedelta(days=7))
+            if unit == "week"
+            else (monday + timedelta(days=5), monday + timedelta(days=7))
+        )
     if unit == "month":
         start = _months(day.replace(day=1), step)
         return start, _months(start, 1)
@@ -173,7 +179,7 @@ def _by_parser(text: str, base: datetime, direction: Direction) -> tuple[datetim
 
 def _parser(direction: Direction, base: datetime) -> Any:
     parser = _made(direction)
-    parser._settings = parser._settings.replace(RELATIVE_BASE=base)  # noqa: SLF001
+    parser._settings = parser._settings.replace(RELATIVE_BASE=base)
     return parser
 
 

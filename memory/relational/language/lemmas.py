@@ -4,7 +4,16 @@ import re
 from functools import lru_cache
 
 _CONTRACTED = {"'m": "be", "'re": "be", "'s": "be", "’m": "be", "’re": "be", "’s": "be", "'ve": "have", "’ve": "have"}
-_PREFERRED = {"lay": "lie", "laid": "lay", "lays": "lay", "left": "leave", "found": "find", "felt": "feel", "programmed": "program", "programming": "program"}
+_PREFERRED = {
+    "lay": "lie",
+    "laid": "lay",
+    "lays": "lay",
+    "left": "leave",
+    "found": "find",
+    "felt": "feel",
+    "programmed": "program",
+    "programming": "program",
+}
 
 
 @lru_cache(maxsize=20_000)

@@ -11,7 +11,9 @@ _NUMBERED = re.compile(
     r"(1[0-9]|20|21)\d\d(s|'s)?|\d{4}-\d\d(-\d\d)?|\d{1,2}[:.]\d\d( ?[ap]\.?m\.?)?|\d{1,2} ?[ap]\.?m\.?"
     r"|\d{1,2}(st|nd|rd|th)?|\d{1,2}/\d{1,2}(/\d{2,4})?"
 )
-_ABBREVIATED = frozenset("mon tue tues wed thu thur thurs fri sat sun jan feb mar apr jun jul aug sep sept oct nov dec".split())
+_ABBREVIATED = frozenset(
+    "mon tue tues wed thu thur thurs fri sat sun jan feb mar apr jun jul aug sep sept oct nov dec".split()
+)
 _MONTHS_ALSO_NAMES = frozenset(("may", "april", "june", "august", "summer", "spring", "march", "eve", "easter"))
 
 PLACES = frozenset(
@@ -55,7 +57,10 @@ def noun_kind(word: str) -> str | None:
 
 def names_role(word: str) -> bool:
     """Return whether a common noun is a role of a person: ``nurse``, ``trainee``, ``technician``."""
-    return noun_kind(word) == "person" or re.search(r"(ee|eer|ist|ian|man|woman|keeper|worker|er|or)$", word.lower()) is not None
+    return (
+        noun_kind(word) == "person"
+        or re.search(r"(ee|eer|ist|ian|man|woman|keeper|worker|er|or)$", word.lower()) is not None
+    )
 
 
 def names_time(name: str) -> bool:

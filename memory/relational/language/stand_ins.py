@@ -68,7 +68,9 @@ _ODD = regex.compile(
     r"|\d+-?\p{Lu}[\p{L}-]*|\p{L}+\d+\p{L}*|\d+-\p{Lu}\p{L}+"  # 3M, 7-Eleven, deadmau5
     r"|\.\p{Lu}\p{L}+|\p{L}+(?:\.\p{L}+){2,}"  # .NET, will.i.am
 )
-_SAFE = regex.compile(r"\d+(?:st|nd|rd|th|am|pm|AM|PM|km|kg|cm|mm|m|g|s|h|x|k|%)|(?i:[ap]\.m|e\.g|i\.e|u\.s(\.a)?|ph\.d|covid-?19|\d+[’']s|.*n[’']t|.*[’'](?:s|ll|re|ve|d|m))")
+_SAFE = regex.compile(
+    r"\d+(?:st|nd|rd|th|am|pm|AM|PM|km|kg|cm|mm|m|g|s|h|x|k|%)|(?i:[ap]\.m|e\.g|i\.e|u\.s(\.a)?|ph\.d|covid-?19|\d+[’']s|.*n[’']t|.*[’'](?:s|ll|re|ve|d|m))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,9 @@ class StandIns:
             deps=[token.dep_ for token in doc],
             sent_starts=[token.is_sent_start for token in doc],
         )
-        restored.set_ents([Span(restored, ent.start, ent.end, label=ent.label_) for ent in doc.ents], default="unmodified")
+        restored.set_ents(
+            [Span(restored, ent.start, ent.end, label=ent.label_) for ent in doc.ents], default="unmodified"
+        )
         return restored
 
 
@@ -165,7 +169,7 @@ def _run(text: str, words: list[tuple[int, int]], i: int) -> tuple[int, int] | N
     last = i
     while last + 1 < len(words) and text[words[last][1] : words[last + 1][0]] in (" ", "\u3000", "\u00a0"):
         after = _word(text, words, last + 1)
-        if _may_name(after) and after not in _FUNCTION or (_odd(after) and not after.isascii()):
+        if (_may_name(after) and after not in _FUNCTION) or (_odd(after) and not after.isascii()):
             last += 1
         elif _PARTICLE.fullmatch(after.lower()) and last + 2 < len(words) and _may_name(_word(text, words, last + 2)):
             last += 2
@@ -184,7 +188,22 @@ def _run(text: str, words: list[tuple[int, int]], i: int) -> tuple[int, int] | N
 def _used_as_name(text: str, words: list[tuple[int, int]], i: int, last: int, begins: bool) -> bool:
     """Return whether a capitalised common word is a name where it stands."""
     before = _word(text, words, i - 1).lower() if i and not begins else ""
-    if before in ("in", "since", "until", "till", "by", "during", "of", "next", "last", "this", "early", "late", "mid", "on"):
+    if before in (
+        "in",
+        "since",
+        "until",
+        "till",
+        "by",
+        "during",
+        "of",
+        "next",
+        "last",
+        "this",
+        "early",
+        "late",
+        "mid",
+        "on",
+    ):
         return False
     if before in ("the", "a", "an", "my", "our", "his", "her") and last == i:
         return False

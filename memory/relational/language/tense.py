@@ -17,7 +17,15 @@ _WILL = {"will", "'ll", "’ll", "shall", "wo"}
 _FORMERLY = {"formerly", "previously", "once", "originally", "earlier", "back"}
 _CLAUSES = {"relcl", "advcl", "ccomp", "xcomp", "acl", "parataxis", "csubj", "pcomp"}
 _OPENING = {"since": "since", "from": "since", "after": "after"}
-_CLOSING = {"until": "until", "till": "until", "to": "to", "through": "to", "before": "until", "by": "by", "til": "until"}
+_CLOSING = {
+    "until": "until",
+    "till": "until",
+    "to": "to",
+    "through": "to",
+    "before": "until",
+    "by": "by",
+    "til": "until",
+}
 
 PLAN_END = 253402300799.0
 """End of the interval of a plan, 9999-12-31: a plan holds from its date on, but is never a current fact."""
@@ -28,7 +36,9 @@ STATIVE = frozenset(
 )
 """Verbs of states: in the past tense, what they state holds no longer."""
 
-ENDED_BY_TENSE = frozenset({"lives_in", "has", "works_at", "owned_by", "works_as", "works_in", "studies_at", "stays_in", "stays_at"})
+ENDED_BY_TENSE = frozenset(
+    {"lives_in", "has", "works_at", "owned_by", "works_as", "works_in", "studies_at", "stays_in", "stays_at"}
+)
 """Relations of stative verbs that are over if they are told in the past tense without a date."""
 
 
@@ -57,8 +67,10 @@ def tense_of(verb: "Token") -> tuple[Tense, bool]:
     words = {helper.lower_ for helper in helpers}
     if words & _WILL:
         return "future", False
-    perfect = verb.tag_ in ("VBN", "VBD") and bool(words & {"has", "have", "'ve", "’ve", "'s", "’s"}) and not (
-        words <= {"'s", "’s"} and verb.tag_ == "VBN" and any(h.dep_ == "auxpass" for h in helpers)
+    perfect = (
+        verb.tag_ in ("VBN", "VBD")
+        and bool(words & {"has", "have", "'ve", "’ve", "'s", "’s"})
+        and not (words <= {"'s", "’s"} and verb.tag_ == "VBN" and any(h.dep_ == "auxpass" for h in helpers))
     )
     if perfect:
         return "present", True
@@ -113,9 +125,7 @@ def when(verb: "Token", told: float, zone: str) -> When:
     return When(tense, since, until, over, frozenset(used))
 
 
-def _dates(
-    verb: "Token", told: float, zone: str, tense: Tense, perfect: bool
-) -> Iterator[tuple[str, Span, set[int]]]:
+def _dates(verb: "Token", told: float, zone: str, tense: Tense, perfect: bool) -> Iterator[tuple[str, Span, set[int]]]:
     """Yield the dates of a clause: what the preposition says of them, the interval, the tokens."""
     direction: Literal["past", "future"] = "past" if tense == "past" or perfect else "future"
     seen: set[int] = set()
@@ -125,7 +135,9 @@ def _dates(
         for start, end in _candidates(token):
             words = verb.doc[start:end].text
             before = verb.doc[start - 1].lower_ if start > verb.sent.start else ""
-            if before in ("every", "each", "most", "some", "all") or words.lower().endswith("days") and before == "on":
+            if before in ("every", "each", "most", "some", "all") or (
+                words.lower().endswith("days") and before == "on"
+            ):
                 continue  # again and again, not once
             if before == "in" and length_of(words) is not None and not perfect:
                 words = f"in {words}"
@@ -166,7 +178,15 @@ def _candidates(token: "Token") -> list[tuple[int, int]]:
     ends = [end for end in range(min(last, token.i + 6), token.i, -1)]
     if word in _SEASONS and not (token.i > token.sent.start and doc[token.i - 1].lower_ in _BEFORE_SEASON):
         return []
-    if token.i > token.sent.start and doc[token.i - 1].lower_ in ("room", "number", "no", "floor", "flat", "gate", "page"):
+    if token.i > token.sent.start and doc[token.i - 1].lower_ in (
+        "room",
+        "number",
+        "no",
+        "floor",
+        "flat",
+        "gate",
+        "page",
+    ):
         return []
     return [(token.i, end) for end in ends if doc[end - 1].pos_ not in ("PUNCT", "ADP", "VERB", "AUX", "CCONJ")]
 
@@ -186,6 +206,9 @@ def _own(verb: "Token") -> list["Token"]:
         if not any(child.dep_ in ("nsubj", "nsubjpass") for child in verb.children):
             first = verb.head
             own += [
-                token for child in first.children if child.i < first.i and child.dep_ in ("prep", "npadvmod") for token in child.subtree
+                token
+                for child in first.children
+                if child.i < first.i and child.dep_ in ("prep", "npadvmod")
+                for token in child.subtree
             ]
     return sorted(own, key=lambda token: token.i)
