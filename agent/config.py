@@ -1,10 +1,11 @@
 """Settings of a run: composed by Hydra from ``configs/``, checked by pydantic."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -145,7 +146,8 @@ def compose_as(overrides: Sequence[str], root: str, schema: type[Config]) -> Con
             name, gives the nearest known names.
     """
     folder = Path(str(files("configs")))
-    expanded = [part for override in overrides for part in _expand(override, folder)]
+    listed = set(_list_settings(schema))
+    expanded = [part for override in overrides for part in _expand(override, folder, listed)]
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(folder)):
@@ -153,6 +155,8 @@ def compose_as(overrides: Sequence[str], root: str, schema: type[Config]) -> Con
         values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_explain(error, expanded, folder, root)) from error
+    except Exception as error:  # Hydra's parser has errors of its own
+        raise ConfigError(f"can't read the settings {' '.join(overrides)}: {error or type(error).__name__}") from error
     assert isinstance(values, dict)
     for name in ("experiment", "suite"):  # only `hippo eval` uses these: they are not settings of a run
         values.pop(name, None)
@@ -163,7 +167,8 @@ def compose_as(overrides: Sequence[str], root: str, schema: type[Config]) -> Con
         place = ".".join(
             str(part) for part in problem["loc"] if part not in ("local", "endpoint", "script", "random", "expert")
         )
-        raise ConfigError(f"{place}: {problem['msg'].lower()}, got {problem['input']!r}") from error
+        hint = f"; a list is written {place}=one,two or {place}=[one,two]" if place in listed else ""
+        raise ConfigError(f"{place}: {problem['msg'].lower()}, got {problem['input']!r}{hint}") from error
 
 
 def choices(group: str) -> list[str]:
@@ -171,17 +176,51 @@ def choices(group: str) -> list[str]:
     return sorted(path.stem for path in (Path(str(files("configs"))) / group).glob("*.yaml"))
 
 
-def _expand(override: str, folder: Path) -> list[str]:
+def _list_settings(schema: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted names of the settings that are lists, also those of every choice of a group."""
+    for name, item in schema.model_fields.items():
+        for kind in _kinds(item.annotation):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from _list_settings(kind, f"{prefix}{name}.")
+            elif (get_origin(kind) or kind) in (list, tuple, set, frozenset):
+                yield f"{prefix}{name}"
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """Yield the types that an annotation joins with ``|``, and the annotation itself."""
+    if get_origin(annotation) in (Union, UnionType, Annotated):
+        for part in get_args(annotation):
+            yield from _kinds(part)
+    else:
+        yield annotation
+
+
+def _expand(override: str, folder: Path, listed: Container[str] = ()) -> list[str]:
     key, equals, value = override.partition("=")
     if not equals:
         raise ConfigError(f"expected key=value, got {override!r}; for example episodes=2")
     if key in GROUPS and not (folder / key / f"{value}.yaml").is_file() and value != "null":
         if key == "env" and (value.startswith("gym:") or "/" in value or "-v" in value):
-            return ["env=gym", f"env.id='{value.removeprefix('gym:')}'"]
-        if key == "model" and ("/" in value or Path(value).is_dir()):
-            return ["model=local", f"model.name={value}"]
+            return ["env=gym", f"env.id={_quoted(value.removeprefix('gym:'))}"]
+        if key == "model" and ("/" in value or Path(value).expanduser().is_dir()):
+            return ["model=local", f"model.name={_quoted(value)}"]
         raise ConfigError(f"unknown {key} {value!r}: {did_you_mean(value, choices(key))}")
-    return [override]
+    if key in listed and value not in ("", "null") and value[:1] not in "[$'\"":
+        return [f"{key}=[{','.join(_quoted(part.strip()) for part in value.split(','))}]"]
+    return [f"{key}={_quoted(value)}"]
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9_./%@+-][A-Za-z0-9_./%@+:-]*|")
+
+
+def _quoted(value: str) -> str:
+    """Return a value as Hydra's grammar takes it: in quotes if it has signs that mean something there."""
+    if value == "~" or value.startswith("~/"):
+        value = str(Path(value).expanduser())
+    if _PLAIN.fullmatch(value) or value[:1] in "[{'\"" or "${" in value:
+        return value
+    escaped = re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + ("\\'" if match[2] else ""), value)
+    return f"'{escaped}'"
 
 
 def _explain(error: Exception, overrides: Sequence[str], folder: Path, root: str) -> str:

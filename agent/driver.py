@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from agent.episode import Episode
+from agent.errors import ServerError
 from agent.logs.events import Event
 from agent.logs.log import EventLog
 from agent.models.base import Model
 from agent.text_env import Env
 from memory import InvalidItemError
+from memory.clean import clean_text, text_of
 from memory.spatial import View
 from tools import ToolResult
 from tools.toolbox import run_for
@@ -187,10 +189,14 @@ def decide(model: Model, episodes: Sequence[Episode]) -> list[ToolResult | None]
         return [episode.proceed() if busy else next(asked) for episode, busy in zip(episodes, running, strict=True)]
     try:
         decisions = model.decide([episode.turn() for episode in episodes])
+    except ServerError as error:
+        for episode in episodes:
+            episode.finish("model_error", f"{type(error).__name__}: {error}")
+        raise
     except Exception as error:  # the boundary: a model may raise anything
         if len(episodes) > 1:  # find out whose fault it is
             return [result for episode in episodes for result in decide(model, [episode])]
-        episodes[0].finish("model_error", f"{type(error).__name__}: {error}")
+        episodes[0].finish("model_error", f"{type(error).__name__}: {text_of(error)}")
         return [None]
     return [episode.take(decision) for episode, decision in zip(episodes, decisions, strict=True)]
 
@@ -201,7 +207,7 @@ def _step(env: Env, episode: Episode, action: Any, env_timeout: float) -> None:
         episode.finish("failed", f"the environment took longer than {env_timeout:g} s for a step")
         return
     if isinstance(value, BaseException):
-        episode.finish("failed", f"the environment raised {type(value).__name__}: {value}")
+        episode.finish("failed", f"the environment raised {type(value).__name__}: {text_of(value)}")
         return
     try:
         observation, reward, terminated, truncated, info = value
@@ -210,6 +216,6 @@ def _step(env: Env, episode: Episode, action: Any, env_timeout: float) -> None:
         if info.get("view"):
             View.parse(info["view"])
     except (TypeError, ValueError, AttributeError, InvalidItemError) as error:
-        episode.finish("failed", f"the environment's step gave no text, finite reward and info: {error}")
+        episode.finish("failed", f"the environment's step gave no text, finite reward and info: {text_of(error)}")
         return
-    episode.observe(observation, float(reward), bool(terminated), bool(truncated), info)
+    episode.observe(clean_text(observation), float(reward), bool(terminated), bool(truncated), info)

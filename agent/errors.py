@@ -31,3 +31,7 @@ class WorkerLostError(AgentError, RuntimeError):
 
 class LogError(AgentError, OSError):
     """A log can't be written or read."""
+
+
+class ServerError(ModelError):
+    """A model's server can't be reached, fails, or refuses; the run ends, since no other episode would fare better."""

@@ -65,9 +65,9 @@ class ModelExtractor:
 
     def __init__(self, model: Model | None = None, batch: int = 8) -> None:
         if model is None:
-            from agent.models.local import LocalModel
+            from agent.models.local import LocalModel, LocalModelConfig
 
-            model = LocalModel()
+            model = LocalModel(LocalModelConfig())
         self.model = model
         self.batch = batch
 

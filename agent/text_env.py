@@ -10,6 +10,7 @@ import gymnasium as gym
 from gymnasium import spaces
 
 from agent.errors import ConfigError
+from memory.clean import clean_text, text_of
 from tools import Tool
 from tools.actions import MAX_ANSWER, action_tools, answer_action
 from tools.names import ANSWER
@@ -90,7 +91,7 @@ def drawing_of(env: Env) -> str | None:
 
 def mission_in(env: Env, info: Mapping[str, Any]) -> str:
     """Return what is to be done, from ``info["mission"]`` or the environment."""
-    return str(info.get("mission") or optional(env, "mission") or "do what the world asks")
+    return text_of(info.get("mission") or optional(env, "mission") or "do what the world asks")
 
 
 def world_in(env: Env, info: Mapping[str, Any], seed: int | None) -> str:
@@ -98,7 +99,7 @@ def world_in(env: Env, info: Mapping[str, Any], seed: int | None) -> str:
 
     Without a seed the world can't be the same again, so the name is new.
     """
-    return str(info.get("world") or _world_name(env, seed)).replace("#", "-")
+    return text_of(info.get("world") or _world_name(env, seed)).replace("#", "-")
 
 
 def _world_name(env: Env, seed: int | None) -> str:
@@ -119,13 +120,13 @@ def reset(env: Env, seed: int | None) -> tuple[str, Mapping[str, Any]]:
     try:
         observation, info = env.reset(seed=seed)
     except Exception as error:  # the boundary: an environment may raise anything
-        raise ConfigError(f"the environment can't begin with seed {seed}: {type(error).__name__}: {error}") from error
+        raise ConfigError(f"the environment can't begin with seed {seed}: {type(error).__name__}: {text_of(error)}") from error
     if not isinstance(observation, str):
         raise ConfigError(
             f"the environment observes {type(observation).__name__}, not text: wrap it so that its observation "
             "is a str (envs.make does this for MiniGrid and BabyAI)"
         )
-    return observation, info
+    return clean_text(observation), info
 
 
 def action_tools_of(env: Env) -> list[Tool]:

@@ -7,7 +7,7 @@ be a YAML file of your own.
 from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_origin
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -114,11 +114,20 @@ def parse(overrides: Sequence[str]) -> EvalConfig:
             raise EvalError(f"unknown setting {key!r}: {did_you_mean(key, known)}")
     if not any(override.startswith("suite=") for override in overrides):
         raise EvalError(f"which suite? for example suite=courier; there are {', '.join(suites())}")
-    try:
-        values = OmegaConf.to_container(OmegaConf.from_dotlist([*overrides]))
-    except (OmegaConfBaseException, YAMLError) as error:
-        raise EvalError(f"can't read {' '.join(overrides)}: {str(error).splitlines()[0]}") from error
-    return _checked(EvalConfig, values, "")
+    return _checked(EvalConfig, dict(_value(*override.split("=", 1)) for override in overrides), "")
+
+
+def _value(key: str, text: str) -> tuple[str, Any]:
+    """Return a setting and its value: a list may be written with commas, and a text or a path is taken as it is."""
+    kind = EvalConfig.model_fields[key].annotation
+    if get_origin(kind) is tuple:
+        inner = text.strip().removeprefix("[").removesuffix("]")
+        return key, [part.strip().strip("'\"") for part in inner.split(",") if part.strip()]
+    if text == "null":
+        return key, None
+    if kind in (Path, Path | None):
+        return key, Path(text).expanduser()
+    return key, text
 
 
 def suites() -> list[str]:

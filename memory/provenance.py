@@ -14,6 +14,7 @@ from time import time
 from types import CodeType, FrameType
 from typing import Any, Literal
 
+from memory.clean import clean_text
 from memory.errors import InvalidItemError
 from memory.tables import Row, table_names
 from memory.zones import in_zone, parse_time, zone_name, zone_of
@@ -73,6 +74,8 @@ class Provenance:
         """
         if not self.source:
             raise InvalidItemError("provenance needs a source (who said it), got an empty string")
+        for name in ("source", "doc_id", "text_span"):
+            object.__setattr__(self, name, clean_text(getattr(self, name)))
         zone = zone_of(self.zone)
         if isinstance(self.time, str | datetime):
             moment = parse_time(self.time, zone) if isinstance(self.time, str) else in_zone(self.time, zone)

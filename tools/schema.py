@@ -3,11 +3,11 @@
 import functools
 import inspect
 import json
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic.json_schema import GenerateJsonSchema
 
 from tools.errors import ToolSchemaError
 
@@ -30,6 +30,13 @@ _PATTERNS = {
     "uri": r"^https?://[a-z0-9]{1,30}(\.[a-z]{2,10}){1,3}(/[A-Za-z0-9._~-]{1,40}){0,4}$",
 }
 """Patterns of the formats of which the grammar allows more than pydantic takes, such as 31 February."""
+
+
+class _Schema(GenerateJsonSchema):
+    """JSON schema in which a decimal number is a number, not also any text."""
+
+    def decimal_schema(self, schema: Any) -> dict[str, Any]:
+        return self.float_schema(schema)
 
 
 def parameters_model(function: Callable[..., Any], name: str) -> type[BaseModel]:
@@ -86,7 +93,7 @@ def parameters_schema(model: type[BaseModel], name: str = "") -> dict[str, Any]:
     Raises:
         ToolSchemaError: A type that contains itself, or that no grammar can express.
     """
-    schema = model.model_json_schema()
+    schema = model.model_json_schema(schema_generator=_Schema)
     definitions = schema.pop("$defs", {})
     tidy: dict[str, Any] = _inline(schema, definitions, ())
     tidy.setdefault("properties", {})
@@ -125,17 +132,9 @@ def _inline(node: Any, definitions: Mapping[str, Any], path: tuple[str, ...]) ->
         del tidy["format"]
     elif form is not None and form not in _FORMATS:
         del tidy["format"]
-    if (options := tidy.get("anyOf")) and any(_is_number_text(option) for option in options):
-        options = [option for option in options if not _is_number_text(option)]  # a decimal number: as a number
-        tidy.pop("anyOf")
-        tidy |= options[0] if len(options) == 1 else {"anyOf": options}
     if tidy.get("type") == "string" and not {"enum", "const", "maxLength", "format", "pattern"} & set(tidy):
         tidy["maxLength"] = MAX_STRING
     return tidy
-
-
-def _is_number_text(option: Any) -> bool:
-    return isinstance(option, dict) and option.get("type") == "string" and re.match(r"\^\(\?!", option.get("pattern", ""))
 
 
 def narrowed(schema: Mapping[str, Any], choices: Mapping[str, list[Any]]) -> dict[str, Any]:

@@ -125,7 +125,9 @@ class Tool:
 def _plain(value: Any) -> Any:
     """Return a choice as JSON has it: the value of a member of an enumeration, and clean text."""
     value = value.value if isinstance(value, Enum) else value
-    return clean_text(value) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return clean_text(value)
+    return value if isinstance(value, int | float | bool) else None
 
 
 def _short(schema: Mapping[str, Any]) -> str:

@@ -1,14 +1,16 @@
 """What the commands share: plain errors, exit codes, one JSON object at the end."""
 
+import codecs
+import io
 import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
-from agent.errors import AgentError, HashMismatchError, LogError
+from agent.errors import AgentError, HashMismatchError, LogError, ServerError
 from memory import DamagedError, StorageError, StoreError
 from tools import ToolError
 
@@ -17,7 +19,7 @@ INTERRUPTED = 130
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
 
-_NOT_THE_CALLER = (LogError, HashMismatchError, StorageError, DamagedError)
+_NOT_THE_CALLER = (ServerError, LogError, HashMismatchError, StorageError, DamagedError)
 
 
 @contextmanager
@@ -41,3 +43,26 @@ def plain_errors(*also: type[Exception]) -> Iterator[None]:
 def emit(result: object) -> None:
     """Print ``result`` as one line of JSON."""
     print(json.dumps(result), flush=True)  # noqa: T201
+
+
+_ASCII = str.maketrans(
+    {
+        "→": "->", "←": "<-", "…": "...", "–": "-", "—": "-", "·": ".", "×": "x", "≥": ">=", "≤": "<=", "✓": "ok", "✗": "x",
+        "’": "'", "‘": "'", "“": '"', "”": '"', "━": "-", "─": "-", "│": "|", "┃": "|", "█": "#", "░": ".", "•": "*",
+    }
+)  # fmt: skip
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    """Return what is written in place of characters that a console lacks."""
+    assert isinstance(error, UnicodeEncodeError)
+    words = error.object[error.start : error.end].translate(_ASCII)
+    return words.encode("ascii", "replace").decode(), error.end
+
+
+def write_anywhere(*streams: TextIO) -> None:
+    """Have streams write characters that their encoding lacks in ASCII, instead of raising an error."""
+    codecs.register_error("hippo_ascii", _in_ascii)
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="hippo_ascii")

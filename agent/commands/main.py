@@ -1,5 +1,6 @@
 """The command line: ``hippo``."""
 
+import sys
 from importlib.metadata import entry_points
 from typing import Annotated, Any
 
@@ -8,7 +9,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 from rich.table import Table
 
-from agent.commands.console import Json, emit, plain_errors
+from agent.commands.console import Json, emit, plain_errors, write_anywhere
 from agent.commands.kg import app as kg_app
 from agent.commands.macros import app as macros_app
 from agent.commands.map import app as map_app
@@ -245,5 +246,6 @@ def plug_in() -> None:
 
 def main() -> None:
     """Run the command line; this is the entry point of the console script."""
+    write_anywhere(sys.stdout, sys.stderr)
     plug_in()
     app()

@@ -15,6 +15,8 @@ WEIGHTS = "adapter_model.safetensors"
 SETTINGS = "adapter_config.json"
 CARD = "card.json"
 OWN = Path("runs/adapters")
+SHIPPED = "hippo-135m"
+"""The adapter that plays where no model is named."""
 
 
 def shipped() -> Path:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from agent.chat import Chat
+from memory.clean import clean_text
 from tools import ToolSpec
 
 
@@ -58,6 +59,10 @@ class Decision:
     cut: bool = False
     usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Clean the words: a model or a server may give text that is no valid Unicode."""
+        object.__setattr__(self, "text", clean_text(self.text))
 
 
 class Model(Protocol):

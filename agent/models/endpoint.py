@@ -2,18 +2,24 @@
 
 import json
 import time
+import weakref
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from huggingface_hub import InferenceClient
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from agent.chat import Chat
-from agent.errors import ModelError
+from agent.models.answers import Answer, read_answer
 from agent.models.base import Decision, Turn, Usage
+from agent.models.server import Server
 
 CHARS_PER_TOKEN = 4
 """Rough length of a token, for a server whose tokenizer is not known."""
+
+MAX_QUEUED = 8
+"""Greatest number of further calls of one answer that are kept to be made in order."""
 
 
 class EndpointConfig(BaseModel):
@@ -27,11 +33,25 @@ class EndpointConfig(BaseModel):
     seq_len: int = Field(4096, ge=128, description="Window in tokens, estimated from characters.")
     temperature: float = Field(0.0, ge=0)
     timeout: float = Field(60.0, gt=0, description="Seconds for one answer.")
+    retries: int = Field(4, ge=0, description="How often a request is repeated after a passing failure.")
+    backoff: float = Field(0.5, ge=0, description="Seconds before the first repetition; doubled each time.")
     max_call_tokens: int = Field(160, ge=16)
 
 
+@dataclass
+class _Kept:
+    """What is kept of one chat: calls still to be made, and the reasoning of earlier answers by message."""
+
+    queued: deque[str] = field(default_factory=deque)
+    reasoning: dict[int, str] = field(default_factory=dict)
+
+
 class EndpointModel:
-    """A model behind ``/chat/completions``. Its answers are not repaired: a malformed call stays malformed.
+    """A model behind ``/chat/completions``.
+
+    Calls are read wherever servers put them: in ``tool_calls``, in fences, in tags, after a thought. They are not repaired:
+    a malformed call stays malformed, and the loop says so to the model. Several calls in one answer are made one after
+    another. Passing failures are repeated; what a server does not take, such as a system role, it is asked without.
 
     Args:
         config: Settings.
@@ -41,52 +61,73 @@ class EndpointModel:
         self.config = config or EndpointConfig()
         self.name = self.config.name
         key = self.config.api_key
-        self._client = InferenceClient(
-            base_url=self.config.url, api_key=key.get_secret_value() if key else "none", timeout=self.config.timeout
+        self._server = Server(
+            self.config.url,
+            key.get_secret_value() if key else None,
+            self.config.timeout,
+            self.config.retries,
+            self.config.backoff,
         )
+        self._kept: weakref.WeakKeyDictionary[Chat, _Kept] = weakref.WeakKeyDictionary()
 
     def describe(self) -> dict[str, object]:
         """Return the settings without the key."""
         return {"kind": "endpoint", **self.config.model_dump(exclude={"api_key"})}
 
     def release(self, chat: Chat) -> None:
-        """Do nothing: the server keeps no state of a chat."""
+        """Forget the calls that were still to be made; the server keeps no state of a chat."""
+        self._kept.pop(chat, None)
 
     def decide(self, turns: Sequence[Turn]) -> list[Decision]:
         """Answer every turn, one request each.
 
         Raises:
-            ModelError: The server can't be reached, refuses, or answers with something else.
+            ServerError: The server can't be reached, refuses, or answers with something else.
         """
         return [self._decide(turn) for turn in turns]
 
     def _decide(self, turn: Turn) -> Decision:
         began = time.perf_counter()
+        kept = self._kept.setdefault(turn.chat, _Kept())
+        names = [spec.name for spec in turn.offer]
+        while kept.queued:  # the rest of an answer with several calls
+            text = kept.queued.popleft()
+            if json.loads(text)["name"] in names:
+                return Decision(text, seconds=time.perf_counter() - began)
         dropped = self._turn_over(turn.chat)
-        messages: list[dict[str, Any]] = [turn.chat.system(), *(m.render() for m in turn.chat.visible())]
+        answer = self._ask(turn, kept, names)
+        if answer.reasoning:
+            kept.reasoning[len(turn.chat.messages)] = answer.reasoning
+        kept.queued.extend(answer.further[:MAX_QUEUED])
+        usage = Usage(answer.prompt_tokens, answer.completion_tokens, 0, dropped)
+        return Decision(answer.text, cut=answer.cut, usage=usage, seconds=time.perf_counter() - began)
+
+    def _ask(self, turn: Turn, kept: _Kept, names: Sequence[str]) -> Answer:
+        request = {
+            "model": self.config.name,
+            "messages": self._messages(turn.chat, kept),
+            "tools": [spec.openai() for spec in turn.offer],
+            "tool_choice": "required",
+            "parallel_tool_calls": False,
+            "max_tokens": self.config.max_call_tokens,
+            "temperature": self.config.temperature,
+            "seed": turn.chat.seed,
+        }
+        return read_answer(self._server.complete(request), names)
+
+    def _messages(self, chat: Chat, kept: _Kept) -> list[dict[str, Any]]:
+        """Return the messages in the window as servers take them, each call with an id."""
+        messages: list[dict[str, Any]] = [chat.system(), *(message.render() for message in chat.visible())]
         for index, message in enumerate(messages):
             for call in message.get("tool_calls", ()):
                 call["id"] = f"call_{index}"
                 call["function"]["arguments"] = json.dumps(call["function"]["arguments"])
+            if (thought := kept.reasoning.get(chat.start + index - 1)) and message["role"] == "assistant":
+                message["reasoning_content"] = thought
             if message["role"] == "tool":
                 answers = messages[index - 1].get("tool_calls")
                 message.update({"tool_call_id": f"call_{index - 1}"} if answers else {"role": "user"})
-        try:
-            answer = self._client.chat_completion(
-                messages,
-                model=self.config.name,
-                tools=[spec.openai() for spec in turn.offer],
-                tool_choice="required",
-                max_tokens=self.config.max_call_tokens,
-                temperature=self.config.temperature,
-                seed=turn.chat.seed,
-            )
-            message = answer.choices[0].message
-        except Exception as error:  # the boundary: a server may answer anything
-            raise ModelError(f"{self.config.url} gave no answer: {error}") from error
-        usage = answer.usage
-        tokens = Usage(usage.prompt_tokens, usage.completion_tokens, 0, dropped) if usage else Usage(dropped=dropped)
-        return Decision(_text(message), usage=tokens, seconds=time.perf_counter() - began)
+        return messages
 
     def _turn_over(self, chat: Chat) -> int:
         """Drop the oldest steps when the estimated length exceeds the window."""
@@ -104,20 +145,3 @@ class EndpointModel:
             if chat.messages[chat.start + index].role != "assistant":
                 start = chat.start + index
         return chat.drop_to(start)
-
-
-def _text(message: Any) -> str:
-    """Return the answer as one call in our JSON form; words that are not a call are returned as they are."""
-    calls = message.tool_calls or []
-    if len(calls) > 1:
-        return f"{len(calls)} calls at once: {', '.join(call.function.name for call in calls)}"
-    if not calls:
-        return str(message.content or "")
-    function = calls[0].function
-    arguments = function.arguments
-    if isinstance(arguments, str):
-        try:
-            arguments = json.loads(arguments)
-        except ValueError:
-            return f'{{"name":{json.dumps(function.name)},"arguments":{arguments}}}'
-    return json.dumps({"name": function.name, "arguments": arguments or {}}, separators=(",", ":"))

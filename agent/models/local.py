@@ -20,7 +20,7 @@ from agent.models.kv import BatchCache
 from agent.models.prompt_feed import PromptFeed
 from agent.models.surprise import surprise_of
 from agent.models.tokens import ChatTokens
-from agent.models.weights import load_options
+from agent.models.weights import load_options, merged
 from agent.models.window import Window
 
 
@@ -50,7 +50,7 @@ class LocalModel:
     window is full, the oldest steps are dropped at once down to half of it.
 
     Args:
-        config: Settings.
+        config: Settings; by default the adapter that ships, on the model that it was trained on.
         loaded: A model and its tokenizer that are in memory already, such as one in training.
 
     Raises:
@@ -58,7 +58,7 @@ class LocalModel:
     """
 
     def __init__(self, config: LocalModelConfig | None = None, loaded: tuple[Any, Any] | None = None) -> None:
-        self.config = config or LocalModelConfig()
+        self.config = config or LocalModelConfig(adapter=adapters.SHIPPED)
         self.name = self.config.name
         self.window = Window(self.config.seq_len, self.config.max_call_tokens)
         self.path = catalog.resolve(self.config.name)
@@ -95,7 +95,7 @@ class LocalModel:
             adapters.check(self.adapter, path)
             model = PeftModel.from_pretrained(model, str(self.adapter))
             if self.config.merge and not self.config.load_in_4bit:
-                model = model.merge_and_unload()
+                model = merged(model.eval(), tokenizer, known=bool(adapters.card(self.adapter)))
         return model.eval(), tokenizer
 
     def describe(self) -> dict[str, object]:

@@ -26,3 +26,53 @@ def load_options(dtype: torch.dtype, device: torch.device | str, attention: str,
             bnb_4bit_compute_dtype=dtype,
         )
     return options
+
+
+PROBES = (
+    "<|im_start|>user\nYou see a red ball 2 steps forward.<|im_end|>\n<|im_start|>assistant\n",
+    "The blue key opens Ada's box, and the box stands in the grey room.",
+)
+"""Texts on which a merged adapter must predict what it predicts unmerged."""
+
+AGREE = 0.8
+"""Least share of tokens after which both predict the same next token."""
+
+
+def merged(model: Any, tokenizer: Any, known: bool) -> Any:
+    """Add an adapter to the weights, if the model then still says what it says with the adapter beside them.
+
+    It does not where the adapter changes the output layer and this shares its weights with the embeddings: the embeddings
+    would change with it. Then the model is returned with the adapter beside the weights, which is slower and right.
+
+    Args:
+        model: A PEFT model.
+        tokenizer: Its tokenizer.
+        known: Whether the adapter was exported and checked before (it has a card); then only the layers are looked at.
+    """
+    if changes_tied_weights(model):
+        return model
+    if known:
+        return model.merge_and_unload()
+    wanted = _predicted(model, tokenizer)
+    model.merge_adapter()
+    got = _predicted(model, tokenizer)
+    if float((wanted == got).float().mean()) < AGREE:
+        model.unmerge_adapter()
+        return model
+    return model.merge_and_unload()
+
+
+def changes_tied_weights(model: Any) -> bool:
+    """Return whether an adapter changes an output layer or embeddings that share their weights."""
+    base = model.get_base_model()
+    if not getattr(base.config, "tie_word_embeddings", False):
+        return False
+    ends = (base.get_output_embeddings(), base.get_input_embeddings())
+    return any(hasattr(layer, "lora_A") or hasattr(layer, "lora_embedding_A") for layer in ends)
+
+
+@torch.inference_mode()
+def _predicted(model: Any, tokenizer: Any) -> torch.Tensor:
+    device = next(model.parameters()).device
+    ids = [tokenizer(text, return_tensors="pt")["input_ids"].to(device) for text in PROBES]
+    return torch.cat([model(one).logits[0].argmax(-1) for one in ids])

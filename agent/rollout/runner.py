@@ -1,14 +1,16 @@
 """``hippo run``: build what the configuration names, play the episodes, log them, and sum them up."""
 
+import json
 import re
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from agent.config import RunConfig
-from agent.errors import ConfigError
+from agent.errors import ConfigError, ServerError
 from agent.logs.events import End, Event, Start
 from agent.logs.log import read_events, write_run
 from agent.logs.manifest import episode_summary
@@ -41,6 +43,10 @@ def make_model(config: RunConfig) -> Model:
     return LocalModel(choice)
 
 
+LOST = "server_lost.json"
+"""File of a run that lost its model's server; the same name goes on with the episode that it names."""
+
+
 class Run:
     """One run: a folder of logs, a memory, an agent, its episodes.
 
@@ -62,7 +68,8 @@ class Run:
         now = datetime.now().astimezone()
         name = config.name or f"{short_name(config.env.id)}-{now:%H%M%S}-{now.microsecond // 1000:03}"
         self.folder = config.runs / f"{now:%Y-%m-%d}" / name
-        if (self.folder / "run.json").exists():
+        self._first = _lost_at(self.folder / LOST)
+        if (self.folder / "run.json").exists() and self._first is None:
             raise ConfigError(f"there is a run in {self.folder} already: choose another name")
         self.episodes: list[dict[str, Any]] = []
         self.memory: Memory | None = None
@@ -106,18 +113,27 @@ class Run:
 
     def play(self, watch: Callable[[Event], None], draw: Callable[[Env], None]) -> None:
         """Play every episode; an interruption ends the run, after the log of its episode was completed."""
-        for number in range(self.config.episodes):
-            log = self.folder / f"{number:04}" / "events.jsonl"
-            began = time.perf_counter()
-            events = self.agent.run(self.env, self.config.seed + number, log, number, draw)
-            try:
-                for event in events:
-                    watch(event)
-            finally:
-                events.close()
-                written = read_events(log) if log.is_file() else []
-                if written and isinstance(start := written[0], Start) and isinstance(end := written[-1], End):
-                    self.episodes.append(episode_summary(start, end, time.perf_counter() - began))
+        for number in range(self._first or 0, self.config.episodes):
+            self._play_one(number, watch, draw)
+        (self.folder / LOST).unlink(missing_ok=True)
+
+    def _play_one(self, number: int, watch: Callable[[Event], None], draw: Callable[[Env], None]) -> None:
+        log = self.folder / f"{number:04}" / "events.jsonl"
+        if number == self._first:
+            log.unlink(missing_ok=True)  # the server was lost in this episode
+        began = time.perf_counter()
+        events = self.agent.run(self.env, self.config.seed + number, log, number, draw)
+        try:
+            for event in events:
+                watch(event)
+        except ServerError:
+            (self.folder / LOST).write_text(json.dumps({"episode": number}), encoding="utf-8")
+            raise
+        finally:
+            events.close()
+            written = read_events(log) if log.is_file() else []
+            if written and isinstance(start := written[0], Start) and isinstance(end := written[-1], End):
+                self.episodes.append(episode_summary(start, end, time.perf_counter() - began))
 
     def result(self) -> dict[str, Any]:
         """Return the results of the run as one mapping."""
@@ -127,6 +143,15 @@ class Run:
             "run_dir": str(self.folder),
             "episodes": self.episodes,
         }
+
+
+def _lost_at(file: Path) -> int | None:
+    """Return the episode in which an earlier run of this name lost its server; ``None`` if it lost none."""
+    try:
+        number = json.loads(file.read_text(encoding="utf-8"))["episode"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return number if isinstance(number, int) and number >= 0 else None
 
 
 def short_name(env: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from memory.clean import clean_text
 from memory.coarse import stacked
 from memory.embedding import Embedder
 from memory.episodic.completion import Completion, newest
@@ -107,11 +108,12 @@ class Searcher:
     def _read(self, cue: Cue) -> tuple[Vectors, list[str]]:
         """Turn the cue into a vector and into expressions of the full-text index."""
         if isinstance(cue, str):
-            text, expressions = cue, words_of(cue)
+            text = clean_text(cue)
+            expressions = words_of(text)
         elif isinstance(cue, Mapping):
             if unknown := set(cue) - set(SLOTS):
                 raise InvalidItemError(f"unknown slots {sorted(unknown)}: expected some of {', '.join(SLOTS)}")
-            text, expressions = " ".join(value for value in cue.values() if value), slots_of(cue)
+            text, expressions = clean_text(" ".join(value for value in cue.values() if value)), slots_of(cue)
         else:
             return self.index.check(cue), []
         if not text.strip():

@@ -9,6 +9,7 @@ from json.encoder import encode_basestring_ascii
 from typing import Literal
 
 from memory import provenance
+from memory.clean import clean_text
 from memory.errors import InvalidItemError
 from memory.provenance import Provenance, origin_of
 
@@ -53,12 +54,18 @@ class Event:
         Raises:
             InvalidItemError: An empty key, an unknown slot, or a salience that is not finite.
         """
+        if not isinstance(self.key, str):
+            raise InvalidItemError(f"a trace's key must be a text, got {type(self.key).__name__}")
+        for name in ("key", "span_ref", "state_sketch"):
+            object.__setattr__(self, name, clean_text(getattr(self, name)))
+        object.__setattr__(self, "tags", tuple(map(clean_text, self.tags)))
         if not self.key.strip():
             raise InvalidItemError("a trace needs a key, got an empty text")
         if unknown := set(self.slots) - set(SLOTS):
             raise InvalidItemError(f"unknown slots {sorted(unknown)}: expected some of {', '.join(SLOTS)}")
         if wrong := {name: value for name, value in self.slots.items() if not isinstance(value, str)}:
             raise InvalidItemError(f"slots must be texts, got {wrong}")
+        object.__setattr__(self, "slots", {name: clean_text(value) for name, value in self.slots.items()})
         if not abs(self.salience) < float("inf"):
             raise InvalidItemError(f"salience must be finite, got {self.salience}")
 

@@ -68,19 +68,14 @@ def ask(server: Server, **config: Any) -> str:
     call = ToolCall(name="ahead")
     talk.add(Message("assistant", call.text(), call))
     talk.add(Message("tool", "You stand at another door."))
-    model = EndpointModel(EndpointConfig(url=f"http://127.0.0.1:{server.server_port}/v1", name="m", **config))
+    model = EndpointModel(EndpointConfig(url=f"http://127.0.0.1:{server.server_port}/v1", name="m", backoff=0, **config))
     return model.decide([Turn(talk, BOX.offer())])[0].text
 
 
-@pytest.mark.parametrize("arguments", ["{}", {}, ""])
+@pytest.mark.parametrize("arguments", ["{}", {}, "", "  ", None, '"{}"'])
 def test_a_tool_call_becomes_ours(server: Server, arguments: object) -> None:
     server.message = calling(arguments)
-    text = ask(server)
-    if arguments == "":
-        with pytest.raises(ValueError, match="expected"):
-            ToolCall.parse(text)
-    else:
-        assert ToolCall.parse(text) == ToolCall(name="ahead")
+    assert ToolCall.parse(ask(server)) == ToolCall(name="ahead")
 
 
 def test_the_request_is_what_servers_expect(server: Server) -> None:
@@ -99,7 +94,7 @@ def test_the_request_is_what_servers_expect(server: Server) -> None:
     [
         {"role": "assistant", "content": "I would go ahead."},
         calling("{broken"),
-        {"role": "assistant", "content": None, "tool_calls": calling("{}")["tool_calls"] * 2},
+        calling("[1"),
     ],
 )
 def test_nonsense_stays_nonsense(server: Server, message: dict[str, Any]) -> None:
@@ -116,7 +111,7 @@ def test_a_failing_server_is_a_model_error(server: Server) -> None:
 
 
 def test_no_server_is_a_model_error() -> None:
-    model = EndpointModel(EndpointConfig(url="http://127.0.0.1:9/v1", api_key=SecretStr("secret")))
+    model = EndpointModel(EndpointConfig(url="http://127.0.0.1:9/v1", api_key=SecretStr("secret"), backoff=0))
     talk = Chat("go", BOX.specs())
     talk.add(Message("user", "You stand at a door."))
     with pytest.raises(ModelError, match="gave no answer"):
