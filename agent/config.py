@@ -156,7 +156,7 @@ def compose_as(overrides: Sequence[str], root: str, schema: type[Config]) -> Con
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_explain(error, expanded, folder, root)) from error
     except Exception as error:  # Hydra's parser has errors of its own
-        raise ConfigError(f"can't read the settings {' '.join(overrides)}: {error or type(error).__name__}") from error
+        raise ConfigError(f"can't read the settings {' '.join(overrides)}: expected key=value") from error
     assert isinstance(values, dict)
     for name in ("experiment", "suite"):  # only `hippo eval` uses these: they are not settings of a run
         values.pop(name, None)
@@ -217,7 +217,8 @@ def _quoted(value: str) -> str:
     """Return a value as Hydra's grammar takes it: in quotes if it has signs that mean something there."""
     if value == "~" or value.startswith("~/"):
         value = str(Path(value).expanduser())
-    if _PLAIN.fullmatch(value) or value[:1] in "[{'\"" or "${" in value:
+    closed = value[:1] not in ("'", '"') or (len(value) > 1 and value[-1] == value[0])
+    if _PLAIN.fullmatch(value) or (value[:1] in "[{'\"" and closed) or "${" in value:
         return value
     escaped = re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + ("\\'" if match[2] else ""), value)
     return f"'{escaped}'"

@@ -120,7 +120,9 @@ def reset(env: Env, seed: int | None) -> tuple[str, Mapping[str, Any]]:
     try:
         observation, info = env.reset(seed=seed)
     except Exception as error:  # the boundary: an environment may raise anything
-        raise ConfigError(f"the environment can't begin with seed {seed}: {type(error).__name__}: {text_of(error)}") from error
+        raise ConfigError(
+            f"the environment can't begin with seed {seed}: {type(error).__name__}: {text_of(error)}"
+        ) from error
     if not isinstance(observation, str):
         raise ConfigError(
             f"the environment observes {type(observation).__name__}, not text: wrap it so that its observation "

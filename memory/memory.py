@@ -114,7 +114,12 @@ class Memory(AbstractContextManager["Memory"]):
                 raise NotAMemoryError(f"{folder} is a file: a memory is a directory")
             if folder.is_dir() and any(folder.iterdir()) and not (folder / "memory.db").exists():
                 raise NotAMemoryError(f"{folder} holds other files and no memory.db: choose another directory")
-            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StorageError(
+                    f"can't make {folder}: {error.strerror}; choose a folder that can be written"
+                ) from error
         try:
             store = Store(folder and folder / "memory.db")
         except (NotAMemoryError, DamagedError) as error:

@@ -86,6 +86,7 @@ class Snapshots:
         Raises:
             StorageError: The disk is full or failed; no partial snapshot is left behind.
         """
+        self.store.forbid_read_only()
         created = datetime.now(UTC)
         name = f"{created:%Y%m%dT%H%M%S%f}-{secrets.token_hex(2)}"
         try:

@@ -150,11 +150,8 @@ class Store(AbstractContextManager["Store"]):
         Raises:
             StorageError: The memory is read-only, the disk is full or failed, or another process held the lock too long.
         """
-        if self.read_only and not upkeep and not self._depth:
-            raise StorageError(
-                f"{self.path} is read-only: it can be searched, but not changed; copy the folder to a place that can be"
-                " written, or choose another memory"
-            )
+        if not upkeep and not self._depth:
+            self.forbid_read_only()
         with self.lock:
             outermost = not self._depth
             if outermost and self._door is not None:
@@ -204,6 +201,18 @@ class Store(AbstractContextManager["Store"]):
             finally:
                 if self._door is not None:
                     fcntl.flock(self._door, fcntl.LOCK_UN)
+
+    def forbid_read_only(self) -> None:
+        """Raise an error if the memory can't be changed.
+
+        Raises:
+            StorageError: It is read-only.
+        """
+        if self.read_only:
+            raise StorageError(
+                f"{self.path} is read-only: it can be searched, but not changed; copy the folder to a place that can be"
+                " written, or choose another memory"
+            )
 
     def forbid_transaction(self, what: str) -> None:
         """Raise an error if a transaction is open, for operations that open their own.

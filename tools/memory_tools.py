@@ -169,6 +169,10 @@ class MemoryTools(SpatialTools):
         )
         own = {item.name: item for item in ordered}
         for name in names or ():
+            if not isinstance(name, str):
+                raise UnknownToolError(
+                    f"expected names of memory tools, got {name!r}: give tools of your own as plugins="
+                )
             if name not in own:
                 raise UnknownToolError(unknown("memory tool", name, own))
         return [own[name] for name in (own if names is None else names)]

@@ -21,7 +21,7 @@ def load(path: str) -> list[Tool]:
         UnknownToolError: The module or the tool does not exist.
         ToolSchemaError: The module holds no tool, or can't be imported.
     """
-    place, name = _split(path)
+    place, name = split_path(path)
     by_name = {item.name: item for item in tools_of(_module(place))}
     if not by_name:
         raise ToolSchemaError(f"{place} holds no tool: decorate a typed function with @tool")
@@ -30,7 +30,7 @@ def load(path: str) -> list[Tool]:
     return [by_name[name]] if name else list(by_name.values())
 
 
-def _split(path: str) -> tuple[str, str]:
+def split_path(path: str) -> tuple[str, str]:
     r"""Return a module or file and the name of a tool; the colon of a drive, as in ``C:\\tools.py``, is no separator."""
     place, colon, name = path.rpartition(":")
     drive = len(place) == 1 and place.isalpha() and name[:1] in ("\\", "/")

@@ -18,9 +18,7 @@ _NOISE = frozenset({"title", "default", "description", "uniqueItems"})
 _FORMATS = frozenset({"email", "hostname", "ipv4", "ipv6", "uuid"})
 """Formats that the grammar knows as strictly as pydantic; a path or bytes is any text."""
 
-_DAY = (
-    r"(19|20)\d\d-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))"
-)
+_DAY = r"(19|20)\d\d-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))"
 _HOUR = r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d"
 _PATTERNS = {
     "date": f"^{_DAY}$",
@@ -52,7 +50,9 @@ def parameters_model(function: Callable[..., Any], name: str) -> type[BaseModel]
         bound = {**function.keywords, **bound}
         function = function.func
     try:
-        hints = get_type_hints(function if inspect.isroutine(function) else type(function).__call__, include_extras=True)
+        hints = get_type_hints(
+            function if inspect.isroutine(function) else type(function).__call__, include_extras=True
+        )
     except Exception as error:
         raise ToolSchemaError(f"tool {name!r}: can't resolve its type hints: {error}") from error
     fields: dict[str, Any] = {}
@@ -100,7 +100,9 @@ def parameters_schema(model: type[BaseModel], name: str = "") -> dict[str, Any]:
     tidy.setdefault("required", [])
     for argument, node in tidy["properties"].items():
         if problem := unexpressed(node):
-            raise ToolSchemaError(f"tool {name!r}: parameter {argument!r} can't be generated under a grammar: {problem}")
+            raise ToolSchemaError(
+                f"tool {name!r}: parameter {argument!r} can't be generated under a grammar: {problem}"
+            )
     return tidy
 
 

@@ -1,6 +1,7 @@
 """What the commands share: plain errors, exit codes, one JSON object at the end."""
 
 import codecs
+import errno
 import io
 import json
 import sys
@@ -22,6 +23,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the
 _NOT_THE_CALLER = (ServerError, LogError, HashMismatchError, StorageError, DamagedError)
 
 
+_UNWRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR}
+
+
 @contextmanager
 def plain_errors(*also: type[Exception]) -> Iterator[None]:
     """Turn errors that we raise on purpose into one line and an exit code: 2 for bad input, else 1.
@@ -38,6 +42,12 @@ def plain_errors(*also: type[Exception]) -> Iterator[None]:
     except expected as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(1 if isinstance(error, _NOT_THE_CALLER) else BAD_INPUT) from error
+    except OSError as error:
+        if error.errno not in _UNWRITABLE or error.filename is None:
+            raise
+        words = f"can't write {error.filename}: {error.strerror}; name a folder that can be written, as with runs="
+        print(f"error: {words}", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(1) from error
 
 
 def emit(result: object) -> None:

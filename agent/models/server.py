@@ -108,9 +108,15 @@ class Server:
             refused = "system role"
         if refused is None and re.search(r"alternat", said):
             refused = "system role" if "system role" not in self._without else "tool role"
-        if refused is None and re.search(r"\btool\b.*\brole|role.*\btool\b|roles?\b.*(invalid|unknown|unsupported)", said):
+        if refused is None and re.search(
+            r"\btool\b.*\brole|role.*\btool\b|roles?\b.*(invalid|unknown|unsupported)", said
+        ):
             refused = "tool role"
-        if refused is None and re.search(r"\btools?\b|function call", said) and re.search(r"support|enable|allow|unknown", said):
+        if (
+            refused is None
+            and re.search(r"\btools?\b|function call", said)
+            and re.search(r"support|enable|allow|unknown", said)
+        ):
             refused = "tools"
         if refused is None or refused in self._without:
             return False

@@ -176,7 +176,11 @@ class ReplayQueue:
 
     def _vector(self, trace_id: int) -> Vectors:
         row = self.store.db.execute("SELECT vector FROM traces WHERE id = ?", (trace_id,)).fetchone()
-        return np.frombuffer(row[0], np.float32)
+        return stacked([row[0]], self._width())[0]
+
+    def _width(self) -> int:
+        """Return the count of values of a vector, as the memory records it."""
+        return int(self.store.meta("embedder_dim") or 0)
 
     def _sign(self) -> None:
         """Compute the signature of every trace that has none, and insert its row of replay statistics."""
@@ -184,7 +188,7 @@ class ReplayQueue:
         while rows := self.store.db.execute(
             "SELECT id, vector FROM traces WHERE id NOT IN (SELECT trace_id FROM replay) LIMIT ?", (_CHUNK,)
         ).fetchall():
-            vectors = stacked([row[1] for row in rows], max(len(row[1]) for row in rows) // 4)
+            vectors = stacked([row[1] for row in rows], self._width())
             if planes is None:
                 planes = np.random.default_rng(0).standard_normal((vectors.shape[1], SIGNATURE_BITS), np.float32)
             bits = (vectors @ planes > 0) @ (1 << np.arange(SIGNATURE_BITS, dtype=np.int64))

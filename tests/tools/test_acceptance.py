@@ -263,7 +263,9 @@ def raising() -> None:
     raise RudeError
 
 
-@pytest.mark.parametrize("value", ["\ud83d", "a\udc00b", Rude(), [Rude()], {"x": "\ud800"}, b"\xff", object()], ids=lambda _value: "bad")
+@pytest.mark.parametrize(
+    "value", ["\ud83d", "a\udc00b", Rude(), [Rude()], {"x": "\ud800"}, b"\xff", object()], ids=lambda _value: "bad"
+)
 def test_a_bad_result_ends_nothing(value: Any) -> None:
     def give() -> Any:
         """Give something."""

@@ -68,7 +68,9 @@ def ask(server: Server, **config: Any) -> str:
     call = ToolCall(name="ahead")
     talk.add(Message("assistant", call.text(), call))
     talk.add(Message("tool", "You stand at another door."))
-    model = EndpointModel(EndpointConfig(url=f"http://127.0.0.1:{server.server_port}/v1", name="m", backoff=0, **config))
+    model = EndpointModel(
+        EndpointConfig(url=f"http://127.0.0.1:{server.server_port}/v1", name="m", backoff=0, **config)
+    )
     return model.decide([Turn(talk, BOX.offer())])[0].text
 
 
