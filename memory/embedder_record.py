@@ -37,13 +37,13 @@ class EmbedderRecord:
         name, width = self.store.meta("embedder"), self._width()
         if name not in (None, self.embedder.name):
             raise EmbedderError(
-                f"this memory was written with the embedder {name!r}, not {self.embedder.name!r}: open it with {name!r}, or"
-                " embed everything anew with Memory.open(..., reembed=True)"
+                f"this memory was written with the embedder {name!r}, not {self.embedder.name!r}: open it with that"
+                " one, or embed everything anew with Memory.open(..., reembed=True)"
             )
         if width not in (None, self.embedder.dim):
             raise EmbedderError(
-                f"this memory was written with vectors of {width} values, and the embedder {self.embedder.name!r} now makes"
-                f" {self.embedder.dim}: open it with the old one, or run `hippo memory verify FOLDER --repair`"
+                f"this memory was written with vectors of {width} values, and the embedder {self.embedder.name!r} now"
+                f" makes {self.embedder.dim}: open it with the old one, or run `hippo memory verify FOLDER --repair`"
             )
         if name is None:
             self.write()
@@ -64,7 +64,8 @@ class EmbedderRecord:
         """Compare the vector of the probe with the one on record, once for each opened memory and epoch.
 
         Raises:
-            EmbedderError: The embedder has other weights than the one that the memory was written with, or makes vectors of
+            EmbedderError: The embedder has other weights than the one that the memory was written with, or makes
+                vectors of
                 another width than it says.
         """
         if self._probed == self.store.epoch:
@@ -72,8 +73,8 @@ class EmbedderRecord:
         vector = np.asarray(self.embedder.embed([PROBE])[0], np.float32)
         if vector.shape != (self.embedder.dim,):
             raise EmbedderError(
-                f"the embedder {self.embedder.name!r} says that its vectors have {self.embedder.dim} values, and made one of"
-                f" shape {vector.shape}"
+                f"the embedder {self.embedder.name!r} says that its vectors have {self.embedder.dim} values, and made"
+                f" one of shape {vector.shape}"
             )
         known = self.store.meta("embedder_probe")
         if known is None:
@@ -82,8 +83,9 @@ class EmbedderRecord:
             then = np.array(json.loads(known), np.float32)
             if then.shape != vector.shape or float(then @ vector) < _SAME * float(np.linalg.norm(then)):
                 raise EmbedderError(
-                    f"the embedder {self.embedder.name!r} makes other vectors than when this memory was written: its weights"
-                    " changed; use the old ones, or run `hippo memory verify FOLDER --repair`, which embeds everything anew"
+                    f"the embedder {self.embedder.name!r} makes other vectors than when this memory was written: its"
+                    " weights changed; use the old ones, or run `hippo memory verify FOLDER --repair`, which embeds"
+                    " everything anew"
                 )
         self._probed = self.store.epoch
 

@@ -25,8 +25,8 @@ _TOGETHER = 16  # number of texts in one forward pass
 class Embedder(Protocol):
     """Interface of embedders, which turn texts into vectors whose inner product is their similarity.
 
-    An embedder may have ``answer_min``, the least cosine of a question with a text that answers it; without it, the search
-    for answers returns whatever is nearest.
+    An embedder may have ``answer_min``, the least cosine of a question with a text that answers it; without it, the
+    search for answers returns whatever is nearest.
     """
 
     name: str

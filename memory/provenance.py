@@ -77,8 +77,9 @@ class Provenance:
         for name in ("source", "doc_id", "text_span"):
             object.__setattr__(self, name, clean_text(getattr(self, name)))
         zone = zone_of(self.zone)
-        if isinstance(self.time, str | datetime):
-            moment = parse_time(self.time, zone) if isinstance(self.time, str) else in_zone(self.time, zone)
+        given: object = self.time
+        if isinstance(given, str | datetime):
+            moment = parse_time(given, zone) if isinstance(given, str) else in_zone(given, zone)
             object.__setattr__(self, "time", moment.timestamp())
             object.__setattr__(self, "zone", zone_name(moment, self.zone))
         if not math.isfinite(self.time):

@@ -106,7 +106,7 @@ class Reader:
         if isinstance(self.extractor, RuleExtractor):
             pairs = list(self.extractor.read_many(texts, origins))
         else:
-            pairs = [(tuples, []) for tuples in self.extractor.extract_many(texts, origins)]
+            pairs = [(Extraction(tuples), []) for tuples in self.extractor.extract_many(texts, origins)]
         events = [_event(passage, origin) for passage, origin in zip(passages, origins, strict=True)]
         vectors = self.episodic.embedder.embed([event.key for event in events])
         readings = []

@@ -1,8 +1,8 @@
 """Words of scripts that SQLite's full-text index can't tell: written without spaces, or with marks inside words.
 
-The index takes a Chinese sentence for one word, and cuts a Hindi or Thai word at each of its vowel signs. Such words are
-therefore indexed by terms of their own: words with marks as they are; of text without spaces each letter and each pair of
-neighbouring letters, a letter with its marks counting as one (as in the n-gram tokenizers of search engines).
+The index takes a Chinese sentence for one word, and cuts a Hindi or Thai word at each of its vowel signs. Such words
+are therefore indexed by terms of their own: words with marks as they are; of text without spaces each letter and each
+pair of neighbouring letters, a letter with its marks counting as one (as in the n-gram tokenizers of search engines).
 """
 
 import unicodedata

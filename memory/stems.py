@@ -21,7 +21,7 @@ def _stem(word: str) -> str:
 
 
 def stems(text: str) -> list[str]:
-    """Return the stems of the content words of a text, in order, with repeats; of text without spaces, pairs of letters."""
+    """Return the stems of the content words of a text, in order, with repeats; pairs of letters where no spaces are."""
     found = [
         _stem(word) for word in WORD.findall(UNSPACED.sub(" ", without_accents(text.lower()))) if word not in _FUNCTION
     ]

@@ -148,7 +148,8 @@ class Store(AbstractContextManager["Store"]):
             upkeep: Whether the change only keeps up an index or a cache, which a memory that is read-only does too.
 
         Raises:
-            StorageError: The memory is read-only, the disk is full or failed, or another process held the lock too long.
+            StorageError: The memory is read-only, the disk is full or failed, or another process held the lock too
+                long.
         """
         if not upkeep and not self._depth:
             self.forbid_read_only()

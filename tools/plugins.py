@@ -31,7 +31,7 @@ def load(path: str) -> list[Tool]:
 
 
 def split_path(path: str) -> tuple[str, str]:
-    r"""Return a module or file and the name of a tool; the colon of a drive, as in ``C:\\tools.py``, is no separator."""
+    """Return a module or file, and the name of a tool; the colon after the letter of a drive separates nothing."""
     place, colon, name = path.rpartition(":")
     drive = len(place) == 1 and place.isalpha() and name[:1] in ("\\", "/")
     if not colon or drive or (name and not name.isidentifier()):

@@ -65,8 +65,8 @@ def parameters_model(function: Callable[..., Any], name: str) -> type[BaseModel]
             raise ToolSchemaError(f"tool {name!r}: parameter {parameter.name!r} needs a type hint")
         if (key := _key_type(hints[parameter.name])) is not None:
             raise ToolSchemaError(
-                f"tool {name!r}: parameter {parameter.name!r} is a dict with keys of type {key}; JSON's keys are texts: use"
-                " dict[str, ...]"
+                f"tool {name!r}: parameter {parameter.name!r} is a dict with keys of type {key}; JSON's keys are texts:"
+                " use dict[str, ...]"
             )
         default = ... if parameter.default is parameter.empty else parameter.default
         fields[f"argument_{number}"] = (hints[parameter.name], Field(default, alias=parameter.name))

@@ -193,7 +193,7 @@ def _make(
         inner = inner.func
     if not callable(inner):
         raise ToolSchemaError(f"@tool takes a function, got {inner!r}")
-    title = name or getattr(inner, "__name__", type(inner).__name__.lower())
+    title = str(name or getattr(inner, "__name__", type(inner).__name__.lower()))
     if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
         raise ToolSchemaError(f"tool {title!r} is a generator, whose result is not yet there: return a list instead")
     if not title.isidentifier():

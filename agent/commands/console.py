@@ -55,12 +55,37 @@ def emit(result: object) -> None:
     print(json.dumps(result), flush=True)  # noqa: T201
 
 
-_ASCII = str.maketrans(
-    {
-        "→": "->", "←": "<-", "…": "...", "–": "-", "—": "-", "·": ".", "×": "x", "≥": ">=", "≤": "<=", "✓": "ok", "✗": "x",
-        "’": "'", "‘": "'", "“": '"', "”": '"', "━": "-", "─": "-", "│": "|", "┃": "|", "█": "#", "░": ".", "•": "*",
-    }
-)  # fmt: skip
+_ASCII = dict(
+    zip(
+        map(ord, "→←…–—·×≥≤✓✗’‘“”━─│┃█░•"),
+        [
+            "->",
+            "<-",
+            "...",
+            "-",
+            "-",
+            ".",
+            "x",
+            ">=",
+            "<=",
+            "ok",
+            "x",
+            "'",
+            "'",
+            '"',
+            '"',
+            "-",
+            "-",
+            "|",
+            "|",
+            "#",
+            ".",
+            "*",
+        ],
+        strict=True,
+    )
+)
+"""What stands for characters that a console may lack."""
 
 
 def _in_ascii(error: UnicodeError) -> tuple[str, int]:

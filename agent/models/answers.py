@@ -137,7 +137,7 @@ def _value(text: str) -> Any:
 
 
 def _calls_in(text: str, names: Sequence[str]) -> Iterator[str]:
-    """Yield the calls that a text is: one JSON object, a list of them, several lines of them, or ``name(key=value)``."""
+    """Yield the calls that a text is: JSON objects, one or several or in a list, or ``name(key=value)``."""
     decoder = json.JSONDecoder()
     found, at = [], 0
     while at < len(text) and text[at] in "{[":
@@ -153,7 +153,9 @@ def _calls_in(text: str, names: Sequence[str]) -> Iterator[str]:
             function = {**item, "name": function}
         if isinstance(function, dict) and isinstance(function.get("name") or function.get("tool"), str):
             name = function.get("name") or function["tool"]
-            arguments = next((function[k] for k in ("arguments", "parameters", "args", "input") if k in function), {})
+            arguments: Any = next(
+                (function[k] for k in ("arguments", "parameters", "args", "input") if k in function), {}
+            )
             yield _call(name, arguments)
     if not found and (match := re.fullmatch(r"([A-Za-z_][\w.]*)\((.*)\)", text, re.DOTALL)) and match[1] in names:
         try:

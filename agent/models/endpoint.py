@@ -49,9 +49,10 @@ class _Kept:
 class EndpointModel:
     """A model behind ``/chat/completions``.
 
-    Calls are read wherever servers put them: in ``tool_calls``, in fences, in tags, after a thought. They are not repaired:
-    a malformed call stays malformed, and the loop says so to the model. Several calls in one answer are made one after
-    another. Passing failures are repeated; what a server does not take, such as a system role, it is asked without.
+    Calls are read wherever servers put them: in ``tool_calls``, in fences, in tags, after a thought. They are not
+    repaired: a malformed call stays malformed, and the loop says so to the model. Several calls in one answer are made
+    one after another. Passing failures are repeated; what a server does not take, such as a system role, it is asked
+    without.
 
     Args:
         config: Settings.

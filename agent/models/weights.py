@@ -41,8 +41,9 @@ AGREE = 0.8
 def merged(model: Any, tokenizer: Any, known: bool) -> Any:
     """Add an adapter to the weights, if the model then still says what it says with the adapter beside them.
 
-    It does not where the adapter changes the output layer and this shares its weights with the embeddings: the embeddings
-    would change with it. Then the model is returned with the adapter beside the weights, which is slower and right.
+    It does not where the adapter changes the output layer and this shares its weights with the embeddings: the
+    embeddings would change with it. Then the model is returned with the adapter beside the weights, which is slower
+    and right.
 
     Args:
         model: A PEFT model.

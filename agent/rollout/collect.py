@@ -89,7 +89,8 @@ class Collection:
             before = _settings_in(run)
             with suppress(ValidationError):  # a run of an older release: settings that it lacks get their defaults
                 before = CollectConfig.model_validate(before).model_dump(mode="json")
-            differing = changed_settings(before, settings, RESUMABLE_KEYS)
+            unused = {"model"} if self.config.policy != "model" and not self.config.window else set()
+            differing = changed_settings(before, settings, RESUMABLE_KEYS | unused)
             if differing or "policy" not in before:
                 what = f"other {', '.join(differing)}" if "policy" in before else "no collection"
                 raise ConfigError(f"{self.folder} holds a run with {what}: choose another name, or the same settings")

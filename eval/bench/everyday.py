@@ -4,10 +4,10 @@
 
     python -m eval.bench.everyday --half heldout --json
 
-The cases are in tests/memory/data/everyday_*.jsonl, written by hand: endings, tenses, dates, states, preferences and the
-first person. Each tells one to three texts and says which facts hold at the end (``holds``), which pairs must not
-(``ended``), and which others may (``may``). The rules were written with the ``dev`` half only. The baseline tells the same
-tuples without validity by time, kind or ending: as they are in the list that the extractor returns.
+The cases are in tests/memory/data/everyday_*.jsonl, written by hand: endings, tenses, dates, states, preferences and
+the first person. Each tells one to three texts and says which facts hold at the end (``holds``), which pairs must not
+(``ended``), and which others may (``may``). The rules were written with the ``dev`` half only. The baseline tells the
+same tuples without validity by time, kind or ending: as they are in the list that the extractor returns.
 """
 
 import argparse

@@ -92,7 +92,7 @@ def measure(engines: Sequence[str], half: str) -> dict[str, Any]:
 
             extractor = ModelExtractor()
         else:
-            extractor = RuleExtractor() if name == "rules" else TemplateExtractor()
+            extractor = TemplateExtractor() if name == "templates" else RuleExtractor()
         figures[name] = score(chosen, extractor)
     return figures
 

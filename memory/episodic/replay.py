@@ -176,7 +176,7 @@ class ReplayQueue:
 
     def _vector(self, trace_id: int) -> Vectors:
         row = self.store.db.execute("SELECT vector FROM traces WHERE id = ?", (trace_id,)).fetchone()
-        return stacked([row[0]], self._width())[0]
+        return np.asarray(stacked([row[0]], self._width())[0], np.float32)
 
     def _width(self) -> int:
         """Return the count of values of a vector, as the memory records it."""

@@ -208,8 +208,8 @@ class EpisodicStore:
     def answers(self, question: Cue, k: int = 5) -> list[Recall]:
         """Return what :meth:`recall` finds, without the traces that are no answer: nothing if the answer is not there.
 
-        A trace counts if it is similar enough to the question (the embedder's ``answer_min``, calibrated on questions with
-        and without an answer; docs/results/reports.md), or if it holds every content word of the question.
+        A trace counts if it is similar enough to the question (the embedder's ``answer_min``, calibrated on questions
+        with and without an answer; docs/results/reports.md), or if it holds every content word of the question.
 
         Args:
             question: As in :meth:`recall`; by slots or a vector, all that is found counts.

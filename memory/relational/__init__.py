@@ -2,6 +2,7 @@
 
 import memory.relational.table  # noqa: F401 - declares its tables
 from memory.relational.aliases import Alias, Aliases
+from memory.relational.contradictions import Contradiction
 from memory.relational.extract import Extractor, TemplateExtractor
 from memory.relational.graph import KG
 from memory.relational.names import FUNCTIONAL, normalise
@@ -9,7 +10,6 @@ from memory.relational.rules import RuleExtractor
 from memory.relational.schema import Frame, Routing, SchemaIndex
 from memory.relational.subgraph import FoundFact, Subgraph
 from memory.relational.tuples import Fact, Tuple
-from memory.relational.validity import Contradiction
 
 TupleExtractor = RuleExtractor
 """The extractor that is used by default."""

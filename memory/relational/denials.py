@@ -1,6 +1,7 @@
 """Denials and endings in a sentence: "no longer lives in", "is not allergic any more", "sold", "divorced"."""
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from memory.relational.endings import (
@@ -134,12 +135,12 @@ class Denials:
             if name in ENDING_VERBS and not passive:
                 if name == "give" and not any(c.dep_ == "dative" for c in verb.children):
                     continue
-                yield frozenset().union(*ENDING_VERBS[name]), self.names.objects(verb)
+                yield ENDING_VERBS[name], self.names.objects(verb)
                 break
         for words, preposition in _phrases(verb):
             for name in names:
                 if (ended := ENDING_PREPOSITIONS.get(f"{name}_{words}")) is not None:
-                    yield frozenset().union(*ended), self.names.objects_of(preposition)
+                    yield ended, self.names.objects_of(preposition)
                     break
         for child in verb.children:
             if child.lower_ == "rid" and verb_lemma(verb.text) in ("get", "be"):
@@ -168,7 +169,7 @@ def _phrases(verb: "Token") -> Iterator[tuple[str, "Token"]]:
 def _no_longer(verb: "Token") -> bool:
     """Return whether a negated clause says that it held before: "no longer", "not any more"."""
     words = [token.lower_ for token in verb.subtree]
-    pairs = set(zip(words, words[1:], strict=False))
+    pairs = set(pairwise(words))
     return bool({("no", "longer"), ("any", "more"), ("any", "longer"), ("no", "more")} & pairs) or "anymore" in words
 
 

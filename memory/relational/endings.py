@@ -1,144 +1,87 @@
-"""Endings: what a sentence says holds no longer, by denial ("no longer lives in") or by its verb ("sold", "divorced")."""
+"""Endings: what a sentence says holds no longer, by denial ("no longer lives in") or by its verb ("sold").
 
+Which words end which relations is in language/endings.txt.
+"""
+
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from memory.provenance import Provenance, origin_of
 
-LIVING = frozenset({"lives_in", "located_in", "is_at", "stays_in", "stays_at", "stays_with", "lives_with", "lives_on"})
-WORKING = frozenset(
-    "works_at works_as works_in works_with works_on employed_as volunteers_at teaches_at serves_in serves_on manages"
-    " leads runs has_job job_at interns_at".split()
-)
-OWNING = frozenset(
-    "owned_by has holds owns drives rides keeps buys gets acquires adopts inherits receives uses wears leases rents".split()
-)
-PARTNERS = frozenset(
-    "married_to marries wife_of husband_of spouse_of partner_of girlfriend_of boyfriend_of engaged_to fiancé_of"
-    " fiancée_of fiance_of dates dating together_with lives_with in_love_with loves is_with".split()
-)
-STUDYING = frozenset("studies_at studies_in studies attends goes_to enrolled_in enrolled_at takes learns".split())
-BELONGING = frozenset(
-    "member_of plays_for plays_in sings_in subscribed_to subscribes_to registered_with signed_up_for joins part_of has"
-    " captain_of president_of chair_of head_of director_of manager_of ceo_of mayor_of editor_of coaches trains_with".split()
-)
-USING = frozenset(
-    "drinks eats smokes likes loves has plays takes enjoys practises practices uses does prefers vapes chews".split()
-)
-ILLNESS = frozenset("has suffers_from catches gets ill_with sick_with down_with is contracts".split())
+Relations = frozenset[str]
 
-LIKING = frozenset("likes loves enjoys adores fond_of keen_on prefers into".split())
 
-ENDING_VERBS: dict[str, tuple[frozenset[str], ...]] = {
-    "sell": (OWNING,), "give_away": (OWNING,), "donate": (OWNING,), "throw_away": (OWNING,), "throw_out": (OWNING,),
-    "lose": (OWNING,), "discard": (OWNING,), "return": (OWNING,), "scrap": (OWNING,), "trade_in": (OWNING,),
-    "pawn": (OWNING,), "dump": (OWNING, PARTNERS), "swap": (OWNING,), "trade": (OWNING,), "give": (OWNING,),
-    "rehome": (OWNING,), "hand_over": (OWNING,),
-    "leave": (LIVING, WORKING, STUDYING, BELONGING, PARTNERS), "quit": (WORKING, STUDYING, BELONGING, USING),
-    "vacate": (LIVING,), "abandon": (LIVING, STUDYING, OWNING),
-    "divorce": (PARTNERS,), "ditch": (PARTNERS, OWNING),
-    "give_up": (USING, OWNING, STUDYING, BELONGING), "drop": (STUDYING, BELONGING, USING), "cancel": (BELONGING, OWNING),
-    "finish": (STUDYING,), "stop": (USING,), "end": (BELONGING,), "swear_off": (USING,), "cut_out": (USING,),
-    "beat": (ILLNESS,), "overcome": (ILLNESS,), "outgrow": (ILLNESS, USING), "pass_on": (OWNING,), "call_off": (BELONGING,),
-    "go_off": (USING, LIKING), "kick": (USING,), "shake_off": (ILLNESS,), "close": (OWNING,), "shut": (OWNING,),
-}  # fmt: skip
+def _read(path: Path) -> dict[str, list[tuple[list[str], list[str]]]]:
+    """Return the sections of the word list: for each line the words before and after its colon."""
+    sections: dict[str, list[tuple[list[str], list[str]]]] = {}
+    text = path.read_text(encoding="utf-8").replace("\n    ", " ")
+    lines: list[tuple[list[str], list[str]]] = []
+    for line in text.splitlines():
+        if line.startswith("["):
+            lines = sections.setdefault(line.strip("[]"), [])
+        elif line and not line.startswith("#"):
+            before, _, after = line.partition(": ")
+            lines.append((before.split(), after.split()))
+    return sections
+
+
+_LISTS = _read(Path(__file__).parent / "language" / "endings.txt")
+_FAMILY = {names[0]: frozenset(relations) for names, relations in _LISTS["families"]}
+
+
+def _united(words: Iterable[str]) -> Relations:
+    return frozenset().union(*(_FAMILY.get(word, {word}) for word in words))
+
+
+def _table(section: str) -> Mapping[str, Relations]:
+    return {word: _united(after) for words, after in _LISTS[section] for word in words}
+
+
+def _opposites(section: str) -> Mapping[str, Relations]:
+    opposed: dict[str, set[str]] = {}
+    for one, other in _LISTS[section]:
+        for words, against in ((one, other), (other, one)):
+            for word in words:
+                opposed.setdefault(word, set()).update(against)
+    return {word: frozenset(against) for word, against in opposed.items()}
+
+
+OWNING, PARTNERS, WORKING, ILLNESS = (_FAMILY[name] for name in ("owning", "partners", "working", "illness"))
+
+ENDING_VERBS = _table("verbs with an object")
 """Verbs whose object no longer stands in one of these relations to the subject."""
 
-ENDING_PREPOSITIONS: dict[str, tuple[frozenset[str], ...]] = {
-    "resign_from": (WORKING, BELONGING), "retire_from": (WORKING, BELONGING), "fired_from": (WORKING,),
-    "dismissed_from": (WORKING, BELONGING), "sacked_from": (WORKING,), "laid_off_from": (WORKING,),
-    "expelled_from": (STUDYING, BELONGING), "evicted_from": (LIVING,), "move_out_of": (LIVING,), "move_from": (LIVING,),
-    "move_away_from": (LIVING,), "depart_from": (LIVING,), "withdraw_from": (STUDYING, BELONGING),
-    "drop_out_of": (STUDYING, BELONGING), "graduate_from": (STUDYING,), "separate_from": (PARTNERS,),
-    "split_from": (PARTNERS,), "split_up_with": (PARTNERS,), "split_with": (PARTNERS,), "break_up_with": (PARTNERS,),
-    "part_with": (OWNING,), "step_down_as": (WORKING, BELONGING), "step_down_from": (WORKING, BELONGING),
-    "step_down_of": (BELONGING,), "unsubscribe_from": (BELONGING,), "recover_from": (ILLNESS,), "rid_of": (OWNING, ILLNESS),
-    "go_off": (USING, LIKING), "trade_in": (OWNING,), "get_over": (ILLNESS,), "walk_out_of": (WORKING,), "drop_out": (STUDYING,),
-}  # fmt: skip
+ENDING_PREPOSITIONS = _table("verbs with a preposition")
 """The same for a verb with a preposition and its object."""
 
-ENDS_ALL: dict[str, frozenset[str]] = {
-    "retire": WORKING, "fired": WORKING, "sacked": WORKING, "laid_off": WORKING, "resign": WORKING, "dismissed": WORKING,
-    "divorced": PARTNERS, "divorce": PARTNERS, "separated": PARTNERS, "widowed": PARTNERS, "separate": PARTNERS,
-    "split_up": PARTNERS, "break_up": PARTNERS, "single": PARTNERS, "evicted": LIVING, "die": LIVING | WORKING,
-    "move_out": frozenset({"lives_in", "lives_with", "shares", "shares_with", "rents"}), "unemployed": WORKING, "retired": WORKING, "jobless": WORKING,
-    "drop_out": STUDYING, "graduate": STUDYING, "quit": WORKING, "step_down": WORKING | BELONGING, "step_aside": WORKING | BELONGING,
-    "cancelled": frozenset({"located_in", "happens_on", "happens_at", "happens_in", "is_at"}),
-    "canceled": frozenset({"located_in", "happens_on", "happens_at", "happens_in", "is_at"}),
-}  # fmt: skip
+ENDS_ALL = _table("without an object")
 """Verbs and qualities without an object that end all facts of their subject in these relations."""
 
-ENDS_FOR_OBJECT: dict[str, frozenset[str]] = {
-    "fire": WORKING | BELONGING, "sack": WORKING | BELONGING, "dismiss": WORKING | BELONGING, "lay_off": WORKING,
-    "expel": STUDYING | BELONGING, "evict": LIVING, "suspend": STUDYING, "axe": WORKING,
-}  # fmt: skip
+ENDS_FOR_OBJECT = _table("verbs that end what their object has with the subject")
 """Verbs that end what their object has with their subject: "Acme fired Ada"."""
 
-TIES: dict[str, frozenset[str]] = {
-    "subscription": BELONGING, "membership": BELONGING, "contract": BELONGING | WORKING, "allergy": frozenset({"allergic_to"}),
-    "engagement": frozenset({"engaged_to"}), "marriage": PARTNERS, "relationship": PARTNERS, "lease": LIVING, "tenancy": LIVING,
-    "job": WORKING, "position": WORKING, "post": WORKING, "place": STUDYING | BELONGING, "seat": BELONGING, "course": STUDYING,
-    "account": BELONGING, "habit": USING, "addiction": USING | frozenset({"addicted_to"}), "fear": frozenset({"afraid_of", "fears"}),
-    "interest": LIKING, "enrolment": STUDYING, "enrollment": STUDYING, "registration": BELONGING,
-}  # fmt: skip
+TIES = _table("nouns of ties to the object of their preposition")
 """Nouns that name a tie to the object of their preposition: who ends "the subscription to X" no longer has X."""
 
-JOBS = frozenset({"job", "position", "post", "work", "role", "employment", "day job"})
+JOBS = frozenset(word.replace("_", " ") for word in _LISTS["jobs"][0][1])
 """Objects of "quit" and "lose" that mean any employer."""
 
-SYMMETRIC = frozenset(
-    "married_to marries wife_of husband_of spouse_of partner_of girlfriend_of boyfriend_of engaged_to dates is_with".split()
-) | {"lives_with", "together_with"}
+SYMMETRIC = frozenset(_LISTS["symmetric"][0][1])
 """Relations that an ending finds in both directions."""
 
-FAMILIES: tuple[frozenset[str], ...] = (
-    LIVING, frozenset({"works_at", "works_in", "employed_at", "teaches_at", "works_on"}),
-    frozenset({"owned_by", "has", "keeps", "drives"}), frozenset({"married_to", "marries", "wife_of", "husband_of", "spouse_of"}),
-    frozenset({"likes", "loves", "enjoys", "fond_of", "adores", "prefers", "keen_on"}),
-    frozenset({"dislikes", "hates", "detests", "loathes", "despises"}), frozenset({"allows", "permits"}),
-    frozenset({"forbids", "bans", "prohibits"}), STUDYING,
-)  # fmt: skip
-"""Relations of which a denial of one denies all."""
+_SAME = tuple(_united(words) for _, words in _LISTS["same when denied"])
 
-_LIKED = frozenset({"likes", "loves", "enjoys", "adores", "fond_of", "keen_on", "favours", "favors", "prefers", "into"})
-_DISLIKED = frozenset(
-    {"dislikes", "hates", "detests", "loathes", "despises", "resents", "tired_of", "sick_of", "avoids"}
-)
-_ALLOWED = frozenset({"allows", "permits", "authorises", "authorizes", "approves", "legalises", "legalizes"})
-_FORBIDDEN = frozenset({"forbids", "bans", "prohibits", "disallows", "outlaws"})
-_TRUSTED, _DISTRUSTED = frozenset({"trusts", "believes"}), frozenset({"distrusts", "mistrusts", "doubts"})
-_ACCEPTED, _REJECTED = (
-    frozenset({"accepts", "supports", "endorses", "favours", "favors"}),
-    frozenset({"rejects", "opposes", "refuses"}),
-)
-
-OPPOSITES: dict[str, frozenset[str]] = {
-    relation: other
-    for one, two in ((_LIKED, _DISLIKED), (_ALLOWED, _FORBIDDEN), (_TRUSTED, _DISTRUSTED), (_ACCEPTED, _REJECTED))
-    for relations, other in ((one, two), (two, one))
-    for relation in relations
-}
+OPPOSITES = _opposites("opposite relations")
 """Relations and those that can't hold of the same two entities at the same time."""
 
-_STATES = (
-    ("open", "closed shut"), ("alive", "dead deceased"), ("married", "single divorced widowed unmarried"),
-    ("employed", "unemployed jobless retired"), ("full", "empty"), ("ill", "healthy well fit recovered"),
-    ("sick", "healthy well fit recovered"), ("awake", "asleep"), ("locked", "unlocked"), ("on", "off"),
-    ("available", "unavailable"), ("happy", "sad unhappy"), ("clean", "dirty"), ("broken", "fixed repaired working intact"),
-    ("present", "absent"), ("wet", "dry"), ("busy", "free"), ("legal", "illegal"), ("safe", "dangerous unsafe"),
-    ("rich", "poor"), ("active", "inactive"), ("valid", "invalid expired"), ("online", "offline"),
-    ("pregnant", "not pregnant"), ("vegetarian", "non-vegetarian"), ("allowed", "forbidden banned prohibited"),
-)  # fmt: skip
-OPPOSITE_STATES: dict[str, frozenset[str]] = {}
-for _one, _others in _STATES:
-    OPPOSITE_STATES[_one] = OPPOSITE_STATES.get(_one, frozenset()) | frozenset(_others.split())
-    for _other in _others.split():
-        OPPOSITE_STATES[_other] = OPPOSITE_STATES.get(_other, frozenset()) | {_one}
-"""Tails of ``is`` that can't hold of one entity at the same time."""
+OPPOSITE_STATES = _opposites("opposite states")
+"""Tails of ``is`` and those that can't hold of one entity at the same time."""
 
 
-def denied(relation: str) -> frozenset[str]:
+def denied(relation: str) -> Relations:
     """Return the relations that a denial of ``relation`` denies."""
-    return frozenset({relation}).union(*(family for family in FAMILIES if relation in family))
+    return frozenset({relation}).union(*(family for family in _SAME if relation in family))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +97,7 @@ class Ending:
     """
 
     head: str
-    relations: frozenset[str]
+    relations: Relations
     tail: str | None = None
     time: float | None = None
     provenance: Provenance | str | None = None

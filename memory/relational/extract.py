@@ -50,7 +50,7 @@ class Extractor(Protocol):
 
     def extract_many(
         self, texts: Sequence[str], origins: Sequence[Provenance | str | None] | None = None
-    ) -> list[list[Tuple]]:
+    ) -> Sequence[list[Tuple]]:
         """Return the tuples of each text; an extractor that works in batches is faster than one call for each text."""
         ...
 

@@ -13,6 +13,7 @@ from memory.relational.facts import FactTable
 from memory.relational.graph_cache import GraphCache
 from memory.relational.language.tense import PLAN_END
 from memory.relational.names import normalise, relation_name, spelling
+from memory.relational.namesakes import Namesakes
 from memory.relational.schema import SchemaIndex
 from memory.relational.tuples import Tuple
 from memory.relational.validity import SUPERSEDE_MIN, Validity
@@ -40,6 +41,7 @@ class FactWriter:
         self.functional = functional
         self.facts = FactTable(store)
         self.validity = Validity(store, aliases, functional)
+        self.namesakes = Namesakes(store, aliases, functional)
 
     def upsert(self, tuples: Iterable[Tuple | Ending]) -> list[int]:
         """Write tuples as facts and carry out endings, all or none; return the id of each tuple's row, in order.
@@ -50,10 +52,14 @@ class FactWriter:
         told = list(tuples.statements if isinstance(tuples, Extraction) else tuples)
         if wrong := [item for item in told if not isinstance(item, Tuple | Ending)]:
             raise InvalidItemError(f"upsert takes a list of Tuple(head, relation, tail), got {wrong[0]!r}")
-        names = [item.names() if isinstance(item, Tuple) else ("", "", "") for item in told]
+        for item in told:
+            if isinstance(item, Tuple):
+                item.names()
         ids = []
         with self.store.write():
             self.cache.sync()
+            told = self.namesakes.told_apart(told)
+            names = [item.names() if isinstance(item, Tuple) else ("", "", "") for item in told]
             fits = self._fits(names)
             for item, (head, relation, tail), fit in zip(told, names, fits, strict=True):
                 if isinstance(item, Ending):

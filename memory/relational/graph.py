@@ -9,6 +9,7 @@ from memory.embedding import Embedder, HashingEmbedder
 from memory.errors import InvalidItemError, UnknownItemError
 from memory.provenance import Provenance
 from memory.relational.aliases import Alias, Aliases, candidates
+from memory.relational.contradictions import Contradiction, Contradictions
 from memory.relational.endings import Ending
 from memory.relational.fact_writer import FactWriter
 from memory.relational.facts import FactTable, realised
@@ -20,7 +21,6 @@ from memory.relational.schema import Routing, SchemaIndex
 from memory.relational.subgraph import Subgraph
 from memory.relational.surface import SurfaceForms
 from memory.relational.tuples import Fact, Tuple
-from memory.relational.validity import Contradiction
 from memory.store import Store
 
 
@@ -271,9 +271,9 @@ class KG:
         return realised(holding, self.functional)
 
     def contradictions(self) -> list[Contradiction]:
-        """Return the pairs of facts of functional relations that can't both be true."""
+        """Return the pairs of facts that can't both be true, and those about namesakes that may be one or two."""
         with self.store.read():
-            return self._writer.validity.contradictions()
+            return Contradictions(self._writer.validity).all()
 
     # consolidation
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 import networkx as nx
 
 from memory.relational.aliases import Aliases
-from memory.relational.names import fold, spelling, without_accents
+from memory.relational.names import fold, spelling
+from memory.scripts import without_accents
 from memory.store import Store
 
 
@@ -28,6 +29,7 @@ class GraphCache:
         self._folded: dict[str, str] | None = None
         self._spellings: dict[str, str] | None = None
         self._unaccented: dict[str, list[str]] | None = None
+        self._qualified: dict[str, list[str]] | None = None
 
     def sync(self, anew: bool = False) -> None:
         """Read the rows again if other processes wrote, a transaction was rolled back, or aliases changed.
@@ -39,7 +41,7 @@ class GraphCache:
             now = self._now()
             if anew or now != self._stamp:
                 self.graph, self._stamp = self._read(), now
-                self._folded = self._spellings = self._unaccented = None
+                self._folded = self._spellings = self._unaccented = self._qualified = None
 
     def unmoved(self) -> None:
         """Mark the cache as up to date after an alias was added whose names are in no fact yet."""
@@ -52,8 +54,8 @@ class GraphCache:
     def add(self, fact_id: int, head: str, relation: str, tail: str, strength: int, fit: float) -> None:
         """Add a fact that holds."""
         ends = self.aliases.entity(head), self.aliases.entity(tail)
-        if self._unaccented is not None and not all(end in self.graph for end in ends):
-            self._unaccented = None
+        if not all(end in self.graph for end in ends):
+            self._unaccented = self._qualified = None
         self.graph.add_edge(*ends, fact_id, relation=relation, strength=strength, fit=fit)
         if self._folded is not None:
             for end in ends:
@@ -91,6 +93,16 @@ class GraphCache:
                 self._unaccented.setdefault(spelling(without_accents(known)), []).append(known)
         nodes = [node for node in self._unaccented.get(spelling(without_accents(name)), ()) if node in self.graph]
         return nodes[0] if len(nodes) == 1 else None
+
+    def namesakes(self, name: str) -> list[str]:
+        """Return the nodes that have ``name`` with something in parentheses, such as those told apart from it."""
+        if self._qualified is None:
+            self._qualified = {}
+            for known in self.graph:
+                bare, opening, rest = known.rpartition(" (")
+                if opening and rest.endswith(")"):
+                    self._qualified.setdefault(bare, []).append(known)
+        return [node for node in self._qualified.get(name, ()) if node in self.graph]
 
     def folded(self, name: str) -> str | None:
         """Return the node whose folded name is ``name``, or ``None``."""

@@ -30,8 +30,9 @@ def normalise(name: str) -> str:
 def fold(name: str) -> str:
     """Return the folded form of a name: without case, accents, punctuation, article, possessive or final parentheses.
 
-    ``"The Müller's House (Bonn)"`` and ``"muller house"`` fold to the same. Accents are those of Latin and Greek letters;
-    the marks of other scripts are letters, and stay. A folded form finds and suggests; it is no proof of identity.
+    ``"The Müller's House (Bonn)"`` and ``"muller house"`` fold to the same. Accents are those of Latin and Greek
+    letters; the marks of other scripts are letters, and stay. A folded form finds and suggests; it is no proof of
+    identity.
     """
     plain = without_accents(_QUALIFIER.sub("", " ".join(name.split())).lower())
     plain = re.sub(r"['’]s\b", "", plain)
@@ -43,8 +44,8 @@ def spelling(name: str) -> str:
     """Return the form by which two spellings are one name.
 
     Width, and marks that a script writes optionally (Arabic and Hebrew vowel points, Russian ё and stress), do not
-    count, nor do dots, commas, hyphens or apostrophes inside words or at their end. Accents count, and so does what else
-    may distinguish two names: ``C`` and ``C++``, ``Springfield (Ohio)``.
+    count, nor do dots, commas, hyphens or apostrophes inside words or at their end. Accents count, and so does what
+    else may distinguish two names: ``C`` and ``C++``, ``Springfield (Ohio)``.
     """
     plain = OPTIONAL_MARKS.sub("", unicodedata.normalize("NFKC", normalise(name))).replace("ё", "е")
     return re.sub(r"(?<=[^\W\d_])[.,'’-]+(?=[^\W\d_]|$)", "", plain)

@@ -15,7 +15,8 @@ BEGINNING = frozenset({"start", "begin", "continue", "resume"})
 """Verbs whose complement holds: "started to like"."""
 
 _GERUND = frozenset(
-    "like love hate enjoy dislike prefer allow forbid permit ban prohibit stop quit cease give finish detest adore".split()
+    "like love hate enjoy dislike prefer allow forbid permit ban prohibit stop quit cease give finish detest"
+    " adore".split()
 )
 NOBODY = {"nobody", "none", "nothing", "neither", "no"}
 _BARE = {"a", "an", "the", "this", "that", "these", "those"}

@@ -46,7 +46,7 @@ class Participants:
             measured = measured and noun_kind(child.lower_) != "time"
             named = child.dep_ in ("dobj", "attr", "oprd") and child.tag_ not in ("WP", "WDT")
             if child.dep_ == "dobj" and child.tag_ == "VBG":
-                objects.append((" ".join([child.lower_, *(name for name, _ in self.objects(child)[:1])]), 1.0))
+                objects.append((self._gerund(child), 1.0))
                 continue
             if named or (measured and child.pos_ == "NOUN"):
                 objects += self.entities(child)
@@ -61,11 +61,15 @@ class Participants:
         objects: list[Named] = []
         for child in preposition.children:
             if child.tag_ == "VBG" and child.dep_ in ("pobj", "pcomp"):
-                for one in [child, *(c for c in child.children if c.dep_ == "conj" and c.tag_ in ("VBG", "NN", "NNS"))]:
-                    objects.append((" ".join([one.lower_, *(name for name, _ in self.objects(one)[:1])]), 1.0))
+                others = (c for c in child.children if c.dep_ == "conj" and c.tag_ in ("VBG", "NN", "NNS"))
+                objects += [(self._gerund(one), 1.0) for one in (child, *others)]
             elif child.dep_ == "pobj":
                 objects += self.entities(child)
         return objects
+
+    def _gerund(self, verb: "Token") -> str:
+        """Return a gerund with its object: "reading books"."""
+        return " ".join([verb.lower_, *(name for name, _ in self.objects(verb)[:1])])
 
     def owners(self, owner: "Token") -> list[Named]:
         """Return the names of an owner: "her" in "her brother", "Ada" in "Ada's brother"."""

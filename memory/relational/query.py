@@ -97,7 +97,7 @@ class GraphQuery:
         return self.cache.graph
 
     def respelled(self, name: str) -> str | None:
-        """Return the entity of the graph that is spelled like ``name``, or else the only one that is but for accents."""
+        """Return the entity that is spelled like ``name``, or else the only one that is so but for accents."""
         graph = self.graph
         known = self.cache.spellings.get(spelling(name))
         entity = self.aliases.entity(known) if known else None
@@ -110,6 +110,10 @@ class GraphQuery:
             question: Any text.
             past: Whether names in ended facts count too.
         """
+        named = self._named(question, past)
+        return named.union(*(self.cache.namesakes(name) for name in named))
+
+    def _named(self, question: str, past: bool) -> set[str]:
         text = normalise(question)
         if (whole := self._known(text, past)) is not None:
             return {whole}

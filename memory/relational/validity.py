@@ -1,16 +1,14 @@
 """Validity of facts: the versions of one head and relation, facts told late or again, and contradictions."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from memory import provenance, rows
 from memory.relational.aliases import Aliases
 from memory.relational.endings import OPPOSITE_STATES, OPPOSITES, SYMMETRIC, Ending
 from memory.relational.language.nouns import fits
-from memory.relational.language.tense import PLAN_END
 from memory.relational.names import INVERSE_OF, normalise
 from memory.relational.tuples import COLUMNS, Fact
 from memory.store import Store
@@ -23,23 +21,6 @@ TOLD_INTERVAL = (
 
 SUPERSEDE_MIN = 0.5
 """Least confidence at which a statement may end another."""
-
-
-@dataclass(frozen=True, slots=True)
-class Contradiction:
-    """Two facts that can't both be true.
-
-    Attributes:
-        entity: The entity that they are about.
-        relation: A functional relation, or one with opposites.
-        facts: Both facts, the older first.
-        reason: ``"same time"``: both began at the same time; ``"both hold"``: neither ended the other.
-    """
-
-    entity: str
-    relation: str
-    facts: tuple[Fact, Fact]
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,10 +236,11 @@ class Validity:
 
         These are opposites: ``loves`` and ``hates`` of the same tail, ``is`` with ``open`` and ``closed``.
         """
-        rows = self._opposites(head, relation, tail)
+        rows = self.opposites(head, relation, tail)
         return [int(row[0]) for row in rows if row[1] <= since]
 
-    def _opposites(self, head: str, relation: str, tail: str) -> list[tuple[int, float]]:
+    def opposites(self, head: str, relation: str, tail: str) -> list[tuple[int, float]]:
+        """Return the current facts that can't hold together with a statement, and when they began."""
         if relation == "is":
             relations, tails = [relation], sorted(OPPOSITE_STATES.get(tail, ()))
         else:
@@ -297,71 +279,6 @@ class Validity:
         exact = [fact for fact, other in facts if other in tails]
         near = [fact for fact, other in facts if any(_same_thing(other, tail) for tail in tails)]
         return exact or (near if len({fact.tail if fact.head in heads else fact.head for fact in near}) == 1 else [])
-
-    def contradictions(self) -> list[Contradiction]:
-        """Return the pairs of facts that can't both be true: of functional relations, and opposites."""
-        conflicts = self._opposite_facts()
-        for relation in sorted(self.functional):
-            groups: dict[str, list[Fact]] = {}
-            rows = self.store.db.execute(
-                f"SELECT {COLUMNS} FROM facts WHERE relation = ? ORDER BY valid_from, id", (relation,)
-            )
-            for row in rows.fetchall():
-                groups.setdefault(self.aliases.entity(row[1]), []).append(Fact(*row))
-            told = self._momentary(relation)
-            for entity, facts in groups.items():
-                conflicts += self._conflicts(entity, relation, facts, told)
-        return conflicts
-
-    def _momentary(self, relation: str) -> set[int]:
-        """Return the facts of which only is known that they are over, and plans: they contradict nothing."""
-        rows = self.store.db.execute(
-            f"SELECT id FROM facts WHERE relation = ? AND {TOLD_INTERVAL} AND (valid_to = valid_from OR valid_to = ?)",
-            (relation, PLAN_END),
-        )
-        return {int(row[0]) for row in rows.fetchall()}
-
-    def _opposite_facts(self) -> list[Contradiction]:
-        """Return the pairs of opposites that both hold, or began at the same time."""
-        conflicts = []
-        for relation in sorted({*OPPOSITES, "is"}):
-            for row in self.store.db.execute(
-                f"SELECT {COLUMNS} FROM facts WHERE relation = ? AND valid_to IS NULL ORDER BY id", (relation,)
-            ).fetchall():
-                fact = Fact(*row)
-                others = [n for n, _ in self._opposites(fact.head, relation, fact.tail) if n < fact.id]
-                others += [
-                    n
-                    for (n,) in self.store.db.execute(
-                        "SELECT id FROM facts WHERE superseded_by = ? AND valid_from = ? AND (relation != ? OR tail != ?)"
-                        " AND relation NOT IN (SELECT value FROM json_each(?))",
-                        (fact.id, fact.valid_from, relation, fact.tail, json.dumps(sorted(self.functional))),
-                    ).fetchall()
-                ]
-                for other in others:
-                    row = self.store.db.execute(f"SELECT {COLUMNS} FROM facts WHERE id = ?", (other,)).fetchone()
-                    reason = "same time" if row[6] == fact.valid_from else "both hold"
-                    conflicts.append(
-                        Contradiction(self.aliases.entity(fact.head), relation, (Fact(*row), fact), reason)
-                    )
-        return conflicts
-
-    def _conflicts(
-        self, entity: str, relation: str, facts: Sequence[Fact], told: Collection[int]
-    ) -> list[Contradiction]:
-        conflicts = []
-        for earlier, later in pairwise([fact for fact in facts if fact.id not in told and fits(relation, fact.tail)]):
-            if self.aliases.entity(earlier.tail) == self.aliases.entity(later.tail):
-                continue
-            if earlier.valid_from < later.valid_from and (
-                earlier.valid_to == earlier.valid_from or later.valid_to == later.valid_from
-            ):
-                continue  # one of them was overruled at the moment it began
-            if earlier.valid_from == later.valid_from:
-                conflicts.append(Contradiction(entity, relation, (earlier, later), "same time"))
-            elif earlier.valid_to is None or earlier.valid_to > later.valid_from:
-                conflicts.append(Contradiction(entity, relation, (earlier, later), "both hold"))
-        return conflicts
 
 
 def _same_thing(name: str, other: str) -> bool:

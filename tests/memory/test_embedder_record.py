@@ -38,7 +38,7 @@ def begun(path: Path, embedder: HashingEmbedder) -> None:
 @pytest.mark.parametrize("width", [8, 32, 63, 65, 128, 384])
 def test_another_width_under_the_same_name_is_refused(width: int, tmp_path: Path) -> None:
     begun(tmp_path / "m", Named())
-    with pytest.raises(EmbedderError, match=f"vectors of 64 values.*makes {width}.*--repair"):
+    with pytest.raises(EmbedderError, match=rf"vectors of 64 values.*makes {width}: .*--repair"):
         Memory.open(tmp_path / "m", Named(dim=width))
 
 
@@ -46,7 +46,7 @@ def test_another_width_under_the_same_name_is_refused(width: int, tmp_path: Path
 def test_other_weights_under_the_same_name_are_refused_at_the_first_write(seed: int, tmp_path: Path) -> None:
     begun(tmp_path / "m", Named())
     with Memory.open(tmp_path / "m", Named(seed=seed)) as memory:
-        with pytest.raises(EmbedderError, match="weights changed.*--repair"):
+        with pytest.raises(EmbedderError, match=r"weights changed.*--repair"):
             memory.episodic.write("Ada hid the letter", origin="x")
         assert len(memory.episodic) == 3
     with Memory.open(tmp_path / "m", Named()) as memory:
@@ -54,9 +54,9 @@ def test_other_weights_under_the_same_name_are_refused_at_the_first_write(seed: 
 
 
 def test_an_embedder_that_says_another_width_than_it_makes(tmp_path: Path) -> None:
-    with Memory.open(tmp_path / "m", Named(dim=32, says=64)) as memory:
-        with pytest.raises(EmbedderError, match="says that its vectors have 64"):
-            memory.episodic.write("Ada hid the letter", origin="x")
+    says = pytest.raises(EmbedderError, match="says that its vectors have 64")
+    with Memory.open(tmp_path / "m", Named(dim=32, says=64)) as memory, says:
+        memory.episodic.write("Ada hid the letter", origin="x")
 
 
 @pytest.mark.parametrize("other", [Named(dim=32), Named(seed=4), Named("another"), HashingEmbedder(16)])

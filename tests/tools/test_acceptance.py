@@ -54,8 +54,8 @@ ACCEPTED: list[Any] = [
     dt.date, dt.datetime, dt.time, dt.timedelta, set[str], frozenset[int], list[int], tuple[int, str], tuple[int, ...],
     dict[str, int], Mapping[str, str], Sequence[int], Literal["a", "b"], Literal[1, 2], str | None, int | str,
     list[Point], Point | None, Annotated[str, Field(min_length=2, max_length=5)], Annotated[int, Field(ge=3, le=7)],
-    Annotated[float, Field(gt=0, lt=1)], Annotated[list[str], Field(max_length=2)], Annotated[str, Field(pattern="^[a-c]+$")],
-    typing.Optional[Colour], dict[str, list[int]], list[Literal["x", "y"]],
+    Annotated[float, Field(gt=0, lt=1)], Annotated[list[str], Field(max_length=2)], Colour | None,
+    Annotated[str, Field(pattern="^[a-c]+$")], dict[str, list[int]], list[Literal["x", "y"]],
 ]  # fmt: skip
 
 VOCABULARY = LLTokenizer("byte")
@@ -119,7 +119,9 @@ class Recursive(BaseModel):
     inner: "list[Recursive]"
 
 
-OldDict = typing.TypedDict("OldDict", {"deep": bool})
+class OldDict(typing.TypedDict):
+    deep: bool
+
 
 REFUSED: list[tuple[Any, str]] = [
     (generator, "is a generator"),

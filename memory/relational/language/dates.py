@@ -13,13 +13,14 @@ Direction = Literal["past", "future"]
 
 _SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}
 _FILLER = re.compile(
-    r"^(?:(?:the|early|mid|late|about|around|approximately|roughly|beginning|start|middle|end|of|on|in|at|during|mid-)[ -])+",
+    r"^(?:(?:the|early|mid|late|about|around|approximately|roughly|beginning|start|middle|end|of|on|in|at|during)"
+    r"[ -])+",
     re.IGNORECASE,
 )
-_NUMBERS = {
-    "a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
-    "ten": 10, "eleven": 11, "twelve": 12, "couple": 2, "couple of": 2, "few": 3, "several": 3, "half a": 0.5,
-}  # fmt: skip
+_NUMBERS: dict[str, float] = {
+    word: number
+    for number, word in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())
+} | {"a": 1, "an": 1, "couple": 2, "couple of": 2, "few": 3, "several": 3, "half a": 0.5}
 _UNITS = {"minute": 60.0, "hour": 3600.0, "day": 86400.0, "week": 7 * 86400.0, "fortnight": 14 * 86400.0}
 _VOCABULARY = frozenset(
     "jan january feb february mar march apr april may jun june jul july aug august sep sept september oct october nov"

@@ -53,7 +53,7 @@ def is_third_person(word: str) -> bool:
 
 
 _FINITE = frozenset(
-    "is was has had does did isn't wasn't can could will would may might must should became came went got gave took made"
-    " said knew thought found left felt kept lost held met ran rode sang sat sold sent spoke spent stood taught told won"
-    " wrote drove ate drank bought brought built caught chose drew fell flew grew heard hid hit".split()
+    "is was has had does did isn't wasn't can could will would may might must should became came went got gave took"
+    " made said knew thought found left felt kept lost held met ran rode sang sat sold sent spoke spent stood taught"
+    " told won wrote drove ate drank bought brought built caught chose drew fell flew grew heard hid hit".split()
 )

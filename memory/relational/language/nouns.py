@@ -22,27 +22,22 @@ PLACES = frozenset(
 )
 """Nouns that name a place even without an article: "at home"."""
 
-IDIOMS = frozenset(
-    "the phone|the telephone|a diet|the dole|the mood|the run|the way|the move|the go|the market|the mend|the lookout"
-    "|the verge|the brink|the edge|the process|the middle|the mix|the lead|the know|the dark|the wrong|the right|the red"
-    "|the black|the loop|the making|the works|a trip|a coma|a relationship|a break|a hurry|a rush|a bad way|a good place"
-    "|a roll|a budget|a mission|a streak|a bind|a jam|a fix|a mess|a pickle|a state|a loss|a standstill|a dead end"
-    "|top|foot|hand|line|loan|air|case|tears|pieces|ruins|form|full swing|two minds|business|mint condition|good hands"
-    "|good company|good spirits|high spirits|hot water|deep water|cold feet|safe hands|the family way|the same boat"
-    "|the line|the table|the cards|the house|the fence|the rocks|the ropes|the ball|call|guard|board|cloud nine"
-    "|record|tour|edge|fire|pins and needles|someone's mind|print|short supply|stock|season".split("|")
-)
+
+@cache
+def paragraphs(file: str) -> dict[str, frozenset[str]]:
+    """Return the words of a word list of this folder, by the names of its paragraphs."""
+    text = (Path(__file__).parent / file).read_text(encoding="utf-8")
+    return {name: frozenset(words) for name, *words in (part.split() for part in text.split("\n\n")[1:])}
+
+
+IDIOMS = frozenset(phrase.replace("_", " ") for phrase in paragraphs("idioms.txt")["idioms"])
 """Phrases after "in", "on" or "at" that name no place."""
 
 
 @cache
 def lexicon() -> dict[str, str]:
     """Return the kind of each noun of the word list."""
-    kinds: dict[str, str] = {}
-    for paragraph in (Path(__file__).parent / "nouns.txt").read_text(encoding="utf-8").split("\n\n")[1:]:
-        kind, *nouns = paragraph.split()
-        kinds |= dict.fromkeys(nouns, kind)
-    return kinds
+    return {noun: kind for kind, nouns in paragraphs("nouns.txt").items() for noun in nouns}
 
 
 def noun_kind(word: str) -> str | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import regex
 
 from memory.relational.language.lemmas import is_third_person, known_word
+from memory.relational.language.nouns import paragraphs
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
@@ -20,37 +21,13 @@ if TYPE_CHECKING:
 _PEOPLE = "Emma Daniel Anna Michael Maria Thomas Laura Robert Julia Peter Sarah David Alice George Helen Oscar".split()
 _TOWNS = "Boston Chicago London Paris Berlin Madrid Vienna Dublin".split()
 
-_KNOWN = frozenset(
-    "Adam Alan Albert Alexander Alice Andrew Angela Anna Anne Anthony Arthur Barbara Benjamin Brian Bruce Carol Catherine"
-    " Charles Charlotte Christopher Claire Daniel David Deborah Dennis Diana Donald Douglas Edward Elizabeth Emily Emma Eric"
-    " Francis Frank Fred George Helen Henry Jack James Jane Jason Jennifer Jessica Joan John Jonathan Joseph Julia Karen"
-    " Kate Kevin Laura Linda Lisa Margaret Maria Mark Martin Mary Matthew Michael Nancy Nicholas Oliver Oscar Patricia Paul"
-    " Peter Philip Rachel Richard Robert Roger Ronald Ruth Samuel Sandra Sarah Scott Simon Stephen Steven Susan Thomas Tom"
-    " Victoria Walter William Paris London Berlin Rome Madrid Vienna Boston Chicago Dublin Washington California Texas"
-    " London England France Germany Italy Spain Russia China Japan India America American British English French German"
-    " Italian Spanish Russian Chinese Japanese Indian Canada Australia Mexico Africa Europe Asia Google Microsoft Amazon"
-    " Monday Tuesday Wednesday Thursday Friday Saturday Sunday January February March April May June July August"
-    " September October November December Christmas Easter".split()
-)
+_KNOWN = paragraphs("names.txt")["known"]
 """Frequent names, which parsers know."""
 
-WORDS_AS_NAMES = frozenset(
-    "May Will Mark Rose Grant Bill Faith April Art Chance Summer Hope Drew Rob Pat Dawn Joy Grace Penny Ivy Lily Daisy"
-    " Violet Ruby Pearl Amber Crystal Jade Olive Heather Holly Hazel Iris June August Autumn Winter Destiny Charity"
-    " Patience Prudence Chase Hunter Mason Carter Parker Cooper Page Sky Skye Rain River Brook Cliff Dale Glen Heath"
-    " Reed Rusty Sandy Sunny Rich Frank Ernest Earnest Miles Max Nick Jack Jimmy Bob Buck Buddy Chip Chuck Dean Don Duke"
-    " Earl Gene Guy Harry Josh King Lance Miles Norm Otter Pierce Ray Rusty Sage Scout Stew Sue Ted Tom Victor Wade Ward"
-    " Warren Candy Carol Cherry Dolly Eve Fern Gay Ginger Honey Jean Jewel Joy Kitty Melody Mercy Merry Misty Opal Poppy"
-    " Robin Stormy Terry Wren Storm Star Trinity Justice Major Angel Princess Royal Rocky Ace Art".split()
-)
+WORDS_AS_NAMES = paragraphs("names.txt")["also_words"]
 """First names that are also common words."""
 
-_FUNCTION = frozenset(
-    "The A An This That These Those In On At By For From With Of And But Or If When While After Before Since Until I He"
-    " She It We They You My Your His Her Its Our Their There Here Now Then What Who Where Why How Is Are Was Were Do Does Did"
-    " Can Could Would Should Might Must Shall Not No Yes Every Each Some Any All Both Last Next Yesterday Today Tomorrow"
-    " Dear Mr Mrs Ms Dr Neither Either Both Nor Because Although Though So As To Our Only Even Also Never Once Later Soon Still".split()
-)
+_FUNCTION = paragraphs("names.txt")["function"]
 
 ADDRESSED = frozenset({"poor", "dear", "old", "little", "young", "good", "lucky"})
 """Adjectives before a person's name that are no part of it."""

