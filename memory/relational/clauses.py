@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from memory.relational.coreference import Discourse
 from memory.relational.denials import Denials
-from memory.relational.endings import JOBS, Ending
+from memory.relational.endings import JOBS, OPPOSITE_STATES, Ending
 from memory.relational.language.lemmas import verb_lemma
 from memory.relational.language.nouns import names_role, noun_kind
 from memory.relational.language.tense import ENDED_BY_TENSE, STATIVE, When, tense_of, when
@@ -186,6 +186,8 @@ class SentenceReader:
             agents = [name for c in verb.children if c.dep_ == "agent" for name in self.names.objects_of(c)]
             yield from _all(agents, relation, subjects, _SURE)
             relation = verb.lower_
+            if relation in OPPOSITE_STATES and moment.tense == "present":
+                yield from _all(subjects, "is", [(relation, 1.0)], _SURE)
         else:
             yield from _all(subjects, relation, objects, _SURE)
             yield from self._around_objects(verb, subjects, relation, moment)
@@ -250,18 +252,24 @@ class SentenceReader:
     def _copula(self, verb: "Token", subjects: list[Named], moment: When) -> Iterator[Stated]:
         for child in verb.children:
             article = any(inner.dep_ == "det" for inner in child.children)
-            if child.dep_ in ("attr", "oprd", "dobj", "acomp") and (child.pos_ in ("NOUN", "PROPN", "NUM") or article):
+            if child.dep_ in ("attr", "acomp") and child.lower_ in ("mine", "his", "hers", "theirs"):
+                owners = [(name, REFERRED) for name in self.names.discourse.refer(child)]
+                yield from _all(subjects, "owned_by", owners, _SURE)
+            elif child.dep_ in ("attr", "oprd", "dobj", "acomp") and (
+                child.pos_ in ("NOUN", "PROPN", "NUM") or article
+            ):
                 for noun in [child, *joined(child)]:
                     yield from self._kind(verb, subjects, noun)
             elif child.dep_ in ("acomp", "attr", "oprd", "advmod") and child.pos_ in ("ADJ", "VERB"):
                 for quality in [child, *joined(child)]:
                     yield from self._quality(verb, subjects, quality)
-            elif child.dep_ == "attr" and child.lower_ in ("mine", "his", "hers", "theirs"):
-                yield from _all(
-                    subjects, "owned_by", [(name, REFERRED) for name in self.names.discourse.refer(child)], _SURE
-                )
+        if verb_lemma(verb.text) == "become":
+            return
+        complete = any(child.dep_ in ("attr", "acomp", "oprd") for child in verb.children)
         for preposition in prepositions(verb):
-            yield from self._with_preposition(subjects, "is", preposition, moment, stative=True)
+            for stated in self._with_preposition(subjects, "is", preposition, moment, stative=True):
+                if not (complete and stated.relation.startswith("happens_")):
+                    yield stated
 
     def _kind(self, verb: "Token", subjects: list[Named], noun: "Token") -> Iterator[Stated]:
         if negated(noun) and not negated(verb):
@@ -284,7 +292,9 @@ class SentenceReader:
         if any(c.dep_ == "det" and c.lower_ in ("a", "an") for c in noun.children):
             owners = [c for c in owners if c.pos_ == "PROPN"]  # "a children's book" is a kind of book
         if of or owners:
-            role = phrase(noun, without=("poss", "case", "prep")).lower().replace(" ", "_")
+            article = any(c.dep_ == "det" and c.lower_ in ("a", "an") for c in noun.children)
+            without = ("poss", "case", "prep", "amod", "nummod") if article else ("poss", "case", "prep")
+            role = phrase(noun, without=without).lower().replace(" ", "_")
             whose = [name for c in of for name in self.names.objects_of(c)]
             whose += [n for o in owners for n in self.entities(o)]
             yield from _all(subjects, f"{role}_of", whose, _SURE)
@@ -314,11 +324,11 @@ class SentenceReader:
         if named.pos_ == "NOUN" and noun.pos_ == "PROPN" and owner is not None:
             role = phrase(named, without=("poss", "case", "prep")).lower().replace(" ", "_")
             yield from _all([(phrase(noun), 1.0)], f"{role}_of", self.names.owners(owner), _OBLIQUE)
-        elif named.pos_ == "NOUN" and (noun.pos_ == "PROPN" or noun.text[:1].isupper()):
+        elif named.pos_ == "NOUN" and noun.pos_ == "PROPN":
             if any(c.dep_ == "prep" for c in named.children):
                 return
             yield from _all(self.entities(noun), "is_a", [(phrase(named), 1.0)], _OBLIQUE)
-        elif noun.pos_ == "NOUN" or any(child.dep_ == "det" for child in noun.children):
+        elif noun.pos_ == "NOUN" and noun.doc[max(noun.left_edge.i - 1, 0)].text in (",", "(", "-", "–", "—"):
             yield from self._described(self.entities(named, with_joined=False), noun)
 
 

@@ -78,6 +78,8 @@ class Discourse:
     _last: list[Mention] = field(default_factory=list)
     _group: list[str] = field(default_factory=list)
     _subjects: list[Mention] = field(default_factory=list)
+    _topic: list[Mention] = field(default_factory=list)
+    _age: int = 0
 
     def refer(self, pronoun: "Token") -> list[str]:
         """Return the names that a pronoun refers to; empty if that is unclear."""
@@ -86,14 +88,20 @@ class Discourse:
             return [self.speaker] if self.speaker else []
         here = self._earlier(pronoun)
         if word in _THEY:
-            return list(self._group)
+            return list(self._group) if self._age <= 1 else []
         if word in _IT:
-            things = [m for m in (*here, *self._subjects, *reversed(self._last)) if not m.person]
+            things = [m for m in (*here, *self._subjects, *self._topic) if not m.person]
+            lonely = [m for m in self._last if not m.person]
+            if not things and len(lonely) == 1:
+                things = lonely
             return [things[0].name] if things else []
         if word not in _HE | _SHE:
             return []
         woman = word in _SHE
-        everyone = [m for m in (*here, *self._subjects, *reversed(self._last)) if m.person]
+        others = [m for m in reversed(self._last) if m.person and m.woman in (woman, None)]
+        if len({m.name for m in others}) > 1:
+            others = [m for m in others if m.woman is woman]  # of several, only one whose name fits for sure
+        everyone = [m for m in (*here, *self._subjects, *others, *self._topic) if m.person]
         people = [m for m in everyone if m.woman in (woman, None)]
         known = [m for m in people if m.woman is not None]
         if not people and len({m.name for m in everyone if not m.sure}) == 1:
@@ -140,8 +148,10 @@ class Discourse:
         if last:
             self._subjects = [m for m in last if m.subject]
             self._last = last
+            self._topic = self._topic or [m for m in last if m.subject]
+        self._age += 1
         if group:
-            self._group = group
+            self._group, self._age = [name for name in group if not name[:1].isdigit()], 0
 
     def _known(self, name: str) -> list[Mention]:
         return [Mention(m.name, m.person, m.woman, True) for m in self._last if m.name == name][:1]
@@ -185,7 +195,7 @@ def _gender(token: "Token", name: str) -> tuple[bool, bool | None]:
     """Return whether a noun is a person, and whether it is a woman; the latter is ``None`` if unknown."""
     first = name.lower().split()[0].strip(".")
     last = name.lower().split()[-1]
-    for word in (first, last):
+    for word in (first, last) if _proper(token) else (last, first):
         if word in _WOMEN:
             return True, True
         if word in _MEN:

@@ -109,7 +109,7 @@ class Denials:
             yield from (Ending(head, lost, tail, time) for head, _ in self.names.objects(verb) for tail, _ in subjects)
         found = bool(tied)
         for relations, objects in self._objects(verb, names, passive):
-            found = True
+            found = found or bool(objects)
             for head, _ in subjects:
                 for tail, _ in objects:
                     job = normalise(tail).rpartition(" ")[2] in JOBS and relations & WORKING

@@ -89,3 +89,29 @@ def canonical(head: str, relation: str, tail: str) -> tuple[str, str, str]:
     if relation in INVERSE_OF:
         return tail, INVERSE_OF[relation], head
     return head, SAME_AS.get(relation, relation), tail
+
+
+_CUT = re.compile(
+    r"(^| )(of|in|at|to|for|with|by|from|and|or|on|as|than|that|which|the|a|an)$|^[^\w$£€.#@]|[\[({<\"“]$"
+)
+_EMPTY = frozenset(
+    "present name part one number example following lot result kind sort type variety series set use way thing"
+    " something everything anything other others such same following ones total".split()
+)
+
+
+def is_name(name: str) -> bool:
+    """Return whether a phrase may be a name: neither cut off, nor without letters and digits, nor empty of meaning."""
+    brackets = all(name.count(one) == name.count(other) for one, other in ("()", "[]", "{}"))
+    signs = brackets and name.count('"') % 2 == 0 and any(letter.isalnum() for letter in name)
+    return signs and _CUT.search(name) is None and name not in _EMPTY
+
+
+_MEASURE = re.compile(
+    r"(some |about |over |nearly )?[\d.,]+(%| (m|km|cm|mm|kg|g|miles?|met(re|er)s?|feet|ft|inches|acres|people)\b).*"
+)
+
+
+def measures(name: str) -> bool:
+    """Return whether a phrase is a quantity: ``some 850 m``."""
+    return _MEASURE.fullmatch(name) is not None

@@ -114,10 +114,11 @@ def joined(token: "Token") -> list["Token"]:
 
 def prepositions(verb: "Token") -> Iterator["Token"]:
     """Yield the prepositions of a verb, noun or adjective whose objects are part of its statement."""
+    denied = verb.pos_ in ("VERB", "AUX") and negated(verb)
     for child in verb.children:
         leads = child.dep_ == "prep" or (child.dep_ == "oprd" and child.pos_ == "ADP")
         while leads:
-            if child.lower_ not in SKIPPED_PREPOSITIONS and not negated(child):
+            if child.lower_ not in SKIPPED_PREPOSITIONS and (denied or not negated(child)):
                 yield child
             joined_ = [c for c in child.children if c.dep_ == "conj" and c.pos_ in ("ADP", "SCONJ")]
             leads, child = bool(joined_), joined_[0] if joined_ else child

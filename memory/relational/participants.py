@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from memory.relational.coreference import Discourse
 from memory.relational.language.nouns import noun_kind
+from memory.relational.names import is_name, normalise
 from memory.relational.parse import NOBODY, first, joined, negated, own_subject, phrase, prepositions, relative_of
 
 if TYPE_CHECKING:
@@ -34,9 +35,15 @@ class Participants:
                     return self.entities(noun, with_joined=False)
                 return self.entities(child)
         if verb.dep_ == "acl":
-            return self.entities(verb.head, with_joined=False)
+            return self._described(verb.head) or self.entities(verb.head, with_joined=False)
         clause = first(verb)
         return self.subjects(clause) if clause.i != verb.i else []
+
+    def _described(self, noun: "Token") -> list[Named]:
+        """Return what a kind is said of: of "X is a film directed by Y", X."""
+        kind = noun.dep_ == "attr" and noun.pos_ == "NOUN" and noun.head.lower_ in ("is", "was", "'s")
+        definite = any(child.dep_ == "det" and child.lower_ == "the" for child in noun.children)
+        return self.subjects(noun.head) if kind and not definite else []
 
     def objects(self, verb: "Token") -> list[Named]:
         """Return the names of the direct objects of a clause."""
@@ -86,10 +93,12 @@ class Participants:
             if negated(noun) or noun.lower_ in NOBODY:
                 continue
             if noun.pos_ == "PRON":
+                if noun.lower_.endswith(("self", "selves")):
+                    continue
                 names += [(name, REFERRED) for name in self.discourse.refer(noun)]
             elif noun.pos_ in ("NOUN", "PROPN", "NUM", "ADJ", "X", "SYM"):
                 words = self.possessed(noun)
-                if words:
+                if words and is_name(normalise(words)):
                     full = self.discourse.full(noun, words)
                     names.append((full, 1.0 if full == words else REFERRED))
         return names

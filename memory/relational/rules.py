@@ -14,8 +14,8 @@ from memory.relational.clauses import LONGEST, SentenceReader
 from memory.relational.coreference import Discourse
 from memory.relational.endings import Ending
 from memory.relational.extract import Extraction, validate_text, with_span
-from memory.relational.language.stand_ins import annotate
-from memory.relational.names import FUNCTIONAL, canonical, normalise
+from memory.relational.language.stand_ins import annotate, written
+from memory.relational.names import FUNCTIONAL, canonical, is_name, measures, normalise
 from memory.relational.parse import note_entities
 from memory.relational.tuples import MAX_NAME, Tuple
 
@@ -101,7 +101,7 @@ class RuleExtractor:
         self, sentence: "Span", discourse: Discourse, origin: Provenance
     ) -> Iterator[tuple[Tuple | Ending, bool]]:
         """Yield what a sentence states, each with whether it is told in the past tense without a date."""
-        words = with_span(origin, sentence.text.strip(), 1.0)
+        words = with_span(origin, written(sentence), 1.0)
         for stated in SentenceReader(sentence, discourse, origin.time, origin.zone).statements():
             if isinstance(stated, Ending):
                 tail = None if stated.tail is None else normalise(stated.tail)
@@ -110,6 +110,7 @@ class RuleExtractor:
                 continue
             names = canonical(normalise(stated.head), stated.relation, normalise(stated.tail))
             possible = all(0 < len(name) <= MAX_NAME for name in names) and names[0] != names[2]
+            possible = possible and is_name(names[0]) and is_name(names[2]) and not measures(names[0])
             if possible and stated.conf >= self.conf_min:
                 span = replace(words, conf=min(stated.conf, words.conf))
                 yield (

@@ -66,7 +66,7 @@ def names_time(name: str) -> bool:
     if all(_NUMBERED.fullmatch(word) for word in words):
         return len(words) > 1 or re.fullmatch(r"\d{1,3}", words[0]) is None
     head = words[: words.index("of")][-1] if "of" in words[1:] else words[-1]
-    if head in _ABBREVIATED or noun_kind(head) == "time":
+    if head in _ABBREVIATED or head in ("may", "march") or noun_kind(head) == "time":
         return head not in _MONTHS_ALSO_NAMES or name.strip().lower() == head or any(c.isdigit() for c in name)
     return noun_kind(words[0]) == "time" and all(_NUMBERED.fullmatch(word.rstrip(",")) for word in words[1:])
 

@@ -8,6 +8,7 @@ the names back into the parsed document, so that all later steps see the text as
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import regex
@@ -16,7 +17,7 @@ from memory.relational.language.lemmas import is_third_person, known_word
 from memory.relational.language.nouns import paragraphs
 
 if TYPE_CHECKING:
-    from spacy.tokens import Doc
+    from spacy.tokens import Doc, Span
 
 _PEOPLE = "Emma Daniel Anna Michael Maria Thomas Laura Robert Julia Peter Sarah David Alice George Helen Oscar".split()
 _TOWNS = "Boston Chicago London Paris Berlin Madrid Vienna Dublin".split()
@@ -50,14 +51,30 @@ _SAFE = regex.compile(
 )
 
 
+_TITLE = regex.compile(r"[\"“](?P<title>[^\"“”\n]{2,80}?)[,.!?]?[\"”]")
+_SMALL = frozenset("of the and a an in to for on at with from no by as or is vs de la le".split())
+_ASIDE = regex.compile(r"\s?[(\[](?:[^()\[\]]*[\d:;,=/][^()\[\]]*|\p{Ll}[^()\[\]]*)[)\]]")
+"""What stands in brackets and is no name: dates, foreign words, explanations."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Name:
     start: int
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A part of the text to parse: where it is there, and where it comes from; ``name`` if it stands for a name."""
+
+    start: int
+    end: int
+    source: int
+    name: str = ""
+
+
 class StandIns:
-    """A text with its rare names replaced.
+    """A text with its rare names and its quoted titles replaced, and without what stands in brackets.
 
     Args:
         text: The text as it was written.
@@ -68,54 +85,108 @@ class StandIns:
 
     def __init__(self, text: str) -> None:
         self.original = text
-        self._names: list[tuple[int, int, str]] = []  # start and end in ``text``, and the name as it was written
-        parts, last, size = [], 0, 0
-        people, towns = iter(_free(_PEOPLE, text)), iter(_free(_TOWNS, text))
-        known: dict[str, str] = {}
-        for name in _rare(text):
+        self._pieces: list[_Piece] = []
+        people, towns = cycle(_free(_PEOPLE, text)), cycle(_free(_TOWNS, text))
+        out: list[str] = []
+        last = size = 0
+
+        def put(words: str, source: int, name: str = "") -> None:
+            nonlocal size
+            if words:
+                self._pieces.append(_Piece(size, size + len(words), source, name))
+                out.append(words)
+                size += len(words)
+
+        for name in _replaced(text):
+            put(text[last : name.start], last)
             written = text[name.start : name.end]
-            before = text[: name.start].rstrip().rpartition(" ")[2].lower()
-            pool = towns if before in ("in", "at", "from", "near", "to") else people
-            stand_in = known.get(written) or next(pool, "")
-            if not stand_in:
-                break
-            known[written] = stand_in
-            parts += [text[last : name.start], stand_in]
-            size += name.start - last
-            self._names.append((size, size + len(stand_in), written))
-            size += len(stand_in)
+            if not _ASIDE.fullmatch(written):
+                before = text[: name.start].rstrip().rpartition(" ")[2].lower()
+                stand_in = next(towns if before in ("in", "at", "from", "near", "to") else people)
+                title = _TITLE.fullmatch(written)
+                put(stand_in, name.start, title["title"] if title else written)
             last = name.end
-        self.text = re.sub(r";(?=\s)", ".", "".join([*parts, text[last:]]))
+        put(text[last:], last)
+        self.text = re.sub(r";(?=\s)", ".", "".join(out))
 
     def restored(self, doc: "Doc") -> "Doc":
-        """Return a parsed document with the names as they were written, each as one token."""
-        if not self._names:
-            return doc
+        """Return a parsed document with the names as they were written, each as one token.
+
+        ``user_data["written"]`` holds, for each token, where it begins and ends in the text as it was written.
+        """
         from spacy.tokens import Doc, Span
 
-        spans = [doc.char_span(start, end, alignment_mode="expand") for start, end, _ in self._names]
-        named = {span[0].i: name for span, (_, _, name) in zip(spans, self._names, strict=True) if span is not None}
-        words = [named.get(token.i, token.text) for token in doc]
-        restored = Doc(
-            doc.vocab,
-            words=words,
-            spaces=[bool(token.whitespace_) for token in doc],
-            tags=[token.tag_ for token in doc],
-            pos=[token.pos_ for token in doc],
-            lemmas=[named.get(token.i, token.lemma_) for token in doc],
-            heads=[token.head.i for token in doc],
-            deps=[token.dep_ for token in doc],
-            sent_starts=[token.is_sent_start for token in doc],
-        )
-        restored.set_ents(
-            [Span(restored, ent.start, ent.end, label=ent.label_) for ent in doc.ents], default="unmodified"
-        )
+        named: dict[int, _Piece] = {}
+        for piece in self._pieces:
+            if piece.name and (span := doc.char_span(piece.start, piece.end, alignment_mode="expand")) is not None:
+                named[span[0].i] = piece
+        restored = doc
+        if named:
+            restored = Doc(
+                doc.vocab,
+                words=[named[token.i].name if token.i in named else token.text for token in doc],
+                spaces=[bool(token.whitespace_) for token in doc],
+                tags=[token.tag_ for token in doc],
+                pos=[token.pos_ for token in doc],
+                lemmas=[named[token.i].name if token.i in named else token.lemma_ for token in doc],
+                heads=[token.head.i for token in doc],
+                deps=[token.dep_ for token in doc],
+                sent_starts=[token.is_sent_start for token in doc],
+            )
+            ents = [Span(restored, ent.start, ent.end, label=ent.label_) for ent in doc.ents]
+            restored.set_ents(ents, default="unmodified")
+        restored.user_data["written"] = [*self._written(doc)]
+        restored.user_data["original"] = self.original
         return restored
+
+    def _written(self, doc: "Doc") -> Iterator[tuple[int, int]]:
+        at = 0
+        for token in doc:
+            start, end = token.idx, token.idx + len(token.text)
+            while at < len(self._pieces) - 1 and start >= self._pieces[at].end:
+                at += 1
+            piece = self._pieces[at]
+            if piece.name:
+                after = self._pieces[at + 1].source if at + 1 < len(self._pieces) else len(self.original)
+                yield piece.source, after
+            else:
+                yield piece.source + start - piece.start, piece.source + end - piece.start
+
+
+def written(sentence: "Span") -> str:
+    """Return a sentence of a restored document as it was written."""
+    places = sentence.doc.user_data.get("written")
+    if not places:
+        return str(sentence.text).strip()
+    text: str = sentence.doc.user_data["original"]
+    return text[places[sentence.start][0] : places[sentence.end - 1][1]].strip()
 
 
 def _free(names: list[str], text: str) -> list[str]:
     lower = text.lower()
-    return [name for name in names if name.lower() not in lower]
+    return [name for name in names if name.lower() not in lower] or names
+
+
+def _replaced(text: str) -> list[_Name]:
+    """Return what is replaced or left out, in order: titles in quotes, what stands in brackets, rare names."""
+    found = [_Name(m.start(), m.end()) for m in _ASIDE.finditer(text)] if "(" in text or "[" in text else []
+    found += [_Name(m.start(), m.end()) for m in _TITLE.finditer(text) if _is_title(m["title"])]
+    taken: list[_Name] = []
+    for name in sorted(found, key=lambda one: one.start):
+        if not taken or name.start >= taken[-1].end:
+            taken.append(name)
+    rare = [name for name in _rare(text) if not any(name.start < one.end and one.start < name.end for one in taken)]
+    return sorted([*taken, *rare], key=lambda one: one.start)
+
+
+def _is_title(words: str) -> bool:
+    """Return whether words in quotes are a title: each begins with a capital, but for small words."""
+    parts = words.split()
+    return (
+        0 < len(parts) <= 10
+        and parts[0][:1].isupper()
+        and all(p[:1].isupper() or p.lower() in _SMALL or p[:1].isdigit() for p in parts)
+    )
 
 
 def _rare(text: str) -> Iterator[_Name]:
@@ -203,6 +274,7 @@ def _may_name(word: str) -> bool:
 
 def _unknown(word: str) -> bool:
     """Return whether a capitalised word is neither an English word nor a name that parsers know."""
+    word = word.partition("-")[0] if word.replace("-", "").isalpha() else word
     return len(word) > 2 and word.isalpha() and not word.isupper() and word not in _KNOWN and not known_word(word)
 
 
