@@ -121,7 +121,7 @@ class Reader:
                 readings.append(Reading(trace, tuple(facts)))
         return readings
 
-    def _statements(self, tuples: Sequence[Tuple], trace: int) -> list[Tuple | Ending]:
+    def _statements(self, tuples: Sequence[Tuple], trace: int) -> Extraction:
         """Return what a passage states as derived from its trace, without what is too unsure."""
         statements: list[Tuple | Ending] = []
         for item in tuples.statements if isinstance(tuples, Extraction) else tuples:
@@ -129,7 +129,7 @@ class Reader:
                 statements.append(item.derived_from(("traces", trace)))
             elif item.conf >= self.conf_min:
                 statements.append(replace(item, provenance=replace(item.origin, derived_from=(("traces", trace),))))
-        return statements
+        return Extraction(statements)
 
 
 def _event(passage: Passage, origin: Provenance) -> Event:

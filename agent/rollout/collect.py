@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import closing, suppress
 from datetime import datetime
@@ -89,7 +89,7 @@ class Collection:
             before = _settings_in(run)
             with suppress(ValidationError):  # a run of an older release: settings that it lacks get their defaults
                 before = CollectConfig.model_validate(before).model_dump(mode="json")
-            unused = {"model"} if self.config.policy != "model" and not self.config.window else set()
+            unused = {"model"} if self.config.policy != "model" and self._same_window(before, settings) else set()
             differing = changed_settings(before, settings, RESUMABLE_KEYS | unused)
             if differing or "policy" not in before:
                 what = f"other {', '.join(differing)}" if "policy" in before else "no collection"
@@ -102,6 +102,12 @@ class Collection:
         if len(kept) < len(rows):  # a world is incomplete: the run was killed, or episodes= ended within it
             write(self.folder / MANIFEST, kept)
         return kept
+
+    def _same_window(self, before: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+        """Return whether the model's window, which is all that an expert heeds of a model, is the same."""
+        asked = ("name", "seq_len")
+        one, other = (each.get("model", {}) for each in (before, settings))
+        return not self.config.window or all(one.get(key) == other.get(key) for key in asked)
 
     def _numbers(self, world: int) -> range:
         return range(world * self.visits, min((world + 1) * self.visits, self.config.episodes))

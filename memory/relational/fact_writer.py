@@ -58,7 +58,7 @@ class FactWriter:
         ids = []
         with self.store.write():
             self.cache.sync()
-            told = self.namesakes.told_apart(told)
+            told = self.namesakes.told_apart(told, read=isinstance(tuples, Extraction))
             names = [item.names() if isinstance(item, Tuple) else ("", "", "") for item in told]
             fits = self._fits(names)
             for item, (head, relation, tail), fit in zip(told, names, fits, strict=True):

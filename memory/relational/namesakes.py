@@ -54,20 +54,26 @@ class Namesakes:
         self.aliases = aliases
         self.functional = functional
 
-    def told_apart(self, told: Sequence[Tuple | Ending]) -> list[Tuple | Ending]:
-        """Return statements with other names for those that may be others than the known ones of that name."""
+    def told_apart(self, told: Sequence[Tuple | Ending], read: bool) -> list[Tuple | Ending]:
+        """Return statements with other names for those that may be others than the known ones of that name.
+
+        Args:
+            told: The statements.
+            read: Whether they were read in documents. What is told as tuples is about the one of that name that the
+                teller knows, except for names of several words.
+        """
         by_document: dict[str, list[Tuple | Ending]] = {}
         for item in told:
             by_document.setdefault(item.origin.doc_id, []).append(item)
         chosen: dict[tuple[str, str], str] = {}
         for document, items in by_document.items():
             if document:
-                chosen |= {(document, name): entity for name, entity in self._chosen(document, items)}
+                chosen |= {(document, name): entity for name, entity in self._chosen(document, items, read)}
         if not chosen:
             return list(told)
         return [_renamed(item, chosen, item.origin.doc_id) for item in told]
 
-    def _chosen(self, document: str, items: Sequence[Tuple | Ending]) -> Iterable[tuple[str, str]]:
+    def _chosen(self, document: str, items: Sequence[Tuple | Ending], read: bool) -> Iterable[tuple[str, str]]:
         """Yield the names of a document that stand for another entity than the one of that name."""
         statements: dict[str, list[Tuple]] = {}
         names: set[str] = set()
@@ -76,7 +82,7 @@ class Namesakes:
             if isinstance(item, Tuple) and isinstance(item.head, str) and isinstance(item.relation, str):
                 statements.setdefault(normalise(item.head), []).append(item)
         for name in sorted(names):
-            if not name or len(name) + len(document) > MAX_NAME - 3:
+            if not name or len(name) + len(document) > MAX_NAME - 3 or not (read or " " in name):
                 continue
             own = f"{name} ({document.lower()})"
             if self._exists(own):
