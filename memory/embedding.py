@@ -50,7 +50,7 @@ class MiniLMEmbedder:
 
     name = "all-MiniLM-L6-v2"
     dim = 384
-    answer_min = 0.3
+    answer_min = 0.35
     """Least cosine of a question with a text that answers it; chosen on tests/memory/data/search.jsonl."""
 
     def __init__(self, folder: Path | None = None, cache_size: int = 4096) -> None:

@@ -195,7 +195,8 @@ class SentenceReader:
             given = self.names.objects_of(dative) if dative.pos_ == "ADP" else self.names.entities(dative)
             yield from _all(subjects, f"{relation}_to", given, _OBLIQUE)
         for preposition in prepositions(verb):
-            yield from self._with_preposition(subjects, relation, preposition, moment, stative=lemma in STATIVE)
+            if not (objects and preposition.lower_ in ("until", "till", "during", "throughout")):
+                yield from self._with_preposition(subjects, relation, preposition, moment, stative=lemma in STATIVE)
         for role in (c for child in verb.children if child.lower_ == "as" for c in child.children if c.dep_ == "pobj"):
             for preposition in (c for c in prepositions(role) if c.lower_ in ("at", "for", "with")):
                 yield from self._with_preposition(

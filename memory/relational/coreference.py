@@ -39,7 +39,7 @@ _WOMEN = frozenset(
 _BODIES = frozenset(
     "hospital school company bank university college inc ltd corp club church museum hotel market street road library"
     " office department council group factory shop store restaurant café cafe theatre society association agency"
-    " committee clinic academy institute foundation airport station park army team band choir".split()
+    " hall stadium album film band series committee clinic academy institute foundation airport station park army team band choir".split()
 )
 """Last words of names of organisations and places."""
 
@@ -195,13 +195,13 @@ def _gender(token: "Token", name: str) -> tuple[bool, bool | None]:
     """Return whether a noun is a person, and whether it is a woman; the latter is ``None`` if unknown."""
     first = name.lower().split()[0].strip(".")
     last = name.lower().split()[-1]
+    if token.i in token.doc.user_data.get("quoted", ()) or last in _BODIES:
+        return False, None
     for word in (first, last) if _proper(token) else (last, first):
         if word in _WOMEN:
             return True, True
         if word in _MEN:
             return True, False
-    if last in _BODIES:
-        return False, None
     if not _proper(token):
         return last.endswith(("er", "or", "ist", "ian", "ant")) and token.ent_type_ == "", None
     if token.ent_type_ in ("GPE", "LOC", "FAC", "WORK_OF_ART", "PRODUCT", "EVENT", "LANGUAGE", "LAW"):

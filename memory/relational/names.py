@@ -93,10 +93,11 @@ def canonical(head: str, relation: str, tail: str) -> tuple[str, str, str]:
 
 _CUT = re.compile(
     r"(^| )(of|in|at|to|for|with|by|from|and|or|on|as|than|that|which|the|a|an)$|^[^\w$£€.#@]|[\[({<\"“]$"
+    r"|^(their|his|her|its|my|our|your) "
 )
 _EMPTY = frozenset(
     "present name part one number example following lot result kind sort type variety series set use way thing"
-    " something everything anything other others such same following ones total".split()
+    " latter former first second last their his her its something everything anything other others such same following ones total".split()
 )
 
 

@@ -31,6 +31,22 @@ _WHEN = {
 }
 
 
+_HELD = {
+    "charge",
+    "favour",
+    "favor",
+    "need",
+    "possession",
+    "control",
+    "command",
+    "support",
+    "care",
+    "search",
+    "the care",
+}
+"""States with an object: "in charge of the kitchen"."""
+
+
 @dataclass(frozen=True, slots=True)
 class Oblique:
     """What a prepositional phrase says of a subject, if its object is no entity."""
@@ -77,7 +93,7 @@ def oblique(relation: str, preposition: "Token", noun: "Token", moment: When, st
             quantity = words.partition(" of ")[2]
             return Oblique(relation, f"{word} {whole}") if names_state(quantity, bare=True) else own
         of = next((c for c in noun.children if c.lower_ == "of" and c.dep_ == "prep"), None)
-        if of is not None and names_state(words.partition(" of ")[0], bare=False):
+        if of is not None and words.partition(" of ")[0] in _HELD:
             state = words.partition(" of ")[0].replace(" ", "_")
             return Oblique(f"{relation}_{word}_{state}_of", words.partition(" of ")[2])
         if names_state(whole.lower() if whole[:1].isupper() and noun.i == noun.sent.start else whole, bare):

@@ -135,6 +135,7 @@ class StandIns:
             )
             ents = [Span(restored, ent.start, ent.end, label=ent.label_) for ent in doc.ents]
             restored.set_ents(ents, default="unmodified")
+        restored.user_data["quoted"] = {index for index, piece in named.items() if self.original[piece.source] in '"“'}
         restored.user_data["written"] = [*self._written(doc)]
         restored.user_data["original"] = self.original
         return restored
