@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,7 @@ from memory.reading import BATCH, Passage, Reader
 from memory.relational import Fact, FoundFact, RuleExtractor, TemplateExtractor, Tuple
 from memory.relational.export import export as export_graph
 from memory.relational.extract import validate_text
+from memory.relational.language.tense import PLAN_END
 from memory.relational.names import SAME_AS, canonical, normalise, relation_name
 from memory.rows import chunks
 
@@ -48,9 +50,10 @@ def load(
 ) -> None:
     """Read text into the memory: passages, the facts in them, and links between them. A missing memory is created.
 
-    Lines of .jsonl are {"text": ..., "title": ...} or {"head": ..., "relation": ..., "tail": ..., "conf": 0.9,
-    "text_span": ...}; both may have "source", "doc_id" and "time" (seconds or ISO 8601). Files are checked whole before
-    anything is written; when interrupted, what was read so far stays, and reading it again only strengthens it.
+    Lines of .jsonl are {"text": ..., "title": ..., "speaker": ...} or {"head": ..., "relation": ..., "tail": ...,
+    "conf": 0.9, "text_span": ...}; both may have "source", "doc_id" and "time" (seconds or ISO 8601; its zone is that
+    of "yesterday" in the text). "I" is the speaker. Files are checked whole before anything is written; when
+    interrupted, what was read so far stays, and reading it again only strengthens it.
     """
     with plain_errors():
         items = [(file, list(_items(file, source or str(file)))) for file in files]  # check all before writing any
@@ -72,7 +75,7 @@ def load(
             say({**counts, "entities": len(memory.relational.entities()), "holding": len(memory.relational)}, as_json)
 
 
-_PASSAGE, _TUPLE = {"text", "title"}, {"head", "relation", "tail", "conf", "text_span"}
+_PASSAGE, _TUPLE = {"text", "title", "speaker"}, {"head", "relation", "tail", "conf", "text_span"}
 _ORIGIN = {"source", "doc_id", "time"}
 
 
@@ -117,12 +120,14 @@ def _item(line: str, where: str, source: str) -> Passage | Tuple:
     words = {name: _text(data, name) for name in data if name not in ("time", "conf")}
     origin = Provenance(words.get("source", source), words.get("doc_id", words.get("title", where)))
     if "time" in data:
-        moment = data["time"] if isinstance(data["time"], int | float) else seconds(str(data["time"]))
-        origin = replace(origin, time=float(moment or 0.0))
+        seconds(str(data["time"]))  # says what was expected
+        with suppress(ValueError):
+            data["time"] = float(data["time"])
+        origin = replace(origin, time=data["time"])
     if "text" in data:
         if not validate_text(words["text"]).strip():
             raise InvalidItemError("a passage needs words, got an empty text")
-        return Passage(words["text"], words.get("title", ""), origin)
+        return Passage(words["text"], words.get("title", ""), origin, speaker=words.get("speaker", ""))
     conf = data.get("conf", 1.0)
     if isinstance(conf, bool) or not isinstance(conf, int | float):
         raise InvalidItemError(f"conf must be a number in [0, 1], got {conf!r}")
@@ -232,6 +237,8 @@ def _plain(fact: Fact) -> dict[str, Any]:
 def _day(time: float | None) -> str:
     if time is None:
         return "now"
+    if time >= PLAN_END:
+        return "planned"
     try:
         return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M")
     except (ValueError, OverflowError, OSError):

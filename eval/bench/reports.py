@@ -4,9 +4,9 @@
 
     python -m eval.bench.reports --json
 
-The sets are in tests/memory/data: 200 names of 20 scripts in sentences, 100 pairs that look alike, 500 verbs, 90 words in
-sentences of nine languages, and twice 80 questions of which half have no answer in the memory. Everyday sentences have a
-benchmark of their own, ``eval.bench.everyday``.
+The sets are in tests/memory/data: 200 names of 20 scripts in sentences, 100 pairs that look alike, 500 verbs, 90 words
+in sentences of nine languages, and twice 80 questions of which half have no answer in the memory. Everyday sentences
+have a benchmark of their own, ``eval.bench.everyday``.
 """
 
 import argparse

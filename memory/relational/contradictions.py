@@ -8,6 +8,7 @@ from itertools import pairwise
 from memory.relational.endings import OPPOSITES
 from memory.relational.language.nouns import fits
 from memory.relational.language.tense import PLAN_END
+from memory.relational.names import document_of
 from memory.relational.namesakes import FIXED
 from memory.relational.tuples import COLUMNS, Fact
 from memory.relational.validity import TOLD_INTERVAL, Validity
@@ -136,4 +137,4 @@ class Contradictions:
         rows = self.validity.store.db.execute(
             "SELECT doc_id FROM provenance WHERE item_table = 'facts' AND item_id = ? AND role = 'said'", (fact.id,)
         )
-        return any(told.lower() == document for (told,) in rows.fetchall())
+        return any(document_of(told).lower() == document for (told,) in rows.fetchall())

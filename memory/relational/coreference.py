@@ -38,8 +38,9 @@ _WOMEN = frozenset(
 
 _BODIES = frozenset(
     "hospital school company bank university college inc ltd corp club church museum hotel market street road library"
-    " office department council group factory shop store restaurant café cafe theatre society association agency"
-    " hall stadium album film band series committee clinic academy institute foundation airport station park army team band choir".split()
+    " office department council group factory shop store restaurant café cafe theatre society association agency hall"
+    " stadium album film band series committee clinic academy institute foundation airport station park army team"
+    " choir".split()
 )
 """Last words of names of organisations and places."""
 

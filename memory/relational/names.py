@@ -51,6 +51,11 @@ def spelling(name: str) -> str:
     return re.sub(r"(?<=[^\W\d_])[.,'’-]+(?=[^\W\d_]|$)", "", plain)
 
 
+def document_of(doc_id: str) -> str:
+    """Return the document that a passage is in: ``notes.txt`` for ``notes.txt#3`` and ``notes.txt:3``."""
+    return re.sub(r"[#:]\d+$", "", doc_id)
+
+
 def relation_name(relation: str) -> str:
     """Return a relation as it is stored: ``"lives in"`` becomes ``"lives_in"``."""
     return normalise(relation).replace(" ", "_")
@@ -97,7 +102,8 @@ _CUT = re.compile(
 )
 _EMPTY = frozenset(
     "present name part one number example following lot result kind sort type variety series set use way thing"
-    " latter former first second last their his her its something everything anything other others such same following ones total".split()
+    " latter former first second last their his her its something everything anything other others such same"
+    " ones total".split()
 )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from memory.relational.aliases import Aliases
 from memory.relational.endings import Ending
 from memory.relational.language.nouns import fits, noun_kind
-from memory.relational.names import normalise, relation_name
+from memory.relational.names import document_of, normalise, relation_name
 from memory.relational.tuples import MAX_NAME, Tuple
 from memory.store import Store
 
@@ -64,14 +64,14 @@ class Namesakes:
         """
         by_document: dict[str, list[Tuple | Ending]] = {}
         for item in told:
-            by_document.setdefault(item.origin.doc_id, []).append(item)
+            by_document.setdefault(document_of(item.origin.doc_id), []).append(item)
         chosen: dict[tuple[str, str], str] = {}
         for document, items in by_document.items():
             if document:
                 chosen |= {(document, name): entity for name, entity in self._chosen(document, items, read)}
         if not chosen:
             return list(told)
-        return [_renamed(item, chosen, item.origin.doc_id) for item in told]
+        return [_renamed(item, chosen, document_of(item.origin.doc_id)) for item in told]
 
     def _chosen(self, document: str, items: Sequence[Tuple | Ending], read: bool) -> Iterable[tuple[str, str]]:
         """Yield the names of a document that stand for another entity than the one of that name."""
@@ -130,7 +130,7 @@ class Namesakes:
         known = _Known(name)
         for relation, tail, document, time in rows.fetchall():
             known.facts.setdefault(relation, set()).add(tail)
-            known.documents.add(document)
+            known.documents.add(document_of(document))
             known.latest = max(known.latest, time)
         return known
 

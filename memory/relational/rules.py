@@ -15,7 +15,7 @@ from memory.relational.coreference import Discourse
 from memory.relational.endings import Ending
 from memory.relational.extract import Extraction, validate_text, with_span
 from memory.relational.language.stand_ins import annotate, written
-from memory.relational.names import FUNCTIONAL, canonical, is_name, measures, normalise
+from memory.relational.names import FUNCTIONAL, canonical, document_of, is_name, measures, normalise
 from memory.relational.parse import note_entities
 from memory.relational.tuples import MAX_NAME, Tuple
 
@@ -121,7 +121,7 @@ class RuleExtractor:
 
 def speaker_of(origin: Provenance) -> str:
     """Return whom "I" refers to: the speaker, else the first person of the document."""
-    return origin.speaker or (f"I ({origin.doc_id})" if origin.doc_id else "I")
+    return origin.speaker or (f"I ({document_of(origin.doc_id)})" if origin.doc_id else "I")
 
 
 def _in_time(statements: Sequence[tuple[Tuple | Ending, bool]]) -> Iterator[Tuple | Ending]:
