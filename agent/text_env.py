@@ -123,6 +123,8 @@ def reset(env: Env, seed: int | None) -> tuple[str, Mapping[str, Any]]:
         raise ConfigError(
             f"the environment can't begin with seed {seed}: {type(error).__name__}: {text_of(error)}"
         ) from error
+    if not isinstance(info, Mapping):
+        raise ConfigError(f"the environment's reset gave an info of type {type(info).__name__}: expected a dict")
     if not isinstance(observation, str):
         raise ConfigError(
             f"the environment observes {type(observation).__name__}, not text: wrap it so that its observation "

@@ -22,7 +22,7 @@ def text_of(value: object) -> str:
     """Return any value as clean text; one that can't be shown as text is named by its type."""
     try:
         return clean_text(str(value))
-    except Exception as error:  # the boundary: a foreign __str__ may raise anything
+    except (Exception, SystemExit) as error:  # the boundary: a foreign __str__ may raise anything
         return f"({type(value).__name__} that can't be shown as text: {type(error).__name__})"
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from memory import provenance, rows
+from memory.clean import clean_text
 from memory.errors import InvalidItemError, UnknownItemError
 from memory.relational.validity import SUPERSEDE_MIN
 from memory.tables import Row, Values, table_names
@@ -58,6 +59,7 @@ class Selector:
             UnknownItemError: A row does not exist, or no origin fits.
         """
         tests = {"source = ?": self.source, "doc_id = ?": self.doc_id, "time >= ?": self.since, "time < ?": self.until}
+        tests = {test: clean_text(value) if isinstance(value, str) else value for test, value in tests.items()}
         given = {test: value for test, value in tests.items() if value is not None}
         where = " AND ".join(given) or "1"
         if not self.rows:

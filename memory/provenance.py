@@ -33,6 +33,8 @@ LEAST = ("since",)
 FIRST = ("when", "state_sketch", "salience_tags", "span_ref", "context", "name")
 """Contributions of which the first value counts; of all other contributions the latest value counts."""
 
+_TEXTS = ("source", "doc_id", "text_span")
+
 _PACKAGE = f"{Path(__file__).parent}{os.sep}"
 
 
@@ -74,7 +76,11 @@ class Provenance:
         """
         if not self.source:
             raise InvalidItemError("provenance needs a source (who said it), got an empty string")
-        for name in ("source", "doc_id", "text_span"):
+        if wrong := [name for name in _TEXTS if not isinstance(getattr(self, name), str)]:
+            raise InvalidItemError(
+                f"provenance.{wrong[0]} must be a text, got {type(getattr(self, wrong[0])).__name__}"
+            )
+        for name in _TEXTS:
             object.__setattr__(self, name, clean_text(getattr(self, name)))
         zone = zone_of(self.zone)
         given: object = self.time

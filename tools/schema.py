@@ -4,6 +4,7 @@ import functools
 import inspect
 import json
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -17,6 +18,9 @@ MAX_STRING = 120
 _NOISE = frozenset({"title", "default", "description", "uniqueItems"})
 _FORMATS = frozenset({"email", "hostname", "ipv4", "ipv6", "uuid"})
 """Formats that the grammar knows as strictly as pydantic; a path or bytes is any text."""
+
+_LOOSE = frozenset({"path", "binary", "password"})
+"""Formats of which pydantic takes any text."""
 
 _DAY = r"(19|20)\d\d-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8]))"
 _HOUR = r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d"
@@ -56,8 +60,12 @@ def parameters_model(function: Callable[..., Any], name: str) -> type[BaseModel]
     except Exception as error:
         raise ToolSchemaError(f"tool {name!r}: can't resolve its type hints: {error}") from error
     fields: dict[str, Any] = {}
-    for number, parameter in enumerate(inspect.signature(whole).parameters.values()):
-        if parameter.name == "self" or parameter.name in bound:
+    try:
+        parameters = [*inspect.signature(whole).parameters.values()]
+    except (TypeError, ValueError) as error:
+        raise ToolSchemaError(f"tool {name!r} has no signature to make a schema of: {error}") from error
+    for number, parameter in enumerate(parameters):
+        if (parameter.name == "self" and parameter.name not in hints) or parameter.name in bound:
             continue
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             raise ToolSchemaError(f"tool {name!r}: parameter {parameter} can't be given by name; use a plain one")
@@ -74,7 +82,7 @@ def parameters_model(function: Callable[..., Any], name: str) -> type[BaseModel]
         model: type[BaseModel] = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
         model.model_json_schema()
     except Exception as error:  # pydantic has an error type of its own for each reason
-        reason = str(error).partition("\n")[0]
+        reason = " ".join(str(error).split("\n")[:2])
         raise ToolSchemaError(f"tool {name!r}: JSON can't carry its parameters: {reason}") from error
     return model
 
@@ -82,7 +90,9 @@ def parameters_model(function: Callable[..., Any], name: str) -> type[BaseModel]
 def _key_type(hint: Any) -> str | None:
     """Return the type of a dictionary's keys anywhere in a type hint, if it is not ``str``."""
     inner = get_args(hint)
-    if get_origin(hint) in (dict, Mapping) and inner and inner[0] not in (str, Any):
+    origin = get_origin(hint)
+    keyed = isinstance(origin, type) and issubclass(origin, Mapping)
+    if keyed and inner and inner[0] not in (str, Any):
         return getattr(inner[0], "__name__", str(inner[0]))
     return next((key for part in inner if (key := _key_type(part)) is not None), None)
 
@@ -110,8 +120,22 @@ def unexpressed(schema: Mapping[str, Any]) -> str:
     """Return why no grammar can express a JSON schema; empty if one can."""
     from llguidance import LLMatcher
 
-    grammar = LLMatcher.grammar_from_json_schema(json.dumps(schema))
+    if (form := _strict_form(schema)) is not None:
+        return f"no grammar has the form {form!r}: take a str, and check it in the tool"
+    grammar = LLMatcher.grammar_from_json_schema(json.dumps(schema, default=float))
     return " ".join(str(LLMatcher.validate_grammar(grammar, None)).split())
+
+
+def _strict_form(node: Any) -> str | None:
+    """Return a form of texts, anywhere in a schema, of which a grammar would offer texts that pydantic refuses."""
+    if isinstance(node, list):
+        return next((form for item in node if (form := _strict_form(item)) is not None), None)
+    if not isinstance(node, dict):
+        return None
+    form = node.get("format") or node.get("contentMediaType")
+    if isinstance(form, str) and form not in _FORMATS:
+        return form
+    return next((form for item in node.values() if (form := _strict_form(item)) is not None), None)
 
 
 def _inline(node: Any, definitions: Mapping[str, Any], path: tuple[str, ...]) -> Any:
@@ -127,12 +151,15 @@ def _inline(node: Any, definitions: Mapping[str, Any], path: tuple[str, ...]) ->
     tidy = {key: _inline(value, definitions, path) for key, value in node.items() if key not in _NOISE}
     if "properties" in node:
         tidy["properties"] = {key: _inline(value, definitions, path) for key, value in node["properties"].items()}
+    for bound in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"):
+        if isinstance(tidy.get(bound), Decimal):
+            tidy[bound] = float(tidy[bound])
     if node.get("type") == "object" and "additionalProperties" not in node:
         tidy["additionalProperties"] = False
     if (form := node.get("format")) in _PATTERNS:
         tidy["pattern"] = _PATTERNS[form]
         del tidy["format"]
-    elif form is not None and form not in _FORMATS:
+    elif form in _LOOSE:
         del tidy["format"]
     if tidy.get("type") == "string" and not {"enum", "const", "maxLength", "format", "pattern"} & set(tidy):
         tidy["maxLength"] = MAX_STRING

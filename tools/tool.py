@@ -10,8 +10,8 @@ from typing import Annotated, Any, overload
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from memory.clean import clean_text
-from tools.errors import ToolSchemaError
+from memory.clean import clean_text, text_of
+from tools.errors import ToolError, ToolSchemaError
 from tools.schema import narrowed, parameters_model, parameters_schema
 from tools.types import ToolResult, ToolSpec
 
@@ -78,17 +78,32 @@ class Tool:
 
     def offer(self) -> ToolSpec | None:
         """Return the tool as it can be called now; ``None`` if it is not offered or an argument has no choices."""
-        if self.when is not None and not self.when():
+        if self.when is not None and not self._asked("when=", self.when):
             return None
         allowed: dict[str, list[Any]] = {}
         for name, listing in self.choices.items():
-            values = [value for value in dict.fromkeys(map(_plain, listing())) if self._takes(name, value)]
+            values: list[Any] = []
+            for value in dict.fromkeys(map(_plain, self._asked(f"choices for {name!r}", listing))):
+                if len(values) <= MAX_CHOICES and self._takes(name, value):
+                    values.append(value)
             if not values:
                 return None
             if len(values) <= MAX_CHOICES:
                 allowed[name] = values
         free = tuple(name for name in self.extractive if name not in allowed)
         return ToolSpec(self.name, self.description, narrowed(self.schema, allowed), free)
+
+    def _asked(self, what: str, function: Callable[..., Any]) -> Any:
+        """Return what a function of the tool writer says.
+
+        Raises:
+            ToolError: It raised, or choices are no list.
+        """
+        try:
+            answer = function()
+            return [*answer] if what.startswith("choices") else bool(answer)
+        except Exception as error:  # the boundary: it may raise anything
+            raise ToolError(f"tool {self.name!r}: {what} raised {type(error).__name__}: {text_of(error)}") from error
 
     def _takes(self, name: str, value: Any) -> bool:
         """Return whether an argument may have a value, so that no choice is offered and then refused."""
@@ -119,6 +134,8 @@ class Tool:
             )
             expected = ", ".join(f"{name}: {_short(s)}" for name, s in self.schema["properties"].items())
             return ToolResult.invalid(f"{self.name}({expected}) expected; {problems}")
+        except Exception as error:  # the boundary: a validator may raise anything
+            return ToolResult.invalid(f"{self.name}: its arguments were refused: {text_of(error)}")
         return {field.alias or name: getattr(checked, name) for name, field in type(checked).model_fields.items()}
 
 
@@ -127,7 +144,9 @@ def _plain(value: Any) -> Any:
     value = value.value if isinstance(value, Enum) else value
     if isinstance(value, str):
         return clean_text(value)
-    return value if isinstance(value, int | float | bool) else None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, int | float | bool) and abs(value) < 2**63 else None
 
 
 def _short(schema: Mapping[str, Any]) -> str:
@@ -175,8 +194,27 @@ def tool(
         ToolSchemaError: The function has no docstring, a parameter has no usable type, ``choices`` or ``extractive``
             names something that is not a parameter, or an extractive argument is not a string.
     """
+    _check_options(choices, timeout, when, extractive)
     make = functools.partial(_make, name=name, choices=choices or {}, timeout=timeout, when=when, extractive=extractive)
     return make if function is None else make(function)
+
+
+def _check_options(choices: Any, timeout: Any, when: Any, extractive: Any) -> None:
+    """Raise if an option of :func:`tool` is of another type than it should be.
+
+    Raises:
+        ToolSchemaError: One is.
+    """
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+        raise ToolSchemaError(f"timeout must be above 0 seconds, got {timeout!r}")
+    if choices is not None and not (isinstance(choices, Mapping) and all(callable(one) for one in choices.values())):
+        raise ToolSchemaError(f"choices= is a dict from arguments to functions that list values, got {choices!r}")
+    if when is not None and not callable(when):
+        raise ToolSchemaError(f"when= is a function that tells whether the tool is offered, got {when!r}")
+    if not isinstance(extractive, str) and not (
+        isinstance(extractive, Sequence) and all(isinstance(name, str) for name in extractive)
+    ):
+        raise ToolSchemaError(f"extractive= is a list of names of arguments, got {extractive!r}")
 
 
 def _make(
@@ -194,19 +232,24 @@ def _make(
     if not callable(inner):
         raise ToolSchemaError(f"@tool takes a function, got {inner!r}")
     title = str(name or getattr(inner, "__name__", type(inner).__name__.lower()))
-    if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
+    if isinstance(inner, Tool):
+        raise ToolSchemaError(f"{inner.name!r} is a tool already")
+    called = inner if inspect.isroutine(inner) else type(inner).__call__
+    if inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called):
         raise ToolSchemaError(f"tool {title!r} is a generator, whose result is not yet there: return a list instead")
     if not title.isidentifier():
         raise ToolSchemaError(f"tool name {title!r} must be a plain identifier")
     description = (inspect.getdoc(inner) or "").partition("\n")[0].strip().rstrip(".")
     if not description:
         raise ToolSchemaError(f"tool {title!r} needs a docstring: its first line is what the model reads")
-    if timeout <= 0:
-        raise ToolSchemaError(f"tool {title!r}: timeout must be above 0 seconds, got {timeout}")
     model = parameters_model(function, title)
     schema = parameters_schema(model, title)
     if unknown := set(choices) - set(schema["properties"]):
         raise ToolSchemaError(f"tool {title!r}: choices for {sorted(unknown)}, which it does not take")
+    if whole := [n for n in choices if schema["properties"][n].get("type") in ("array", "object")]:
+        raise ToolSchemaError(
+            f"tool {title!r}: choices for {whole}, but choices are single values, not lists or objects"
+        )
     if isinstance(extractive, str):
         raise ToolSchemaError(f"tool {title!r}: extractive={extractive!r} expected a list: extractive=[{extractive!r}]")
     strings = [argument for argument, node in schema["properties"].items() if node.get("type") == "string"]

@@ -8,13 +8,13 @@ import threading
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, get_args
 
 from memory.clean import clean_data, clean_text, text_of
 from memory.nearest import did_you_mean
 from tools.errors import ToolSchemaError, UnknownToolError
 from tools.tool import Tool
-from tools.types import ToolCall, ToolResult, ToolSpec
+from tools.types import Status, ToolCall, ToolResult, ToolSpec
 
 Done = tuple[bool, Any]
 
@@ -97,6 +97,8 @@ class Toolbox:
 def _checked(name: str, result: ToolResult) -> ToolResult:
     """Return the result, or a failed one if its text is not a string or its data can't be logged as JSON."""
     words: Any = result.text  # a tool may give anything
+    if result.status not in get_args(Status):
+        return ToolResult.failed(f"{name} gave a result of no known status: expected {', '.join(get_args(Status))}")
     if not isinstance(words, str):
         return ToolResult.failed(f"{name} gave a result whose text is {type(result.text).__name__}, not str")
     try:

@@ -289,10 +289,10 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Import an export, also into a new memory; rows that are there already are strengthened, not doubled."""
-    if file.is_file() and not dry_run:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not any(folder.iterdir()):
-            with plain_errors():
+    with plain_errors():
+        if file.is_file() and not dry_run:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not any(folder.iterdir()):
                 Memory.open(folder, _embedder_of(file)).close()
     with opened(folder) as memory:
         say({"dry_run": dry_run, **asdict(memory.import_(file, dry_run=dry_run))}, as_json)

@@ -103,7 +103,7 @@ def _call(name: str, arguments: Any) -> str:
                 break
             try:
                 arguments = json.loads(arguments)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return f'{{"name":{json.dumps(name)},"arguments":{arguments}}}'
     return json.dumps({"name": name, "arguments": {} if arguments is None else arguments}, separators=(",", ":"))
 
@@ -132,7 +132,7 @@ def _in_words(words: str, names: Sequence[str]) -> Iterator[str]:
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -143,7 +143,7 @@ def _calls_in(text: str, names: Sequence[str]) -> Iterator[str]:
     while at < len(text) and text[at] in "{[":
         try:
             value, end = decoder.raw_decode(text, at)
-        except ValueError:
+        except (ValueError, RecursionError):
             break
         found += value if isinstance(value, list) else [value]
         at = end + len(text[end:]) - len(text[end:].lstrip(" \n\t\r,;"))
@@ -162,5 +162,5 @@ def _calls_in(text: str, names: Sequence[str]) -> Iterator[str]:
             call = ast.parse(text, mode="eval").body
             assert isinstance(call, ast.Call) and not call.args
             yield _call(match[1], {key.arg: ast.literal_eval(key.value) for key in call.keywords if key.arg})
-        except (SyntaxError, ValueError, AssertionError):
+        except (SyntaxError, ValueError, AssertionError, RecursionError, MemoryError):
             return

@@ -46,6 +46,14 @@ class _Kept:
     reasoning: dict[int, str] = field(default_factory=dict)
 
 
+def _name_of(text: str) -> str | None:
+    """Return the name of the tool in a call, ``None`` if the call is malformed; the loop then says so to the model."""
+    try:
+        return str(json.loads(text)["name"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
 class EndpointModel:
     """A model behind ``/chat/completions``.
 
@@ -93,7 +101,7 @@ class EndpointModel:
         names = [spec.name for spec in turn.offer]
         while kept.queued:  # the rest of an answer with several calls
             text = kept.queued.popleft()
-            if json.loads(text)["name"] in names:
+            if _name_of(text) in (None, *names):
                 return Decision(text, seconds=time.perf_counter() - began)
         dropped = self._turn_over(turn.chat)
         answer = self._ask(turn, kept, names)

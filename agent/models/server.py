@@ -127,7 +127,7 @@ class Server:
 def _decoded(response: httpx.Response) -> Any:
     try:
         body = response.json()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"its answer is no JSON: {_excerpt(response.text)}") from error
     problem = body.get("error") if isinstance(body, dict) and "choices" not in body else None
     if problem:
@@ -139,7 +139,7 @@ def _said(response: httpx.Response) -> str:
     """Return the server's own words of an error."""
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return _excerpt(re.sub(r"<[^>]*>", " ", response.text)) or response.reason_phrase
     for key in ("error", "detail", "message", "msg"):
         if isinstance(body, dict) and body.get(key):

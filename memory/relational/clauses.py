@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from memory.relational.coreference import Discourse
 from memory.relational.denials import Denials
 from memory.relational.endings import JOBS, OPPOSITE_STATES, Ending
-from memory.relational.language.lemmas import verb_lemma
+from memory.relational.language.lemmas import gerund_of, verb_lemma
 from memory.relational.language.nouns import names_role, noun_kind
 from memory.relational.language.tense import ENDED_BY_TENSE, STATIVE, When, tense_of, when
 from memory.relational.names import SAME_AS, third_person
@@ -34,7 +34,12 @@ _SURE, _OBLIQUE = 0.95, 0.9
 """Confidence of a tuple from subject and object, and with a preposition."""
 
 _LINKS = {"be", "become", "remain", "stay"}
-_MARRIED = {"married", "engaged"}
+_PERSONAL = {"married_to", "engaged_to", "allergic_to", "afraid_of", "wife_of", "husband_of", "is"}
+"""Relations of persons that are over if "was" tells them."""
+
+_NO_EMPLOYER = {"friend", "partner", "member", "guest", "patient", "fan", "candidate", "match", "father", "mother"}
+"""Roles that do not work for what follows "at" and "for"."""
+
 
 LONGEST = 400
 """Greatest number of tokens of a sentence; longer ones are skipped."""
@@ -52,6 +57,7 @@ class Stated:
         since: When it began to hold, if a date tells it, in seconds since the epoch.
         until: When it stopped to hold, likewise.
         past: Whether it is told in the past tense without a date.
+        event: Whether it tells that something began, as "moved" does.
     """
 
     head: str
@@ -61,6 +67,7 @@ class Stated:
     since: float | None = None
     until: float | None = None
     past: bool = False
+    event: bool = False
 
 
 class SentenceReader:
@@ -123,8 +130,10 @@ class SentenceReader:
             place = relation == "located_in" and _person(verb)
             if moment.over or place or (relation in ENDED_BY_TENSE and verb_lemma(verb.text) != "be"):
                 return replace(stated, since=self.told, until=self.told)
+            if _person(verb) and relation in _PERSONAL:
+                return replace(stated, since=self.told, until=self.told)
             return replace(stated, past=True)
-        return replace(stated, since=moment.since)
+        return replace(stated, since=moment.since, event=moment.tense == "past")
 
     def _complemented(self, verb: "Token", inner: "Token", moment: When, denials: Denials) -> Iterator[Stated | Ending]:
         """Yield the statements of "used to live", "stopped smoking", "is going to move", "likes swimming"."""
@@ -155,7 +164,7 @@ class SentenceReader:
             if moment.tense != "future":
                 yield from (replace(stated, since=moment.since) for stated in self.clause(inner, moment, subjects))
         else:
-            gerund = " ".join([inner.lower_, *(name for name, _ in self.names.objects(inner)[:1])])
+            gerund = " ".join([gerund_of(inner.lower_), *(name for name, _ in self.names.objects(inner)[:1])])
             yield from _all(subjects, third_person(lemma), [(gerund, 1.0)], _SURE)
 
     # clauses
@@ -267,7 +276,15 @@ class SentenceReader:
         if verb_lemma(verb.text) == "become":
             return
         complete = any(child.dep_ in ("attr", "acomp", "oprd") for child in verb.children)
-        for preposition in prepositions(verb):
+        for child in verb.children:
+            if (
+                child.lower_ in ("on", "off")
+                and child.dep_ in ("prep", "advmod", "acomp", "prt")
+                and not [*child.children]
+            ):
+                yield from _all(subjects, "is", [(child.lower_, 1.0)], _OBLIQUE)
+        back = [c for child in verb.children if child.lower_ in ("back", "over", "out") for c in prepositions(child)]
+        for preposition in [*prepositions(verb), *back]:
             for stated in self._with_preposition(subjects, "is", preposition, moment, stative=True):
                 if not (complete and stated.relation.startswith("happens_")):
                     yield stated
@@ -301,8 +318,11 @@ class SentenceReader:
             yield from _all(subjects, f"{role}_of", whose, _SURE)
         elif noun.pos_ != "NUM" and noun.lower_ not in NOBODY:
             yield from _all(subjects, "is_a", [(phrase(noun), 1.0)], _SURE)
-            if names_role(noun.lower_):
-                for preposition in (c for c in noun.children if c.dep_ == "prep" and c.lower_ in ("at", "for", "with")):
+            if noun.lower_ in ("friends", "colleagues", "neighbours", "neighbors"):
+                for preposition in (c for c in noun.children if c.dep_ == "prep" and c.lower_ == "with"):
+                    yield from _all(subjects, f"{noun.lower_}_with", self.names.objects_of(preposition), _OBLIQUE)
+            elif names_role(noun.lower_) and noun.tag_ != "NNS" and noun.lower_ not in _NO_EMPLOYER:
+                for preposition in (c for c in noun.children if c.dep_ == "prep" and c.lower_ in ("at", "for")):
                     yield from _all(subjects, "works_at", self.names.objects_of(preposition), _OBLIQUE)
 
     def _quality(self, verb: "Token", subjects: list[Named], quality: "Token") -> Iterator[Stated]:
@@ -370,7 +390,9 @@ def _person(verb: "Token") -> bool:
     for child in verb.children:
         if child.dep_ == "nsubj":
             pronoun = child.lower_ in ("he", "she", "i", "we", "you", "who")
-            return pronoun or child.ent_type_ == "PERSON" or noun_kind(child.lower_) == "person"
+            bare = child.pos_ == "PROPN" and not any(inner.dep_ in ("det", "compound") for inner in child.children)
+            named = child.ent_type_ == "PERSON" or (bare and child.ent_type_ in ("", "ORG", "NORP"))
+            return pronoun or named or noun_kind(child.lower_) == "person"
     return False
 
 

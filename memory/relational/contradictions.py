@@ -9,7 +9,7 @@ from memory.relational.endings import OPPOSITES
 from memory.relational.language.nouns import fits
 from memory.relational.language.tense import PLAN_END
 from memory.relational.names import document_of
-from memory.relational.namesakes import FIXED
+from memory.relational.namesakes import FIXED, unlike
 from memory.relational.tuples import COLUMNS, Fact
 from memory.relational.validity import TOLD_INTERVAL, Validity
 
@@ -45,7 +45,7 @@ class Contradictions:
 
     def all(self) -> list[Contradiction]:
         """Return the pairs of facts that can't both be true: of functional relations, opposites, and namesakes."""
-        conflicts = [*self._opposite_facts(), *self._namesakes()]
+        conflicts = [*self._opposite_facts(), *self._fixed(), *self._namesakes()]
         for relation in sorted(self.validity.functional):
             groups: dict[str, list[Fact]] = {}
             rows = self.validity.store.db.execute(
@@ -110,6 +110,20 @@ class Contradictions:
             elif earlier.valid_to is None or earlier.valid_to > later.valid_from:
                 conflicts.append(Contradiction(entity, relation, (earlier, later), "both hold"))
         return conflicts
+
+    def _fixed(self) -> Iterator[Contradiction]:
+        """Yield pairs of facts of which only one can ever be true, such as two years of birth."""
+        for relation in sorted(FIXED):
+            rows = self.validity.store.db.execute(
+                f"SELECT {COLUMNS} FROM facts WHERE relation = ? AND valid_to IS NULL ORDER BY id", (relation,)
+            )
+            known: dict[str, list[Fact]] = {}
+            for fact in (Fact(*row) for row in rows.fetchall()):
+                others = known.setdefault(self.validity.aliases.entity(fact.head), [])
+                for other in others:
+                    if unlike(fact.tail, other.tail):
+                        yield Contradiction(other.head, relation, (other, fact), "both hold")
+                others.append(fact)
 
     def _namesakes(self) -> Iterator[Contradiction]:
         """Yield the facts by which entities of one name were told apart, unless they were joined since."""

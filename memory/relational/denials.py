@@ -19,14 +19,18 @@ from memory.relational.endings import (
     denied,
 )
 from memory.relational.language.lemmas import verb_lemma
+from memory.relational.language.nouns import noun_kind
 from memory.relational.language.tense import When
 from memory.relational.names import SAME_AS, normalise, third_person
+from memory.relational.parse import phrase
 from memory.relational.participants import Named, Participants
 
 if TYPE_CHECKING:
     from spacy.tokens import Token
 
 _PARTICLES = {"away", "up", "out", "off", "down", "over", "on", "in", "aside"}
+_UNRESTRICTED = {"n't", "not", "really", "actually", "even", "here", "there", "now"}
+_LOST = {"steal", "destroy", "wreck", "die", "burn", "demolish", "crash", "sink"}
 _NEVER = {"never", "hardly", "rarely", "seldom"}
 
 
@@ -56,9 +60,13 @@ class Denials:
             return
         if any(child.lower_ in _NEVER for child in verb.children):
             return
+        if not over and _restricted(verb):
+            return
         yield from self._tied(verb, self.names.subjects(verb), None)
         for stated in clause:
             yield self.ending(stated, None)
+            if stated.relation == "is_a":
+                yield Ending(stated.head, frozenset({f"{stated.tail.lower().replace(' ', '_')}_of"}))
             if stated.relation == "is" and stated.tail.lower() in ("married", "engaged"):
                 yield Ending(stated.head, PARTNERS)
         if over:
@@ -93,6 +101,13 @@ class Denials:
             return
         if not (moment.tense == "past" or perfect or passive) or moment.tense == "future":
             return
+        if lemma == "leave" and _briefly(verb):
+            return
+        if lemma == "get":
+            got = [child.lower_ for child in verb.children if child.lower_ in ENDS_ALL]
+            yield from (Ending(head, ENDS_ALL[word], None, time) for word in got for head, _ in subjects)
+        if lemma in _LOST:
+            yield from self._lost(verb, time)
         loose = (
             c for c in verb.children if c.dep_ == "prep" and not any(i.dep_ in ("pobj", "pcomp") for i in c.children)
         )
@@ -117,6 +132,13 @@ class Denials:
         plain = not found and not self.names.objects(verb)
         if plain and (name := next((name for name in names if name in ENDS_ALL), None)) is not None:
             yield from (Ending(head, ENDS_ALL[name], None, time) for head, _ in subjects)
+
+    def _lost(self, verb: "Token", time: float | None) -> Iterator[Ending]:
+        """Yield the ending of what somebody had: "Ada's bike was stolen", "her cat died"."""
+        for subject in (child for child in verb.children if child.dep_ in ("nsubj", "nsubjpass")):
+            for owner in (child for child in subject.children if child.dep_ == "poss"):
+                thing = phrase(subject, without=("poss", "case"))
+                yield from (Ending(head, OWNING, thing, time) for head, _ in self.names.owners(owner))
 
     def _tied(self, verb: "Token", subjects: list[Named], time: float | None) -> Iterator[Ending]:
         """Yield the ending of a tie: "cancelled the subscription to X", "outgrew her allergy to X"."""
@@ -164,6 +186,24 @@ def _phrases(verb: "Token") -> Iterator[tuple[str, "Token"]]:
     for child in verb.children:
         if child.dep_ == "advmod":
             yield from ((f"{child.lower_}_{inner.lower_}", inner) for inner in child.children if inner.dep_ == "prep")
+
+
+def _restricted(verb: "Token") -> bool:
+    """Return whether a denial is of a part only: "doesn't work on Mondays", "doesn't play well"."""
+    kinds = ("npadvmod", "advcl", "advmod")
+    extra = [c for c in verb.children if c.dep_ in kinds and c.lower_ not in _UNRESTRICTED]
+    objects = any(child.dep_ in ("dobj", "attr", "acomp") for child in verb.children)
+    return bool(extra) or sum(child.dep_ == "prep" for child in verb.children) > (0 if objects else 1)
+
+
+def _briefly(verb: "Token") -> bool:
+    """Return whether somebody left only for a while: "for the weekend", "early today"."""
+    for child in verb.children:
+        if child.dep_ == "advmod" and child.lower_ in ("early", "late", "briefly", "temporarily"):
+            return True
+        if child.dep_ == "prep" and child.lower_ == "for":
+            return any(noun_kind(inner.lower_) in ("time", "state") for inner in child.children)
+    return False
 
 
 def _no_longer(verb: "Token") -> bool:

@@ -19,6 +19,9 @@ from memory.relational.tuples import Tuple
 from memory.relational.validity import SUPERSEDE_MIN, Validity
 from memory.store import Store
 
+NEWS = 180 * 86400.0
+"""Seconds before a known fact within which an event that is told later is taken for news, not for history."""
+
 
 class FactWriter:
     """Writer of statements as rows of ``facts``; it keeps the graph in main memory up to date.
@@ -74,7 +77,8 @@ class FactWriter:
         if item.planned or item.until is not None:
             return self._tell_interval(item, head, relation, tail, fit)
         db = self.store.db
-        conf, since = min(item.conf, item.origin.conf), self._beginning(item, head, relation, tail)
+        conf = min(item.conf, item.origin.conf)
+        since = item.origin.time if item.since is None else item.since
         functional = self.validity.one_at_a_time(relation, item.tail)
         fact_id = self.validity.same(head, relation, tail, since, conf * item.origin.trust)
         if fact_id is not None:
@@ -85,7 +89,10 @@ class FactWriter:
         else:
             older: list[int] = []
             until: tuple[float, int] | None = None
-            if functional:
+            now = item.since is not None and functional and self._holds_now(item, head, relation, tail)
+            if now and conf >= SUPERSEDE_MIN:
+                older = self._overtake(head, relation, tail, item.origin.time)
+            elif functional:
                 until = self.validity.next(head, relation, tail, since, conf * item.origin.trust)
                 if conf >= SUPERSEDE_MIN:
                     until = until or self._resume(head, relation, tail, since)
@@ -104,15 +111,15 @@ class FactWriter:
         provenance.add(db, ("facts", fact_id), replace(item.origin, conf=conf), contribution)
         return fact_id
 
-    def _beginning(self, item: Tuple, head: str, relation: str, tail: str) -> float:
-        """Return when a fact that holds now began: when it says, or when it was told if another began meanwhile."""
-        if item.since is None:
-            return item.origin.time
-        between = self.validity.one_at_a_time(relation, item.tail) and any(
-            item.since <= version.start <= item.origin.time and version.tail != tail
-            for version in self.validity.versions(head, relation)
-        )
-        return item.origin.time if between else item.since
+    def _holds_now(self, item: Tuple, head: str, relation: str, tail: str) -> bool:
+        """Return whether a statement with a beginning of its own ends what is known for later than that.
+
+        It does if it says that it still holds; an event ("moved in 2012") only if it is not long before what is known.
+        """
+        others = [v for v in self.validity.versions(head, relation) if v.end is None and v.tail != tail]
+        if not item.event or not others:
+            return True
+        return item.since is None or item.since >= max(version.start for version in others) - NEWS
 
     def _tell_interval(self, item: Tuple, head: str, relation: str, tail: str, fit: float) -> int:
         """Write a fact of the past or a plan; it ends no other fact."""

@@ -97,7 +97,7 @@ def canonical(head: str, relation: str, tail: str) -> tuple[str, str, str]:
 
 
 _CUT = re.compile(
-    r"(^| )(of|in|at|to|for|with|by|from|and|or|on|as|than|that|which|the|a|an)$|^[^\w$£€.#@]|[\[({<\"“]$"
+    r"(^| )(of|to|for|with|by|from|and|or|than|that|which|the)$|^[^\w$£€.#@]|[\[({<\"“]$"
     r"|^(their|his|her|its|my|our|your) "
 )
 _EMPTY = frozenset(

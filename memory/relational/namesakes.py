@@ -16,6 +16,9 @@ FIXED = frozenset(
 )
 """Relations that never change: two values are two people."""
 
+PARTNER = frozenset({"married_to", "wife_of", "husband_of", "spouse_of"})
+"""Relations of which people mostly have one."""
+
 SAME_TIME = 86400.0
 """Seconds between two tellings within which another home or employer is no news of the same person."""
 
@@ -104,7 +107,7 @@ class Namesakes:
     def _telling(self, item: Tuple) -> bool:
         """Return whether a statement says something that a namesake could not say too."""
         relation = relation_name(item.relation)
-        return item.until is None and (relation in FIXED or relation == "is_a" or relation in self.functional)
+        return item.until is None and (relation in {*FIXED, *PARTNER, "is_a"} or relation in self.functional)
 
     def _exists(self, name: str) -> bool:
         row = self.store.db.execute(
@@ -149,15 +152,18 @@ class Namesakes:
             before = known.facts.get(relation, set())
             if not before or self.aliases.entity(tail) in {self.aliases.entity(one) for one in before}:
                 continue
-            if relation in FIXED and all(_unlike(tail, one) for one in before):
+            alike = [one for one in before if _same_type(tail, one)]
+            if relation in FIXED and alike and all(unlike(tail, one) for one in alike):
                 return True
-            if relation == "is_a" and _roles({tail}) and _roles(before) and not _roles({tail}) & _roles(before):
+            if relation == "is_a" and bool(_roles({tail}) or _roles(before)) and not _roles({tail}) & _roles(before):
                 differing.add("kind")
+            if relation in PARTNER:
+                differing.add("partner")
             news = _CHANGE.search(item.origin.text_span) is not None
             if relation in self.functional and fits(relation, item.tail) and not news:
                 near = abs(item.origin.time - known.latest) < SAME_TIME
                 differing.add("place at the same time" if near else "place")
-        if "kind" in differing and len(differing) > 1:
+        if len(differing) > 1 and differing != {"place", "place at the same time"}:
             return True
         return "place at the same time" in differing and len(name.split()) > 1
 
@@ -172,11 +178,14 @@ def _roles(kinds: Iterable[str]) -> set[str]:
     return {head for head in heads if noun_kind(head) == "person"}
 
 
-def _unlike(value: str, other: str) -> bool:
-    """Return whether two values are of one kind and differ: two years or two places, not a year and a place."""
-    return (
-        any(c.isdigit() for c in value) == any(c.isdigit() for c in other) and value not in other and other not in value
-    )
+def _same_type(value: str, other: str) -> bool:
+    """Return whether two values are both dates or both names."""
+    return any(c.isdigit() for c in value) == any(c.isdigit() for c in other)
+
+
+def unlike(value: str, other: str) -> bool:
+    """Return whether two values of one type can't both be true: neither is part of the other."""
+    return _same_type(value, other) and value not in other and other not in value
 
 
 def _renamed(item: Tuple | Ending, chosen: dict[tuple[str, str], str], document: str) -> Tuple | Ending:

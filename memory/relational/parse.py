@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc, Token
 
 _MODALS = {"may", "might", "could", "would", "should", "can", "must", "ca"}
-_DOUBT = {"perhaps", "maybe", "possibly", "probably", "allegedly", "supposedly", "hardly", "barely", "almost", "nearly"}
+_DOUBT = frozenset(
+    "perhaps maybe possibly probably allegedly supposedly hardly barely almost nearly apparently reportedly"
+    " according".split()
+)
 BEGINNING = frozenset({"start", "begin", "continue", "resume"})
 """Verbs whose complement holds: "started to like"."""
 
@@ -56,6 +59,8 @@ def complement(verb: "Token") -> "Token | None":
                 return child
             if to and lemma == "use" and verb.tag_ in ("VBD", "VBN"):
                 return child
+            if to and lemma in ("like", "love", "hate", "prefer") and not own_subject(child):
+                return child
             if lemma in BEGINNING or (to and lemma == "go" and verb.tag_ in ("VBG", "VBN")):
                 return child
             if child.tag_ == "VBG" and lemma in _GERUND and not own_subject(child):
@@ -71,7 +76,7 @@ def supposed(verb: "Token") -> bool:
             return True
         if child.dep_ == "advcl" and any(mark.lower_ in ("if", "unless", "whether") for mark in child.children):
             return True
-        if child.dep_ in ("advmod", "neg") and child.lower_ in _DOUBT:
+        if child.dep_ in ("advmod", "neg", "prep") and child.lower_ in _DOUBT:
             return True
         if child.dep_ in ("xcomp", "ccomp") and child.pos_ in ("VERB", "AUX") and child != inner:
             return True

@@ -114,7 +114,14 @@ class RuleExtractor:
             if possible and stated.conf >= self.conf_min:
                 span = replace(words, conf=min(stated.conf, words.conf))
                 yield (
-                    Tuple(*names, conf=stated.conf, provenance=span, since=stated.since, until=stated.until),
+                    Tuple(
+                        *names,
+                        conf=stated.conf,
+                        provenance=span,
+                        since=stated.since,
+                        until=stated.until,
+                        event=stated.event,
+                    ),
                     stated.past,
                 )
 

@@ -28,6 +28,8 @@ class Tuple:
         since: When it began to hold, in seconds since the epoch, if that is not when it was told. A beginning after
             the telling makes it a plan: it is kept, but it is not a fact that holds now.
         until: When it stopped to hold; such a fact belongs to the past and never ends another one.
+        event: Whether it tells that it began at ``since``, not that it still holds: "moved to Paris in 2012" leaves a
+            home that is known for later as it is.
     """
 
     head: str
@@ -39,6 +41,7 @@ class Tuple:
     provenance: Provenance | str | None = None
     since: float | None = None
     until: float | None = None
+    event: bool = False
 
     def __post_init__(self) -> None:
         """Make the provenance complete."""

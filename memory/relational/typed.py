@@ -31,19 +31,9 @@ _WHEN = {
 }
 
 
-_HELD = {
-    "charge",
-    "favour",
-    "favor",
-    "need",
-    "possession",
-    "control",
-    "command",
-    "support",
-    "care",
-    "search",
-    "the care",
-}
+_HOURS = frozenset("one two three four five six seven eight nine ten eleven twelve".split())
+_TIMED = frozenset("in at on during over by through throughout for before after between from".split())
+_HELD = frozenset(("charge", "favour", "favor", "need", "possession", "control", "command", "care", "search"))
 """States with an object: "in charge of the kitchen"."""
 
 
@@ -82,7 +72,12 @@ def oblique(relation: str, preposition: "Token", noun: "Token", moment: When, st
     bare = not any(child.dep_ in ("det", "poss", "nummod") for child in noun.children)
     if noun.i in moment.dates and word in ("until", "till", "since", "from", "through"):
         return None
-    if stative and (names_time(words) or (noun.i in moment.dates and not (relation == "is" and word in _WHERE))):
+    clock = word == "at" and noun.pos_ == "NUM" and words.lower() in _HOURS
+    if (
+        stative
+        and word in _TIMED
+        and (clock or names_time(words) or (noun.i in moment.dates and not (relation == "is" and word in _WHERE)))
+    ):
         if relation == "is" and word in _WHERE:
             return Oblique(f"happens_{word}", words)
         return None if noun.i in moment.dates or word in _WHEN else Oblique(f"{relation}_during", words)

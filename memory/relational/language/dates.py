@@ -11,6 +11,7 @@ from memory.zones import zone_of
 
 Direction = Literal["past", "future"]
 
+_TENS = ("twenties", "thirties", "forties", "fifties", "sixties", "seventies", "eighties", "nineties")
 _SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}
 _FILLER = re.compile(
     r"^(?:(?:the|early|mid|late|about|around|approximately|roughly|beginning|start|middle|end|of|on|in|at|during)"
@@ -107,6 +108,9 @@ def _by_pattern(text: str, base: datetime, direction: Direction) -> tuple[dateti
         return datetime(year, 1, 1), datetime(year + 1, 1, 1)
     if match := re.fullmatch(r"(\d{3})0'?s", bare):
         return datetime(int(match[1]) * 10, 1, 1), datetime(int(match[1]) * 10 + 10, 1, 1)
+    if match := re.fullmatch(rf"(?:nineteen[ -]?)?({'|'.join(_TENS)})", bare):
+        year = 1920 + 10 * _TENS.index(match[1])
+        return datetime(year, 1, 1), datetime(year + 10, 1, 1)
     if match := re.fullmatch(r"(\d{1,2})(?:st|nd|rd|th) century", bare):
         return datetime((int(match[1]) - 1) * 100 + 1, 1, 1), datetime(int(match[1]) * 100 + 1, 1, 1)
     if match := re.fullmatch(rf"(last|this|next)? ?({'|'.join(_SEASONS)})(?: of)? ?(\d{{4}})?", bare):

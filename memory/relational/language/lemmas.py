@@ -31,6 +31,17 @@ def verb_lemma(word: str) -> str:
 
 
 @lru_cache(maxsize=20_000)
+def gerund_of(word: str) -> str:
+    """Return the gerund of a verb: ``swim`` becomes ``swimming``."""
+    from lemminflect import getInflection
+
+    if word.endswith("ing"):
+        return word
+    forms = getInflection(verb_lemma(word), tag="VBG")
+    return str(forms[0]) if forms else word
+
+
+@lru_cache(maxsize=20_000)
 def known_verb(word: str) -> bool:
     """Return whether a word is a form of a verb in the tables."""
     from lemminflect import getLemma

@@ -107,7 +107,7 @@ class StandIns:
                 put(stand_in, name.start, title["title"] if title else written)
             last = name.end
         put(text[last:], last)
-        self.text = re.sub(r";(?=\s)", ".", "".join(out))
+        self.text = _OPENING.sub(_lowered, re.sub(r";(?=\s)", ".", "".join(out)))
 
     def restored(self, doc: "Doc") -> "Doc":
         """Return a parsed document with the names as they were written, each as one token.
@@ -161,6 +161,18 @@ def written(sentence: "Span") -> str:
         return str(sentence.text).strip()
     text: str = sentence.doc.user_data["original"]
     return text[places[sentence.start][0] : places[sentence.end - 1][1]].strip()
+
+
+_OPENING = re.compile(r"(?:^|(?<=[.!?] ))([A-Z][a-z]+)(?=,? [A-Z])")
+
+
+def _lowered(match: re.Match[str]) -> str:
+    """Return the first word of a sentence in lower case, if a name follows and it is none: "apparently Ada left"."""
+    word = match[1]
+    return word.lower() if word.endswith("ly") or word in _VERBS_FIRST else word
+
+
+_VERBS_FIRST = {"Imagine", "Suppose", "Assume", "Perhaps", "Maybe", "Pretend", "Today", "Tomorrow", "Yesterday", "Now"}
 
 
 def _free(names: list[str], text: str) -> list[str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Tense = Literal["past", "present", "future"]
 
 _WILL = {"will", "'ll", "’ll", "shall", "wo"}
-_FORMERLY = {"formerly", "previously", "once", "originally", "earlier", "back"}
+_FORMERLY = {"before", "formerly", "previously", "once", "originally", "earlier", "back"}
 _CLAUSES = {"relcl", "advcl", "ccomp", "xcomp", "acl", "parataxis", "csubj", "pcomp"}
 _OPENING = {"since": "since", "from": "since", "after": "after"}
 _CLOSING = {
@@ -91,7 +91,7 @@ def when(verb: "Token", told: float, zone: str) -> When:
     """
     tense, perfect = tense_of(verb)
     since = until = None
-    ended = False
+    ended = begins = False
     over = tense == "past" and any(child.lower_ in _FORMERLY and child.dep_ == "advmod" for child in verb.children)
     used: set[int] = set()
     for role, span, tokens in _dates(verb, told, zone, tense, perfect):
@@ -101,7 +101,7 @@ def when(verb: "Token", told: float, zone: str) -> When:
                 since = told - span.end
             continue
         if role == "since":
-            since = span.start
+            since, begins = span.start, True
         elif role == "after":
             since = span.end
         elif role == "until":
@@ -112,10 +112,14 @@ def when(verb: "Token", told: float, zone: str) -> When:
             since = span.start
             until = span.end if tense == "past" or span.end <= told else until
     if tense == "present" and since is not None and since > told:
-        if verb_lemma(verb.text) in STATIVE:
+        if verb_lemma(verb.text) in STATIVE and not begins:
             since = None  # "is on Monday", "works on Monday": so it is now
         else:
             tense = "future"
+    progressive = any(child.dep_ == "aux" and child.lower_ == "been" for child in verb.children)
+    lasting = any(token.lower_ in ("always", "now", "still", "lately", "recently", "since") for token in _own(verb))
+    if perfect and since is None and not (progressive or lasting) and verb_lemma(verb.text) in STATIVE - {"be"}:
+        tense, over = "past", True  # "has lived in Paris": once, not now
     if tense == "past" and since is not None and since > told:
         since = until = None  # "was to start in May": no date of the past
     if until is not None and until <= told and tense != "future":
