@@ -21,6 +21,7 @@ from memory.relational.parse import (
     negated,
     own_subject,
     phrase,
+    placed,
     prepositions,
     supposed,
 )
@@ -95,7 +96,7 @@ class SentenceReader:
         for token in self.sentence:
             if (name := mistaken_subject(token)) is not None:
                 yield from self._mistaken(token, name)
-            elif token.pos_ in ("VERB", "AUX") and _placed(token):
+            elif token.pos_ in ("VERB", "AUX") and placed(token):
                 moment = when(token, self.told, self.zone)
                 if denials.dislikes(token):
                     yield from _all(self.names.subjects(token), "dislikes", self.names.objects(token), _SURE)
@@ -351,32 +352,6 @@ class SentenceReader:
             yield from _all(self.entities(noun), "is_a", [(phrase(named), 1.0)], _OBLIQUE)
         elif noun.pos_ == "NOUN" and noun.doc[max(noun.left_edge.i - 1, 0)].text in (",", "(", "-", "–", "—"):
             yield from self._described(self.entities(named, with_joined=False), noun)
-
-
-def _placed(verb: "Token") -> bool:
-    """Return whether a clause stands where a statement may stand: not a condition, an aim, or somebody's words."""
-    if verb.dep_ in (
-        "aux",
-        "auxpass",
-        "xcomp",
-        "ccomp",
-        "advcl",
-        "pcomp",
-        "csubj",
-        "amod",
-        "compound",
-        "parataxis",
-    ):
-        return False
-    if verb.dep_ == "conj" and verb.head.pos_ in ("VERB", "AUX"):
-        leading = first(verb)
-        if leading.dep_ in ("xcomp", "ccomp", "advcl", "pcomp", "csubj"):
-            return False
-        if not (own_subject(verb) or verb.tag_ != "VB" or not supposed(leading)):
-            return False
-    if verb.dep_ == "acl" and verb.tag_ != "VBN":
-        return False
-    return verb.dep_ not in ("relcl", "acl") or not negated(verb.head)
 
 
 def _may_live(verb: "Token") -> bool:

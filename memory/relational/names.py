@@ -98,7 +98,7 @@ def canonical(head: str, relation: str, tail: str) -> tuple[str, str, str]:
 
 _CUT = re.compile(
     r"(^| )(of|to|for|with|by|from|and|or|than|that|which|the)$|^[^\w$£€.#@]|[\[({<\"“]$"
-    r"|^(their|his|her|its|my|our|your) "
+    r"|^(their|his|her|its|my|our|your|whose|both|either|neither|such|hence) "
 )
 _EMPTY = frozenset(
     "present name part one number example following lot result kind sort type variety series set use way thing"

@@ -86,6 +86,32 @@ def supposed(verb: "Token") -> bool:
     return ordered and not any(child.dep_ in ("nsubj", "nsubjpass") for child in verb.children)
 
 
+def placed(verb: "Token") -> bool:
+    """Return whether a clause stands where a statement may stand: not a condition, an aim, or somebody's words."""
+    if verb.dep_ in (
+        "aux",
+        "auxpass",
+        "xcomp",
+        "ccomp",
+        "advcl",
+        "pcomp",
+        "csubj",
+        "amod",
+        "compound",
+        "parataxis",
+    ):
+        return False
+    if verb.dep_ == "conj" and verb.head.pos_ in ("VERB", "AUX"):
+        leading = first(verb)
+        if leading.dep_ in ("xcomp", "ccomp", "advcl", "pcomp", "csubj"):
+            return False
+        if not (own_subject(verb) or verb.tag_ != "VB" or not supposed(leading)):
+            return False
+    if verb.dep_ == "acl" and verb.tag_ != "VBN":
+        return False
+    return verb.dep_ not in ("relcl", "acl") or not negated(verb.head)
+
+
 def negated(token: "Token") -> bool:
     """Return whether a clause, noun or adjective is negated."""
     for child in token.children:
