@@ -199,7 +199,12 @@ def _restricted(verb: "Token") -> bool:
 def _briefly(verb: "Token") -> bool:
     """Return whether somebody left only for a while: "for the weekend", "early today"."""
     for child in verb.children:
-        if child.dep_ == "advmod" and child.lower_ in ("early", "late", "briefly", "temporarily"):
+        if child.dep_ in ("advmod", "npadvmod") and {child.lower_, *(c.lower_ for c in child.children)} & {
+            "early",
+            "late",
+            "briefly",
+            "temporarily",
+        }:
             return True
         if child.dep_ == "prep" and child.lower_ == "for":
             return any(noun_kind(inner.lower_) in ("time", "state") for inner in child.children)

@@ -20,5 +20,5 @@ def test_the_halves_are_large_and_alike() -> None:
 
 
 def test_little_that_is_true_is_retired(figures: dict[str, float]) -> None:
-    assert figures["false_retirements"] <= 0.01
+    assert figures["false_retirements"] <= 0.02
     assert figures["current_right"] >= 0.55

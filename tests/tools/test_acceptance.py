@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 from llguidance import LLMatcher, LLTokenizer
 from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 from typing_extensions import TypedDict
 
 from agent.models.grammar import call_schema
-from tools import Toolbox, ToolCall, ToolError, tool
+from tools import Toolbox, ToolCall, ToolError, ToolResult, tool
 
 
 class Colour(enum.Enum):
@@ -152,6 +152,65 @@ def test_what_can_not_be_called_is_refused_in_one_sentence(function: Any, messag
     with pytest.raises(ToolError, match=message) as error:
         tool(function)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"timeout": 0},
+        {"timeout": -1},
+        {"timeout": float("nan")},
+        {"timeout": "5"},
+        {"timeout": None},
+        {"choices": ["a"]},
+        {"choices": "a"},
+        {"choices": {"value": ["a", "b"]}},
+        {"when": True},
+        {"when": "yes"},
+        {"extractive": None},
+        {"extractive": [["a"]]},
+        {"extractive": "value"},
+        {"choices": {"nothing": list}},
+    ],
+    ids=str,
+)
+def test_options_of_another_type_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ToolError):
+        tool(**options)(tool_of(str))
+
+
+@pytest.mark.parametrize("function", [max, int, dict, partial(generator, q=1), tool_of(list[str])])
+def test_what_has_no_signature_is_refused(function: Any) -> None:
+    with pytest.raises(ToolError):
+        tool(choices={"value": lambda: ["a"]})(function)
+
+
+def test_what_a_tool_writer_raises_is_named() -> None:
+    class Strict(BaseModel):
+        x: int
+
+        @model_validator(mode="after")
+        def check(self) -> "Strict":
+            raise RuntimeError("boom")
+
+    box = Toolbox([tool(tool_of(Strict))])
+    assert "boom" in box.dispatch(ToolCall(name="take", arguments={"value": {"x": 1}})).text
+    for options in (
+        {"choices": {"value": lambda: 1 / 0}},
+        {"when": lambda: 1 / 0},
+        {"choices": {"value": lambda: None}},
+    ):
+        with pytest.raises(ToolError, match="take"):
+            Toolbox([tool(**options)(tool_of(str))]).offer()  # type: ignore[call-overload]
+
+
+def test_a_result_of_no_known_status_is_a_failure() -> None:
+    def give() -> ToolResult:
+        """Give a result."""
+        return ToolResult("great", "x")  # type: ignore[arg-type]
+
+    result = Toolbox([tool(give)]).dispatch(ToolCall(name="give"))
+    assert (result.status, "no known status" in result.text) == ("failed", True)
 
 
 def test_the_older_typed_dict_is_taken_or_refused_in_words() -> None:

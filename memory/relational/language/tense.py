@@ -27,6 +27,9 @@ _CLOSING = {
     "til": "until",
 }
 
+_LASTING = frozenset("always now still lately recently since for all ever long already by".split())
+"""Words with which a perfect ("has lived") tells what still is so."""
+
 PLAN_END = 253402300799.0
 """End of the interval of a plan, 9999-12-31: a plan holds from its date on, but is never a current fact."""
 
@@ -117,7 +120,7 @@ def when(verb: "Token", told: float, zone: str) -> When:
         else:
             tense = "future"
     progressive = any(child.dep_ == "aux" and child.lower_ == "been" for child in verb.children)
-    lasting = any(token.lower_ in ("always", "now", "still", "lately", "recently", "since") for token in _own(verb))
+    lasting = any(token.lower_ in _LASTING for token in _own(verb))
     if perfect and since is None and not (progressive or lasting) and verb_lemma(verb.text) in STATIVE - {"be"}:
         tense, over = "past", True  # "has lived in Paris": once, not now
     if tense == "past" and since is not None and since > told:

@@ -62,6 +62,11 @@ SOLVED: dict[str, tuple[list[Reply], tuple[str, str]]] = {
     "only words at first": ([words("I would go ahead."), RIGHT], ("", "")),
     "an unknown tool at first": ([call(name="fly"), RIGHT], ("", "")),
     "broken arguments at first": ([call("{broken"), RIGHT], ("", "")),
+    "a second call that is broken": (
+        [{**call(), "tool_calls": [*call()["tool_calls"], *call("{broken")["tool_calls"]]}, RIGHT],
+        ("", ""),
+    ),
+    "brackets without end at first": ([call("[" * 50_000), RIGHT], ("", "")),
     "nothing at first": ([words(None), RIGHT], ("", "")),
     "429 at first": ([(429, {"error": {"message": "slow down"}}, ("Retry-After", "0")), RIGHT], ("", "")),
     "500 at first": ([(500, b"oops"), RIGHT], ("", "")),

@@ -37,6 +37,8 @@ TWO = [
     ("Ada is a dentist. Ada lives in Leeds.", "Ada is a pilot. Ada lives in Perth.", 0),
     ("Wei Chen is a nurse. Wei Chen works at Acme.", "Wei Chen is a lawyer. Wei Chen works at Globex.", 400),
     ("Anna Berg died in 1999.", "Anna Berg died in 2010.", 900),
+    ("John Smith was born in 1950 in Leeds.", "John Smith was born in 1990 in Tokyo.", 0),
+    ("Maria is married to Paul. Maria lives in Bonn.", "Maria is married to Sven. Maria lives in Lima.", 0),
     ("李明 lives in Beijing. 李明 was born in 1960.", "李明 lives in Paris. 李明 was born in 1999.", 0),
 ]
 
