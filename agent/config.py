@@ -146,8 +146,8 @@ def compose_as(overrides: Sequence[str], root: str, schema: type[Config]) -> Con
             name, gives the nearest known names.
     """
     folder = Path(str(files("configs")))
-    listed = set(_list_settings(schema))
-    expanded = [part for override in overrides for part in _expand(override, folder, listed)]
+    listed, texts = ({*_settings_of(schema, kinds)} for kinds in ((list, tuple, set, frozenset), (str, Path)))
+    expanded = [part for override in overrides for part in _expand(override, folder, listed, texts)]
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(folder)):
@@ -176,13 +176,13 @@ def choices(group: str) -> list[str]:
     return sorted(path.stem for path in (Path(str(files("configs"))) / group).glob("*.yaml"))
 
 
-def _list_settings(schema: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Yield the dotted names of the settings that are lists, also those of every choice of a group."""
+def _settings_of(schema: type[BaseModel], wanted: Container[Any], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted names of the settings of some types, also those of every choice of a group."""
     for name, item in schema.model_fields.items():
         for kind in _kinds(item.annotation):
             if isinstance(kind, type) and issubclass(kind, BaseModel):
-                yield from _list_settings(kind, f"{prefix}{name}.")
-            elif (get_origin(kind) or kind) in (list, tuple, set, frozenset):
+                yield from _settings_of(kind, wanted, f"{prefix}{name}.")
+            elif (get_origin(kind) or kind) in wanted:
                 yield f"{prefix}{name}"
 
 
@@ -195,7 +195,7 @@ def _kinds(annotation: Any) -> Iterator[Any]:
         yield annotation
 
 
-def _expand(override: str, folder: Path, listed: Container[str] = ()) -> list[str]:
+def _expand(override: str, folder: Path, listed: Container[str] = (), texts: Container[str] = ()) -> list[str]:
     key, equals, value = override.partition("=")
     if not equals:
         raise ConfigError(f"expected key=value, got {override!r}; for example episodes=2")
@@ -207,7 +207,8 @@ def _expand(override: str, folder: Path, listed: Container[str] = ()) -> list[st
         raise ConfigError(f"unknown {key} {value!r}: {did_you_mean(value, choices(key))}")
     if key in listed and value not in ("", "null") and value[:1] not in "[$'\"":
         return [f"{key}=[{','.join(_quoted(part.strip()) for part in value.split(','))}]"]
-    return [f"{key}={_quoted(value)}"]
+    number = key in texts and re.fullmatch(r"[\d_.+eE-]+|true|false|inf|nan", value, re.IGNORECASE) is not None
+    return [f"{key}='{value}'" if number else f"{key}={_quoted(value)}"]
 
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./%@+-][A-Za-z0-9_./%@+:-]*|")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -72,6 +73,12 @@ def load(
                         counts["facts"] += len(fact_ids) + sum(len(reading.facts) for reading in readings)
                         bar.advance(task, len(batch))
             memory.retriever.mentions.sync()
+            if twice := sorted({conflict.entity for conflict in memory.relational.namesakes()}):
+                names = f"{', '.join(twice[:5])}{' ...' if len(twice) > 5 else ''}"
+                hint = (
+                    f"hint: may be two of one name: {names}; see `hippo kg contradictions`, join with `hippo kg merge`"
+                )
+                print(hint, file=sys.stderr)  # noqa: T201
             say({**counts, "entities": len(memory.relational.entities()), "holding": len(memory.relational)}, as_json)
 
 

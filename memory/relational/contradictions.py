@@ -9,7 +9,7 @@ from memory.relational.endings import OPPOSITES
 from memory.relational.language.nouns import fits
 from memory.relational.language.tense import PLAN_END
 from memory.relational.names import document_of
-from memory.relational.namesakes import FIXED, unlike
+from memory.relational.namesakes import FIXED, PARTNER, unlike
 from memory.relational.tuples import COLUMNS, Fact
 from memory.relational.validity import TOLD_INTERVAL, Validity
 
@@ -45,7 +45,7 @@ class Contradictions:
 
     def all(self) -> list[Contradiction]:
         """Return the pairs of facts that can't both be true: of functional relations, opposites, and namesakes."""
-        conflicts = [*self._opposite_facts(), *self._fixed(), *self._namesakes()]
+        conflicts = [*self._opposite_facts(), *self._fixed(), *self.namesakes()]
         for relation in sorted(self.validity.functional):
             groups: dict[str, list[Fact]] = {}
             rows = self.validity.store.db.execute(
@@ -125,10 +125,11 @@ class Contradictions:
                         yield Contradiction(other.head, relation, (other, fact), "both hold")
                 others.append(fact)
 
-    def _namesakes(self) -> Iterator[Contradiction]:
-        """Yield the facts by which entities of one name were told apart, unless they were joined since."""
+    def namesakes(self) -> list[Contradiction]:
+        """Return the facts by which entities of one name were told apart, unless they were joined since."""
         db, entity = self.validity.store.db, self.validity.aliases.entity
-        relations = {*self.validity.functional, *FIXED, "is_a"}
+        found: list[Contradiction] = []
+        relations = {*self.validity.functional, *FIXED, *PARTNER, "is_a"}
         rows = db.execute(f"SELECT {COLUMNS} FROM facts WHERE valid_to IS NULL AND head LIKE '% (%)' ORDER BY id")
         for fact in (Fact(*row) for row in rows.fetchall()):
             name, _, document = fact.head.rpartition(" (")
@@ -143,8 +144,9 @@ class Contradictions:
                 " ORDER BY id",
                 (name, fact.relation, fact.tail),
             )
-            for other in (Fact(*row) for row in others.fetchall()):
-                yield Contradiction(name, fact.relation, (other, fact), "may be two")
+            pairs = ((Fact(*row), fact) for row in others.fetchall())
+            found += [Contradiction(name, fact.relation, pair, "may be two") for pair in pairs]
+        return found
 
     def _told_in(self, fact: Fact, document: str) -> bool:
         """Return whether a document told a fact: its head was then told apart by that document."""

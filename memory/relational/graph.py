@@ -275,6 +275,11 @@ class KG:
         with self.store.read():
             return Contradictions(self._writer.validity).all()
 
+    def namesakes(self) -> list[Contradiction]:
+        """Return the contradictions by which entities of one name were told apart; :meth:`merge` joins what is one."""
+        with self.store.read():
+            return Contradictions(self._writer.validity).namesakes()
+
     # consolidation
 
     def pending(self) -> list[Fact]:

@@ -66,6 +66,13 @@ def test_any_path_is_taken(path: str) -> None:
     assert parse(["suite=courier", f"runs={path}"]).runs == Path(path)
 
 
+@pytest.mark.parametrize("name", ["2026", "1e5", "007", "true", "1.5", "NaN", "-1", "mine"])
+def test_a_name_may_look_like_a_number(name: str) -> None:
+    assert load([f"name={name}"]).name == name
+    assert load([f"memory.path={name}"]).memory.path == Path(name)
+    assert load(["name=null", "memory.path=null"]).memory.path is None
+
+
 @pytest.mark.parametrize("key", ["memory.path", "runs"])
 def test_the_home_folder_is_the_home_folder(key: str) -> None:
     config = load([f"{key}=~/mem"])

@@ -153,3 +153,20 @@ def test_dates_words_of_the_graph_and_the_list_of_aliases(folder: Path, tmp_path
 def test_what_is_not_there_is_told(folder: Path, tmp_path: Path) -> None:
     assert "there is no file" in refused("load", folder / "m", tmp_path / "missing.txt")
     assert "there is no memory" in refused("ask", tmp_path / "nowhere", "x")
+
+
+def test_namesakes_speakers_and_zones_of_a_load(folder: Path, tmp_path: Path) -> None:
+    lines = [
+        {"text": "John Smith lives in Leeds. He is a dentist.", "title": "a", "time": "2026-03-10T09:00+01:00"},
+        {"text": "John Smith lives in Perth. He is a pilot.", "title": "b", "time": "2026-03-10T09:00+01:00"},
+        {"text": "I moved to Oslo yesterday.", "title": "c", "speaker": "Mia", "time": "2026-03-10T00:30+01:00"},
+    ]
+    file = tmp_path / "n.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    result = CliRunner().invoke(app, ["kg", "load", str(folder / "m"), str(file)])
+    assert "may be two of one name: john smith" in result.stderr
+    conflicts = hippo("contradictions", folder / "m", "--json")["contradictions"]
+    assert {conflict["reason"] for conflict in conflicts} == {"may be two"}
+    hippo("merge", folder / "m", "john smith (b)", "john smith", "--json")
+    (fact,) = hippo("show", folder / "m", "Mia", "--json")["facts"]
+    assert (fact["tail"], fact["valid_from"]) == ("oslo", 1773010800.0), "midnight of 9 March where it was told"
