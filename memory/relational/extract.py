@@ -8,7 +8,7 @@ from typing import Protocol
 from memory.errors import InvalidItemError
 from memory.provenance import Provenance, origin_of
 from memory.relational.endings import Ending
-from memory.relational.language.nouns import fits
+from memory.relational.language.nouns import TAKES_NO_TIME, fits, names_state
 from memory.relational.names import normalise
 from memory.relational.tuples import Tuple
 
@@ -137,7 +137,8 @@ class TemplateExtractor:
                 if slots and not any(_NO_NAME.intersection(value.lower().split()) for value in slots.groups()):
                     names = {name: normalise(value) for name, value in slots.groupdict().items()}
                     head, relation, tail = (part.format(**names) for part in statement)
-                    if fits(relation, tail):
+                    state = relation in TAKES_NO_TIME and any(names_state(v, bare=True) for v in slots.groups()[1:])
+                    if fits(relation, tail) and not state:
                         tuples.append(Tuple(head, relation, tail, provenance=with_span(origin, sentence, 1.0)))
                     break
         return tuples

@@ -89,13 +89,8 @@ def names_state(name: str, bare: bool) -> bool:
 
 
 def fits(relation: str, tail: str) -> bool:
-    """Return whether a tail, as it is told, is of a kind that a relation takes.
-
-    Relations of place, work and ownership take neither times nor, in lower case and without an article, states.
-    """
-    if relation not in TAKES_NO_TIME:
-        return True
-    return not names_time(tail) and not (relation != "owned_by" and names_state(tail, bare=True))
+    """Return whether a tail is of a kind that a relation takes: a place, an employer and an owner are no times."""
+    return relation not in TAKES_NO_TIME or not names_time(tail)
 
 
 TAKES_NO_TIME = frozenset({"lives_in", "located_in", "is_at", "works_at", "owned_by"})
