@@ -93,6 +93,4 @@ def oblique(relation: str, preposition: "Token", noun: "Token", moment: When, st
             return Oblique(f"{relation}_{word}_{state}_of", words.partition(" of ")[2])
         if names_state(whole.lower() if whole[:1].isupper() and noun.i == noun.sent.start else whole, bare):
             return Oblique(relation, f"{word} {whole}")
-        if not bare and names_state(words, bare=False):
-            return Oblique(relation, f"{word} {whole}")
     return own

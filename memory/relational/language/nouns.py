@@ -11,10 +11,13 @@ _NUMBERED = re.compile(
     r"(1[0-9]|20|21)\d\d(s|'s)?|\d{4}-\d\d(-\d\d)?|\d{1,2}[:.]\d\d( ?[ap]\.?m\.?)?|\d{1,2} ?[ap]\.?m\.?"
     r"|\d{1,2}(st|nd|rd|th)?|\d{1,2}/\d{1,2}(/\d{2,4})?"
 )
+_CLOCK = re.compile(r"(half|a quarter|quarter|\w+) (past|to) \w+|.+ o['’]?clock( sharp)?")
 _ABBREVIATED = frozenset(
     "mon tue tues wed thu thur thurs fri sat sun jan feb mar apr jun jul aug sep sept oct nov dec".split()
 )
 _MONTHS_ALSO_NAMES = frozenset(("may", "april", "june", "august", "summer", "spring", "march", "eve", "easter"))
+
+_DEFINITE = re.compile(r"(the|this|that|my|your|his|her|its|our|their|\w+['’]s) ")
 
 PLACES = frozenset(
     "home school bed hospital prison jail church college university town court class work sea space port sight"
@@ -63,6 +66,8 @@ def names_time(name: str) -> bool:
     words = re.sub(r"^(the|a|an|this|that|next|last|every|each) ", "", name.strip().lower()).rstrip(".").split()
     if not words:
         return False
+    if _CLOCK.fullmatch(" ".join(words)):
+        return True
     if all(_NUMBERED.fullmatch(word) for word in words):
         return len(words) > 1 or re.fullmatch(r"\d{1,3}", words[0]) is None
     head = words[: words.index("of")][-1] if "of" in words[1:] else words[-1]
@@ -83,6 +88,8 @@ def names_state(name: str, bare: bool) -> bool:
         return False
     if phrase in IDIOMS:
         return True
+    if _DEFINITE.match(phrase):
+        return False  # "in the case": a thing that is known
     words = phrase.split()
     head = words[: words.index("of")][-1] if "of" in words[1:] else words[-1]
     return noun_kind(head) == "state" and not (bare and head in PLACES)

@@ -314,6 +314,26 @@ def test_without_a_speaker_each_document_has_its_own_i(rules: RuleExtractor) -> 
     assert heads == {"i (a.txt)": "lyon", "i (b.txt)": "oslo", "mia": "bonn"}
 
 
+@pytest.mark.parametrize(
+    ("text", "fact"),
+    [
+        ("The key is in the case.", "located_in case"), ("The key is in the water.", "located_in water"),
+        ("The key is in a hurry.", "is in a hurry"), ("The key is in trouble.", "is in trouble"),
+        ("The key is on the table.", "located_in table"), ("The key is at home.", "located_in home"),
+        ("The key is in deep trouble.", "is in deep trouble"), ("The key is in the mood.", "is in the mood"),
+        ("The key is in Hope.", "located_in hope"), ("The key is on Friday.", "happens_on friday"),
+        ("The key is at school.", "located_in school"), ("The key is in bed.", "located_in bed"),
+        ("The key is in danger.", "is in danger"), ("The key is at risk.", "is at risk"),
+        ("The key is at half past nine.", "happens_at half past nine"), ("The key is in Room 7.", "located_in room 7"),
+        ("The key is in charge of the kitchen.", "is_in_charge_of kitchen"), ("The key is on sale.", "is on sale"),
+        ("The key is in the 1990s.", "happens_in 1990s"), ("The key is in Paris.", "located_in paris"),
+    ],
+)  # fmt: skip
+def test_places_times_and_states(rules: RuleExtractor, text: str, fact: str) -> None:
+    with told(rules, text) as memory:
+        assert holding(memory, "key") == {fact}
+
+
 def test_tuples_may_carry_their_interval() -> None:
     with Memory.open(None, HashingEmbedder(32)) as memory:
         kg = memory.relational
