@@ -12,7 +12,6 @@ from memory.relational.parse import phrase
 if TYPE_CHECKING:
     from spacy.tokens import Token
 
-_PLACE = {"in", "at", "on", "inside", "within", "under", "behind", "near", "beside"}
 _WHERE = {"in", "at", "on", "inside", "within"}
 _WHEN = {
     "since",

@@ -3,9 +3,6 @@
 import re
 from functools import cache
 from pathlib import Path
-from typing import Literal
-
-Kind = Literal["time", "state", "person", "organisation", "place", "thing"]
 
 _NUMBERED = re.compile(
     r"(1[0-9]|20|21)\d\d(s|'s)?|\d{4}-\d\d(-\d\d)?|\d{1,2}[:.]\d\d( ?[ap]\.?m\.?)?|\d{1,2} ?[ap]\.?m\.?"
