@@ -115,10 +115,8 @@ class Tool:
             if len(known) > MAX_KNOWN:
                 known.clear()
             limit = self.schema["properties"][name].get("maxLength", math.inf)
-            field = next(one for one in self.model.model_fields.values() if (one.alias or "") == name)
-            kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
             try:
-                TypeAdapter(kind).validate_python(value)
+                _argument(self.model, name).validate_python(value)
                 known[key] = not isinstance(value, str) or len(value) <= limit
             except ValidationError:
                 known[key] = False
@@ -147,6 +145,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if isinstance(value, int | float | bool) and abs(value) < 2**63 else None
+
+
+@functools.lru_cache(maxsize=1024)
+def _argument(model: type[BaseModel], name: str) -> TypeAdapter[Any]:
+    """Return what checks one argument of a model by itself."""
+    field = next(one for one in model.model_fields.values() if (one.alias or "") == name)
+    kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    return TypeAdapter(kind)
 
 
 def _short(schema: Mapping[str, Any]) -> str:
