@@ -20,6 +20,9 @@ _PAIRED = regex.compile(UNSPACED.pattern.replace("]+", r"\p{Hangul}]+"))
 WORD = regex.compile(r"[\w\p{M}\u200c\u200d]+")
 """A word of any script: letters with their marks, and digits."""
 
+EMOJI = r"(?:\p{Extended_Pictographic}|\p{Emoji_Modifier}|[\U0001F1E6-\U0001F1FF]|\u200d|\ufe0f)"
+"""Pattern of one code point of an emoji or flag."""
+
 OPTIONAL_MARKS = regex.compile(
     r"[\u064b-\u0652\u0670\u0640\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]|(?<=\p{Cyrillic})[\u0300\u0301]"
 )

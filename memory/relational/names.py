@@ -6,13 +6,12 @@ from functools import lru_cache
 
 import regex
 
-from memory.scripts import OPTIONAL_MARKS, WORD, without_accents
+from memory.scripts import EMOJI, OPTIONAL_MARKS, WORD, without_accents
 
 _ARTICLE = re.compile(r"^(the|a|an) (?=\S)")
 _QUALIFIER = re.compile(r" ?\([^()]*\)$")
-_EMOJI = r"(?:\p{Extended_Pictographic}|\p{Emoji_Modifier}|[\U0001F1E6-\U0001F1FF]|\u200d|\ufe0f)"
 _EMOJI_ENDS = regex.compile(
-    rf"^(?:{_EMOJI}|\s)*(?=[^\d#*©®™]*[\p{{L}}\p{{N}}])|(?<=[\p{{L}}\p{{N}}\p{{M}}\p{{P}}])\s*{_EMOJI}+(?:{_EMOJI}|\s)*$"
+    rf"^(?:{EMOJI}|\s)*(?=[^\d#*©®™]*[\p{{L}}\p{{N}}])|(?<=[\p{{L}}\p{{N}}\p{{M}}\p{{P}}])\s*{EMOJI}+(?:{EMOJI}|\s)*$"
 )
 MAX_NAME_WORDS = 8
 

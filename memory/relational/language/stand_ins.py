@@ -15,6 +15,7 @@ import regex
 
 from memory.relational.language.lemmas import is_third_person, known_word
 from memory.relational.language.nouns import paragraphs
+from memory.scripts import EMOJI
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Span
@@ -38,7 +39,7 @@ _WORD = regex.compile(
     rf"(?<![{_LETTERS}\p{{N}}])"
     rf"(?:[#@.]?(?=[{_LETTERS}\p{{N}}$])[{_LETTERS}\p{{N}}](?:[{_LETTERS}\p{{N}}'’$!&@*+#\u200c\u200d·・་׳״-]|\.(?=[{_LETTERS}\p{{N}}]))*(?:[+#]+|!(?=\s\p{{Ll}}))?)"
 )
-_EMOJI = regex.compile(r"(?:\p{Extended_Pictographic}|\p{Emoji_Modifier}|\u200d|\ufe0f|[\U0001F1E6-\U0001F1FF])+")
+_EMOJI = regex.compile(f"{EMOJI}+")
 _PARTICLE = regex.compile(r"(?:al|el|bin|ibn|van|von|der|den|de|da|di|du|del|la|le|ter|ten|ben|abu|y|zu|af|dos|das)")
 _ODD = regex.compile(
     r"(?=.*[^\x00-\x7f’])(?=.*[\p{L}]).+"  # a letter of another alphabet, or with a mark
