@@ -97,7 +97,8 @@ def when(verb: "Token", told: float, zone: str) -> When:
     ended = begins = False
     over = tense == "past" and any(child.lower_ in _FORMERLY and child.dep_ == "advmod" for child in verb.children)
     used: set[int] = set()
-    for role, span, tokens in _dates(verb, told, zone, tense, perfect):
+    own = _own(verb)
+    for role, span, tokens in _dates(verb, own, told, zone, tense, perfect):
         used |= tokens
         if role == "for":
             if perfect:
@@ -120,7 +121,7 @@ def when(verb: "Token", told: float, zone: str) -> When:
         else:
             tense = "future"
     progressive = any(child.dep_ == "aux" and child.lower_ == "been" for child in verb.children)
-    lasting = any(token.lower_ in _LASTING for token in _own(verb))
+    lasting = any(token.lower_ in _LASTING for token in own)
     if perfect and since is None and not (progressive or lasting) and verb_lemma(verb.text) in STATIVE - {"be"}:
         tense, over = "past", True  # "has lived in Paris": once, not now
     if tense == "past" and since is not None and since > told:
@@ -132,11 +133,13 @@ def when(verb: "Token", told: float, zone: str) -> When:
     return When(tense, since, until, over, frozenset(used))
 
 
-def _dates(verb: "Token", told: float, zone: str, tense: Tense, perfect: bool) -> Iterator[tuple[str, Span, set[int]]]:
-    """Yield the dates of a clause: what the preposition says of them, the interval, the tokens."""
+def _dates(
+    verb: "Token", own: "list[Token]", told: float, zone: str, tense: Tense, perfect: bool
+) -> Iterator[tuple[str, Span, set[int]]]:
+    """Yield the dates among a clause's own tokens: what the preposition says of them, the interval, the tokens."""
     direction: Literal["past", "future"] = "past" if tense == "past" or perfect else "future"
     seen: set[int] = set()
-    for token in _own(verb):
+    for token in own:
         if token.i in seen:
             continue
         for start, end in _candidates(token):
