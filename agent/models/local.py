@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -64,7 +63,7 @@ class LocalModel:
         self.path = catalog.resolve(self.config.name)
         self.adapter = adapters.resolve(self.config.adapter) if self.config.adapter else None
         self.device = loaded[0].device if loaded else torch.device(self._device())
-        self._model, self.tokenizer = loaded or self._load(self.path)
+        self._model, self.tokenizer = loaded or self._load()
         base = self._model.get_base_model() if hasattr(self._model, "get_base_model") else self._model
         self.tokens = ChatTokens(self.tokenizer)
         self.grammar = Grammar(self.tokenizer, int(base.config.vocab_size))
@@ -78,25 +77,32 @@ class LocalModel:
             return "cuda" if torch.cuda.is_available() else "cpu"
         return self.config.device
 
-    def _load(self, path: Path) -> tuple[Any, Any]:
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+    def _load(self) -> tuple[Any, Any]:
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(self.path)
+        if not self.adapter:
+            return self._network(), tokenizer
+        adapters.check(self.adapter, self.path)
+        if not self.config.merge or self.config.load_in_4bit:
+            return self._network(), tokenizer
+        return merged(self._network, tokenizer, known=bool(adapters.card(self.adapter))), tokenizer
+
+    def _network(self) -> Any:
+        """Return the network with the adapter beside its weights, if there is one."""
+        from transformers import AutoModelForCausalLM
         from transformers.utils import logging
 
-        dtype = getattr(torch, self.config.dtype)
-        options = load_options(dtype, self.device, "sdpa", self.config.load_in_4bit)
         logging.disable_progress_bar()
-        tokenizer = AutoTokenizer.from_pretrained(path)
-        model = AutoModelForCausalLM.from_pretrained(path, **options)
+        options = load_options(getattr(torch, self.config.dtype), self.device, "sdpa", self.config.load_in_4bit)
+        model = AutoModelForCausalLM.from_pretrained(self.path, **options)
         if not self.config.load_in_4bit:
             model = model.to(self.device)
         if self.adapter:
             from peft import PeftModel
 
-            adapters.check(self.adapter, path)
             model = PeftModel.from_pretrained(model, str(self.adapter))
-            if self.config.merge and not self.config.load_in_4bit:
-                model = merged(model.eval(), tokenizer, known=bool(adapters.card(self.adapter)))
-        return model.eval(), tokenizer
+        return model.eval()
 
     def describe(self) -> dict[str, object]:
         """Return name, folder's hashes, precision and adapter."""

@@ -10,9 +10,8 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from agent.models import weights
 from agent.models.weights import changes_tied_weights, merged
-
-pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 class Bytes:
@@ -49,12 +48,36 @@ def test_the_model_says_the_same_with_the_adapter_merged_or_not(
         warnings.simplefilter("ignore")
         made = get_peft_model(tiny(tied), LoraConfig(r=4, target_modules=targets, init_lora_weights=False)).eval()
         made.save_pretrained(tmp_path)
-        model = PeftModel.from_pretrained(tiny(tied), tmp_path).eval()
+
+    def load() -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return PeftModel.from_pretrained(tiny(tied), tmp_path).eval()
+
     ids = torch.randint(0, 256, (4, 12))
     with torch.inference_mode():
         wanted = made(ids).logits.argmax(-1)
-        played = merged(model, Bytes(), known)
+        played = merged(load, Bytes(), known)
         assert (played(ids).logits.argmax(-1) == wanted).float().mean() > 0.95
     safe = not tied or not {"lm_head", "embed_tokens"} & {*targets}
     assert isinstance(played, PeftModel) is not safe
     assert changes_tied_weights(made) is not safe
+
+
+def test_where_merging_is_wrong_the_weights_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = get_peft_model(tiny(False), LoraConfig(r=4, target_modules=["q_proj"], init_lora_weights=False))
+        made.save_pretrained(tmp_path)
+    base = {name: weight.to(torch.bfloat16) for name, weight in tiny(False).state_dict().items()}
+
+    def load() -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return PeftModel.from_pretrained(tiny(False).to(torch.bfloat16), tmp_path).eval()
+
+    monkeypatch.setattr(weights, "AGREE", 1.1)
+    played = merged(load, Bytes(), known=False)
+    assert isinstance(played, PeftModel)
+    kept = played.get_base_model().model.layers[0].self_attn.q_proj.base_layer.weight
+    assert torch.equal(kept, base["model.layers.0.self_attn.q_proj.weight"])

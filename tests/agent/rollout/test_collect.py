@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +187,9 @@ def test_the_model_plays_worlds_in_lock_step(tmp_path: Path, dtype: str) -> None
     done = collect(tmp_path, *words, "workers=null", "batch=2")
     assert sorted(row["episode"] for row in done.rows) == list(range(12))
     events = read_events(done.folder / "000001" / "events.jsonl")
-    assert all(e.surprise is not None for e in events if isinstance(e, Decided))
+    told = [(before.type, after.surprise) for before, after in pairwise(events) if isinstance(after, Decided)]
+    assert [surprise is None for _, surprise in told] == [kind == "returned" for kind, _ in told]
+    assert any(surprise for _, surprise in told)
     with pytest.raises(ConfigError, match="lock-step in one process"):
         collect(tmp_path, *words, "workers=2")
 
