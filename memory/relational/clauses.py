@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from memory.relational.coreference import Discourse
 from memory.relational.denials import Denials
-from memory.relational.endings import JOBS, OPPOSITE_STATES, Ending
+from memory.relational.endings import ENDING_VERBS, JOBS, OPPOSITE_STATES, TIES, Ending
 from memory.relational.language.lemmas import gerund_of, verb_lemma
 from memory.relational.language.nouns import names_role, noun_kind
 from memory.relational.language.tense import ENDED_BY_TENSE, STATIVE, When, tense_of, when
@@ -17,7 +17,6 @@ from memory.relational.parse import (
     complement,
     first,
     joined,
-    mistaken_subject,
     negated,
     own_subject,
     phrase,
@@ -94,9 +93,7 @@ class SentenceReader:
             return
         denials = Denials(self.names)
         for token in self.sentence:
-            if (name := mistaken_subject(token)) is not None:
-                yield from self._mistaken(token, name)
-            elif token.pos_ in ("VERB", "AUX") and placed(token):
+            if token.pos_ in ("VERB", "AUX") and placed(token):
                 moment = when(token, self.told, self.zone)
                 if denials.dislikes(token):
                     yield from _all(self.names.subjects(token), "dislikes", self.names.objects(token), _SURE)
@@ -182,6 +179,11 @@ class SentenceReader:
         if lemma in _LINKS and not passive:
             yield from self._copula(verb, subjects, moment)
             return
+        if passive and lemma in ("call", "name"):
+            yield from self._copula(verb, subjects, moment)
+            return
+        if _told_by_ending(verb):
+            return
         objects = self.names.objects(verb)
         if lemma == "take" and any(child.dep_ == "dobj" and child.text == "place" for child in verb.children):
             for preposition in prepositions(verb):  # "takes place in" is "is in"
@@ -207,6 +209,9 @@ class SentenceReader:
         for preposition in prepositions(verb):
             if not (objects and preposition.lower_ in ("until", "till", "during", "throughout")):
                 yield from self._with_preposition(subjects, relation, preposition, moment, stative=lemma in STATIVE)
+        if verb.dep_ == "relcl" and any(child.lower_ == "where" for child in verb.children):  # "the pub where he works"
+            place = self.entities(verb.head, with_joined=False)
+            yield from _all(subjects, f"{relation}_{'at' if lemma == 'work' else 'in'}", place, _OBLIQUE)
         for role in (c for child in verb.children if child.lower_ == "as" for c in child.children if c.dep_ == "pobj"):
             for preposition in (c for c in prepositions(role) if c.lower_ in ("at", "for", "with")):
                 yield from self._with_preposition(
@@ -247,18 +252,6 @@ class SentenceReader:
             child.dep_ in ("prep", "agent") and child.lower_ in ("to", "by") for child in verb.children
         ):
             yield from _all(subjects[:1], "married_to", subjects[1:], _OBLIQUE)
-
-    def _mistaken(self, verb: "Token", name: "Token") -> Iterator[Stated]:
-        """Yield the statements of a clause whose verb the parser mistook for a noun."""
-        if negated(verb) or negated(name):
-            return
-        subjects: list[Named] = [(phrase(name), REFERRED)]
-        relation = third_person(verb_lemma(verb.text))
-        objects = [n for c in verb.children if c.dep_ in ("npadvmod", "dobj", "appos") for n in self.names.entities(c)]
-        yield from _all(subjects, relation, objects, REFERRED)
-        for preposition in prepositions(verb):
-            for stated in self._with_preposition(subjects, relation, preposition, When(), stative=False):
-                yield replace(stated, conf=min(stated.conf, REFERRED))
 
     def _copula(self, verb: "Token", subjects: list[Named], moment: When) -> Iterator[Stated]:
         for child in verb.children:
@@ -340,6 +333,11 @@ class SentenceReader:
 
     def _apposition(self, noun: "Token") -> Iterator[Stated]:
         named = noun.head
+        if named.dep_ == "dobj" and noun.pos_ == "PROPN" and names_role(named.lemma_.lower()):
+            if verb_lemma(named.head.text) == "have" and not supposed(named.head) and not negated(named.head):
+                owners = self.names.subjects(named.head)  # "has two daughters, Mabel and Joan"
+                yield from _all(self.entities(noun), f"{named.lemma_.lower()}_of", owners, _OBLIQUE)
+                return
         if named.tag_ == "NNS" and not any(child.dep_ == "conj" for child in named.children):
             return  # "two daughters, Mabel and Joan"
         owner = next((c for c in named.children if c.dep_ == "poss"), None)
@@ -352,6 +350,12 @@ class SentenceReader:
             yield from _all(self.entities(noun), "is_a", [(phrase(named), 1.0)], _OBLIQUE)
         elif noun.pos_ == "NOUN" and noun.doc[max(noun.left_edge.i - 1, 0)].text in (",", "(", "-", "–", "—"):
             yield from self._described(self.entities(named, with_joined=False), noun)
+
+
+def _told_by_ending(verb: "Token") -> bool:
+    """Return whether an object only names what ends: "quit her job", "cancelled the subscription", "changed his mind"."""
+    objects = {child.lemma_.lower() for child in verb.children if child.dep_ == "dobj"}
+    return bool(objects & {"mind"}) or (verb_lemma(verb.text) in ENDING_VERBS and bool(objects & (JOBS | {*TIES})))
 
 
 def _may_live(verb: "Token") -> bool:

@@ -144,13 +144,16 @@ class Discourse:
                 for word in {names[0].lower().split()[0], names[0].lower().split()[-1]}:
                     self._called.setdefault(word, {}).setdefault(names[0])
             others = joined(token)
-            if (others or token.tag_ in ("NNS", "NNPS")) and (subject or not group):
+            if (others or _plural(token)) and (subject or not group):
                 group = names + [name for other in others for name, _ in entities(other, False)]
         if last:
             self._subjects = [m for m in last if m.subject]
             self._last = last
             self._topic = self._topic or [m for m in last if m.subject]
         self._age += 1
+        people = list(dict.fromkeys(m.name for m in last if m.person))
+        if not group and len(people) == 2:
+            group = people  # "Dev met Pooja. They are married."
         if group:
             self._group, self._age = [name for name in group if not name[:1].isdigit()], 0
 
@@ -183,7 +186,18 @@ class Discourse:
                 else " ".join(t.text for t in token.subtree if t.dep_ in ("compound", "flat") or t.i == token.i)
             )
             mentions.insert(0, Mention(self.full(token, name), *_gender(token, name), True))
+        if not mentions and verb is not None and verb.dep_ == "advcl":  # "before she joined Nokia, Johanna worked"
+            for token in verb.head.children:
+                if token.i > pronoun.i and token.dep_ in ("nsubj", "nsubjpass") and token.pos_ == "PROPN":
+                    name = phrase(token)
+                    mentions.append(Mention(self.full(token, name), *_gender(token, name), True))
         return mentions
+
+
+def _plural(token: "Token") -> bool:
+    """Return whether a noun is in the plural; "the Hendersons" is, whatever the parser says."""
+    family = token.tag_ == "NNP" and token.text.endswith("s") and any(c.lower_ == "the" for c in token.children)
+    return token.tag_ in ("NNS", "NNPS") or family
 
 
 def _proper(token: "Token") -> bool:

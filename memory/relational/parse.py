@@ -88,28 +88,64 @@ def supposed(verb: "Token") -> bool:
 
 def placed(verb: "Token") -> bool:
     """Return whether a clause stands where a statement may stand: not a condition, an aim, or somebody's words."""
-    if verb.dep_ in (
-        "aux",
-        "auxpass",
-        "xcomp",
-        "ccomp",
-        "advcl",
-        "pcomp",
-        "csubj",
-        "amod",
-        "compound",
-        "parataxis",
-    ):
+    if verb.dep_ == "advcl":
+        return _circumstance(verb)
+    if verb.dep_ == "ccomp":
+        return _known(verb)
+    if verb.dep_ == "pcomp":
+        return after_preposition(verb) is not None
+    if verb.dep_ in ("aux", "auxpass", "xcomp", "csubj", "amod", "compound", "parataxis"):
         return False
     if verb.dep_ == "conj" and verb.head.pos_ in ("VERB", "AUX"):
         leading = first(verb)
-        if leading.dep_ in ("xcomp", "ccomp", "advcl", "pcomp", "csubj"):
+        if leading.dep_ in ("xcomp", "ccomp", "advcl", "pcomp", "csubj") and not placed(leading):
             return False
         if not (own_subject(verb) or verb.tag_ != "VB" or not supposed(leading)):
             return False
     if verb.dep_ == "acl" and verb.tag_ != "VBN":
         return False
     return verb.dep_ not in ("relcl", "acl") or not negated(verb.head)
+
+
+_THEN = frozenset("before after when since once until till while".split())
+_REASONS = frozenset("because although though whereas while since".split())
+_FACTIVE = frozenset("know remember note learn discover find realise realize notice forget mean turn recall".split())
+
+
+def after_preposition(verb: "Token") -> "Token | None":
+    """Return the clause whose subject a gerund after "before", "after" or "since" has: "before becoming a reporter"."""
+    main = verb.head.head
+    if verb.dep_ != "pcomp" or verb.tag_ != "VBG" or verb.head.lower_ not in ("before", "after", "since"):
+        return None
+    past = main.tag_ in ("VBD", "VBN") and not supposed(main) and not negated(main)
+    return main if main.pos_ in ("VERB", "AUX") and past else None
+
+
+def _circumstance(verb: "Token") -> bool:
+    """Return whether an adverbial clause states a fact: "before she joined Nokia", "because his car is broken"."""
+    marks = {child.lower_ for child in verb.children if child.dep_ in ("mark", "advmod")}
+    main, helpers = verb.head, {child.lower_ for child in verb.children if child.dep_ == "aux"}
+    if not own_subject(verb) or verb.tag_ in ("VB", "VBG") or (main.pos_ in ("VERB", "AUX") and supposed(main)):
+        return False
+    past = verb.tag_ == "VBD" or (verb.tag_ == "VBN" and bool(helpers & {"has", "have", "had", "'s", "'ve"}))
+    present = verb.tag_ in ("VBZ", "VBP") or bool(helpers & {"is", "are", "am"})
+    return bool((past and marks & _THEN) or ((past or present) and marks & _REASONS))
+
+
+def _known(verb: "Token") -> bool:
+    """Return whether a clause is what somebody knows or is asked to remember: "remember that Bo is vegetarian"."""
+    main = verb.head
+    if main.pos_ not in ("VERB", "AUX") or not own_subject(verb) or negated(main) and main.lower_ != "forget":
+        return False
+    if any(child.lower_ in ("if", "whether", "who", "what", "why", "how", "where") for child in verb.children):
+        return False
+    if verb_lemma(main.text) not in _FACTIVE:
+        return False
+    helpers = {child.lower_ for child in main.children if child.dep_ == "aux"}
+    told = main.tag_ == "VB" and not helpers - {"do", "to", "please"}
+    speakers = {"i", "we", "you", "it", "which", "this", "that"}
+    said = any(child.dep_ == "nsubj" and child.lower_ in speakers for child in main.children)
+    return told or (said and not helpers & _MODALS)
 
 
 def negated(token: "Token") -> bool:
@@ -184,12 +220,14 @@ def phrase(token: "Token", without: tuple[str, ...] = ()) -> str:
     stack = [token]
     while stack and len(kept) < _LONGEST:
         for child in stack.pop().children:
-            wanted = child.dep_ in _INNER or (child.dep_ == "det" and child.lower_ not in _BARE)
+            wanted = (child.dep_ in _INNER and not (child.dep_ == "advmod" and child.i > child.head.i)) or (
+                child.dep_ == "det" and child.lower_ not in _BARE
+            )
             of = child.dep_ == "prep" and child.lower_ == "of" and token.pos_ != "ADJ"
             inner = child.head.dep_ == "prep" and child.dep_ == "pobj"
             hyphen = child.dep_ == "punct" and child.text == "-"
             own_case = child.dep_ == "case" and child.head.i == token.i and token.dep_ not in ("pobj", "dobj")
-            pet = child.dep_ == "amod" and token.pos_ == "PROPN" and child.lower_ in ADDRESSED
+            pet = child.dep_ in ("amod", "compound") and token.pos_ == "PROPN" and child.lower_ in ADDRESSED
             dated = child.ent_type_ == "DATE" and token.pos_ == "PROPN" and token.ent_type_ != "DATE"
             deeper = child.dep_ == "det" and child.head.i != token.i
             case = child.dep_ == "case" and child.head.i == token.i and token.dep_ in ("pobj", "dobj")
@@ -204,19 +242,3 @@ def phrase(token: "Token", without: tuple[str, ...] = ()) -> str:
     return "".join(
         token.doc[i].text_with_ws if i + 1 in kept else token.doc[i].text + " " for i in sorted(kept)
     ).strip()
-
-
-def mistaken_subject(token: "Token") -> "Token | None":
-    """Return the name that begins a sentence whose verb the parser mistook for a noun, with the name as its modifier.
-
-    That happens with names that the parser does not know: "Irene lives in Dublin."
-    """
-    if token.dep_ != "ROOT" or token.tag_ not in ("NNS", "VBZ", "VBD") or own_subject(token):
-        return None
-    before = [child for child in token.children if child.i < token.i]
-    names = [child for child in before if child.dep_ in ("compound", "amod", "nmod") and child.text[:1].isupper()]
-    if len(before) != 1 or len(names) != 1 or names[0].nbor(1).i != token.i:
-        return None
-    after = any(child.dep_ in ("prep", "npadvmod", "dobj", "appos") for child in token.children if child.i > token.i)
-    starts = min(t.i for t in names[0].subtree) == token.sent.start
-    return names[0] if after and starts else None

@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING
 from memory.relational.coreference import Discourse
 from memory.relational.language.nouns import noun_kind
 from memory.relational.names import is_name, normalise
-from memory.relational.parse import NOBODY, first, joined, negated, own_subject, phrase, prepositions, relative_of
+from memory.relational.parse import (
+    NOBODY,
+    after_preposition,
+    first,
+    joined,
+    negated,
+    own_subject,
+    phrase,
+    prepositions,
+    relative_of,
+)
 
 if TYPE_CHECKING:
     from spacy.tokens import Token
@@ -36,7 +46,7 @@ class Participants:
                 return self.entities(child)
         if verb.dep_ == "acl":
             return self._described(verb.head) or self.entities(verb.head, with_joined=False)
-        clause = first(verb)
+        clause = after_preposition(verb) or first(verb)
         return self.subjects(clause) if clause.i != verb.i else []
 
     def _described(self, noun: "Token") -> list[Named]:

@@ -18,6 +18,7 @@ from memory.relational.language.stand_ins import annotate, written
 from memory.relational.names import FUNCTIONAL, canonical, document_of, is_name, measures, normalise
 from memory.relational.parse import note_entities
 from memory.relational.participants import REFERRED
+from memory.relational.repairs import repair
 from memory.relational.tuples import MAX_NAME, Tuple
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class RuleExtractor:
         discourse, names = Discourse(speaker=speaker_of(origin)), []
         statements: dict[object, tuple[Tuple | Ending, bool]] = {}
         for doc in docs:
+            repair(doc)
             note_entities(doc)
             names += [entity.text for entity in doc.ents if entity.label_ not in _UNNAMED]
             for sentence in doc.sents:

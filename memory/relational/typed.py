@@ -69,7 +69,7 @@ def oblique(relation: str, preposition: "Token", noun: "Token", moment: When, st
     if noun.i not in moment.dates and (late := [c.i for c in noun.subtree if c.i in moment.dates]):
         words = noun.doc[min(c.i for c in noun.subtree if c.dep_ != "det") : min(late)].text.strip() or words
     bare = not any(child.dep_ in ("det", "poss", "nummod") for child in noun.children)
-    if noun.i in moment.dates and word in ("until", "till", "since", "from", "through"):
+    if word in ("since", "until", "till") or (noun.i in moment.dates and word in ("from", "through")):
         return None
     clock = word == "at" and noun.pos_ == "NUM" and words.lower() in _HOURS
     if (

@@ -79,6 +79,8 @@ def tense_of(verb: "Token") -> tuple[Tense, bool]:
         return "present", True
     if words & {"did", "was", "were", "had", "'d", "got"} or (verb.tag_ == "VBD" and not helpers):
         return "past", False
+    if verb.dep_ == "pcomp" and verb.tag_ == "VBG" and verb.head.head.pos_ in ("VERB", "AUX"):
+        return tense_of(verb.head.head)  # "before becoming a reporter"
     if verb.tag_ == "VBN" and not helpers and verb.dep_ == "conj" and verb.head.pos_ in ("VERB", "AUX"):
         return tense_of(verb.head)
     return "present", False
@@ -96,6 +98,7 @@ def when(verb: "Token", told: float, zone: str) -> When:
     since = until = None
     ended = begins = False
     over = tense == "past" and any(child.lower_ in _FORMERLY and child.dep_ == "advmod" for child in verb.children)
+    over = over or (tense == "past" and _ends_before(verb))
     used: set[int] = set()
     own = _own(verb)
     for role, span, tokens in _dates(verb, own, told, zone, tense, perfect):
@@ -103,6 +106,7 @@ def when(verb: "Token", told: float, zone: str) -> When:
         if role == "for":
             if perfect:
                 since = told - span.end
+            over = over or (tense == "past" and verb_lemma(verb.text) in STATIVE)  # "taught there for thirty years"
             continue
         if role == "since":
             since, begins = span.start, True
@@ -131,6 +135,15 @@ def when(verb: "Token", told: float, zone: str) -> When:
     elif until is not None and until > told and tense == "present":
         until = None  # it holds now, and ends later
     return When(tense, since, until, over, frozenset(used))
+
+
+def _ends_before(verb: "Token") -> bool:
+    """Return whether a clause ends with what another tells: "before she joined Nokia", "before joining Nokia"."""
+    ends = {"before", "until", "till"}
+    marks = {mark.lower_ for child in verb.children if child.dep_ == "advcl" for mark in child.children}
+    return bool(ends & marks) or any(
+        child.lower_ in ends and any(inner.dep_ == "pcomp" for inner in child.children) for child in verb.children
+    )
 
 
 def _dates(
