@@ -23,7 +23,8 @@ from memory.relational.language.nouns import noun_kind
 from memory.relational.language.tense import When
 from memory.relational.names import SAME_AS, normalise, third_person
 from memory.relational.parse import phrase
-from memory.relational.participants import Named, Participants
+from memory.relational.participants import Participants
+from memory.relational.stated import Named
 
 if TYPE_CHECKING:
     from spacy.tokens import Token

@@ -135,7 +135,7 @@ def _circumstance(verb: "Token") -> bool:
 def _known(verb: "Token") -> bool:
     """Return whether a clause is what somebody knows or is asked to remember: "remember that Bo is vegetarian"."""
     main = verb.head
-    if main.pos_ not in ("VERB", "AUX") or not own_subject(verb) or negated(main) and main.lower_ != "forget":
+    if main.pos_ not in ("VERB", "AUX") or not own_subject(verb) or (negated(main) and main.lower_ != "forget"):
         return False
     if any(child.lower_ in ("if", "whether", "who", "what", "why", "how", "where") for child in verb.children):
         return False

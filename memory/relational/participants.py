@@ -16,14 +16,13 @@ from memory.relational.parse import (
     prepositions,
     relative_of,
 )
+from memory.relational.stated import Named
 
 if TYPE_CHECKING:
     from spacy.tokens import Token
 
 REFERRED = 0.85
 """Confidence of a tuple with a resolved pronoun or short name."""
-
-Named = tuple[str, float]
 
 
 class Participants:

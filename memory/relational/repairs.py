@@ -230,6 +230,6 @@ def _plain(link: "Token", verb: "Token", noun: "Token | None", all_: "Token | No
 def _fronted(verb: "Token") -> None:
     """Read the first of two subjects as the object: "coriander I can't stand"."""
     subjects = [child for child in verb.children if child.dep_ == "nsubj"]
-    if len(subjects) == 2 and subjects[0].pos_ in ("NOUN", "PROPN") and subjects[1].pos_ in ("PRON", "PROPN"):
-        if not any(child.dep_ in ("dobj", "attr", "acomp", "ccomp") for child in verb.children):
-            subjects[0].dep_ = "dobj"
+    two = len(subjects) == 2 and subjects[0].pos_ in ("NOUN", "PROPN") and subjects[1].pos_ in ("PRON", "PROPN")
+    if two and not any(child.dep_ in ("dobj", "attr", "acomp", "ccomp") for child in verb.children):
+        subjects[0].dep_ = "dobj"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from memory.errors import EmbedderError
 from memory.paths import cache_dir
 from memory.provenance import Provenance, origin_of
-from memory.relational.clauses import LONGEST, SentenceReader, Stated
+from memory.relational.clauses import LONGEST, SentenceReader
 from memory.relational.coreference import Discourse
 from memory.relational.endings import Ending
 from memory.relational.extract import Extraction, validate_text, with_span
@@ -19,6 +19,7 @@ from memory.relational.names import FUNCTIONAL, canonical, document_of, is_name,
 from memory.relational.parse import note_entities
 from memory.relational.participants import REFERRED
 from memory.relational.repairs import repair
+from memory.relational.stated import Stated
 from memory.relational.tuples import MAX_NAME, Tuple
 
 if TYPE_CHECKING:

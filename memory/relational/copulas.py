@@ -1,0 +1,116 @@
+"""Clauses with "be", "become", "remain": what kind or quality a subject is, whose it is, and where."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from memory.relational.language.lemmas import verb_lemma
+from memory.relational.language.nouns import names_role
+from memory.relational.language.tense import When
+from memory.relational.obliques import Obliques
+from memory.relational.parse import NOBODY, joined, negated, phrase, prepositions
+from memory.relational.participants import REFERRED, Participants
+from memory.relational.stated import OBLIQUE, SURE, Named, Stated, every
+
+if TYPE_CHECKING:
+    from spacy.tokens import Token
+
+_NO_EMPLOYER = {"friend", "partner", "member", "guest", "patient", "fan", "candidate", "match", "father", "mother"}
+"""Roles that do not work for what follows "at" and "for"."""
+
+
+class Copulas:
+    """Reader of clauses that link a subject to a kind, a quality or a place.
+
+    Args:
+        names: Reader of the names in the sentence.
+    """
+
+    def __init__(self, names: Participants) -> None:
+        self.names = names
+        self.obliques = Obliques(names)
+
+    def read(self, verb: "Token", subjects: list[Named], moment: When) -> Iterator[Stated]:
+        for child in verb.children:
+            article = any(inner.dep_ == "det" for inner in child.children)
+            if child.dep_ in ("attr", "acomp") and child.lower_ in ("mine", "his", "hers", "theirs"):
+                owners = [(name, REFERRED) for name in self.names.discourse.refer(child)]
+                yield from every(subjects, "owned_by", owners, SURE)
+            elif child.dep_ in ("attr", "oprd", "dobj", "acomp") and (
+                child.pos_ in ("NOUN", "PROPN", "NUM") or article
+            ):
+                for noun in [child, *joined(child)]:
+                    yield from self._kind(verb, subjects, noun)
+            elif child.dep_ in ("acomp", "attr", "oprd", "advmod") and child.pos_ in ("ADJ", "VERB"):
+                for quality in [child, *joined(child)]:
+                    yield from self._quality(verb, subjects, quality)
+        if verb_lemma(verb.text) == "become":
+            return
+        complete = any(child.dep_ in ("attr", "acomp", "oprd") for child in verb.children)
+        for child in verb.children:
+            if (
+                child.lower_ in ("on", "off")
+                and child.dep_ in ("prep", "advmod", "acomp", "prt")
+                and not [*child.children]
+            ):
+                yield from every(subjects, "is", [(child.lower_, 1.0)], OBLIQUE)
+        back = [c for child in verb.children if child.lower_ in ("back", "over", "out") for c in prepositions(child)]
+        for preposition in [*prepositions(verb), *back]:
+            for stated in self.obliques.of(subjects, "is", preposition, moment, stative=True):
+                if not (complete and stated.relation.startswith("happens_")):
+                    yield stated
+
+    def _kind(self, verb: "Token", subjects: list[Named], noun: "Token") -> Iterator[Stated]:
+        if negated(noun) and not negated(verb):
+            return
+        if noun.pos_ == "PROPN" and any(child.dep_ == "case" for child in noun.children):
+            yield from every(subjects, "owned_by", [(phrase(noun), 1.0)], SURE)  # "the van is Theo's"
+            return
+        owner = next((c for s in verb.children if s.dep_ == "nsubj" for c in s.children if c.dep_ == "poss"), None)
+        if owner is not None and noun.pos_ == "PROPN":
+            subject = owner.head
+            role = phrase(subject, without=("poss", "case")).lower().replace(" ", "_")
+            yield from every(self.names.entities(noun), f"{role}_of", self.names.entities(owner), SURE)
+            return
+        yield from self.described(subjects, noun)
+
+    def described(self, subjects: list[Named], noun: "Token") -> Iterator[Stated]:
+        """Yield the statements of ``X is the capital of Y``, ``X is Y's sister`` or ``X is a kind``."""
+        of = [c for c in noun.children if c.dep_ == "prep" and c.lower_ == "of"]
+        owners = [c for c in noun.children if c.dep_ == "poss"]
+        if any(c.dep_ == "det" and c.lower_ in ("a", "an") for c in noun.children):
+            owners = [c for c in owners if c.pos_ == "PROPN"]  # "a children's book" is a kind of book
+        if of or owners:
+            article = any(c.dep_ == "det" and c.lower_ in ("a", "an") for c in noun.children)
+            without = ("poss", "case", "prep", "amod", "nummod") if article else ("poss", "case", "prep")
+            role = phrase(noun, without=without).lower().replace(" ", "_")
+            whose = [name for c in of for name in self.names.objects_of(c)]
+            whose += [n for o in owners for n in self.names.entities(o)]
+            yield from every(subjects, f"{role}_of", whose, SURE)
+        elif noun.pos_ != "NUM" and noun.lower_ not in NOBODY:
+            yield from every(subjects, "is_a", [(phrase(noun), 1.0)], SURE)
+            if noun.lower_ in ("friends", "colleagues", "neighbours", "neighbors"):
+                for preposition in (c for c in noun.children if c.dep_ == "prep" and c.lower_ == "with"):
+                    yield from every(subjects, f"{noun.lower_}_with", self.names.objects_of(preposition), OBLIQUE)
+            elif names_role(noun.lower_) and noun.tag_ != "NNS" and noun.lower_ not in _NO_EMPLOYER:
+                for preposition in (c for c in noun.children if c.dep_ == "prep" and c.lower_ in ("at", "for")):
+                    yield from every(subjects, "works_at", self.names.objects_of(preposition), OBLIQUE)
+
+    def _quality(self, verb: "Token", subjects: list[Named], quality: "Token") -> Iterator[Stated]:
+        if negated(quality) and not negated(verb):
+            return
+        found = list(prepositions(quality))
+        for preposition in found:
+            relation = f"{quality.lower_}_{preposition.lower_}"
+            yield from every(subjects, relation, self.names.objects_of(preposition), OBLIQUE)
+        if not found and quality.lower_ == "married":
+            yield from married(verb, subjects)
+        if not found:
+            yield from every(subjects, "is", [(phrase(quality), 1.0)], SURE)
+
+
+def married(verb: "Token", subjects: list[Named]) -> Iterator[Stated]:
+    """Yield that two subjects are married to each other."""
+    if len(subjects) == 2 and not any(
+        child.dep_ in ("prep", "agent") and child.lower_ in ("to", "by") for child in verb.children
+    ):
+        yield from every(subjects[:1], "married_to", subjects[1:], OBLIQUE)
