@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from memory.relational.copulas import Copulas, married
+from memory.relational.changes import Changes
+from memory.relational.copulas import MUTUAL, Copulas, married
 from memory.relational.coreference import Discourse
 from memory.relational.denials import Denials
 from memory.relational.endings import ENDING_VERBS, JOBS, OPPOSITE_STATES, TIES, Ending
@@ -54,6 +55,7 @@ class SentenceReader:
         self.entities = self.names.entities
         self.obliques = Obliques(self.names)
         self.copulas = Copulas(self.names)
+        self.changes = Changes(self.names)
         self.told = told
         self.zone = zone
 
@@ -76,8 +78,11 @@ class SentenceReader:
                 else:
                     yield from (self._dated(stated, token, moment) for stated in self.clause(token, moment))
                     yield from denials.ended(token, moment)
+                    yield from self.changes.read(token, self.names.subjects(token), moment)
             elif token.dep_ == "appos" and not negated(token):
                 yield from self._apposition(token)
+            elif token.dep_ == "ROOT" and token.pos_ in ("NOUN", "PROPN"):
+                yield from self._announced(token)
 
     # time
 
@@ -98,7 +103,7 @@ class SentenceReader:
             place = relation == "located_in" and _person(verb)
             if moment.over or place or (relation in ENDED_BY_TENSE and verb_lemma(verb.text) != "be"):
                 return replace(stated, since=self.told, until=self.told)
-            if _person(verb) and relation in _PERSONAL:
+            if (_person(verb) and relation in _PERSONAL) or relation.removesuffix("_of").rpartition("_")[2] in MUTUAL:
                 return replace(stated, since=self.told, until=self.told)
             return replace(stated, past=True)
         return replace(stated, since=moment.since, event=moment.tense == "past")
@@ -135,6 +140,16 @@ class SentenceReader:
             gerund = " ".join([gerund_of(inner.lower_), *(name for name, _ in self.names.objects(inner)[:1])])
             yield from every(subjects, third_person(lemma), [(gerund, 1.0)], SURE)
 
+    def _announced(self, noun: "Token") -> Iterator[Stated]:
+        """Yield the time of an event that a note names without a verb: "Fire drill on the 23rd"."""
+        if any(token.pos_ in ("VERB", "AUX") for token in self.sentence) or negated(noun):
+            return
+        moment = when(noun, self.told, self.zone)
+        for preposition in prepositions(noun):
+            for stated in self.obliques.of([(phrase(noun), 1.0)], "is", preposition, moment, stative=True):
+                if stated.relation.startswith("happens_"):
+                    yield stated
+
     # clauses
 
     def clause(self, verb: "Token", moment: When, subjects: list[Named] | None = None) -> Iterator[Stated]:
@@ -149,7 +164,7 @@ class SentenceReader:
         if lemma in _LINKS and not passive:
             yield from self.copulas.read(verb, subjects, moment)
             return
-        if passive and lemma in ("call", "name"):
+        if passive and lemma in ("call", "name") and any(child.dep_ in ("oprd", "attr") for child in verb.children):
             yield from self.copulas.read(verb, subjects, moment)
             return
         if _told_by_ending(verb):
@@ -161,15 +176,16 @@ class SentenceReader:
             return
         if lemma == "get" and tense_of(verb)[1]:
             lemma = "have"  # "has got"
-        if lemma == "marry" and passive:
+        if lemma in ("marry", "engage") and passive:
             yield from married(verb, subjects)
         relation = "_".join([third_person(lemma), *(c.lower_ for c in verb.children if c.dep_ == "prt")])
         if passive:
             agents = [name for c in verb.children if c.dep_ == "agent" for name in self.names.objects_of(c)]
             yield from every(agents, relation, subjects, SURE)
             relation = verb.lower_
-            if relation in OPPOSITE_STATES and moment.tense == "present":
-                yield from every(subjects, "is", [(relation, 1.0)], SURE)
+            bare = not agents and not [*prepositions(verb)] and not tense_of(verb)[1]
+            if moment.tense == "present" and (bare or relation in OPPOSITE_STATES):
+                yield from every(subjects, "is", [(relation, 1.0)], SURE)  # "is injured", "is sold"
         else:
             yield from every(subjects, relation, objects, SURE)
             yield from self._around_objects(verb, subjects, relation, moment)

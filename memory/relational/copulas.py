@@ -18,6 +18,16 @@ _NO_EMPLOYER = {"friend", "partner", "member", "guest", "patient", "fan", "candi
 """Roles that do not work for what follows "at" and "for"."""
 
 
+_STATES = frozenset("on off well back home away out in here there upstairs downstairs abroad over up down".split())
+"""Words after "is" that tell a state or a place without an object."""
+
+MUTUAL = frozenset(
+    "friend colleague neighbour neighbor partner flatmate roommate housemate classmate twin sibling cousin rival ally"
+    " couple teammate workmate relative spouse enemy".split()
+)
+"""Nouns that two subjects are to each other: "Ada and Bo are colleagues"."""
+
+
 class Copulas:
     """Reader of clauses that link a subject to a kind, a quality or a place.
 
@@ -30,6 +40,13 @@ class Copulas:
         self.obliques = Obliques(names)
 
     def read(self, verb: "Token", subjects: list[Named], moment: When) -> Iterator[Stated]:
+        """Yield what a clause says that its subjects are.
+
+        Args:
+            verb: The verb of the clause.
+            subjects: Names of its subjects.
+            moment: When the clause holds.
+        """
         for child in verb.children:
             article = any(inner.dep_ == "det" for inner in child.children)
             if child.dep_ in ("attr", "acomp") and child.lower_ in ("mine", "his", "hers", "theirs"):
@@ -47,23 +64,51 @@ class Copulas:
             return
         complete = any(child.dep_ in ("attr", "acomp", "oprd") for child in verb.children)
         for child in verb.children:
-            if (
-                child.lower_ in ("on", "off")
-                and child.dep_ in ("prep", "advmod", "acomp", "prt")
-                and not [*child.children]
-            ):
+            alone = not any(inner.dep_ in ("pobj", "prep") for inner in child.children)
+            if child.lower_ in _STATES and child.dep_ in ("prep", "advmod", "acomp", "prt", "attr") and alone:
                 yield from every(subjects, "is", [(child.lower_, 1.0)], OBLIQUE)
-        back = [c for child in verb.children if child.lower_ in ("back", "over", "out") for c in prepositions(child)]
+            if child.lower_ == "out" and child.dep_ in ("prep", "advmod") and not alone:
+                yield from self._out_of(subjects, child)
+        home = next((c for c in verb.children if c.dep_ == "nsubj" and c.lower_ in ("home", "house")), None)
+        owner = next((c for c in home.children if c.dep_ == "poss"), None) if home is not None else None
+        if home is not None and home.lower_ == "home" and owner is not None:  # "her home is in Oslo"
+            for preposition in prepositions(verb):
+                yield from self.obliques.of(self.names.owners(owner), "lives", preposition, moment, stative=True)
+            return
+        back = [c for child in verb.children if child.lower_ in ("back", "over") for c in prepositions(child)]
         for preposition in [*prepositions(verb), *back]:
             for stated in self.obliques.of(subjects, "is", preposition, moment, stative=True):
                 if not (complete and stated.relation.startswith("happens_")):
                     yield stated
+
+    def _named(self, verb: "Token", name: "Token") -> Iterator[Stated]:
+        """Yield what is called by a name: "a pony called Caramel", "her mother is called Tineke"."""
+        known = verb.head if verb.dep_ == "acl" else None
+        noun = next((child for child in verb.children if child.dep_ == "nsubjpass"), known)
+        if noun is None or noun.pos_ != "NOUN":
+            return
+        names: list[Named] = [(phrase(name), 1.0)]
+        owner = next((child for child in noun.children if child.dep_ == "poss"), None)
+        if owner is not None:
+            role = phrase(noun, without=("poss", "case")).lower().replace(" ", "_")
+            yield from every(names, f"{role}_of", self.names.owners(owner), OBLIQUE)
+        else:
+            yield from every(names, "is_a", [(phrase(noun), 1.0)], OBLIQUE)
+
+    def _out_of(self, subjects: list[Named], out: "Token") -> Iterator[Stated]:
+        """Yield a state as "out of order" or "out of milk"."""
+        for of in (child for child in out.children if child.lower_ == "of"):
+            for noun in (child for child in of.children if child.dep_ == "pobj"):
+                yield from every(subjects, "is", [(f"out of {phrase(noun)}", 1.0)], OBLIQUE)
 
     def _kind(self, verb: "Token", subjects: list[Named], noun: "Token") -> Iterator[Stated]:
         if negated(noun) and not negated(verb):
             return
         if noun.pos_ == "PROPN" and any(child.dep_ == "case" for child in noun.children):
             yield from every(subjects, "owned_by", [(phrase(noun), 1.0)], SURE)  # "the van is Theo's"
+            return
+        if verb.lower_ in ("called", "named") and noun.pos_ == "PROPN":
+            yield from self._named(verb, noun)
             return
         owner = next((c for s in verb.children if s.dep_ == "nsubj" for c in s.children if c.dep_ == "poss"), None)
         if owner is not None and noun.pos_ == "PROPN":
@@ -86,6 +131,9 @@ class Copulas:
             whose = [name for c in of for name in self.names.objects_of(c)]
             whose += [n for o in owners for n in self.names.entities(o)]
             yield from every(subjects, f"{role}_of", whose, SURE)
+        elif len(subjects) == 2 and noun.lemma_.lower() in MUTUAL:
+            role = phrase(noun).lower().replace(noun.lower_, noun.lemma_.lower()).replace(" ", "_")
+            yield from every(subjects[:1], f"{role}_of", subjects[1:], OBLIQUE)
         elif noun.pos_ != "NUM" and noun.lower_ not in NOBODY:
             yield from every(subjects, "is_a", [(phrase(noun), 1.0)], SURE)
             if noun.lower_ in ("friends", "colleagues", "neighbours", "neighbors"):
@@ -102,15 +150,16 @@ class Copulas:
         for preposition in found:
             relation = f"{quality.lower_}_{preposition.lower_}"
             yield from every(subjects, relation, self.names.objects_of(preposition), OBLIQUE)
-        if not found and quality.lower_ == "married":
+        if not found and quality.lower_ in ("married", "engaged"):
             yield from married(verb, subjects)
         if not found:
             yield from every(subjects, "is", [(phrase(quality), 1.0)], SURE)
 
 
 def married(verb: "Token", subjects: list[Named]) -> Iterator[Stated]:
-    """Yield that two subjects are married to each other."""
+    """Yield that two subjects are married or engaged to each other."""
     if len(subjects) == 2 and not any(
         child.dep_ in ("prep", "agent") and child.lower_ in ("to", "by") for child in verb.children
     ):
-        yield from every(subjects[:1], "married_to", subjects[1:], OBLIQUE)
+        relation = "engaged_to" if any(word.lower_ == "engaged" for word in (verb, *verb.children)) else "married_to"
+        yield from every(subjects[:1], relation, subjects[1:], OBLIQUE)

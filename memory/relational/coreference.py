@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from memory.relational.language.nouns import names_role, noun_kind
 from memory.relational.parse import first, joined, phrase
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ _HE = {"he", "him", "his", "himself"}
 _SHE = {"she", "her", "hers", "herself"}
 _IT = {"it", "its", "itself"}
 _I = {"i", "me", "my", "mine", "myself"}
+_WE = {"we", "us", "our", "ours", "ourselves"}
 _THEY = {"they", "them", "their", "theirs", "themselves"}
 
 _MEN = frozenset(
@@ -70,10 +72,12 @@ class Discourse:
 
     Attributes:
         speaker: Name of the speaker; empty if "I" refers to nothing.
+        named_speaker: Whether it is a name, so that "we" includes it and notes may leave "I" out: "Sold the car".
         people: Full names of persons, in the order in which they were mentioned.
     """
 
     speaker: str = ""
+    named_speaker: bool = False
     people: dict[str, None] = field(default_factory=dict)
     _called: dict[str, dict[str, None]] = field(default_factory=dict)
     _last: list[Mention] = field(default_factory=list)
@@ -85,7 +89,7 @@ class Discourse:
     def refer(self, pronoun: "Token") -> list[str]:
         """Return the names that a pronoun refers to; empty if that is unclear."""
         word = pronoun.lower_
-        if word in _I:
+        if word in _I or (word in _WE and self.named_speaker):
             return [self.speaker] if self.speaker else []
         here = self._earlier(pronoun)
         if word in _THEY:
@@ -130,7 +134,10 @@ class Discourse:
         for token in sentence:
             if token.pos_ == "PRON" and token.dep_ in ("nsubj", "nsubjpass"):
                 last += [m for name in self.refer(token) for m in self._known(name)]
-            if token.pos_ not in ("NOUN", "PROPN") or token.dep_ in ("compound", "appos", "attr", "poss"):
+            named = token.dep_ == "appos" and token.pos_ == "PROPN" and token.head.pos_ == "NOUN"
+            if token.pos_ not in ("NOUN", "PROPN") or (
+                token.dep_ in ("compound", "appos", "attr", "poss") and not named
+            ):
                 continue
             if token.ent_type_ in ("DATE", "TIME", "MONEY", "QUANTITY", "CARDINAL", "ORDINAL"):
                 continue
@@ -210,15 +217,18 @@ def _gender(token: "Token", name: str) -> tuple[bool, bool | None]:
     """Return whether a noun is a person, and whether it is a woman; the latter is ``None`` if unknown."""
     first = name.lower().split()[0].strip(".")
     last = name.lower().split()[-1]
-    if token.i in token.doc.user_data.get("quoted", ()) or last in _BODIES:
+    if token.i in token.doc.user_data.get("quoted", ()) or last in _BODIES or first in _BODIES:
         return False, None
+    if token.tag_ == "NNP" and any(child.lower_ == "the" for child in token.children):
+        return False, None  # "the Roxy"
     for word in (first, last) if _proper(token) else (last, first):
         if word in _WOMEN:
             return True, True
         if word in _MEN:
             return True, False
     if not _proper(token):
-        return last.endswith(("er", "or", "ist", "ian", "ant")) and token.ent_type_ == "", None
+        person = noun_kind(last) in ("person", None) and names_role(last)
+        return person and token.ent_type_ == "", None
     if token.ent_type_ in ("GPE", "LOC", "FAC", "WORK_OF_ART", "PRODUCT", "EVENT", "LANGUAGE", "LAW"):
         return first.endswith(("a", "o")) and token.dep_ == "nsubj", True if first.endswith("a") else None
     if token.ent_type_ in ("PERSON", "", "ORG", "NORP"):

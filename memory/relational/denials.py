@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _PARTICLES = {"away", "up", "out", "off", "down", "over", "on", "in", "aside"}
 _UNRESTRICTED = {"n't", "not", "really", "actually", "even", "here", "there", "now"}
-_LOST = {"steal", "destroy", "wreck", "die", "burn", "demolish", "crash", "sink"}
+_LOST = {"steal", "destroy", "wreck", "die", "burn", "demolish", "crash", "sink", "shut", "close"}
 _NEVER = {"never", "hardly", "rarely", "seldom"}
 
 

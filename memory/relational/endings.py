@@ -64,6 +64,15 @@ ENDS_FOR_OBJECT = _table("verbs that end what their object has with the subject"
 TIES = _table("nouns of ties to the object of their preposition")
 """Nouns that name a tie to the object of their preposition: who ends "the subscription to X" no longer has X."""
 
+LEADS_TO = {word: after[0].replace("_", " ") for words, after in _LISTS["states that verbs lead to"] for word in words}
+"""Verbs, and the state that their object is in afterwards; their subject, if they have no object."""
+
+TRANSFERS = {word: after[0] for words, after in _LISTS["verbs of transfer"] for word in words}
+"""Verbs, and what their object is to the recipient afterwards."""
+
+MOVES_DATE = frozenset(word for words, _ in _LISTS["verbs that move a date"] for word in words)
+"""Verbs whose subject or object happens at another time afterwards."""
+
 JOBS = frozenset(word.replace("_", " ") for word in _LISTS["jobs"][0][1])
 """Objects of "quit" and "lose" that mean any employer."""
 

@@ -53,6 +53,8 @@ def complement(verb: "Token") -> "Token | None":
     """Return the verb that completes another: "live" of "used to live", "smoking" of "stopped smoking"."""
     lemma = verb_lemma(verb.text)
     for child in verb.children:
+        if child.dep_ == "advcl" and lemma in ("go", "come", "move") and child.tag_ == "VB" and verb.tag_ == "VBN":
+            return child  # "has gone to live in Bruges"
         if child.dep_ in ("xcomp", "ccomp", "pcomp") and (child.pos_ in ("VERB", "AUX", "NOUN") or child.tag_ == "IN"):
             to = any(inner.lower_ == "to" and inner.dep_ == "aux" for inner in child.children)
             if to and lemma == "have" and verb.tag_ == "VBD":
@@ -151,6 +153,8 @@ def _known(verb: "Token") -> bool:
 def negated(token: "Token") -> bool:
     """Return whether a clause, noun or adjective is negated."""
     for child in token.children:
+        if child.i > token.i and token.pos_ not in ("VERB", "AUX"):
+            continue  # "a sailor, not a soldier"
         if child.dep_ == "neg" or (
             child.dep_ in ("det", "preconj", "cc:preconj", "cc") and child.lower_ in ("no", "neither")
         ):

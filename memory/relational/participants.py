@@ -25,6 +25,9 @@ REFERRED = 0.85
 """Confidence of a tuple with a resolved pronoun or short name."""
 
 
+_QUANTITIES = frozenset("lot lots bit bits plenty load loads couple pair bunch ton tons dozens hundreds bits".split())
+
+
 class Participants:
     """Reader of the names in one sentence.
 
@@ -46,7 +49,15 @@ class Participants:
         if verb.dep_ == "acl":
             return self._described(verb.head) or self.entities(verb.head, with_joined=False)
         clause = after_preposition(verb) or first(verb)
-        return self.subjects(clause) if clause.i != verb.i else []
+        if clause.i != verb.i:
+            return self.subjects(clause)
+        return [(self.discourse.speaker, REFERRED)] if self._left_out(verb) else []
+
+    def _left_out(self, verb: "Token") -> bool:
+        """Return whether a note leaves "I" out: "Sold the car", "Finally closed the account"."""
+        before = [token for token in verb.doc[verb.sent.start : verb.i] if token.pos_ not in ("ADV", "PUNCT", "INTJ")]
+        past = verb.tag_ in ("VBD", "VBN", "VBG") and verb.dep_ == "ROOT"
+        return self.discourse.named_speaker and past and not before
 
     def _described(self, noun: "Token") -> list[Named]:
         """Return what a kind is said of: of "X is a film directed by Y", X."""
@@ -106,19 +117,41 @@ class Participants:
                     continue
                 names += [(name, REFERRED) for name in self.discourse.refer(noun)]
             elif noun.pos_ in ("NOUN", "PROPN", "NUM", "ADJ", "X", "SYM"):
+                if (counted := self._counted(noun)) is not None:
+                    names += self.entities(counted)
+                    continue
                 words = self.possessed(noun)
                 if words and is_name(normalise(words)):
                     full = self.discourse.full(noun, words)
                     names.append((full, 1.0 if full == words else REFERRED))
         return names
 
+    def _deeper(self, noun: "Token") -> str:
+        """Return a phrase; in "my sister's wedding" with the speaker's name in place of "my"."""
+        whole, edge = phrase(noun), noun.left_edge
+        if edge.tag_ != "PRP$" or not whole.lower().startswith(f"{edge.lower_} "):
+            return whole
+        owners = self.discourse.refer(edge)
+        return f"{owners[0]}'s {whole.partition(' ')[2]}" if len(owners) == 1 else ""
+
+    def _counted(self, noun: "Token") -> "Token | None":
+        """Return what there is much of: "coffee" of "a lot of coffee"."""
+        of = next((child for child in noun.children if child.lower_ == "of" and child.dep_ == "prep"), None)
+        if noun.lower_ not in _QUANTITIES or of is None:
+            return None
+        return next((child for child in of.children if child.dep_ == "pobj"), None)
+
     def possessed(self, noun: "Token") -> str:
         """Return the phrase with the owner's name in place of "her" or "my"; empty if the owner is unclear."""
+        called = next((c for c in noun.children if c.dep_ == "acl" and c.lower_ in ("called", "named")), None)
+        name = next((c for c in called.children if c.dep_ == "oprd" and c.pos_ == "PROPN"), None) if called else None
+        if name is not None and noun.pos_ == "NOUN":
+            return phrase(name)  # "a pony called Caramel"
+        beside = next((c for c in noun.children if c.dep_ == "appos" and c.pos_ == "PROPN" and c.i == noun.i + 1), None)
+        if beside is not None and noun.pos_ == "NOUN" and any(c.dep_ == "poss" for c in noun.children):
+            return phrase(beside)  # "her brother Anil", "Ada's cat Mimi"
         owner = next((c for c in noun.children if c.dep_ == "poss" and c.tag_ == "PRP$"), None)
         if owner is None:
-            return phrase(noun)
-        name = next((c for c in noun.children if c.dep_ == "appos" and c.pos_ == "PROPN" and c.i == noun.i + 1), None)
-        if name is not None and noun.pos_ == "NOUN":
-            return phrase(name)  # "her brother Anil"
+            return self._deeper(noun)
         owners = self.discourse.refer(owner)
         return f"{owners[0]}'s {phrase(noun, without=('poss',))}" if len(owners) == 1 else ""

@@ -29,19 +29,25 @@ _VERB_TAGS = {"VBZ", "VBD"}
 def repair(doc: "Doc") -> None:
     """Repair a parse in place."""
     for token in list(doc):
+        verb_like, dep = token.tag_ in ("NNS", *_VERB_TAGS), token.dep_
         if token.tag_ == "POS":
             _clitic(token)
-        elif token.dep_ == "aux" and token.tag_ in _VERB_TAGS and verb_lemma(token.text) not in _AUXILIARIES:
+        elif dep == "aux" and token.tag_ in _VERB_TAGS and verb_lemma(token.text) not in _AUXILIARIES:
             _no_auxiliary(token)
-        elif (
-            token.tag_ in ("NNS", *_VERB_TAGS) and token.dep_ == "conj" and token.head.pos_ in ("NOUN", "PROPN", "ADJ")
-        ):
+        elif verb_like and dep == "conj" and token.head.pos_ in ("NOUN", "PROPN", "ADJ"):
             _joined_verb(token)
-        elif token.tag_ in ("NNS", *_VERB_TAGS) and token.dep_ in ("ROOT", "conj", "ccomp", "advcl"):
+        elif token.tag_ == "NNS" and dep == "conj" and token.head.tag_ == "VBZ" and is_third_person(token.text):
+            _to_verb(token)
+        elif verb_like and dep in ("ROOT", "conj", "ccomp", "advcl"):
             _subject(token)
+        elif token.lower_ == "been":
+            _been(token)
+        elif dep == "npadvmod" and token.pos_ == "NOUN":
+            _kin(token)
     for token in list(doc):
         if token.pos_ in ("VERB", "AUX"):
             _has_got(token)
+            _run_on(token)
             _cleft(token)
             _all_that(token)
             _fronted(token)
@@ -144,21 +150,95 @@ def _clitic(clitic: "Token") -> None:
     if owner.i != clitic.i - 1 or clitic.i + 1 >= clitic.sent.end:
         return
     after = clitic.nbor(1)
-    if after.tag_ not in ("IN", "DT", "RB", "TO") or owner.dep_ == "poss":
+    last = after.i + 1 >= clitic.sent.end or after.nbor(1).pos_ in ("PUNCT", "ADP", "SCONJ", "CCONJ", "ADV")
+    quality = after.tag_ in ("JJ", "VBN", "VBG") and last and after.dep_ not in ("nsubj", "csubj")
+    if not (quality or after.tag_ in ("IN", "DT", "TO", "PRP$") or (after.tag_ == "RB" and owner.dep_ != "poss")):
         return
-    head, dep = owner.head, owner.dep_
-    moved = [child for child in owner.children if child.i > clitic.i]
+    whole = owner.head if owner.dep_ == "poss" else owner  # "Brigitte's a vet", read as a vet of Brigitte
+    head, dep = whole.head, whole.dep_
+    moved = [
+        child for child in {*owner.children, *whole.children} if child.i > clitic.i and child not in (whole, after)
+    ]
     clitic.tag_, clitic.pos_, clitic.lemma_ = "VBZ", "AUX", "be"
-    if head == owner:
+    if head == whole or dep in ("dobj", "dep", "npadvmod"):
         clitic.head = clitic
         clitic.dep_ = "ROOT"
+    elif dep in ("nsubj", "nsubjpass", "poss", "compound", "advmod"):
+        _attach(clitic, head, "ccomp")
+    elif dep in ("appos", "conj", "pobj"):
+        clause = next((one for one in whole.ancestors if one.pos_ in ("VERB", "AUX") and one.i < clitic.i), None)
+        _attach(clitic, clause or head, "conj")
     else:
-        _attach(clitic, head, "ROOT" if dep in ("dobj", "dep", "npadvmod") else dep)
-        if clitic.dep_ == "ROOT":
-            clitic.head = clitic
+        _attach(clitic, head, dep)
     _attach(owner, clitic, "nsubj")
+    if whole != owner:
+        _attach(whole, clitic, "attr" if whole.pos_ in ("NOUN", "PROPN") else "acomp")
     for child in moved:
         child.head = clitic
+    if after.head == owner:
+        after.head = clitic
+    if quality and after.head == clitic:
+        after.dep_ = "acomp"
+    elif after.head == clitic and after.pos_ in ("NOUN", "PROPN"):
+        after.dep_ = "attr"
+
+
+_SAYING = frozenset(
+    "say think believe claim hope wish guess reckon hear know suppose tell ask wonder seem report announce insist feel"
+    " suspect imagine assume fear dream explain add admit deny argue warn promise mean swear bet doubt".split()
+)
+"""Verbs whose complement may stand before them: "Bo lives in Rome, she said"."""
+
+
+_CONDITIONS = frozenset(
+    "if unless when whenever until while although though because since before after as once".split()
+)
+
+
+def _run_on(verb: "Token") -> None:
+    """Read the first of two sentences that a comma joins as the leading one: "Bo is ill, he stays home"."""
+    main = verb.head
+    if verb.dep_ not in ("ccomp", "advcl") or verb.i > main.i or verb_lemma(main.text) in _SAYING:
+        return
+    if not any(child.dep_ in _SUBJECT for child in verb.children):
+        return
+    if any(child.dep_ == "mark" or child.tag_ in ("WDT", "WP", "WRB") for child in verb.children):
+        return
+    if verb.doc[verb.left_edge.i].text.partition(" ")[0].lower() in _CONDITIONS:
+        return
+    own = any(child.dep_ in _SUBJECT and child.i > verb.i for child in main.children)
+    if not (own or main.tag_ in ("VB", "VBD")):
+        return
+    head, dep = main.head, main.dep_
+    if head == main:
+        verb.head = verb
+        verb.dep_ = "ROOT"
+    else:
+        _attach(verb, head, dep)
+    _attach(main, verb, "conj")
+
+
+def _been(verb: "Token") -> None:
+    """Read "she's been" as a perfect, not as a passive."""
+    for child in verb.children:
+        if child.dep_ == "auxpass":
+            child.dep_, child.lemma_, child.tag_, child.pos_ = "aux", "have", "VBZ", "AUX"
+        elif child.dep_ == "nsubjpass":
+            child.dep_ = "nsubj"
+
+
+def _kin(noun: "Token") -> None:
+    """Read a noun before a name as its subject with the name beside it: "my cousin Sigrid has taken his room"."""
+    name = noun.nbor(1) if noun.i + 1 < noun.sent.end else None
+    if (
+        name is not None
+        and not names_time(noun.text)
+        and name.dep_ == "nsubj"
+        and name.pos_ == "PROPN"
+        and name.head == noun.head
+    ):
+        noun.dep_ = "nsubj"
+        _attach(name, noun, "appos")
 
 
 def _has_got(verb: "Token") -> None:

@@ -95,7 +95,7 @@ class RuleExtractor:
 
     def _read(self, docs: Iterable["Doc"], origin: Provenance) -> tuple[Extraction, list[str]]:
         """Return the statements and the names of the parts of one text."""
-        discourse, names = Discourse(speaker=speaker_of(origin)), []
+        discourse, names = Discourse(speaker_of(origin), bool(origin.speaker)), []
         statements: dict[object, tuple[Tuple | Ending, bool]] = {}
         for doc in docs:
             repair(doc)

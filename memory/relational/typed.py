@@ -36,6 +36,10 @@ _HELD = frozenset(("charge", "favour", "favor", "need", "possession", "control",
 """States with an object: "in charge of the kitchen"."""
 
 
+_ON = frozenset("shift nights leave antibiotics medication tablets duty diet holiday parole probation".split())
+"""Objects of "on" that name a state, even with an article: "on the night shift"."""
+
+
 @dataclass(frozen=True, slots=True)
 class Oblique:
     """What a prepositional phrase says of a subject, if its object is no entity."""
@@ -66,9 +70,16 @@ def oblique(relation: str, preposition: "Token", noun: "Token", moment: When, st
     if relation == "prefers" and word == "to":
         return None
     words = phrase(noun)
+    if word == "on" and noun.lower_ in _ON:
+        article = next((f"{child.text} " for child in noun.children if child.dep_ == "det"), "")
+        return Oblique(relation, f"on {article}{words}")
+    if noun.i in moment.dates:
+        words = _date(noun, moment.dates) or words
     if noun.i not in moment.dates and (late := [c.i for c in noun.subtree if c.i in moment.dates]):
         words = noun.doc[min(c.i for c in noun.subtree if c.dep_ != "det") : min(late)].text.strip() or words
     bare = not any(child.dep_ in ("det", "poss", "nummod") for child in noun.children)
+    if relation == "is" and word in ("before", "after"):
+        return None
     if word in ("since", "until", "till") or (noun.i in moment.dates and word in ("from", "through")):
         return None
     clock = word == "at" and noun.pos_ == "NUM" and words.lower() in _HOURS
@@ -93,3 +104,15 @@ def oblique(relation: str, preposition: "Token", noun: "Token", moment: When, st
         if names_state(whole.lower() if whole[:1].isupper() and noun.i == noun.sent.start else whole, bare):
             return Oblique(relation, f"{word} {whole}")
     return own
+
+
+def _date(noun: "Token", dates: frozenset[int]) -> str:
+    """Return the whole date that a noun is in, without the preposition before it: ``"Friday 22 May"``."""
+    first = last = noun.i
+    while first - 1 in dates and noun.doc[first - 1].pos_ != "ADP":
+        first -= 1
+    while last + 1 in dates and noun.doc[last + 1].pos_ != "ADP":
+        last += 1
+    if noun.doc[first].dep_ == "det":
+        first += 1
+    return str(noun.doc[first : last + 1].text)

@@ -18,9 +18,15 @@ _FILLER = re.compile(
     r"[ -])+",
     re.IGNORECASE,
 )
+_ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+    " eighteen nineteen".split()
+)
+_TIMES_TEN = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _NUMBERS: dict[str, float] = {
-    word: number
-    for number, word in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())
+    **{word: number for number, word in enumerate(_ONES)},
+    **{word: 20 + 10 * number for number, word in enumerate(_TIMES_TEN)},
+    **{f"{ten}-{_ONES[one]}": 20 + 10 * number + one for number, ten in enumerate(_TIMES_TEN) for one in range(1, 10)},
 } | {"a": 1, "an": 1, "couple": 2, "couple of": 2, "few": 3, "several": 3, "half a": 0.5}
 _UNITS = {"minute": 60.0, "hour": 3600.0, "day": 86400.0, "week": 7 * 86400.0, "fortnight": 14 * 86400.0}
 _VOCABULARY = frozenset(
@@ -32,7 +38,7 @@ _VOCABULARY = frozenset(
 )
 _LENGTH = re.compile(
     r"(?:(?:for|the|last|past|about|around|over|almost|nearly|more than)\s+)*"
-    r"(?:(?P<n>\d+(?:\.\d+)?)|(?P<word>half a|a couple of|a few|couple of|[a-z]+))\s+"
+    r"(?:(?P<n>\d+(?:\.\d+)?)|(?P<word>half a|a couple of|a few|couple of|[a-z-]+))\s+"
     r"(?P<unit>minute|hour|day|week|fortnight|month|year|decade)s?",
     re.IGNORECASE,
 )

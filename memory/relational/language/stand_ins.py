@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import regex
 
-from memory.relational.language.lemmas import is_third_person, known_word
+from memory.relational.language.lemmas import is_third_person, known_verb, known_word, verb_lemma
 from memory.relational.language.nouns import paragraphs
 from memory.scripts import EMOJI
 
@@ -37,7 +37,7 @@ ADDRESSED = frozenset({"poor", "dear", "old", "little", "young", "good", "lucky"
 _LETTERS = r"\p{L}\p{M}"
 _WORD = regex.compile(
     rf"(?<![{_LETTERS}\p{{N}}])"
-    rf"(?:[#@.]?(?=[{_LETTERS}\p{{N}}$])[{_LETTERS}\p{{N}}](?:[{_LETTERS}\p{{N}}'’$!&@*+#\u200c\u200d·・་׳״-]|\.(?=[{_LETTERS}\p{{N}}]))*(?:[+#]+|!(?=\s\p{{Ll}}))?)"
+    rf"(?:[#@.]?(?=[{_LETTERS}\p{{N}}$])[{_LETTERS}\p{{N}}](?:[{_LETTERS}\p{{N}}'’$&@*+#\u200c\u200d·・་׳״-]|!(?=[{_LETTERS}])|\.(?=[{_LETTERS}\p{{N}}]))*(?:[+#]+|!(?=\s\p{{Ll}}))?)"
 )
 _EMOJI = regex.compile(f"{EMOJI}+")
 _PARTICLE = regex.compile(r"(?:al|el|bin|ibn|van|von|der|den|de|da|di|du|del|la|le|ter|ten|ben|abu|y|zu|af|dos|das)")
@@ -56,6 +56,13 @@ _TITLE = regex.compile(r"[\"“](?P<title>[^\"“”\n]{2,80}?)[,.!?]?[\"”]")
 _SMALL = frozenset("of the and a an in to for on at with from no by as or is vs de la le".split())
 _ASIDE = regex.compile(r"\s?[(\[](?:[^()\[\]]*[\d:;,=/][^()\[\]]*|\p{Ll}[^()\[\]]*)[)\]]")
 """What stands in brackets and is no name: dates, foreign words, explanations."""
+
+
+_OPENERS = "|".join(
+    regex.escape(one.replace("_", " ")) for one in sorted(paragraphs("idioms.txt")["openers"], key=len, reverse=True)
+)
+_FILLER = regex.compile(rf"(?:(?<=[.!?]\s)|(?<=^))(?:(?i:{_OPENERS})(?:[,:!]| [–—-])\s+)+")
+"""Words before a sentence that are no part of it: "Sorry, ..."."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,7 @@ class StandIns:
         for name in _replaced(text):
             put(text[last : name.start], last)
             written = text[name.start : name.end]
-            if not _ASIDE.fullmatch(written):
+            if not (_ASIDE.fullmatch(written) or _FILLER.fullmatch(written)):
                 before = text[: name.start].rstrip().rpartition(" ")[2].lower()
                 stand_in = next(towns if before in ("in", "at", "from", "near", "to") else people)
                 title = _TITLE.fullmatch(written)
@@ -170,7 +177,7 @@ _OPENING = re.compile(r"(?:^|(?<=[.!?] ))([A-Z][a-z]+)(?=,? [A-Z])")
 def _lowered(match: re.Match[str]) -> str:
     """Return the first word of a sentence in lower case, if a name follows and it is none: "apparently Ada left"."""
     word = match[1]
-    return word.lower() if word.endswith("ly") or word in _VERBS_FIRST else word
+    return word.lower() if word.endswith("ly") or word in _VERBS_FIRST or _tells_past(word) else word
 
 
 _VERBS_FIRST = {"Imagine", "Suppose", "Assume", "Perhaps", "Maybe", "Pretend", "Today", "Tomorrow", "Yesterday", "Now"}
@@ -184,6 +191,7 @@ def _free(names: list[str], text: str) -> list[str]:
 def _replaced(text: str) -> list[_Name]:
     """Return what is replaced or left out, in order: titles in quotes, what stands in brackets, rare names."""
     found = [_Name(m.start(), m.end()) for m in _ASIDE.finditer(text)] if "(" in text or "[" in text else []
+    found += [_Name(m.start(), m.end()) for m in _FILLER.finditer(text)]
     found += [_Name(m.start(), m.end()) for m in _TITLE.finditer(text) if _is_title(m["title"])]
     taken: list[_Name] = []
     for name in sorted(found, key=lambda one: one.start):
@@ -224,6 +232,8 @@ def _rare(text: str) -> Iterator[_Name]:
 def _run(text: str, words: list[tuple[int, int]], i: int) -> tuple[int, int] | None:
     """Return the first and last word of the name that begins at a word, if it needs a stand-in."""
     word = _word(text, words, i)
+    if i + 1 < len(words) and _leads(text, words, i):
+        return None  # "Met Farida at the market"
     if not _may_name(word) and not _odd(word):
         return None
     if word in _FUNCTION or word.lower() in ADDRESSED:
@@ -245,6 +255,17 @@ def _run(text: str, words: list[tuple[int, int]], i: int) -> tuple[int, int] | N
         return (i, last) if _used_as_name(text, words, i, last, begins) else None
     emoji = _EMOJI.match(text, words[last][1] + 1)
     return (i, last) if emoji is not None and emoji.start() == words[last][1] + 1 else None
+
+
+def _leads(text: str, words: list[tuple[int, int]], i: int) -> bool:
+    """Return whether a capitalised word begins a note with a verb in the past tense before a name: "Met Farida"."""
+    begins = re.search(r"(^|[.!?:;\n]\s*)$", text[: words[i][0]]) is not None
+    return begins and _tells_past(_word(text, words, i)) and _word(text, words, i + 1)[:1].isupper()
+
+
+def _tells_past(word: str) -> bool:
+    """Return whether a capitalised word is a verb in the past tense and no name: ``Met``, ``Sold``."""
+    return word not in _KNOWN and known_verb(word) and verb_lemma(word) != word.lower() and not word.endswith("s")
 
 
 def _used_as_name(text: str, words: list[tuple[int, int]], i: int, last: int, begins: bool) -> bool:

@@ -99,6 +99,8 @@ def when(verb: "Token", told: float, zone: str) -> When:
     ended = begins = False
     over = tense == "past" and any(child.lower_ in _FORMERLY and child.dep_ == "advmod" for child in verb.children)
     over = over or (tense == "past" and _ends_before(verb))
+    if tense == "past" and _earlier_habit(verb):
+        over, until = True, told
     used: set[int] = set()
     own = _own(verb)
     for role, span, tokens in _dates(verb, own, told, zone, tense, perfect):
@@ -106,7 +108,8 @@ def when(verb: "Token", told: float, zone: str) -> When:
         if role == "for":
             if perfect:
                 since = told - span.end
-            over = over or (tense == "past" and verb_lemma(verb.text) in STATIVE)  # "taught there for thirty years"
+            if tense == "past":  # "taught there for thirty years"
+                over, until = True, told
             continue
         if role == "since":
             since, begins = span.start, True
@@ -144,6 +147,23 @@ def _ends_before(verb: "Token") -> bool:
     return bool(ends & marks) or any(
         child.lower_ in ends and any(inner.dep_ == "pcomp" for inner in child.children) for child in verb.children
     )
+
+
+def _earlier_habit(verb: "Token") -> bool:
+    """Return whether a clause tells a habit of an earlier time: "as a teenager", "when she was young", "for years"."""
+    for child in verb.children:
+        if child.lower_ == "as" and any(c.dep_ == "pobj" and c.lower_ in _AGES for c in child.children):
+            return True
+        if child.lower_ == "for" and any(c.lower_ in _LONG and not [*c.children] for c in child.children):
+            return True
+        when_young = child.dep_ == "advcl" and any(c.lower_ == "when" for c in child.children)
+        if when_young and any(c.dep_ in ("acomp", "attr") and c.lower_ in _AGES for c in child.children):
+            return True
+    return False
+
+
+_LONG = frozenset("ages years decades months weeks centuries".split())
+_AGES = frozenset("child kid boy girl teenager student young small little younger baby toddler youngster youth".split())
 
 
 def _dates(
