@@ -10,8 +10,8 @@ from memory.relational.coreference import Discourse
 from memory.relational.denials import Denials
 from memory.relational.endings import ENDING_VERBS, JOBS, OPPOSITE_STATES, TIES, Ending
 from memory.relational.language.lemmas import gerund_of, verb_lemma
-from memory.relational.language.nouns import names_role, noun_kind
-from memory.relational.language.tense import ENDED_BY_TENSE, STATIVE, When, tense_of, when
+from memory.relational.language.nouns import names_role, names_time, noun_kind
+from memory.relational.language.tense import AGES, ENDED_BY_TENSE, STATIVE, When, tense_of, when
 from memory.relational.names import SAME_AS, third_person
 from memory.relational.obliques import Obliques
 from memory.relational.parse import (
@@ -103,7 +103,12 @@ class SentenceReader:
             place = relation == "located_in" and _person(verb)
             if moment.over or place or (relation in ENDED_BY_TENSE and verb_lemma(verb.text) != "be"):
                 return replace(stated, since=self.told, until=self.told)
-            if (_person(verb) and relation in _PERSONAL) or relation.removesuffix("_of").rpartition("_")[2] in MUTUAL:
+            young = relation == "is_a" and stated.tail.lower().rpartition(" ")[2] in AGES
+            if (
+                young
+                or (_person(verb) and relation in _PERSONAL)
+                or relation.removesuffix("_of").rpartition("_")[2] in MUTUAL
+            ):
                 return replace(stated, since=self.told, until=self.told)
             return replace(stated, past=True)
         return replace(stated, since=moment.since, event=moment.tense == "past")
@@ -233,14 +238,25 @@ class SentenceReader:
             if any(c.dep_ == "prep" for c in named.children):
                 return
             yield from every(self.entities(noun), "is_a", [(phrase(named), 1.0)], OBLIQUE)
-        elif noun.pos_ == "NOUN" and noun.doc[max(noun.left_edge.i - 1, 0)].text in (",", "(", "-", "–", "—"):
+        elif _kind_beside(noun):
             yield from self.copulas.described(self.entities(named, with_joined=False), noun)
+
+
+def _kind_beside(noun: "Token") -> bool:
+    """Return whether a noun beside another says what kind it is: "Ada, a mathematician", not "Friday, nine o'clock"."""
+    apart = noun.doc[max(noun.left_edge.i - 1, 0)].text in (",", "(", "-", "–", "—")
+    article = any(child.dep_ == "det" and child.lower_ in ("a", "an", "the") for child in noun.children)
+    whose = any(child.dep_ == "poss" or (child.dep_ == "prep" and child.lower_ == "of") for child in noun.children)
+    role = noun.pos_ == "NOUN" or (noun.pos_ == "ADJ" and names_role(noun.lower_))
+    return apart and role and (article or whose or names_role(noun.lower_)) and not names_time(phrase(noun.head))
 
 
 def _told_by_ending(verb: "Token") -> bool:
     """Return whether an object only names what ends or nothing: "quit her job", "changed his mind"."""
     objects = {child.lemma_.lower() for child in verb.children if child.dep_ == "dobj"}
-    return bool(objects & {"mind"}) or (verb_lemma(verb.text) in ENDING_VERBS and bool(objects & (JOBS | {*TIES})))
+    return bool(objects & {"mind", "god", "notice"}) or (
+        verb_lemma(verb.text) in ENDING_VERBS and bool(objects & (JOBS | {*TIES}))
+    )
 
 
 def _may_live(verb: "Token") -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from memory.relational.language.lemmas import verb_lemma
-from memory.relational.language.nouns import names_role
+from memory.relational.language.nouns import names_role, names_time, noun_kind
 from memory.relational.language.tense import When
 from memory.relational.obliques import Obliques
 from memory.relational.parse import NOBODY, joined, negated, phrase, prepositions
@@ -18,7 +18,7 @@ _NO_EMPLOYER = {"friend", "partner", "member", "guest", "patient", "fan", "candi
 """Roles that do not work for what follows "at" and "for"."""
 
 
-_STATES = frozenset("on off well back home away out in here there upstairs downstairs abroad over up down".split())
+_STATES = frozenset("on off well back home away out upstairs downstairs abroad".split())
 """Words after "is" that tell a state or a place without an object."""
 
 MUTUAL = frozenset(
@@ -65,7 +65,8 @@ class Copulas:
         complete = any(child.dep_ in ("attr", "acomp", "oprd") for child in verb.children)
         for child in verb.children:
             alone = not any(inner.dep_ in ("pobj", "prep") for inner in child.children)
-            if child.lower_ in _STATES and child.dep_ in ("prep", "advmod", "acomp", "prt", "attr") and alone:
+            loose = verb_lemma(verb.text) == "be" and child.lower_ in _STATES
+            if loose and child.dep_ in ("prep", "advmod", "acomp", "prt", "attr") and alone:
                 yield from every(subjects, "is", [(child.lower_, 1.0)], OBLIQUE)
             if child.lower_ == "out" and child.dep_ in ("prep", "advmod") and not alone:
                 yield from self._out_of(subjects, child)
@@ -131,6 +132,8 @@ class Copulas:
             whose = [name for c in of for name in self.names.objects_of(c)]
             whose += [n for o in owners for n in self.names.entities(o)]
             yield from every(subjects, f"{role}_of", whose, SURE)
+        elif names_time(phrase(noun)) and noun_kind(noun.lower_) == "time":
+            yield from every(subjects, "happens_on", [(phrase(noun), 1.0)], OBLIQUE)  # "the deadline is Friday"
         elif len(subjects) == 2 and noun.lemma_.lower() in MUTUAL:
             role = phrase(noun).lower().replace(noun.lower_, noun.lemma_.lower()).replace(" ", "_")
             yield from every(subjects[:1], f"{role}_of", subjects[1:], OBLIQUE)

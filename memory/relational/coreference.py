@@ -55,6 +55,7 @@ class Mention:
     person: bool
     woman: bool | None
     subject: bool
+    proper: bool = True
 
     @property
     def sure(self) -> bool:
@@ -104,10 +105,14 @@ class Discourse:
             return []
         woman = word in _SHE
         others = [m for m in reversed(self._last) if m.person and m.woman in (woman, None)]
+        others.sort(key=lambda m: not m.sure)
         if len({m.name for m in others}) > 1:
             others = [m for m in others if m.woman is woman]  # of several, only one whose name fits for sure
         everyone = [m for m in (*here, *self._subjects, *others, *self._topic) if m.person]
         people = [m for m in everyone if m.woman in (woman, None)]
+        named = {m.name: m for m in everyone if m.proper and (m in people or not m.sure)}
+        if len(named) == 1 and not any(m.proper for m in people):
+            people = [*named.values()]  # rather a name whose sex is a guess than "the captain"
         known = [m for m in people if m.woman is not None]
         if not people and len({m.name for m in everyone if not m.sure}) == 1:
             people = [m for m in everyone if not m.sure]  # only one can be meant, of whose sex the name is no sure sign
@@ -145,13 +150,14 @@ class Discourse:
             if not names:
                 continue
             subject = token.dep_ in ("nsubj", "nsubjpass") and first(token.head).dep_ == "ROOT"
-            last.append(Mention(names[0], *_gender(token, names[0]), subject))
+            last.append(Mention(names[0], *_gender(token, names[0]), subject, _proper(token)))
             if token.pos_ == "PROPN" and " " in names[0] and last[-1].person:
                 self.people.setdefault(names[0])
                 for word in {names[0].lower().split()[0], names[0].lower().split()[-1]}:
                     self._called.setdefault(word, {}).setdefault(names[0])
             others = joined(token)
-            if (others or _plural(token)) and (subject or not group):
+            things = token.pos_ == "NOUN" and not last[-1].person and any(m.subject and m.proper for m in last)
+            if (others or _plural(token)) and (subject or not (group or things)):
                 group = names + [name for other in others for name, _ in entities(other, False)]
         if last:
             self._subjects = [m for m in last if m.subject]

@@ -9,6 +9,7 @@ from memory.relational.endings import (
     ENDING_VERBS,
     ENDS_ALL,
     ENDS_FOR_OBJECT,
+    ENDS_FOR_OTHERS,
     ILLNESS,
     JOBS,
     OWNING,
@@ -57,7 +58,7 @@ class Denials:
     def denied(self, verb: "Token", moment: When, clause: Iterable[Any]) -> Iterator[Ending]:
         """Yield the endings that a negated clause states: what it denies of the present, or says is over."""
         over = _no_longer(verb)
-        if moment.tense == "future" or (moment.tense == "past" and not over):
+        if moment.tense in ("past", "future") and not over:
             return
         if any(child.lower_ in _NEVER for child in verb.children):
             return
@@ -130,9 +131,24 @@ class Denials:
                 for tail, _ in objects:
                     job = normalise(tail).rpartition(" ")[2] in JOBS and relations & WORKING
                     yield Ending(head, WORKING if job else relations, None if job else _bare(head, tail), time)
+        others = next((ENDS_FOR_OTHERS[name] for name in names if name in ENDS_FOR_OTHERS), None)
+        if others is not None and not self.names.objects(verb):
+            yield from (Ending(head, others, None, time, of_others=True) for head, _ in subjects)
+        if any(name in ("resign", "step_down", "retire", "quit", "stand_down") for name in names):
+            roles = [*self._role(verb, subjects, time)]
+            yield from roles
+            if roles:
+                return
         plain = not found and not self.names.objects(verb)
         if plain and (name := next((name for name in names if name in ENDS_ALL), None)) is not None:
             yield from (Ending(head, ENDS_ALL[name], None, time) for head, _ in subjects)
+
+    def _role(self, verb: "Token", subjects: list[Named], time: float | None) -> Iterator[Ending]:
+        """Yield the ending of a role: "resigned as captain"."""
+        for role in (c for child in verb.children if child.lower_ == "as" for c in child.children if c.dep_ == "pobj"):
+            for head, _ in subjects:
+                yield Ending(head, frozenset({f"{phrase(role).lower().replace(' ', '_')}_of"}), None, time)
+                yield Ending(head, frozenset({"is_a", "works_as"}), phrase(role), time)
 
     def _lost(self, verb: "Token", time: float | None) -> Iterator[Ending]:
         """Yield the ending of what somebody had: "Ada's bike was stolen", "her cat died"."""

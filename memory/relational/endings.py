@@ -61,6 +61,9 @@ ENDS_ALL = _table("without an object")
 ENDS_FOR_OBJECT = _table("verbs that end what their object has with the subject")
 """Verbs that end what their object has with their subject: "Acme fired Ada"."""
 
+ENDS_FOR_OTHERS = _table("verbs that end what others have with their subject")
+"""Verbs that end what others have with their subject: "the band split up"."""
+
 TIES = _table("nouns of ties to the object of their preposition")
 """Nouns that name a tie to the object of their preposition: who ends "the subscription to X" no longer has X."""
 
@@ -103,6 +106,8 @@ class Ending:
         tail: Name of the other entity; ``None`` for all of these facts.
         time: When they ended, in seconds since the epoch; ``None`` for the time of the telling.
         provenance: Who says so.
+        of_others: Whether it ends what others have with the entity, and not what it has: of a pet that died, of a firm
+            that closed.
     """
 
     head: str
@@ -110,9 +115,12 @@ class Ending:
     tail: str | None = None
     time: float | None = None
     provenance: Provenance | str | None = None
+    of_others: bool = False
 
     def covers(self, relation: str) -> bool:
         """Return whether facts in a relation end: who leaves a firm no longer ``cooks_at`` or ``plays_for`` it."""
+        if self.of_others and "works_at" in self.relations and relation.endswith(("_at", "_for", "_of", "_with")):
+            return True
         at = self.tail is not None and "works_at" in self.relations and relation.endswith(("_at", "_for"))
         return at or relation in self.relations
 

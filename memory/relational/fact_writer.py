@@ -83,7 +83,7 @@ class FactWriter:
         fact_id = self.validity.same(head, relation, tail, since, conf * item.origin.trust)
         if fact_id is not None:
             if functional and conf >= SUPERSEDE_MIN and since < self.facts.get_many([fact_id])[0].valid_from:
-                self._superseded(self._overtake(head, relation, tail, since), fact_id, since)
+                self._superseded(self._overtake(head, relation, tail, since, item.beside), fact_id, since)
             if self.validity.strengthen(fact_id, since, conf, fit):
                 self.cache.strengthen(fact_id, head, tail, fit)
         else:
@@ -91,13 +91,13 @@ class FactWriter:
             until: tuple[float, int] | None = None
             now = item.since is not None and functional and self._holds_now(item, head, relation, tail)
             if now and conf >= SUPERSEDE_MIN:
-                older = self._overtake(head, relation, tail, item.origin.time)
+                older = self._overtake(head, relation, tail, item.origin.time, item.beside)
             elif functional:
                 until = self.validity.next(head, relation, tail, since, conf * item.origin.trust)
                 if conf >= SUPERSEDE_MIN:
                     until = until or self._resume(head, relation, tail, since)
                     if until is None or until[0] > since:
-                        older = self._overtake(head, relation, tail, since)
+                        older = self._overtake(head, relation, tail, since, item.beside)
             fact_id = self._insert((head, relation, tail), item.context, conf, (since, *(until or (None, None))), fit)
             self._superseded(older, fact_id, since)
             if until is None:
@@ -161,9 +161,9 @@ class FactWriter:
                 return until
         return None
 
-    def _overtake(self, head: str, relation: str, tail: str, since: float) -> list[int]:
+    def _overtake(self, head: str, relation: str, tail: str, since: float, beside: Collection[str]) -> list[int]:
         """Remove the facts that a statement ends from the graph in main memory; return the ids of their rows."""
-        versions = self.validity.overtaken(head, relation, tail, since)
+        versions = [one for one in self.validity.overtaken(head, relation, tail, since) if one.tail not in beside]
         for fact in self.facts.get_many([version.id for version in versions if version.end is None]):
             self.cache.drop(fact.id, fact.head, fact.tail)
         return [version.id for version in versions]

@@ -28,12 +28,15 @@ class Obliques:
     ) -> Iterator[Stated]:
         """Yield what the objects of a preposition say of the subjects."""
         for noun in (child for child in preposition.children if child.dep_ == "pobj"):
+            named: dict[str, list[Named]] = {}
             for one in [noun, *joined(noun)]:
                 found = oblique(relation, preposition, one, moment, stative)
                 if isinstance(found, Oblique):
                     yield from every(subjects, found.relation, [(found.tail, 1.0)], OBLIQUE)
                 elif found is not None:
-                    yield from every(subjects, found, self.names.entities(one, with_joined=False), OBLIQUE)
+                    named.setdefault(found, []).extend(self.names.entities(one, with_joined=False))
                 if isinstance(found, Oblique) or found is None:
                     for inner in (c for c in prepositions(one) if c.lower_ in ("at", "in", "for") and c.head == one):
                         yield from self.of(subjects, relation, inner, moment, stative)
+            for own, tails in named.items():
+                yield from every(subjects, own, tails, OBLIQUE)

@@ -15,7 +15,7 @@ from memory.relational.coreference import Discourse
 from memory.relational.endings import Ending
 from memory.relational.extract import Extraction, validate_text, with_span
 from memory.relational.language.stand_ins import annotate, written
-from memory.relational.names import FUNCTIONAL, canonical, document_of, is_name, measures, normalise
+from memory.relational.names import FUNCTIONAL, INVERSE_OF, canonical, document_of, is_name, measures, normalise
 from memory.relational.parse import note_entities
 from memory.relational.participants import REFERRED
 from memory.relational.repairs import repair
@@ -104,6 +104,8 @@ class RuleExtractor:
             for sentence in doc.sents:
                 for item, past in self._stated(sentence, discourse, origin):
                     key = (item.head, item.relation, item.tail, item.until is None) if isinstance(item, Tuple) else item
+                    if isinstance(item, Ending):
+                        statements.pop(key, None)  # a later ending may end what was stated in between
                     statements.setdefault(key, (item, past))
                 if len(sentence) <= LONGEST:
                     discourse.close(sentence, SentenceReader(sentence, discourse).entities)
@@ -134,9 +136,16 @@ class RuleExtractor:
                         since=stated.since,
                         until=stated.until,
                         event=stated.event,
+                        beside=_beside(stated, names),
                     ),
                     stated.past,
                 )
+
+
+def _beside(stated: Stated, names: tuple[str, str, str]) -> frozenset[str]:
+    """Return the tails that a sentence tells together with a statement: owners of one thing, homes of one person."""
+    together = stated.heads if stated.relation in INVERSE_OF else stated.tails
+    return frozenset(normalise(name) for name in together) - {names[2]}
 
 
 def _doubtful(stated: Stated) -> bool:

@@ -23,6 +23,8 @@ class Stated:
         until: When it stopped to hold, likewise.
         past: Whether it is told in the past tense without a date.
         event: Whether it tells that something began, as "moved" does.
+        heads: The heads that the sentence tells together, this one among them: "Ada and Bo own the shop".
+        tails: The tails that it tells together, likewise.
     """
 
     head: str
@@ -33,10 +35,13 @@ class Stated:
     until: float | None = None
     past: bool = False
     event: bool = False
+    heads: tuple[str, ...] = ()
+    tails: tuple[str, ...] = ()
 
 
 def every(heads: list[Named], relation: str, tails: list[Named], conf: float) -> Iterator[Stated]:
     """Yield the statement of each head with each tail."""
+    together = tuple(name for name, _ in heads), tuple(name for name, _ in tails)
     for head, sure in heads:
         for tail, known in tails:
-            yield Stated(head, relation, tail, round(min(conf, sure, known), 3))
+            yield Stated(head, relation, tail, round(min(conf, sure, known), 3), heads=together[0], tails=together[1])

@@ -30,6 +30,8 @@ class Tuple:
         until: When it stopped to hold; such a fact belongs to the past and never ends another one.
         event: Whether it tells that it began at ``since``, not that it still holds: "moved to Paris in 2012" leaves a
             home that is known for later as it is.
+        beside: Other tails of the same head and relation that were told together with it, and hold together with it:
+            two owners, two homes.
     """
 
     head: str
@@ -42,6 +44,7 @@ class Tuple:
     since: float | None = None
     until: float | None = None
     event: bool = False
+    beside: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Make the provenance complete."""

@@ -40,6 +40,16 @@ _ON = frozenset("shift nights leave antibiotics medication tablets duty diet hol
 """Objects of "on" that name a state, even with an article: "on the night shift"."""
 
 
+_AT = frozenset("moment present times first last least most once best worst".split())
+_AFTER_IS = frozenset(
+    phrase.replace("_", " ")
+    for phrase in (
+        "over_the_moon under_the_weather behind_bars beyond_repair up_to_date below_par under_way under_repair"
+        " under_construction under_arrest under_pressure"
+    ).split()
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Oblique:
     """What a prepositional phrase says of a subject, if its object is no entity."""
@@ -69,9 +79,9 @@ def oblique(relation: str, preposition: "Token", noun: "Token", moment: When, st
         own = "located_in"
     if relation == "prefers" and word == "to":
         return None
-    words = phrase(noun)
+    words = re.sub(r" (now|today)$", "", phrase(noun))
+    article = next((f"{child.text} " for child in noun.children if child.dep_ == "det"), "")
     if word == "on" and noun.lower_ in _ON:
-        article = next((f"{child.text} " for child in noun.children if child.dep_ == "det"), "")
         return Oblique(relation, f"on {article}{words}")
     if noun.i in moment.dates:
         words = _date(noun, moment.dates) or words
@@ -80,6 +90,12 @@ def oblique(relation: str, preposition: "Token", noun: "Token", moment: When, st
     bare = not any(child.dep_ in ("det", "poss", "nummod") for child in noun.children)
     if relation == "is" and word in ("before", "after"):
         return None
+    if word == "at" and noun.lower_ in _AT:
+        return None
+    if word in ("to", "from") and names_time(words):
+        return None  # "moved to Friday"
+    if relation == "is" and f"{word} {article}{words}".lower() in _AFTER_IS:
+        return Oblique(relation, f"{word} {article}{words}".lower())
     if word in ("since", "until", "till") or (noun.i in moment.dates and word in ("from", "through")):
         return None
     clock = word == "at" and noun.pos_ == "NUM" and words.lower() in _HOURS
@@ -109,9 +125,9 @@ def oblique(relation: str, preposition: "Token", noun: "Token", moment: When, st
 def _date(noun: "Token", dates: frozenset[int]) -> str:
     """Return the whole date that a noun is in, without the preposition before it: ``"Friday 22 May"``."""
     first = last = noun.i
-    while first - 1 in dates and noun.doc[first - 1].pos_ != "ADP":
+    while first - 1 in dates and (noun.doc[first - 1].pos_ != "ADP" or noun.doc[first - 1].lower_ == "of"):
         first -= 1
-    while last + 1 in dates and noun.doc[last + 1].pos_ != "ADP":
+    while last + 1 in dates and (noun.doc[last + 1].pos_ != "ADP" or noun.doc[last + 1].lower_ == "of"):
         last += 1
     if noun.doc[first].dep_ == "det":
         first += 1

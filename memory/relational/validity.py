@@ -267,6 +267,10 @@ class Validity:
         for fact in (Fact(*row) for row in rows.fetchall()):
             if not ending.covers(fact.relation):
                 continue
+            if ending.of_others:
+                if fact.tail in heads:
+                    facts.append((fact, fact.head))
+                continue
             owner = fact.relation in INVERSE_OF.values()
             symmetric = fact.relation in SYMMETRIC
             if fact.head in heads and not (owner and ending.tail is None):

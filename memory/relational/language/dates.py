@@ -96,6 +96,7 @@ def _seconds(moment: datetime, where: tzinfo) -> float:
 @lru_cache(maxsize=4096)
 def _read(text: str, base: datetime, direction: Direction) -> tuple[datetime, datetime] | None:
     """Return the interval as naive times in the teller's zone."""
+    text = _ORDINAL.sub(lambda match: f"{_ORDINALS[match[1]]} ", text)
     try:
         return (
             _by_pattern(text, base, direction)
@@ -104,6 +105,17 @@ def _read(text: str, base: datetime, direction: Direction) -> tuple[datetime, da
         )
     except (OverflowError, ValueError):  # a year outside the calendar
         return None
+
+
+_ORDINALS = {
+    word: number
+    for number, word in enumerate(
+        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth"
+        " fifteenth sixteenth seventeenth eighteenth nineteenth twentieth".split(),
+        start=1,
+    )
+}
+_ORDINAL = re.compile(rf"\b(?:the )?({'|'.join(_ORDINALS)}) of (?=[a-z]+\b)")
 
 
 def _by_pattern(text: str, base: datetime, direction: Direction) -> tuple[datetime, datetime] | None:

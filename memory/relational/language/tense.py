@@ -83,7 +83,17 @@ def tense_of(verb: "Token") -> tuple[Tense, bool]:
         return tense_of(verb.head.head)  # "before becoming a reporter"
     if verb.tag_ == "VBN" and not helpers and verb.dep_ == "conj" and verb.head.pos_ in ("VERB", "AUX"):
         return tense_of(verb.head)
+    if (
+        verb.tag_ == "VBN"
+        and not helpers
+        and verb.dep_ == "ROOT"
+        and not any(c.dep_ in _SUBJECTS for c in verb.children)
+    ):
+        return "past", False  # a note without a subject: "Sold the car"
     return "present", False
+
+
+_SUBJECTS = ("nsubj", "nsubjpass")
 
 
 def when(verb: "Token", told: float, zone: str) -> When:
@@ -152,18 +162,19 @@ def _ends_before(verb: "Token") -> bool:
 def _earlier_habit(verb: "Token") -> bool:
     """Return whether a clause tells a habit of an earlier time: "as a teenager", "when she was young", "for years"."""
     for child in verb.children:
-        if child.lower_ == "as" and any(c.dep_ == "pobj" and c.lower_ in _AGES for c in child.children):
+        if child.lower_ == "as" and any(c.dep_ == "pobj" and c.lower_ in AGES for c in child.children):
             return True
         if child.lower_ == "for" and any(c.lower_ in _LONG and not [*c.children] for c in child.children):
             return True
         when_young = child.dep_ == "advcl" and any(c.lower_ == "when" for c in child.children)
-        if when_young and any(c.dep_ in ("acomp", "attr") and c.lower_ in _AGES for c in child.children):
+        if when_young and any(c.dep_ in ("acomp", "attr") and c.lower_ in AGES for c in child.children):
             return True
     return False
 
 
 _LONG = frozenset("ages years decades months weeks centuries".split())
-_AGES = frozenset("child kid boy girl teenager student young small little younger baby toddler youngster youth".split())
+AGES = frozenset("child kid boy girl teenager student young small little younger baby toddler youngster youth".split())
+"""What one is at an earlier age."""
 
 
 def _dates(
