@@ -7,7 +7,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --d
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_OPTIONS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit coverage docs bench torture clean
+.PHONY: help setup demo test lint types unit slow coverage docs bench torture clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,8 +27,11 @@ lint: $(VENV)/.dev ## ruff: style and formatting
 types: $(VENV)/.dev ## mypy, strict
 	$(BIN)/mypy
 
-unit: $(VENV)/.dev $(VENV)/.models ## pytest, a process for each core
-	$(PYTEST)
+unit: $(VENV)/.dev $(VENV)/.models ## pytest, a process for each core, without the slow tests
+	$(PYTEST) -m "not slow"
+
+slow: $(VENV)/.dev $(VENV)/.models ## the slow tests: trainings, kills, hundreds of steps of the real model (fifteen minutes)
+	$(PYTEST) -m slow
 
 coverage: $(VENV)/.dev $(VENV)/.models ## pytest with branch coverage
 	$(PYTEST) --cov --cov-report=term:skip-covered

@@ -58,7 +58,7 @@ def test_snippets_run(code: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [pytest.param(p, marks=[pytest.mark.model] if p.name in SLOW else []) for p in EXAMPLES],
+    [pytest.param(p, marks=[pytest.mark.model, pytest.mark.slow] if p.name in SLOW else []) for p in EXAMPLES],
     ids=lambda p: p.stem,
 )
 def test_examples_run_and_say_something(path: Path, tmp_path: Path) -> None:

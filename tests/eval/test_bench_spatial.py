@@ -56,6 +56,7 @@ def test_babyai_counts_what_can_not_be_solved(capsys: pytest.CaptureFixture[str]
     assert {one["n"] for one in found["levels"].values()} == {3}
 
 
+@pytest.mark.slow
 def test_macros_save_calls_and_the_trap_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:
     macros.main(["--episodes", "12", "--tests", "4", "--tasks", "open, room", "--json"])
     found = figures(capsys)

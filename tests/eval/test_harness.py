@@ -51,6 +51,7 @@ def test_every_arm_plays_the_same_worlds_and_the_first_is_compared(evaluate: Eva
     assert min(seeds["expert"]) >= 2_400_000
 
 
+@pytest.mark.slow
 def test_the_same_command_gives_the_same_numbers(evaluate: Evaluate) -> None:
     asked = ["suite=hei_nw", "n=5", "arms=[expert,random_calls]"]
     _, one = evaluate(*asked, "name=one")
@@ -58,6 +59,7 @@ def test_the_same_command_gives_the_same_numbers(evaluate: Evaluate) -> None:
     assert untimed(one) == untimed(two)
 
 
+@pytest.mark.slow
 def test_a_killed_evaluation_goes_on_to_the_same(evaluate: Evaluate, tmp_path: Path) -> None:
     asked = ["suite=sgc_rss", "n=60", "arms=[expert,random_calls]", "batch=1"]
     command = [sys.executable, "-m", "agent", "eval", *asked, f"runs={tmp_path / 'eval'}", "name=killed", "processes=2"]
@@ -119,6 +121,7 @@ def test_an_arm_of_ones_own_is_a_file_of_a_few_lines(evaluate: Evaluate, arm: Ca
     assert summary["arms"]["forgetful"]["success"] == 0.2  # what can't be answered
 
 
+@pytest.mark.slow
 def test_macros_are_mined_before_the_arms_play(evaluate: Evaluate) -> None:
     summary, folder = evaluate("suite=procedural", "n=4", "arms=[script,script_macros]", "set=[agent.max_calls=200]")
     mined = json.loads((folder / "library" / "put-next.json").read_text())
@@ -169,6 +172,7 @@ def test_records_that_were_changed_are_told(evaluate: Evaluate) -> None:
         read_run(folder)
 
 
+@pytest.mark.slow
 def test_other_weights_do_not_go_on_with_it(tmp_path: Path) -> None:
     mine = tmp_path / "mine.yaml"
     mine.write_text("about: another adapter\nset: [model.adapter=hippo-135m, model.seq_len=512]\n")

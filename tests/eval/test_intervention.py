@@ -67,6 +67,7 @@ def test_a_saved_memory_is_one_and_a_copy_leaves_it_alone(tmp_path: Path) -> Non
         Memory.copy_of(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.model
 def test_swapping_memories_changes_what_the_model_answers(evaluate: Evaluate, dtype: str) -> None:
     arms = "arms=[model,memory_restored,memory_swapped]"

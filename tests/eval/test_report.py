@@ -80,6 +80,7 @@ def test_mixed_versions_are_told(evaluated: Path, tmp_path: Path) -> None:
     assert any(note.startswith("transformers") for note in compare(evaluated, older)["notes"])
 
 
+@pytest.mark.slow
 def test_two_evaluations_are_compared_episode_by_episode(evaluated: Path, evaluate: Evaluate) -> None:
     _, second = evaluate("suite=hei_nw", "n=10", "arms=[expert]", "set=[env.kwargs.level=easy]", "name=easy")
     with pytest.raises(EvalError, match="is another world"):

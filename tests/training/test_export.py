@@ -13,6 +13,7 @@ from training.gguf_file import write_gguf
 pytestmark = pytest.mark.model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["safetensors", "gguf"])
 def test_what_is_written_answers_the_same(made: Path, tmp_path: Path, form: str) -> None:
     done = export(str(made), tmp_path / "out", form)  # type: ignore[arg-type]

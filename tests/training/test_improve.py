@@ -62,6 +62,7 @@ def test_interference_is_counted_episode_by_episode() -> None:
     assert found.ci95[0] < 0 < found.after - found.before < found.ci95[1]
 
 
+@pytest.mark.slow
 def test_a_round_collects_trains_and_compares(made: Path, tiny: Path, runs: Path, tmp_path: Path) -> None:
     """The whole of it with a tiny model: it solves nothing, and the old episodes are replayed."""
     config = load_train(
@@ -150,6 +151,7 @@ def test_a_slow_loss_over_rounds_is_not_taken(
     assert tasks_of("hippo-135m") == ["babyai_mixed", "courier", "episodic_qa", "multi_hop_qa", "water_maze"]
 
 
+@pytest.mark.slow
 def test_tasks_are_played_at_the_same_time(
     made: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

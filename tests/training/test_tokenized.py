@@ -39,6 +39,7 @@ def test_the_same_logs_are_not_read_twice(tiny: Path, runs: Path, tmp_path: Path
     assert prepare(source(tiny, runs, solved=False), tmp_path / "data", 0).card["mark"] != first.card["mark"]
 
 
+@pytest.mark.slow
 def test_several_processes_make_the_same_rows(tiny: Path, runs: Path, tmp_path: Path) -> None:
     one = prepare(source(tiny, runs), tmp_path / "one", 0).rows
     two = prepare(source(tiny, runs, workers=2), tmp_path / "two", 0).rows

@@ -65,6 +65,7 @@ class KilledError(Exception):
     pass
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_to_the_same_losses(made: Path, tiny: Path, runs: Path, tmp_path: Path) -> None:
     config = settings(tiny, runs, tmp_path, "train.steps=8", "train.save_every=3", "lora=all_linear")
 
@@ -92,6 +93,7 @@ def test_a_killed_training_goes_on_to_the_same_losses(made: Path, tiny: Path, ru
     assert adapters.digest(again.folder) == adapters.digest(made)
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_an_adapter(made: Path, tiny: Path, runs: Path, tmp_path: Path) -> None:
     config = settings(tiny, runs, tmp_path, "train.steps=2", f"adapter={made}", "name=more")
     card = adapters.card(train(config, silent).folder)
@@ -103,6 +105,7 @@ def test_training_goes_on_from_an_adapter(made: Path, tiny: Path, runs: Path, tm
     assert len(card["lineage"]) == 2
 
 
+@pytest.mark.slow
 def test_two_dry_steps_of_the_real_model_in_nf4(runs: Path, tmp_path: Path) -> None:
     hops = next(runs.rglob("hops"))
     config = load_train(
@@ -133,6 +136,7 @@ def test_another_training_of_that_name_is_refused(made: Path, tiny: Path, runs: 
         train(settings(tiny, runs, made.parent, "name=taken"), silent)
 
 
+@pytest.mark.slow
 def test_a_failed_attempt_does_not_take_the_name(made: Path, tiny: Path, runs: Path, tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match="no PEFT adapter"):
         train(settings(tiny, runs, tmp_path, "adapter=nothing-like-it", "train.steps=1"), silent)
@@ -160,6 +164,7 @@ def test_logs_that_changed_are_no_reason_to_train_on_others(tiny: Path, runs: Pa
         train(settings(tiny, mine, tmp_path, "train.steps=1"), silent)
 
 
+@pytest.mark.slow
 def test_a_data_set_of_another_tokenizer_or_to_be_filtered_is_told(tiny: Path, runs: Path, tmp_path: Path) -> None:
     rows = train(settings(tiny, runs, tmp_path, "prepare_only=true", "name=rows"), silent).folder
     other = tmp_path / "other"
@@ -248,6 +253,7 @@ def test_it_stops_when_validation_gets_no_better(
     assert (tmp_path / "loss.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_validation_plays_with_the_model_in_training(tiny: Path, runs: Path, tmp_path: Path) -> None:
     asked = ("train.steps=2", "train.validate_every=1", "train.validate_worlds=1", "data.validate=[babyai_mixed]")
     done = train(settings(tiny, runs, tmp_path, *asked, "model.max_call_tokens=16"), silent)

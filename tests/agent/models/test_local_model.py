@@ -143,6 +143,7 @@ def test_calls_keep_to_what_is_offered(model: LocalModel) -> None:
     model.release(talk)
 
 
+@pytest.mark.slow
 def test_two_hundred_steps_are_well_formed_and_the_window_turns(model: LocalModel) -> None:
     with Memory.open(None, HashingEmbedder()) as memory:
         player = Agent(model, memory, config=AgentConfig(max_calls=200, max_repeats=0))
@@ -250,6 +251,7 @@ def test_bad_turns_are_refused(model: LocalModel) -> None:
     assert model.chats == 0
 
 
+@pytest.mark.slow
 def test_nf4_runs_on_this_machine_too() -> None:
     nf4 = LocalModel(LocalModelConfig(load_in_4bit=True))
     assert type(nf4._model.model.layers[0].mlp.up_proj).__name__ == "Linear4bit"

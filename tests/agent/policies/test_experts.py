@@ -69,17 +69,20 @@ def test_experts_do_every_mission(name: str, first: int) -> None:
     assert success(play(name, 4, first=first)) >= (0.96 if "Courier" in name else 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["easy", "hard"])
 def test_the_courier_does_other_levels(level: str) -> None:
     assert success(play("hippo/Courier-v0", 3, level=level)) > 0.95
 
 
+@pytest.mark.slow
 def test_without_the_graph_what_was_told_is_guessed() -> None:
     ends = play("hippo/Courier-v0", 12, without=("tell", "ask_graph"))
     assert success(ends, "owner", "lent", "opens", "moved", "errand") < 0.5
     assert success(ends, "round", "held", "lay", "place") == 1.0
 
 
+@pytest.mark.slow
 def test_without_episodes_what_was_seen_is_guessed() -> None:
     ends = play("hippo/Courier-v0", 12, without=("recall", "remember"))
     assert success(ends, "held", "lay") < 0.7

@@ -182,10 +182,10 @@ def test_chance_is_the_same_again(tmp_path: Path) -> None:
 
 @pytest.mark.model
 def test_the_model_plays_worlds_in_lock_step(tmp_path: Path, dtype: str) -> None:
-    words = ("env=episodic_qa", "policy=model", "episodes=12", "agent.max_calls=3", "memory.embedder=hashing")
+    words = ("env=episodic_qa", "policy=model", "episodes=4", "agent.max_calls=3", "memory.embedder=hashing")
     words = (*words, f"model.dtype={dtype}")
     done = collect(tmp_path, *words, "workers=null", "batch=2")
-    assert sorted(row["episode"] for row in done.rows) == list(range(12))
+    assert sorted(row["episode"] for row in done.rows) == list(range(4))
     events = read_events(done.folder / "000001" / "events.jsonl")
     told = [(before.type, after.surprise) for before, after in pairwise(events) if isinstance(after, Decided)]
     assert [surprise is None for _, surprise in told] == [kind == "returned" for kind, _ in told]
