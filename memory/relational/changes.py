@@ -44,12 +44,23 @@ class Changes:
             return
         names = _with_particle(verb)
         objects = subjects if passive else self.names.objects(verb)
+        if not objects and any(child.dep_ == "dobj" for child in verb.children):
+            return  # an object of which it is unclear what it is
+        yield from self._run_out(verb, subjects)
         if (state := next((LEADS_TO[name] for name in names if name in LEADS_TO), None)) is not None:
             yield from self._led(verb, state, objects or subjects, perfect)
         if (relation := next((TRANSFERS[name] for name in names if name in TRANSFERS), None)) is not None:
             yield from self._transferred(verb, relation, passive)
         if any(name in MOVES_DATE for name in names) and (passive or names[-1] not in _SETS):
             yield from self._moved(verb, objects or subjects, moment)
+
+    def _run_out(self, verb: "Token", subjects: list[Named]) -> Iterator[Stated]:
+        """Yield that there is no more of something: "has run out of water"."""
+        if verb_lemma(verb.text) == "run":
+            outs = [child for child in verb.children if child.lower_ == "out"]
+            for of in (c for one in (*outs, *([verb] if outs else [])) for c in one.children if c.lower_ == "of"):
+                for noun in (child for child in of.children if child.dep_ == "pobj"):
+                    yield from every(subjects, "is", [(f"out of {phrase(noun)}", 1.0)], OBLIQUE)
 
     def _led(self, verb: "Token", state: str, things: list[Named], perfect: bool) -> Iterator[Stated | Ending]:
         """Yield the state that things are in: in the perfect it holds, in the past tense it ended its opposites."""
@@ -87,7 +98,7 @@ class Changes:
         """Yield the new time of an event, and that it no longer happens at the old one."""
         for preposition in (c for c in verb.subtree if c.lower_ in _TOWARDS and c.pos_ != "PART"):
             for noun in (child for child in preposition.children if child.dep_ == "pobj"):
-                words = phrase(noun)
+                words = phrase(noun).rpartition(" to ")[2]  # "from nine to eleven o'clock", read as one
                 clock = noun.ent_type_ == "TIME" or (noun.pos_ == "NUM" and noun.ent_type_ != "DATE")
                 if not (clock or names_time(words) or noun.i in moment.dates):
                     continue

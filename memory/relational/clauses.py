@@ -31,7 +31,10 @@ from memory.relational.stated import OBLIQUE, SURE, Named, Stated, every
 if TYPE_CHECKING:
     from spacy.tokens import Span, Token
 
-_LINKS = {"be", "become", "remain", "stay"}
+_LINKS = {"be", "become", "remain", "stay", "feel"}
+_RESULTS = {"stand", "lie", "sit", "keep", "go", "turn", "get", "fall", "run"}
+"""Verbs that link a subject to a quality: "stands empty", "got wet"."""
+
 _PERSONAL = {"married_to", "engaged_to", "allergic_to", "afraid_of", "wife_of", "husband_of", "is"}
 """Relations of persons that are over if "was" tells them."""
 
@@ -69,15 +72,19 @@ class SentenceReader:
                 moment = when(token, self.told, self.zone)
                 if denials.dislikes(token):
                     yield from every(self.names.subjects(token), "dislikes", self.names.objects(token), SURE)
-                elif supposed(token):
+                elif supposed(token) and not denials.avoided(token):
                     continue
                 elif negated(token):
                     yield from denials.denied(token, moment, self.clause(token, moment))
+                    if relation := denials.avoided(token):
+                        yield from every(self.names.subjects(token), relation, self.names.objects(token), SURE)
                 elif (inner := complement(token)) is not None:
                     yield from self._complemented(token, inner, moment, denials)
                 else:
                     yield from (self._dated(stated, token, moment) for stated in self.clause(token, moment))
                     yield from denials.ended(token, moment)
+                    if moment.tense == "present":
+                        yield from denials.none(token, self.names.subjects(token))
                     yield from self.changes.read(token, self.names.subjects(token), moment)
             elif token.dep_ == "appos" and not negated(token):
                 yield from self._apposition(token)
@@ -194,6 +201,8 @@ class SentenceReader:
         else:
             yield from every(subjects, relation, objects, SURE)
             yield from self._around_objects(verb, subjects, relation, moment)
+        if not (objects or passive):
+            yield from self._states(verb, subjects, lemma, moment)
         for dative in (c for c in verb.children if c.dep_ == "dative"):
             given = self.names.objects_of(dative) if dative.pos_ == "ADP" else self.names.entities(dative)
             yield from every(subjects, f"{relation}_to", given, OBLIQUE)
@@ -203,9 +212,29 @@ class SentenceReader:
         if verb.dep_ == "relcl" and any(child.lower_ == "where" for child in verb.children):  # "the pub where he works"
             place = self.entities(verb.head, with_joined=False)
             yield from every(subjects, f"{relation}_{'at' if lemma == 'work' else 'in'}", place, OBLIQUE)
+        if lemma in ("work", "serve", "employ", "train") or any(noun.lemma_.lower() in JOBS for noun in verb.children):
+            yield from self._as(verb, subjects)
         for role in (c for child in verb.children if child.lower_ == "as" for c in child.children if c.dep_ == "pobj"):
             for preposition in (c for c in prepositions(role) if c.lower_ in ("at", "for", "with")):
                 yield from self.obliques.of(subjects, relation, preposition, moment, stative=True)  # "as a cook at"
+
+    def _as(self, verb: "Token", subjects: list[Named]) -> Iterator[Stated]:
+        """Yield the job that subjects have: "works as a baker", "found a job as a welder"."""
+        jobs = [child for child in verb.children if child.dep_ == "dobj"]
+        for preposition in (c for one in (verb, *jobs) for c in one.children if c.lower_ == "as"):
+            for role in (c for c in preposition.children if c.dep_ == "pobj" and names_role(c.lemma_.lower())):
+                yield from every(subjects, "works_as", [(phrase(role), 1.0)], OBLIQUE)
+
+    def _states(self, verb: "Token", subjects: list[Named], lemma: str, moment: When) -> Iterator[Stated]:
+        """Yield states that a verb without an object tells: "stands empty", "is leaking", "works again"."""
+        if lemma in _RESULTS:
+            for quality in (c for c in verb.children if c.dep_ == "acomp" and c.pos_ == "ADJ"):
+                yield from every(subjects, "is", [(phrase(quality), 1.0)], OBLIQUE)
+        alone = not any(child.dep_ in ("prep", "prt", "acomp", "xcomp", "ccomp", "npadvmod") for child in verb.children)
+        progressive = verb.tag_ == "VBG" and any(c.dep_ == "aux" and c.lemma_ == "be" for c in verb.children)
+        works = lemma == "work" and not _person(verb) and verb.tag_ in ("VBZ", "VBP")
+        if alone and moment.tense == "present" and (progressive or works):
+            yield from every(subjects, "is", [("working" if works else verb.lower_, 1.0)], OBLIQUE)
 
     def _around_objects(self, verb: "Token", subjects: list[Named], relation: str, moment: When) -> Iterator[Stated]:
         """Yield what stands with an object: "teaches pottery at the centre", "has a job at Tesco"."""

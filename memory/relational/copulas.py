@@ -1,6 +1,7 @@
 """Clauses with "be", "become", "remain": what kind or quality a subject is, whose it is, and where."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from memory.relational.language.lemmas import verb_lemma
@@ -18,7 +19,7 @@ _NO_EMPLOYER = {"friend", "partner", "member", "guest", "patient", "fan", "candi
 """Roles that do not work for what follows "at" and "for"."""
 
 
-_STATES = frozenset("on off well back home away out upstairs downstairs abroad".split())
+_STATES = frozenset("on off well back home away out up down upstairs downstairs abroad".split())
 """Words after "is" that tell a state or a place without an object."""
 
 MUTUAL = frozenset(
@@ -26,6 +27,11 @@ MUTUAL = frozenset(
     " couple teammate workmate relative spouse enemy".split()
 )
 """Nouns that two subjects are to each other: "Ada and Bo are colleagues"."""
+
+
+_TIES = (("engaged", "to"), ("divorced", "from"))
+IDLE = frozenset("moment course present time".split())
+"""Objects of prepositions that say nothing: "at the moment", "of course"."""
 
 
 class Copulas:
@@ -79,8 +85,11 @@ class Copulas:
         back = [c for child in verb.children if child.lower_ in ("back", "over") for c in prepositions(child)]
         for preposition in [*prepositions(verb), *back]:
             for stated in self.obliques.of(subjects, "is", preposition, moment, stative=True):
+                quality = next((c for c in verb.children if c.dep_ == "acomp" and c.pos_ == "ADJ"), None)
                 if not (complete and stated.relation.startswith("happens_")):
                     yield stated
+                elif quality is not None:  # "is open on Sundays"
+                    yield replace(stated, relation=stated.relation.replace("happens", quality.lower_))
 
     def _named(self, verb: "Token", name: "Token") -> Iterator[Stated]:
         """Yield what is called by a name: "a pony called Caramel", "her mother is called Tineke"."""
@@ -142,6 +151,9 @@ class Copulas:
             if noun.lower_ in ("friends", "colleagues", "neighbours", "neighbors"):
                 for preposition in (c for c in noun.children if c.dep_ == "prep" and c.lower_ == "with"):
                     yield from every(subjects, f"{noun.lower_}_with", self.names.objects_of(preposition), OBLIQUE)
+            elif noun.lower_ in ("student", "pupil"):
+                for preposition in (c for c in noun.children if c.dep_ == "prep" and c.lower_ in ("at", "in")):
+                    yield from every(subjects, "studies_at", self.names.objects_of(preposition), OBLIQUE)
             elif names_role(noun.lower_) and noun.tag_ != "NNS" and noun.lower_ not in _NO_EMPLOYER:
                 for preposition in (c for c in noun.children if c.dep_ == "prep" and c.lower_ in ("at", "for")):
                     yield from every(subjects, "works_at", self.names.objects_of(preposition), OBLIQUE)
@@ -149,11 +161,11 @@ class Copulas:
     def _quality(self, verb: "Token", subjects: list[Named], quality: "Token") -> Iterator[Stated]:
         if negated(quality) and not negated(verb):
             return
-        found = list(prepositions(quality))
+        found = [one for one in prepositions(quality) if not any(c.lower_ in IDLE for c in one.children)]
         for preposition in found:
             relation = f"{quality.lower_}_{preposition.lower_}"
             yield from every(subjects, relation, self.names.objects_of(preposition), OBLIQUE)
-        if not found and quality.lower_ in ("married", "engaged"):
+        if not found and quality.lower_ in ("married", "engaged", "divorced"):
             yield from married(verb, subjects)
         if not found:
             yield from every(subjects, "is", [(phrase(quality), 1.0)], SURE)

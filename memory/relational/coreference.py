@@ -144,7 +144,8 @@ class Discourse:
                 token.dep_ in ("compound", "appos", "attr", "poss") and not named
             ):
                 continue
-            if token.ent_type_ in ("DATE", "TIME", "MONEY", "QUANTITY", "CARDINAL", "ORDINAL"):
+            event = token.dep_ == "nsubj" and any(child.dep_ in ("poss", "det", "compound") for child in token.children)
+            if token.ent_type_ in ("DATE", "TIME", "MONEY", "QUANTITY", "CARDINAL", "ORDINAL") and not event:
                 continue
             names = [name for name, _ in entities(token, False)]
             if not names:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _PARTICLES = {"away", "up", "out", "off", "down", "over", "on", "in", "aside"}
 _UNRESTRICTED = {"n't", "not", "really", "actually", "even", "here", "there", "now"}
+_OVER = {"over", "gone", "finished", "past"}
+_PASSED = {"pass", "end", "expire", "lapse", "disappear", "vanish", "stop", "run", "go", "clear", "heal"}
 _LOST = {"steal", "destroy", "wreck", "die", "burn", "demolish", "crash", "sink", "shut", "close"}
 _NEVER = {"never", "hardly", "rarely", "seldom"}
 
@@ -48,6 +50,23 @@ class Denials:
 
     def __init__(self, names: Participants) -> None:
         self.names = names
+
+    def avoided(self, verb: "Token") -> str:
+        """Return ``dislikes`` of "doesn't like", ``avoids`` of "doesn't eat"; empty for other clauses."""
+        lemma = verb_lemma(verb.text)
+        said = {child.lower_ for child in verb.children if child.dep_ in ("aux", "neg")}
+        present = bool(said & {"do", "does", "wo"}) and bool(said & {"not", "n't", "n’t"})
+        if not present or _no_longer(verb) or _restricted(verb):
+            return ""
+        return "dislikes" if lemma in ("like", "enjoy") else "avoids" if lemma in ("eat", "drink", "touch") else ""
+
+    def none(self, verb: "Token", subjects: list[Named]) -> Iterator[Ending]:
+        """Yield what a clause denies by its object: "has no allergy"."""
+        relation = third_person(verb_lemma(verb.text))
+        for noun in (child for child in verb.children if child.dep_ == "dobj"):
+            if any(child.dep_ == "det" and child.lower_ == "no" for child in noun.children):
+                name = phrase(noun, without=("det",))
+                yield from (Ending(head, denied(relation) | ILLNESS, name) for head, _ in subjects)
 
     def dislikes(self, verb: "Token") -> bool:
         """Return whether a clause says "can't stand" or the like."""
@@ -96,6 +115,10 @@ class Denials:
         lemma = verb_lemma(verb.text)
         perfect = any(child.lower_ in ("has", "have", "'ve", "'s", "’ve", "’s") for child in verb.children)
         passive = any(child.dep_ in ("auxpass", "nsubjpass") for child in verb.children)
+        words = [child.lower_ for child in verb.children if child.dep_ in ("acomp", "attr", "advmod", "prep", "prt")]
+        out = lemma not in ("run", "go", "clear") or any(word in ("out", "away", "up", "gone") for word in words)
+        if (lemma == "be" and _OVER & {*words}) or (lemma in _PASSED and out and not self.names.objects(verb)):
+            yield from self._lost(verb, time)
         if lemma == "be" and moment.tense == "present":
             words = [child for child in verb.children if child.dep_ in ("acomp", "attr", "advmod", "oprd")]
             words = [word for word in words if word.lower_ in ENDS_ALL]
@@ -155,7 +178,7 @@ class Denials:
         for subject in (child for child in verb.children if child.dep_ in ("nsubj", "nsubjpass")):
             for owner in (child for child in subject.children if child.dep_ == "poss"):
                 thing = phrase(subject, without=("poss", "case"))
-                yield from (Ending(head, OWNING, thing, time) for head, _ in self.names.owners(owner))
+                yield from (Ending(head, OWNING | ILLNESS, thing, time) for head, _ in self.names.owners(owner))
 
     def _tied(self, verb: "Token", subjects: list[Named], time: float | None) -> Iterator[Ending]:
         """Yield the ending of a tie: "cancelled the subscription to X", "outgrew her allergy to X"."""

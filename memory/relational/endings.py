@@ -44,7 +44,8 @@ def _opposites(section: str) -> Mapping[str, Relations]:
         for words, against in ((one, other), (other, one)):
             for word in words:
                 opposed.setdefault(word, set()).update(against)
-    return {word: frozenset(against) for word, against in opposed.items()}
+    plain = {word.replace("_", " "): {one.replace("_", " ") for one in against} for word, against in opposed.items()}
+    return {word: frozenset(against) for word, against in plain.items()}
 
 
 OWNING, PARTNERS, WORKING, ILLNESS = (_FAMILY[name] for name in ("owning", "partners", "working", "illness"))

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from spacy.tokens import Token
 
 
+_SIDES = {"front", "middle", "side", "back", "top", "bottom", "charge", "favour", "favor"}
+
+
 class Obliques:
     """Reader of prepositional phrases.
 
@@ -28,6 +31,12 @@ class Obliques:
     ) -> Iterator[Stated]:
         """Yield what the objects of a preposition say of the subjects."""
         for noun in (child for child in preposition.children if child.dep_ == "pobj"):
+            of = next((c for c in noun.children if c.lower_ == "of" and c.dep_ == "prep"), None)
+            if noun.lower_ in _SIDES and of is not None:  # "in front of the clinic"
+                yield from every(
+                    subjects, f"{relation}_{preposition.lower_}_{noun.lower_}_of", self.names.objects_of(of), OBLIQUE
+                )
+                continue
             named: dict[str, list[Named]] = {}
             for one in [noun, *joined(noun)]:
                 found = oblique(relation, preposition, one, moment, stative)

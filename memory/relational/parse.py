@@ -231,7 +231,8 @@ def phrase(token: "Token", without: tuple[str, ...] = ()) -> str:
             inner = child.head.dep_ == "prep" and child.dep_ == "pobj"
             hyphen = child.dep_ == "punct" and child.text == "-"
             own_case = child.dep_ == "case" and child.head.i == token.i and token.dep_ not in ("pobj", "dobj")
-            pet = child.dep_ in ("amod", "compound") and token.pos_ == "PROPN" and child.lower_ in ADDRESSED
+            named = token.pos_ == "PROPN" and not any(c.dep_ == "det" for c in token.children)
+            pet = child.dep_ in ("amod", "compound") and named and child.lower_ in ADDRESSED
             dated = child.ent_type_ == "DATE" and token.pos_ == "PROPN" and token.ent_type_ != "DATE"
             deeper = child.dep_ == "det" and child.head.i != token.i
             case = child.dep_ == "case" and child.head.i == token.i and token.dep_ in ("pobj", "dobj")

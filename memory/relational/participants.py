@@ -147,9 +147,9 @@ class Participants:
         name = next((c for c in called.children if c.dep_ == "oprd" and c.pos_ == "PROPN"), None) if called else None
         if name is not None and noun.pos_ == "NOUN":
             return phrase(name)  # "a pony called Caramel"
-        beside = next((c for c in noun.children if c.dep_ == "appos" and c.pos_ == "PROPN" and c.i == noun.i + 1), None)
-        if beside is not None and noun.pos_ == "NOUN" and any(c.dep_ == "poss" for c in noun.children):
-            return phrase(beside)  # "her brother Anil", "Ada's cat Mimi"
+        beside = next((c for c in noun.children if c.dep_ == "appos" and c.pos_ == "PROPN"), None)
+        if beside is not None and beside.left_edge.i == noun.i + 1 and noun.pos_ == "NOUN":
+            return phrase(beside)  # "her brother Anil", "Ada's cat Mimi", "the plumber Mr Hill"
         owner = next((c for c in noun.children if c.dep_ == "poss" and c.tag_ == "PRP$"), None)
         if owner is None:
             return self._deeper(noun)

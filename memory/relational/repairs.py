@@ -9,7 +9,7 @@ get the parse of "Ada moved in May", "he drinks tea" and "I can't stand tea".
 from typing import TYPE_CHECKING
 
 from memory.relational.language.lemmas import is_third_person, verb_lemma
-from memory.relational.language.nouns import names_time
+from memory.relational.language.nouns import names_role, names_time, noun_kind
 from memory.relational.language.tense import STATIVE
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ def repair(doc: "Doc") -> None:
             _been(token)
         elif dep == "npadvmod" and token.pos_ == "NOUN":
             _kin(token)
+        elif dep == "compound" and token.pos_ == "NOUN" and token.head.pos_ == "PROPN":
+            _role(token)
     for token in list(doc):
         if token.pos_ in ("VERB", "AUX"):
             _has_got(token)
@@ -243,6 +245,27 @@ def _kin(noun: "Token") -> None:
     ):
         noun.dep_ = "nsubj"
         _attach(name, noun, "appos")
+
+
+def _role(noun: "Token") -> None:
+    """Read a role before a name as the noun with the name beside it: "my stepfather Gaspard", "the plumber Mr Hill"."""
+    name = noun.head
+    between = noun.doc[noun.i + 1 : name.i]
+    if not noun.text.islower() or any(word.pos_ != "PROPN" for word in between):
+        return
+    whose = [c for c in name.children if c.i < noun.i and (c.dep_ == "poss" or (c.dep_ == "det" and c.lower_ == "the"))]
+    if not whose or not (noun_kind(noun.lower_) in ("person", "animal") or names_role(noun.lower_)):
+        return
+    head, dep = name.head, name.dep_
+    before = [child for child in name.children if child.i < noun.i]
+    if head == name:
+        noun.head = noun
+        noun.dep_ = dep
+    else:
+        _attach(noun, head, dep)
+    _attach(name, noun, "appos")
+    for child in before:
+        child.head = noun
 
 
 def _has_got(verb: "Token") -> None:

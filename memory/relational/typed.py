@@ -36,7 +36,10 @@ _HELD = frozenset(("charge", "favour", "favor", "need", "possession", "control",
 """States with an object: "in charge of the kitchen"."""
 
 
-_ON = frozenset("shift nights leave antibiotics medication tablets duty diet holiday parole probation".split())
+_ON = frozenset(
+    "shift nights leave antibiotics medication tablets duty diet holiday vacation business sabbatical strike parole"
+    " probation".split()
+)
 """Objects of "on" that name a state, even with an article: "on the night shift"."""
 
 

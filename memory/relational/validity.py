@@ -242,7 +242,8 @@ class Validity:
     def opposites(self, head: str, relation: str, tail: str) -> list[tuple[int, float]]:
         """Return the current facts that can't hold together with a statement, and when they began."""
         if relation == "is":
-            relations, tails = [relation], sorted(OPPOSITE_STATES.get(tail, ()))
+            against = OPPOSITE_STATES.get(tail) or OPPOSITE_STATES.get(tail.rpartition(" ")[2], frozenset())
+            relations, tails = [relation], self._states(head, against)
         else:
             relations, tails = sorted(OPPOSITES.get(relation, ())), self.aliases.names(tail)
         if not relations or not tails:
@@ -253,6 +254,18 @@ class Validity:
             f" AND relation IN ({', '.join('?' * len(relations))}) AND tail IN ({', '.join('?' * len(tails))})",
             (*heads, *relations, *tails),
         ).fetchall()
+
+    def _states(self, head: str, states: Collection[str]) -> list[str]:
+        """Return what is stored of an entity that is one of some states: "terribly hungry" of "hungry"."""
+        if not states:
+            return []
+        heads = self.aliases.names(head)
+        rows = self.store.db.execute(
+            f"SELECT DISTINCT tail FROM facts WHERE head IN ({', '.join('?' * len(heads))}) AND relation = 'is'"
+            " AND valid_to IS NULL",
+            (*heads,),
+        )
+        return [tail for (tail,) in rows if tail in states or tail.rpartition(" ")[2] in states]
 
     def denied_by(self, ending: Ending, told: float) -> list[Fact]:
         """Return the current facts, told no later than ``told``, that an ending denies."""
@@ -287,4 +300,6 @@ class Validity:
 
 def _same_thing(name: str, other: str) -> bool:
     """Return whether two phrases may mean the same thing: one ends with the other, as "red car" and "car"."""
-    return name.endswith(f" {other}") or other.endswith(f" {name}") or name.rstrip("s") == other.rstrip("s")
+    ends = name.endswith(f" {other}") or other.endswith(f" {name}")
+    begins = name.startswith(f"{other} of ") or other.startswith(f"{name} of ")
+    return ends or begins or name.rstrip("s") == other.rstrip("s")

@@ -64,6 +64,20 @@ _OPENERS = "|".join(
 _FILLER = regex.compile(rf"(?:(?<=[.!?]\s)|(?<=^))(?:(?i:{_OPENERS})(?:[,:!]| [–—-])\s+)+")
 """Words before a sentence that are no part of it: "Sorry, ..."."""
 
+_IDLE = regex.compile(
+    r",?\s(?:"
+    + "|".join(regex.escape(one.replace("_", " ")) for one in sorted(paragraphs("idioms.txt")["fillers"]))
+    + r")(?=[.,!;]|\s)(?:,(?=\s\p{Ll}))?"
+)
+"""Words inside a sentence that say nothing: "of course"."""
+
+_FRONTED = regex.compile(
+    r"(?:(?<=[.!?]\s)|(?<=^))(?:Until|Since|In|By|Last|Next|This|Every|On|From) (?:early |late |last |next )?"
+    r"(?:January|February|March|April|May|June|July|August|September|October|November|December|Monday|Tuesday|Wednesday"
+    r"|Thursday|Friday|Saturday|Sunday|\d{4}|year|month|week|summer|winter|spring|autumn)(?= \p{Lu})"
+)
+"""A date before a name that would be read as a part of it: "Until May Clara had a flat"."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Name:
@@ -108,7 +122,9 @@ class StandIns:
         for name in _replaced(text):
             put(text[last : name.start], last)
             written = text[name.start : name.end]
-            if not (_ASIDE.fullmatch(written) or _FILLER.fullmatch(written)):
+            if not written:
+                put(",", name.start)
+            elif not any(one.fullmatch(written) for one in (_ASIDE, _FILLER, _IDLE)):
                 before = text[: name.start].rstrip().rpartition(" ")[2].lower()
                 stand_in = next(towns if before in ("in", "at", "from", "near", "to") else people)
                 title = _TITLE.fullmatch(written)
@@ -191,7 +207,8 @@ def _free(names: list[str], text: str) -> list[str]:
 def _replaced(text: str) -> list[_Name]:
     """Return what is replaced or left out, in order: titles in quotes, what stands in brackets, rare names."""
     found = [_Name(m.start(), m.end()) for m in _ASIDE.finditer(text)] if "(" in text or "[" in text else []
-    found += [_Name(m.start(), m.end()) for m in _FILLER.finditer(text)]
+    found += [_Name(m.start(), m.end()) for one in (_FILLER, _IDLE) for m in one.finditer(text)]
+    found += [_Name(m.end(), m.end()) for m in _FRONTED.finditer(text)]
     found += [_Name(m.start(), m.end()) for m in _TITLE.finditer(text) if _is_title(m["title"])]
     taken: list[_Name] = []
     for name in sorted(found, key=lambda one: one.start):

@@ -39,6 +39,9 @@ STATIVE = frozenset(
 )
 """Verbs of states: in the past tense, what they state holds no longer."""
 
+_SCHEDULED = frozenset("take start begin open close end leave depart arrive kick run meet last finish happen".split())
+"""Verbs that tell a timetable in the present tense: "the market opens on 28 November"."""
+
 ENDED_BY_TENSE = frozenset(
     {"lives_in", "has", "works_at", "owned_by", "works_as", "works_in", "studies_at", "stays_in", "stays_at"}
 )
@@ -133,8 +136,8 @@ def when(verb: "Token", told: float, zone: str) -> When:
             since = span.start
             until = span.end if tense == "past" or span.end <= told else until
     if tense == "present" and since is not None and since > told:
-        if verb_lemma(verb.text) in STATIVE and not begins:
-            since = None  # "is on Monday", "works on Monday": so it is now
+        if verb_lemma(verb.text) in STATIVE | _SCHEDULED and not begins:
+            since = None  # "is on Monday", "opens on Monday": so it is set now
         else:
             tense = "future"
     progressive = any(child.dep_ == "aux" and child.lower_ == "been" for child in verb.children)
@@ -173,7 +176,9 @@ def _earlier_habit(verb: "Token") -> bool:
 
 
 _LONG = frozenset("ages years decades months weeks centuries".split())
-AGES = frozenset("child kid boy girl teenager student young small little younger baby toddler youngster youth".split())
+AGES = frozenset(
+    "child kid boy girl teenager student young small little younger baby toddler youngster youth man woman".split()
+)
 """What one is at an earlier age."""
 
 
@@ -189,7 +194,8 @@ def _dates(
         for start, end in _candidates(token):
             words = verb.doc[start:end].text
             before = verb.doc[start - 1].lower_ if start > verb.sent.start else ""
-            if before in ("every", "each", "most", "some", "all") or (
+            earlier = {verb.doc[at].lower_ for at in range(max(verb.sent.start, start - 3), start)}
+            if (before in ("most", "some", "all") or earlier & {"every", "each"}) or (
                 words.lower().endswith("days") and before == "on"
             ):
                 continue  # again and again, not once
