@@ -53,7 +53,8 @@ def play(case: Mapping[str, Any], extractor: RuleExtractor) -> tuple[list[Fact],
 
 def is_pair(fact: Fact, pair: Mapping[str, str]) -> bool:
     """Return whether a fact is about a pair of names, in either direction, in a relation that the pair allows."""
-    ends = {_plain(fact.head), _plain(fact.tail)}
+    head, tail = _plain(fact.head), _plain(fact.tail)
+    ends = {head, tail.removeprefix(f"{head}'s ")}  # "Ada's test" of Ada is her test
     same = any(ends == {_plain(pair["head"]), _plain(tail)} for tail in pair["tail"].split("|"))
     return same and ("relation" not in pair or re.search(pair["relation"], fact.relation) is not None)
 

@@ -31,7 +31,7 @@ from memory.relational.stated import OBLIQUE, SURE, Named, Stated, every
 if TYPE_CHECKING:
     from spacy.tokens import Span, Token
 
-_LINKS = {"be", "become", "remain", "stay", "feel"}
+_LINKS = {"be", "become", "remain", "stay"}
 _RESULTS = {"stand", "lie", "sit", "keep", "go", "turn", "get", "fall", "run"}
 """Verbs that link a subject to a quality: "stands empty", "got wet"."""
 
@@ -188,7 +188,7 @@ class SentenceReader:
             return
         if lemma == "get" and tense_of(verb)[1]:
             lemma = "have"  # "has got"
-        if lemma in ("marry", "engage") and passive:
+        if lemma in ("marry", "engage", "divorce") and passive:
             yield from married(verb, subjects)
         relation = "_".join([third_person(lemma), *(c.lower_ for c in verb.children if c.dep_ == "prt")])
         if passive:
@@ -201,6 +201,10 @@ class SentenceReader:
         else:
             yield from every(subjects, relation, objects, SURE)
             yield from self._around_objects(verb, subjects, relation, moment)
+        often = [child for child in verb.children if child.dep_ == "npadvmod" and names_time(child.text)]
+        for time in (c for c in often if any(inner.lower_ in ("every", "each") for inner in c.subtree)):
+            words = " ".join(token.text for token in time.subtree)
+            yield from every(subjects, f"{verb.lower_ if passive else relation}_on", [(words, 1.0)], OBLIQUE)
         if not (objects or passive):
             yield from self._states(verb, subjects, lemma, moment)
         for dative in (c for c in verb.children if c.dep_ == "dative"):
@@ -227,8 +231,8 @@ class SentenceReader:
 
     def _states(self, verb: "Token", subjects: list[Named], lemma: str, moment: When) -> Iterator[Stated]:
         """Yield states that a verb without an object tells: "stands empty", "is leaking", "works again"."""
-        if lemma in _RESULTS:
-            for quality in (c for c in verb.children if c.dep_ == "acomp" and c.pos_ == "ADJ"):
+        if lemma in _RESULTS or lemma == "feel":
+            for quality in (c for c in verb.children if (c.dep_ == "acomp" and c.pos_ == "ADJ") or c.lower_ == "well"):
                 yield from every(subjects, "is", [(phrase(quality), 1.0)], OBLIQUE)
         alone = not any(child.dep_ in ("prep", "prt", "acomp", "xcomp", "ccomp", "npadvmod") for child in verb.children)
         progressive = verb.tag_ == "VBG" and any(c.dep_ == "aux" and c.lemma_ == "be" for c in verb.children)
@@ -243,7 +247,7 @@ class SentenceReader:
                 word = preposition.lower_
                 if noun.lemma_.lower() in JOBS and word in ("at", "with", "for"):
                     yield from every(subjects, "works_at", self.names.objects_of(preposition), OBLIQUE)
-                elif word == "at":
+                elif word == "at" or (word == "with" and any(c.pos_ == "PROPN" for c in preposition.children)):
                     yield from self.obliques.of(subjects, relation, preposition, moment, stative=True)
             if noun.lemma_.lower() in JOBS:
                 for preposition in prepositions(verb):
@@ -252,6 +256,8 @@ class SentenceReader:
 
     def _apposition(self, noun: "Token") -> Iterator[Stated]:
         named = noun.head
+        if named.lower_ in AGES and named.dep_ == "pobj":
+            return  # "as a girl Sofia ate fish"
         role = named.dep_ == "dobj" and noun.pos_ == "PROPN" and names_role(named.lemma_.lower())
         if role and verb_lemma(named.head.text) == "have" and not (supposed(named.head) or negated(named.head)):
             owners = self.names.subjects(named.head)  # "has two daughters, Mabel and Joan"

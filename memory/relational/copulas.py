@@ -74,6 +74,12 @@ class Copulas:
             loose = verb_lemma(verb.text) == "be" and child.lower_ in _STATES
             if loose and child.dep_ in ("prep", "advmod", "acomp", "prt", "attr") and alone:
                 yield from every(subjects, "is", [(child.lower_, 1.0)], OBLIQUE)
+            if verb_lemma(verb.text) == "be" and child.lower_ == "back" and not alone:
+                yield from every(subjects, "is", [("back", 1.0)], OBLIQUE)
+            if child.lower_ == "in" and any(c.lower_ == "love" for c in child.children):
+                beside = [c for one in (verb, *child.subtree) for c in one.children if c.lower_ == "with"]
+                for one in beside:
+                    yield from every(subjects, "in_love_with", self.names.objects_of(one), OBLIQUE)
             if child.lower_ == "out" and child.dep_ in ("prep", "advmod") and not alone:
                 yield from self._out_of(subjects, child)
         home = next((c for c in verb.children if c.dep_ == "nsubj" and c.lower_ in ("home", "house")), None)

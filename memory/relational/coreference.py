@@ -94,7 +94,7 @@ class Discourse:
             return [self.speaker] if self.speaker else []
         here = self._earlier(pronoun)
         if word in _THEY:
-            return list(self._group) if self._age <= 1 else []
+            return self._pair(pronoun) or (list(self._group) if self._age <= 1 else [])
         if word in _IT:
             things = [m for m in (*here, *self._subjects, *self._topic) if not m.person]
             lonely = [m for m in self._last if not m.person]
@@ -117,6 +117,14 @@ class Discourse:
         if not people and len({m.name for m in everyone if not m.sure}) == 1:
             people = [m for m in everyone if not m.sure]  # only one can be meant, of whose sex the name is no sure sign
         return [(known or people)[0].name] if people else []
+
+    def _pair(self, pronoun: "Token") -> list[str]:
+        """Return the joined subjects of an earlier clause of the same sentence: "Ada and Bo met, and they ..."."""
+        for token in pronoun.doc[pronoun.sent.start : pronoun.i]:
+            others = joined(token) if token.dep_ in ("nsubj", "nsubjpass") and token.pos_ == "PROPN" else []
+            if others and pronoun.dep_ in ("nsubj", "nsubjpass"):
+                return [self.full(one, phrase(one)) for one in (token, *others)]
+        return []
 
     def full(self, noun: "Token", phrase: str) -> str:
         """Return the longer name that was mentioned before, if ``phrase`` is one word of it; else ``phrase``."""

@@ -63,6 +63,12 @@ def complement(verb: "Token") -> "Token | None":
                 return child
             if to and lemma in ("like", "love", "hate", "prefer") and not own_subject(child):
                 return child
+            if (
+                to
+                and lemma in ("learn", "come", "grow")
+                and verb_lemma(child.text) in ("like", "love", "hate", "enjoy")
+            ):
+                return child  # "has learned to love olives"
             if lemma in BEGINNING or (to and lemma == "go" and verb.tag_ in ("VBG", "VBN")):
                 return child
             if child.tag_ == "VBG" and lemma in _GERUND and not own_subject(child):

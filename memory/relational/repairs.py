@@ -44,7 +44,7 @@ def repair(doc: "Doc") -> None:
             _been(token)
         elif dep == "npadvmod" and token.pos_ == "NOUN":
             _kin(token)
-        elif dep == "compound" and token.pos_ == "NOUN" and token.head.pos_ == "PROPN":
+        elif dep in ("compound", "amod") and token.pos_ == "NOUN" and token.head.pos_ == "PROPN":
             _role(token)
     for token in list(doc):
         if token.pos_ in ("VERB", "AUX"):
@@ -251,7 +251,7 @@ def _role(noun: "Token") -> None:
     """Read a role before a name as the noun with the name beside it: "my stepfather Gaspard", "the plumber Mr Hill"."""
     name = noun.head
     between = noun.doc[noun.i + 1 : name.i]
-    if not noun.text.islower() or any(word.pos_ != "PROPN" for word in between):
+    if not noun.text.islower() or any(word.pos_ != "PROPN" for word in between) or noun.i > name.i:
         return
     whose = [c for c in name.children if c.i < noun.i and (c.dep_ == "poss" or (c.dep_ == "det" and c.lower_ == "the"))]
     if not whose or not (noun_kind(noun.lower_) in ("person", "animal") or names_role(noun.lower_)):

@@ -81,8 +81,11 @@ _FRONTED = regex.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Name:
+    """A part of a text that is replaced by a stand-in, or left out; an empty part is where a comma is missing."""
+
     start: int
     end: int
+    left_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,7 @@ class StandIns:
             written = text[name.start : name.end]
             if not written:
                 put(",", name.start)
-            elif not any(one.fullmatch(written) for one in (_ASIDE, _FILLER, _IDLE)):
+            elif not name.left_out:
                 before = text[: name.start].rstrip().rpartition(" ")[2].lower()
                 stand_in = next(towns if before in ("in", "at", "from", "near", "to") else people)
                 title = _TITLE.fullmatch(written)
@@ -206,8 +209,8 @@ def _free(names: list[str], text: str) -> list[str]:
 
 def _replaced(text: str) -> list[_Name]:
     """Return what is replaced or left out, in order: titles in quotes, what stands in brackets, rare names."""
-    found = [_Name(m.start(), m.end()) for m in _ASIDE.finditer(text)] if "(" in text or "[" in text else []
-    found += [_Name(m.start(), m.end()) for one in (_FILLER, _IDLE) for m in one.finditer(text)]
+    patterns = (_ASIDE, _FILLER, _IDLE) if "(" in text or "[" in text else (_FILLER, _IDLE)
+    found = [_Name(m.start(), m.end(), left_out=True) for one in patterns for m in one.finditer(text)]
     found += [_Name(m.end(), m.end()) for m in _FRONTED.finditer(text)]
     found += [_Name(m.start(), m.end()) for m in _TITLE.finditer(text) if _is_title(m["title"])]
     taken: list[_Name] = []

@@ -110,7 +110,10 @@ def when(verb: "Token", told: float, zone: str) -> When:
     tense, perfect = tense_of(verb)
     since = until = None
     ended = begins = False
-    over = tense == "past" and any(child.lower_ in _FORMERLY and child.dep_ == "advmod" for child in verb.children)
+    near = (verb, *(child for child in verb.children if child.dep_ in ("acomp", "attr")))
+    over = tense == "past" and any(
+        child.lower_ in _FORMERLY and child.dep_ == "advmod" for one in near for child in one.children
+    )
     over = over or (tense == "past" and _ends_before(verb))
     if tense == "past" and _earlier_habit(verb):
         over, until = True, told
@@ -142,7 +145,7 @@ def when(verb: "Token", told: float, zone: str) -> When:
             tense = "future"
     progressive = any(child.dep_ == "aux" and child.lower_ == "been" for child in verb.children)
     lasting = any(token.lower_ in _LASTING for token in own)
-    if perfect and since is None and not (progressive or lasting) and verb_lemma(verb.text) in STATIVE - {"be"}:
+    if perfect and since is None and not (progressive or lasting) and verb_lemma(verb.text) in STATIVE - {"be", "keep"}:
         tense, over = "past", True  # "has lived in Paris": once, not now
     if tense == "past" and since is not None and since > told:
         since = until = None  # "was to start in May": no date of the past
