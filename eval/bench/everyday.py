@@ -3,6 +3,7 @@
 ::
 
     python -m eval.bench.everyday --half heldout --json
+    python -m eval.bench.everyday --half plain_heldout --engine lm --json
 
 The cases are in tests/memory/data/everyday_*.jsonl, written by hand: endings, tenses, dates, states, preferences and
 the first person. Each tells one to three texts and says which facts hold at the end (``holds``), which pairs must not
@@ -22,9 +23,13 @@ from typing import Any
 from eval.bench.report import tell
 from eval.statistics import wilson_ci
 from memory import HashingEmbedder, Memory, Provenance
-from memory.relational import Fact, RuleExtractor
+from memory.relational import Extractor, Fact, RuleExtractor
 
 DATA = Path(__file__).parents[2] / "tests" / "memory" / "data"
+SETS = ["dev", "heldout", "messages_dev", "messages_heldout", "plain_dev", "plain_heldout"]
+"""Everyday sentences, messages as people write them, and plain sentences; of each one half was read while rules were
+written."""
+
 OPPOSED = re.compile(
     r"^(sells|leaves|quits|cancels|gives|loses|divorces|stops|resigns|drops|returns|donates|breaks|splits)"
 )
@@ -32,12 +37,12 @@ OPPOSED = re.compile(
 
 
 def cases(half: str) -> list[dict[str, Any]]:
-    """Return the cases of one half, ``dev`` or ``heldout``."""
+    """Return the cases of one set: ``dev``, ``heldout``, or another file of that form in the folder."""
     path = DATA / f"everyday_{half}.jsonl"
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def play(case: Mapping[str, Any], extractor: RuleExtractor) -> tuple[list[Fact], list[Fact]]:
+def play(case: Mapping[str, Any], extractor: Extractor) -> tuple[list[Fact], list[Fact]]:
     """Tell one case to an empty graph; returns the facts that hold at the end, and all that were ever told."""
     with Memory.open(None, HashingEmbedder(32)) as memory:
         kg = memory.relational
@@ -64,7 +69,7 @@ def _plain(name: str) -> str:
     return re.sub(r"^(the|a|an|his|her|my|their|our|its) ", "", re.sub(r" \(.*\)$", "", words)).strip(" .")
 
 
-def judge(case: Mapping[str, Any], extractor: RuleExtractor) -> dict[str, Any]:
+def judge(case: Mapping[str, Any], extractor: Extractor) -> dict[str, Any]:
     """Judge one case: what is missing, what holds wrongly, what was ended wrongly, what else is current."""
     current, every = play(case, extractor)
     missing = [pair for pair in case["holds"] if not any(is_pair(fact, pair) for fact in current)]
@@ -81,9 +86,13 @@ def judge(case: Mapping[str, Any], extractor: RuleExtractor) -> dict[str, Any]:
     return {"case": case, "missing": missing, "retired": retired, "wrong": wrong, "other": other, "current": current}
 
 
-def measure(half: str, show: bool = False) -> dict[str, Any]:
-    """Judge all cases of a half."""
-    extractor = RuleExtractor()
+def measure(half: str, show: bool = False, engine: str = "rules") -> dict[str, Any]:
+    """Judge all cases of a half, read by the rules or by the language model (``lm``)."""
+    extractor: Extractor = RuleExtractor()
+    if engine == "lm":
+        from agent.extraction import ModelExtractor
+
+        extractor = ModelExtractor()
     right: Counter[str] = Counter()
     there: Counter[str] = Counter()
     holds = retired = told = wrong = other = 0
@@ -127,11 +136,12 @@ def _show(verdict: Mapping[str, Any]) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--half", choices=["dev", "heldout"], default="heldout")
+    parser.add_argument("--half", choices=SETS, default="heldout")
+    parser.add_argument("--engine", choices=["rules", "lm"], default="rules")
     parser.add_argument("--show", action="store_true", help="print the cases that are not right")
     parser.add_argument("--json", action="store_true", help="one JSON object as stdout's last line")
     options = parser.parse_args(arguments)
-    tell(measure(options.half, options.show), options.json)
+    tell(measure(options.half, options.show, options.engine), options.json)
 
 
 if __name__ == "__main__":

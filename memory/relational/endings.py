@@ -97,6 +97,12 @@ def denied(relation: str) -> Relations:
     return frozenset({relation}).union(*(family for family in _SAME if relation in family))
 
 
+def ends(relation: str) -> Relations:
+    """Return the relations that are over where a fact in ``relation`` is: with ``works_at``, ``teaches_at``, too."""
+    families = (family for family in _FAMILY.values() if relation in family)
+    return denied(relation).union(*families)
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """Statement that something holds no longer.

@@ -4,11 +4,13 @@ from agent.extraction import ModelExtractor
 from agent.models.base import Decision, Turn
 from agent.models.local import LocalModel
 from agent.models.scripted import ScriptedModel
+from memory import Memory, Provenance
+from memory.relational import Tuple
 from tools import ToolCall
 
 
 def scripted(*facts: tuple[str, str, str]) -> ModelExtractor:
-    listed = [dict(zip(("head", "relation", "tail"), fact, strict=True)) for fact in facts]
+    listed = [dict(zip(("is", "head", "relation", "tail"), ("now", *fact), strict=True)) for fact in facts]
     return ModelExtractor(ScriptedModel([ToolCall(name="state", arguments={"facts": listed})], cycle=True))
 
 
@@ -28,6 +30,41 @@ def test_a_fact_about_itself_and_an_answer_cut_short_say_nothing() -> None:
 
     assert ModelExtractor(Cut([])).extract("Bo owns the lamp.") == []
     assert scripted().extract("") == []
+
+
+def test_what_was_what_is_over_and_what_is_planned_holds_not(memory: Memory) -> None:
+    facts = [
+        {"is": "was", "head": "Ada", "relation": "lives_in", "tail": "Rome"},
+        {"is": "over", "head": "Ada", "relation": "works_at", "tail": "Acme"},
+        {"is": "will", "head": "Ada", "relation": "lives_in", "tail": "Bonn"},
+        {"is": "now", "head": "Ada", "relation": "lives_in", "tail": "Oslo"},
+    ]
+    model = ScriptedModel([ToolCall(name="state", arguments={"facts": facts})], cycle=True)
+    memory.relational.upsert([Tuple("Ada", "teaches_at", "Acme", provenance=Provenance("test", time=1.0))])
+    text = "Ada left Acme and Rome, lives in Oslo, and wants to go to Bonn."
+    memory.relational.upsert(ModelExtractor(model).extract(text, Provenance("test", time=9.0)))
+    assert [fact.tail for fact in memory.relational.at(10.0, "ada", "lives_in")] == ["oslo"]
+    assert [fact.tail for fact in memory.relational.history("ada", "lives_in")] == ["rome", "oslo"]
+    assert memory.relational.at(10.0, "ada", "teaches_at") == []
+
+
+def test_words_that_the_text_does_not_have_are_no_facts() -> None:
+    assert scripted(("Bo", "owns", "the boat")).extract("Bo owns the lamp.") == []
+    spoken = scripted(("Zed", "likes", "tea")).extract("I like tea.", Provenance("test", speaker="Zed"))
+    assert [(fact.head, fact.relation, fact.tail) for fact in spoken] == [("zed", "likes", "tea")]
+
+
+def test_a_long_text_is_read_in_parts_of_three_sentences() -> None:
+    seen: list[str] = []
+
+    class Noting(ScriptedModel):
+        def decide(self, turns: "list[Turn]") -> list[Decision]:  # type: ignore[override]
+            seen.extend(turn.chat.messages[-1].content for turn in turns)
+            return super().decide(turns)
+
+    call = ToolCall(name="state", arguments={"facts": []})
+    ModelExtractor(Noting([call], cycle=True)).extract("One is. Two is. Three is. Four is.")
+    assert seen == ["One is. Two is. Three is.", "Four is."]
 
 
 @pytest.mark.model
