@@ -9,7 +9,7 @@ from agent.chat import Chat, Message
 from agent.models.base import Model, Turn
 from memory import Provenance
 from memory.provenance import origin_of
-from memory.relational import Tuple
+from memory.relational import RuleExtractor, Tuple
 from memory.relational.endings import Ending, ends
 from memory.relational.extract import Extraction, validate_text, with_span
 from memory.relational.names import SAME_AS, canonical, normalise, relation_name
@@ -139,6 +139,8 @@ def _statements(answer: str, text: str, origin: Provenance) -> Iterator[Tuple | 
     seen = _words(f"{origin.speaker} {text}")
     source = with_span(origin, text, CONF)
     for fact in facts:
+        if not all(isinstance(fact.get(key), str) for key in ("is", "head", "relation", "tail")):
+            continue  # from a model without a grammar
         head, relation, tail = normalise(fact["head"]), relation_name(fact["relation"]), normalise(fact["tail"])
         if not (head and relation and tail) or head == tail or not _words(f"{head} {tail}") <= seen:
             continue
@@ -154,3 +156,41 @@ def _statements(answer: str, text: str, origin: Provenance) -> Iterator[Tuple | 
 
 def _words(text: str) -> set[str]:
     return {word.lower() for word in re.findall(r"[^\W_]+", text)} | {"s"}
+
+
+class JointExtractor:
+    """Extractor that lets both the rules and the language model read; each finds what the other misses.
+
+    Where both name the same pair of entities, the rules' statement is kept: its relation is the graph's word, and it has
+    dates.
+
+    Args:
+        rules: Extractor by rules.
+        reader: Extractor with a language model.
+    """
+
+    name = "both"
+
+    def __init__(self, rules: RuleExtractor | None = None, reader: ModelExtractor | None = None) -> None:
+        self.rules = rules or RuleExtractor()
+        self.reader = reader or ModelExtractor()
+
+    def extract(self, text: str, origin: Provenance | str | None = None) -> Extraction:
+        """Return the statements of both; see :class:`~memory.relational.extract.Extractor`."""
+        return self.extract_many([text], [origin])[0]
+
+    def extract_many(
+        self, texts: Sequence[str], origins: Sequence[Provenance | str | None] | None = None
+    ) -> list[Extraction]:
+        """Return the statements of both about each text."""
+        pairs = zip(self.rules.extract_many(texts, origins), self.reader.extract_many(texts, origins), strict=True)
+        return [_joined(ruled, read) for ruled, read in pairs]
+
+
+def _joined(ruled: Extraction, read: Extraction) -> Extraction:
+    """Return what the model reads of other pairs of entities, then what the rules read."""
+    known = {frozenset((item.head, item.tail)) for item in ruled.statements if isinstance(item, Tuple)}
+    more = [
+        item for item in read.statements if isinstance(item, Ending) or frozenset((item.head, item.tail)) not in known
+    ]
+    return Extraction([*more, *ruled.statements])

@@ -275,6 +275,17 @@ def card(data: Path, folder: Path, base: str = "smollm2-135m") -> dict[str, Any]
         f" training.reader train rows.pt <folder of {base}> {folder.name}",
     }
     (folder / adapters.CARD).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    settings = adapters.settings(folder) | {"base_model_name_or_path": base}
+    (folder / adapters.SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(
+        f"# {folder.name}\n\nA LoRA adapter for {base} that reads facts from messages: what holds, held, is planned,"
+        f" and is over.\n{trained['steps']} steps, {trained['seconds'] / 60:.1f} minutes on {trained['device']}; loss"
+        f" {about['loss']['held_out']:.3f} nats a token on {HELD_OUT} texts kept aside.\n\n```\n{about['command']}\n"
+        "```\n\n"
+        f"{about['data']['texts']:,} texts with {about['data']['facts']:,} facts, written and annotated for this by"
+        " language models that did not see the test sets. What it reads rightly is in docs/results/reports.md.\n",
+        encoding="utf-8",
+    )
     return about
 
 

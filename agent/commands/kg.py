@@ -32,7 +32,7 @@ from memory.rows import chunks
 
 app = typer.Typer(no_args_is_help=True, help="The knowledge graph: fill it from text, ask it, draw it, export it.")
 
-Engine = Literal["rules", "templates", "lm"]
+Engine = Literal["rules", "templates", "lm", "both"]
 
 
 @app.command()
@@ -41,7 +41,7 @@ def load(
     files: Annotated[list[Path], typer.Argument(help=".txt or .md (by paragraph), .jsonl (text or tuples).")],
     source: Annotated[str, typer.Option(help="Source of the text; by default the file.")] = "",
     engine: Annotated[
-        Engine, typer.Option(help="What finds the facts: rules over a parse, templates, or lm, the 135 M model.")
+        Engine, typer.Option(help="What finds the facts: rules over a parse, templates, lm (the 135 M model), or both.")
     ] = "rules",
     conf_min: Annotated[float, typer.Option(min=0, max=1, help="Drop facts with less confidence.")] = 0.0,
     as_json: Json = False,
@@ -84,6 +84,10 @@ def _engine(name: Engine) -> Any:
         from agent.extraction import ModelExtractor
 
         return ModelExtractor()
+    if name == "both":
+        from agent.extraction import JointExtractor
+
+        return JointExtractor()
     return RuleExtractor() if name == "rules" else TemplateExtractor()
 
 

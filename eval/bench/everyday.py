@@ -87,12 +87,12 @@ def judge(case: Mapping[str, Any], extractor: Extractor) -> dict[str, Any]:
 
 
 def measure(half: str, show: bool = False, engine: str = "rules") -> dict[str, Any]:
-    """Judge all cases of a half, read by the rules or by the language model (``lm``)."""
+    """Judge all cases of a set, read by the rules, by the language model (``lm``), or by both."""
     extractor: Extractor = RuleExtractor()
-    if engine == "lm":
-        from agent.extraction import ModelExtractor
+    if engine != "rules":
+        from agent.extraction import JointExtractor, ModelExtractor
 
-        extractor = ModelExtractor()
+        extractor = ModelExtractor() if engine == "lm" else JointExtractor()
     right: Counter[str] = Counter()
     there: Counter[str] = Counter()
     holds = retired = told = wrong = other = 0
@@ -137,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--half", choices=SETS, default="heldout")
-    parser.add_argument("--engine", choices=["rules", "lm"], default="rules")
+    parser.add_argument("--engine", choices=["rules", "lm", "both"], default="rules")
     parser.add_argument("--show", action="store_true", help="print the cases that are not right")
     parser.add_argument("--json", action="store_true", help="one JSON object as stdout's last line")
     options = parser.parse_args(arguments)
