@@ -161,8 +161,8 @@ def _words(text: str) -> set[str]:
 class JointExtractor:
     """Extractor that lets both the rules and the language model read; each finds what the other misses.
 
-    Where both name the same pair of entities, the rules' statement is kept: its relation is the graph's word, and it has
-    dates.
+    Where both name the same pair of entities, the rules' statement is kept: its relation is the graph's word, and it
+    has dates.
 
     Args:
         rules: Extractor by rules.

@@ -31,6 +31,7 @@ Row = tuple[list[int], list[int]]
 COPIES, EPOCHS, RATE, TOKENS = 5, 3, 5e-4, 16_384
 """Copies of a text with other names; passes over the data; greatest learning rate; tokens of a batch."""
 
+LOG = "train.json"
 HELD_OUT = 150
 """Number of texts kept aside to measure the loss."""
 
@@ -198,9 +199,14 @@ def train(rows: Path, base: str, out: Path, seed: int = 0, say: Callable[[str], 
         weight.data = weight.data.to(torch.bfloat16)
     model.save_pretrained(str(out))
     device_name = torch.cuda.get_device_name() if device == "cuda" else "cpu"
-    found = {"steps": len(plan), "seconds": time.monotonic() - began, "device": device_name, "losses": losses}
-    (out / "train.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    seconds = time.monotonic() - began
+    found = {"steps": len(plan), "seconds": seconds, "device": device_name, **_counted(data["rows"]), "losses": losses}
+    (out / LOG).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return found
+
+
+def _counted(rows: Sequence[Row]) -> dict[str, int]:
+    return {"tokens": sum(len(ids) for ids, _ in rows), "learnt": sum(sum(mask) for _, mask in rows)}
 
 
 def _rate(step: int, steps: int) -> float:
@@ -255,9 +261,10 @@ def card(data: Path, folder: Path, base: str = "smollm2-135m") -> dict[str, Any]
     import hashlib
 
     from agent.hub import adapters, catalog
+    from training.card import README, words
 
-    trained = json.loads((folder / "train.json").read_text(encoding="utf-8"))
-    items = read(data)
+    trained = json.loads((folder / LOG).read_text(encoding="utf-8"))
+    texts = {"annotated messages": len(read(data))}
     about = {
         "v": 1,
         "name": folder.name,
@@ -267,25 +274,35 @@ def card(data: Path, folder: Path, base: str = "smollm2-135m") -> dict[str, Any]
         "lineage": [hashlib.sha256(data.read_bytes()).hexdigest()],
         "sources": [f"file:{data.as_posix()}"],
         "runs": [],
-        "data": {"texts": len(items), "facts": sum(len(item["facts"]) for item in items), "copies": COPIES},
-        "settings": {"epochs": EPOCHS, "learning_rate": RATE, "batch_tokens": TOKENS, "lora": LORA},
-        "trained": {key: trained[key] for key in ("steps", "seconds", "device")},
-        "loss": trained["losses"][-1],
+        "data": {
+            "split": "train",
+            "taken": texts,
+            "left_out": {},
+            "learnt_tokens": {"annotated messages": trained["learnt"]},
+            "tokens": {"annotated messages": trained["tokens"]},
+        },
+        "settings": {
+            "train": {"epochs": EPOCHS, "learning_rate": RATE, "tokens_per_step": TOKENS, "copies": COPIES},
+            "lora": {
+                "r": LORA["r"],
+                "alpha": LORA["lora_alpha"],
+                "dropout": LORA["lora_dropout"],
+                "targets": "all_linear",
+            },
+        },
         "command": "python -m training.reader prepare training/data/messages.jsonl rows.pt && python -m"
         f" training.reader train rows.pt <folder of {base}> {folder.name}",
+        "steps": trained["steps"],
+        "loss": trained["losses"][-1]["loss"],
+        "held_out_loss": trained["losses"][-1]["held_out"],
+        "seconds": round(trained["seconds"], 1),
+        "device": trained["device"],
+        "validation": {},
     }
     (folder / adapters.CARD).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    (folder / README).write_text(words(about), encoding="utf-8")
     settings = adapters.settings(folder) | {"base_model_name_or_path": base}
     (folder / adapters.SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(
-        f"# {folder.name}\n\nA LoRA adapter for {base} that reads facts from messages: what holds, held, is planned,"
-        f" and is over.\n{trained['steps']} steps, {trained['seconds'] / 60:.1f} minutes on {trained['device']}; loss"
-        f" {about['loss']['held_out']:.3f} nats a token on {HELD_OUT} texts kept aside.\n\n```\n{about['command']}\n"
-        "```\n\n"
-        f"{about['data']['texts']:,} texts with {about['data']['facts']:,} facts, written and annotated for this by"
-        " language models that did not see the test sets. What it reads rightly is in docs/results/reports.md.\n",
-        encoding="utf-8",
-    )
     return about
 
 

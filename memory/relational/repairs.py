@@ -8,7 +8,7 @@ get the parse of "Ada moved in May", "he drinks tea" and "I can't stand tea".
 
 from typing import TYPE_CHECKING
 
-from memory.relational.language.lemmas import is_third_person, verb_lemma
+from memory.relational.language.lemmas import is_third_person, known_word, verb_lemma
 from memory.relational.language.nouns import names_role, names_time, noun_kind
 from memory.relational.language.tense import STATIVE
 
@@ -72,7 +72,11 @@ def _subject(verb: "Token") -> None:
         return
     before = [child for child in verb.children if child.i < verb.i]
     noun = next((child for child in reversed(before) if child.i == verb.i - 1), None)
-    if noun is None or noun.pos_ not in ("NOUN", "PROPN") or noun.dep_ not in _PARTS or names_time(noun.text):
+    if noun is None or noun.dep_ not in (*_PARTS, "advmod") or names_time(noun.text):
+        return
+    if noun.pos_ in ("ADJ", "ADV") and _is_name(noun):
+        noun.pos_ = "PROPN"  # "Bo lives in Oslo"
+    if noun.pos_ not in ("NOUN", "PROPN"):
         return
     if verb.tag_ == "NNS":
         starts = noun.text[:1].isupper() and not any(child.dep_ in ("det", "nummod") for child in before)
@@ -86,6 +90,12 @@ def _subject(verb: "Token") -> None:
         if child != noun and child.dep_ in ("det", *_PARTS):
             child.head = noun
     _objects(verb)
+
+
+def _is_name(word: "Token") -> bool:
+    """Return whether a word at the beginning of a sentence is no English word, or the parser's guess at a name."""
+    starts = word.i == word.sent.start and word.text[:1].isupper()
+    return starts and (word.dep_ != "advmod" or not known_word(word.lower_)) and not word.lower_.endswith("ly")
 
 
 def _objects(verb: "Token") -> None:

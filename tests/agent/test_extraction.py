@@ -1,11 +1,14 @@
+from typing import Literal
+
 import pytest
 
-from agent.extraction import ModelExtractor
+from agent.extraction import JointExtractor, ModelExtractor
 from agent.models.base import Decision, Turn
-from agent.models.local import LocalModel
+from agent.models.local import LocalModel, LocalModelConfig
 from agent.models.scripted import ScriptedModel
 from memory import Memory, Provenance
-from memory.relational import Tuple
+from memory.relational import RuleExtractor, Tuple
+from memory.relational.endings import Ending
 from tools import ToolCall
 
 
@@ -54,6 +57,20 @@ def test_words_that_the_text_does_not_have_are_no_facts() -> None:
     assert [(fact.head, fact.relation, fact.tail) for fact in spoken] == [("zed", "likes", "tea")]
 
 
+def test_both_read_and_the_rules_go_first() -> None:
+    facts = [
+        {"is": "now", "head": "Bo", "relation": "resides_near", "tail": "Oslo"},
+        {"is": "now", "head": "tea", "relation": "drunk_by", "tail": "Ada"},
+    ]
+    reader = ModelExtractor(ScriptedModel([ToolCall(name="state", arguments={"facts": facts})], cycle=True))
+    found = JointExtractor(RuleExtractor(), reader).extract(
+        "Bo lives in Oslo. All that Ada has for breakfast, says Bo, is tea."
+    )
+    assert ("bo", "lives_in", "oslo") in [(fact.head, fact.relation, fact.tail) for fact in found]
+    assert ("tea", "drunk_by", "ada") in [(fact.head, fact.relation, fact.tail) for fact in found]
+    assert "resides_near" not in [fact.relation for fact in found]
+
+
 def test_a_long_text_is_read_in_parts_of_three_sentences() -> None:
     seen: list[str] = []
 
@@ -65,6 +82,21 @@ def test_a_long_text_is_read_in_parts_of_three_sentences() -> None:
     call = ToolCall(name="state", arguments={"facts": []})
     ModelExtractor(Noting([call], cycle=True)).extract("One is. Two is. Three is. Four is.")
     assert seen == ["One is. Two is. Three is.", "Four is."]
+
+
+@pytest.mark.model
+def test_the_trained_reader_reads(dtype: Literal["bfloat16", "float32"]) -> None:
+    config = LocalModelConfig(adapter="hippo-reader", max_call_tokens=320, dtype=dtype)
+    reader = ModelExtractor(LocalModel(config))
+    reader.examples = ()
+    told = Provenance("test", time=9.0, speaker="Zed")
+    read = {
+        text: reader.extract(text, told).statements for text in ("I moved to Oslo.", "Nadia has quit her job at Acme.")
+    }
+    assert [(item.head, item.tail) for item in read["I moved to Oslo."]] == [("zed", "oslo")]
+    (ending,) = read["Nadia has quit her job at Acme."]
+    assert isinstance(ending, Ending)
+    assert ending.covers("works_at")
 
 
 @pytest.mark.model

@@ -26,7 +26,7 @@ def test_an_adapter_ships_with_its_card() -> None:
 def test_the_commands_list_and_show(cli: Cli, tmp_path: Path) -> None:
     code, out, _ = cli("adapters", "list", "--in", str(tmp_path), "--json")
     assert code == 0
-    assert [row["name"] for row in json.loads(out)] == ["hippo-135m"]
+    assert [row["name"] for row in json.loads(out)] == ["hippo-135m", "hippo-reader"]
     assert "hippo-135m" in cli("adapters", "list", "--in", str(tmp_path))[1]
     assert "tokens learnt" in cli("adapters", "show", "hippo-135m")[1]
     code, _, err = cli("adapters", "show", "hippo-136m")

@@ -94,3 +94,10 @@ def test_templates_read_sentences_of_a_known_form_only() -> None:
     }
     own = TemplateExtractor([("{x} is the friend of {y}", ("{x}", "friend_of", "{y}"))])
     assert facts(own, "Ada is the friend of Bo.") == {"ada friend_of bo"}
+
+
+@pytest.mark.parametrize("name", ["Bo", "Mo", "Al", "Ka", "Irene", "Yusuf", "Esra", "Ola", "Kit", "Xi"])
+@pytest.mark.parametrize(("verb", "relation", "tail"), [("lives in", "lives_in", "Oslo"), ("likes", "likes", "tea")])
+def test_short_and_rare_names_have_facts(rules: RuleExtractor, name: str, verb: str, relation: str, tail: str) -> None:
+    found = [(fact.head, fact.relation, fact.tail) for fact in rules.extract(f"{name} {verb} {tail}.")]
+    assert found == [(name.lower(), relation, tail.lower())]
