@@ -211,7 +211,7 @@ def _run_on(verb: "Token") -> None:
     """Read the first of two sentences that a comma joins as the leading one: "Bo is ill, he stays home"."""
     main = verb.head
     if verb.dep_ == "ccomp" and verb_lemma(main.text) in ("call", "ring", "phone", "text", "write") and verb.i > main.i:
-        if verb.doc[verb.left_edge.i - 1].text == ",":
+        if "," in (verb.left_edge.text, verb.doc[verb.left_edge.i - 1].text):
             verb.dep_ = "conj"  # "the hospital called, they've moved the scan"
         return
     if verb.dep_ not in ("ccomp", "advcl") or verb.i > main.i or verb_lemma(main.text) in _SAYING:
