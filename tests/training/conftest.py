@@ -11,6 +11,15 @@ from envs import make
 from envs.splits import seeds_of
 from training.config import TrainConfig, load_train
 
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a trained adapter as slow: making it takes a minute in each process of tests."""
+    for item in items:
+        if "made" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 TINY = {
     "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
     "num_key_value_heads": 2, "head_dim": 8, "vocab_size": 49152, "max_position_embeddings": 2048,

@@ -72,6 +72,7 @@ def test_processes_play_the_same_as_one(tmp_path: Path) -> None:
     assert sorted(row["episode"] for row in two.rows) == list(range(21))
 
 
+@pytest.mark.slow
 def test_a_killed_collection_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
     whole = collect(tmp_path, "env=water_maze", "episodes=24", "name=whole")
     words = [
@@ -100,6 +101,7 @@ def test_a_killed_collection_goes_on_as_if_nothing_had_been(tmp_path: Path) -> N
     assert sorted(row["episode"] for row in read(cut / "episodes.jsonl")) == list(range(24))
 
 
+@pytest.mark.slow
 def test_processes_end_with_the_one_that_was_killed(tmp_path: Path) -> None:
     words = [
         "import sys; from agent.commands.main import app; app(sys.argv[1:])",

@@ -68,10 +68,10 @@ def test_a_pronoun_nobody_can_resolve_states_nothing(rules: RuleExtractor) -> No
 def test_a_long_text_is_read_in_bounded_time(rules: RuleExtractor) -> None:
     import time
 
-    text = "Ada lives in Rome and Bo found the key. " * 2500  # 100 kB take a few seconds
+    text = "Ada lives in Rome and Bo found the key. " * 1000  # 40 kB take a few seconds
     began = time.perf_counter()
     assert len(rules.extract(text)) == 2
-    assert time.perf_counter() - began < 60
+    assert time.perf_counter() - began < 30
     with pytest.raises(InvalidItemError, match="at most 2,000,000"):
         rules.extract("a" * 2_000_001)
     with pytest.raises(InvalidItemError, match="must be a string"):
