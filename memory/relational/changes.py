@@ -42,6 +42,9 @@ class Changes:
         passive = any(child.dep_ in ("auxpass", "nsubjpass") for child in verb.children)
         if tense == "future" or not (tense == "past" or perfect or (passive and tense == "present")):
             return
+        dated = (c for one in verb.children if one.dep_ == "prep" for c in one.children)
+        if passive and (tense, perfect) == ("present", False) and any(names_time(c.lower_) for c in dated):
+            return  # "is closed on Sundays"
         names = _with_particle(verb)
         objects = subjects if passive else self.names.objects(verb)
         if not objects and any(child.dep_ == "dobj" for child in verb.children):

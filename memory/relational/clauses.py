@@ -81,7 +81,9 @@ class SentenceReader:
                 elif (inner := complement(token)) is not None:
                     yield from self._complemented(token, inner, moment, denials)
                 else:
-                    yield from (self._dated(stated, token, moment) for stated in self.clause(token, moment))
+                    more = _adds(token)
+                    for stated in self.clause(token, moment):
+                        yield replace(self._dated(stated, token, moment), more=more)
                     yield from denials.ended(token, moment)
                     if moment.tense == "present":
                         yield from denials.none(token, self.names.subjects(token))
@@ -140,8 +142,9 @@ class SentenceReader:
             if since is not None:
                 yield from (replace(stated, since=since) for stated in self.clause(inner, moment, subjects))
         elif lemma in denials.CEASING:
-            if moment.tense == "future":
-                return
+            clock = (c for one in (verb, inner) for c in one.children if c.lower_ == "at" and c.dep_ == "prep")
+            if moment.tense == "future" or any(names_time(c.lower_) for one in clock for c in one.children):
+                return  # "stopped playing at midnight": for the day
             for stated in self.clause(inner, moment, subjects):
                 yield denials.ending(stated, moment)
             yield from denials.habit(inner, subjects, moment)
@@ -195,8 +198,9 @@ class SentenceReader:
             agents = [name for c in verb.children if c.dep_ == "agent" for name in self.names.objects_of(c)]
             yield from every(agents, relation, subjects, SURE)
             relation = verb.lower_
+            dated = any(names_time(c.lower_) for one in prepositions(verb) for c in one.children)
             bare = not agents and not [*prepositions(verb)] and not tense_of(verb)[1]
-            if moment.tense == "present" and (bare or relation in OPPOSITE_STATES):
+            if moment.tense == "present" and (bare or (relation in OPPOSITE_STATES and not dated)):
                 yield from every(subjects, "is", [(relation, 1.0)], SURE)  # "is injured", "is sold"
         else:
             yield from every(subjects, relation, objects, SURE)
@@ -211,9 +215,16 @@ class SentenceReader:
             given = self.names.objects_of(dative) if dative.pos_ == "ADP" else self.names.entities(dative)
             yield from every(subjects, f"{relation}_to", given, OBLIQUE)
         for preposition in prepositions(verb):
+            if lemma in ("move", "take", "bring") and objects and not passive and preposition.lower_ == "to":
+                places = self.names.objects_of(preposition)  # "moved her piano to Oslo"
+                yield from every(objects, "located_in", places, OBLIQUE)
+                continue
             if not (objects and preposition.lower_ in ("until", "till", "during", "throughout")):
                 yield from self.obliques.of(subjects, relation, preposition, moment, stative=lemma in STATIVE)
-        if verb.dep_ == "relcl" and any(child.lower_ == "where" for child in verb.children):  # "the pub where he works"
+        thing = verb.head.pos_ == "NOUN" and verb.head.ent_type_ != "PERSON"
+        if (
+            verb.dep_ == "relcl" and thing and any(child.lower_ == "where" for child in verb.children)
+        ):  # "the pub where he works"
             place = self.entities(verb.head, with_joined=False)
             yield from every(subjects, f"{relation}_{'at' if lemma == 'work' else 'in'}", place, OBLIQUE)
         if lemma in ("work", "serve", "employ", "train") or any(noun.lemma_.lower() in JOBS for noun in verb.children):
@@ -275,6 +286,17 @@ class SentenceReader:
             yield from every(self.entities(noun), "is_a", [(phrase(named), 1.0)], OBLIQUE)
         elif _kind_beside(noun):
             yield from self.copulas.described(self.entities(named, with_joined=False), noun)
+
+
+def _adds(verb: "Token") -> bool:
+    """Return whether a clause adds to what is known: "also works", "too", "lives in a small flat", "at her desk"."""
+    if any(child.lower_ in ("also", "too", "additionally") for child in verb.children):
+        return True
+    nouns = [noun for one in verb.children if one.dep_ == "prep" for noun in one.children if noun.dep_ == "pobj"]
+    return any(
+        noun.pos_ == "NOUN" and any(c.lower_ in ("a", "an") or c.tag_ == "PRP$" for c in noun.children)
+        for noun in nouns
+    )
 
 
 def _kind_beside(noun: "Token") -> bool:

@@ -233,6 +233,9 @@ def _restricted(verb: "Token") -> bool:
     kinds = ("npadvmod", "advcl", "advmod")
     extra = [c for c in verb.children if c.dep_ in kinds and c.lower_ not in _UNRESTRICTED]
     objects = any(child.dep_ in ("dobj", "attr", "acomp") for child in verb.children)
+    parts = (c for noun in verb.children if noun.dep_ == "dobj" for c in noun.children if c.dep_ == "prep")
+    if any(child.lower_ in ("with", "without") for child in parts):
+        return True  # "doesn't like tea with milk"
     return bool(extra) or sum(child.dep_ == "prep" for child in verb.children) > (0 if objects else 1)
 
 
@@ -248,6 +251,8 @@ def _briefly(verb: "Token") -> bool:
             return True
         if child.dep_ == "prep" and child.lower_ == "for":
             return any(noun_kind(inner.lower_) in ("time", "state") for inner in child.children)
+        if child.dep_ == "prep" and child.lower_ == "at":
+            return True  # "left Bo at the station", "left at nine"
     return False
 
 

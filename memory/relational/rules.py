@@ -1,5 +1,6 @@
 """Extraction of tuples by rules over a dependency parse (spaCy's small English model)."""
 
+import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -145,7 +146,7 @@ class RuleExtractor:
 def _beside(stated: Stated, names: tuple[str, str, str]) -> frozenset[str]:
     """Return the tails that a sentence tells together with a statement: owners of one thing, homes of one person."""
     together = stated.heads if stated.relation in INVERSE_OF else stated.tails
-    return frozenset(normalise(name) for name in together) - {names[2]}
+    return frozenset(normalise(name) for name in together) - {names[2]} | ({"*"} if stated.more else set())
 
 
 def _doubtful(stated: Stated) -> bool:
@@ -175,9 +176,13 @@ def _in_time(statements: Sequence[tuple[Tuple | Ending, bool]]) -> Iterator[Tupl
         yield item
 
 
+_REPEATED = re.compile(r"([!?])\1{3,}")
+"""Signs that are repeated more than three times; the parser's tokenizer needs quadratic time for them."""
+
+
 def _parts(text: str) -> list[str]:
     """Split a text into parts of at most 20,000 characters, between sentences if possible."""
-    rest, parts = " ".join(validate_text(text).split()), []
+    rest, parts = _REPEATED.sub(r"\1\1\1", " ".join(validate_text(text).split())), []
     while len(rest) > _PART:
         end = rest.rfind(". ", 0, _PART) + 1 or rest.rfind(" ", 0, _PART) + 1 or _PART
         parts.append(rest[:end])

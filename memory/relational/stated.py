@@ -25,6 +25,7 @@ class Stated:
         event: Whether it tells that something began, as "moved" does.
         heads: The heads that the sentence tells together, this one among them: "Ada and Bo own the shop".
         tails: The tails that it tells together, likewise.
+        more: Whether it holds beside what is known already: "also works at Nokia".
     """
 
     head: str
@@ -37,6 +38,7 @@ class Stated:
     event: bool = False
     heads: tuple[str, ...] = ()
     tails: tuple[str, ...] = ()
+    more: bool = False
 
 
 def every(heads: list[Named], relation: str, tails: list[Named], conf: float) -> Iterator[Stated]:

@@ -31,7 +31,7 @@ class Tuple:
         event: Whether it tells that it began at ``since``, not that it still holds: "moved to Paris in 2012" leaves a
             home that is known for later as it is.
         beside: Other tails of the same head and relation that were told together with it, and hold together with it:
-            two owners, two homes.
+            two owners, two homes. ``"*"`` among them stands for every tail: "also works at Nokia".
     """
 
     head: str

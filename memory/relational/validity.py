@@ -299,7 +299,6 @@ class Validity:
 
 
 def _same_thing(name: str, other: str) -> bool:
-    """Return whether two phrases may mean the same thing: one ends with the other, as "red car" and "car"."""
-    ends = name.endswith(f" {other}") or other.endswith(f" {name}")
-    begins = name.startswith(f"{other} of ") or other.startswith(f"{name} of ")
-    return ends or begins or name.rstrip("s") == other.rstrip("s")
+    """Return whether a shorter phrase may mean a thing: "car" means the "red car", "cold tea" is not all "tea"."""
+    doing = other.endswith(f" {name}") and other.partition(" ")[0].endswith("ing")  # "stopped smoking cigars"
+    return name.endswith(f" {other}") or name.startswith(f"{other} of ") or doing

@@ -74,7 +74,7 @@ _IDLE = regex.compile(
 _FRONTED = regex.compile(
     r"(?:(?<=[.!?]\s)|(?<=^))(?:Until|Since|In|By|Last|Next|This|Every|On|From) (?:early |late |last |next )?"
     r"(?:January|February|March|April|May|June|July|August|September|October|November|December|Monday|Tuesday|Wednesday"
-    r"|Thursday|Friday|Saturday|Sunday|\d{4}|year|month|week|summer|winter|spring|autumn)(?= \p{Lu})"
+    r"|Thursday|Friday|Saturday|Sunday|\d{4}|year|month|week|summer|winter|spring|autumn)(?= \p{Lu}\p{Ll})"
 )
 """A date before a name that would be read as a part of it: "Until May Clara had a flat"."""
 

@@ -139,7 +139,8 @@ def when(verb: "Token", told: float, zone: str) -> When:
             since = span.start
             until = span.end if tense == "past" or span.end <= told else until
     if tense == "present" and since is not None and since > told:
-        if verb_lemma(verb.text) in STATIVE | _SCHEDULED and not begins:
+        timetable = verb_lemma(verb.text) in _SCHEDULED and verb.tag_ in ("VBZ", "VBP")
+        if (verb_lemma(verb.text) in STATIVE or timetable) and not begins:
             since = None  # "is on Monday", "opens on Monday": so it is set now
         else:
             tense = "future"

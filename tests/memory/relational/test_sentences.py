@@ -1,5 +1,7 @@
 """Constructions of plain sentences: what holds after they were told, one after another."""
 
+import time
+
 import pytest
 
 from memory import HashingEmbedder, Memory, Provenance
@@ -101,3 +103,32 @@ def test_what_changes_and_what_never_held(rules: RuleExtractor, texts: tuple[str
     found = holding(rules, *texts)
     assert holds in found or not holds
     assert over not in found
+
+
+@pytest.mark.parametrize(
+    ("texts", "fact"),
+    [
+        (("The boat belongs to Ada.", "The boat belongs to Bo too."), "boat owned by ada"),
+        (("Ada works at Fiat.", "Ada also works at Nokia."), "ada works at fiat"),
+        (("Ada works at Fiat.", "Ada works at her desk."), "ada works at fiat"),
+        (("Ada lives in Rome.", "Ada lives in a small flat."), "ada lives in rome"),
+        (("Ada lives in Rome.", "Ada moved her piano to Oslo."), "ada lives in rome"),
+        (("Ada owns a car.", "Ada sold cars for a living."), "car owned by ada"),
+        (("Ada is married to Bo.", "Ada left Bo at the station."), "ada married to bo"),
+        (("Ada likes tea.", "Ada does not like cold tea."), "ada likes tea"),
+        (("Ada likes tea.", "Ada doesn't like tea with milk."), "ada likes tea"),
+        (("The shop is open.", "The shop is closed on Sundays."), "shop is open"),
+        (("Ada plays the piano.", "Ada stopped playing the piano at midnight."), "ada plays piano"),
+        (("Ada is a member of the club.", "Ada left the club at nine in the evening."), "ada member of club"),
+        (("Ada lives in Rome.", "Suppose Ada lives in Oslo."), "ada lives in rome"),
+    ],
+)
+def test_what_is_true_stays(rules: RuleExtractor, texts: tuple[str, ...], fact: str) -> None:
+    assert fact in holding(rules, *texts)
+
+
+@pytest.mark.parametrize("text", ["Ada lives in Rome" + "!" * 10_000, "Really" + "?" * 10_000, "a b " * 2000])
+def test_odd_texts_take_little_time(rules: RuleExtractor, text: str) -> None:
+    began = time.perf_counter()
+    rules.extract(text)
+    assert time.perf_counter() - began < 10
