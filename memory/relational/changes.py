@@ -54,6 +54,8 @@ class Changes:
             yield from self._led(verb, state, objects or subjects, perfect)
         if (relation := next((TRANSFERS[name] for name in names if name in TRANSFERS), None)) is not None:
             yield from self._transferred(verb, relation, passive)
+        if {"buy_back", "get_back"} & {*names} and not passive:
+            yield from every(objects, "owned_by", subjects, OBLIQUE)
         if any(name in MOVES_DATE for name in names) and (passive or names[-1] not in _SETS):
             yield from self._moved(verb, objects or subjects, moment)
 

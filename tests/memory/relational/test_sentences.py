@@ -80,6 +80,11 @@ def test_a_construction_is_read(rules: RuleExtractor, text: str, fact: str) -> N
             "scan happens on monday",
         ),
         (("Ada owns the boat.", "Ada gave the boat to Bo."), "boat owned by bo", "boat owned by ada"),
+        (
+            ("Ada owns the boat.", "Ada sold the boat to Bo.", "Ada has bought the boat back."),
+            "boat owned by ada",
+            "boat owned by bo",
+        ),
         (("Bo and Li own the shop.",), "shop owned by bo", ""),
         (("Bo and Li own the shop.",), "shop owned by li", ""),
         (("Ravi is captain of the team.", "Ravi has resigned as captain."), "", "ravi captain of team"),
