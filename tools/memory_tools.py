@@ -90,8 +90,8 @@ class MemoryTools(SpatialTools):
         return self.memory.episodic.answers(cue, self.k)
 
     def facts(self, entity: str) -> list[Fact]:
-        """Return facts about an entity: those with it as head first, and where things were seen last."""
-        facts = self.memory.relational.ask(entity, 8 * MAX_FACTS)
+        """Return facts about an entity: those with it as head first, plans and where things were seen last."""
+        facts = self.memory.relational.ask(entity, 8 * MAX_FACTS) + self.memory.relational.planned(entity, MAX_FACTS)
         names = {normalise(entity), *self.memory.relational.seeds(entity)}
         return sorted(facts, key=lambda fact: (fact.relation == SEEN_AT, fact.head not in names))[:MAX_FACTS]
 

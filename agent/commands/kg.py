@@ -114,7 +114,8 @@ def ask(
         if moment is not None:
             facts = _sourced(memory, memory.relational.ask(question, k, at=moment))
         else:
-            facts = list(memory.relational.retrieve(question, k).facts)
+            plans = _sourced(memory, memory.relational.planned(question, k))
+            facts = [*memory.relational.retrieve(question, k).facts, *plans]
         rows = [_told(item) for item in facts]
         if as_json:
             emit({"question": question, "facts": rows})

@@ -56,6 +56,8 @@ class Changes:
             yield from self._transferred(verb, relation, passive)
         if {"buy_back", "get_back"} & {*names} and not passive:
             yield from every(objects, "owned_by", subjects, OBLIQUE)
+        elif "buy" in names and not passive and _definite(verb):
+            yield from every(objects, "owned_by", subjects, OBLIQUE)  # "bought the boat from Bo"
         if any(name in MOVES_DATE for name in names) and (passive or names[-1] not in _SETS):
             yield from self._moved(verb, objects or subjects, moment)
 
@@ -113,6 +115,11 @@ class Changes:
                 yield from every(events, relation, [(words, 1.0)], OBLIQUE)
                 for inner in (child for child in noun.children if child.lower_ == "at" and child.dep_ == "prep"):
                     yield from self.obliques.of(events, "is", inner, moment, stative=True)
+
+
+def _definite(verb: "Token") -> bool:
+    """Return whether the object of a verb is one that is known already: "the boat"."""
+    return any(inner.lower_ == "the" for noun in verb.children if noun.dep_ == "dobj" for inner in noun.children)
 
 
 def _with_particle(verb: "Token") -> list[str]:

@@ -35,6 +35,11 @@ _LINKS = {"be", "become", "remain", "stay"}
 _RESULTS = {"stand", "lie", "sit", "keep", "go", "turn", "get", "fall", "run"}
 """Verbs that link a subject to a quality: "stands empty", "got wet"."""
 
+_FURTHER = frozenset("second third other another side extra additional weekend evening night part spare".split())
+"""Words before a job that is not the only one."""
+
+_ANY = frozenset("a an another some several many".split())
+
 _PERSONAL = {"married_to", "engaged_to", "allergic_to", "afraid_of", "wife_of", "husband_of", "is"}
 """Relations of persons that are over if "was" tells them."""
 
@@ -289,8 +294,21 @@ class SentenceReader:
 
 
 def _adds(verb: "Token") -> bool:
-    """Return whether a clause adds to what is known: "also works", "too", "lives in a small flat", "at her desk"."""
+    """Return whether a clause adds to what is known: "also works", "lives in a small flat", "in Oslo in summer"."""
     if any(child.lower_ in ("also", "too", "additionally") for child in verb.children):
+        return True
+    jobs = [child for child in verb.children if child.dep_ == "dobj" and child.lemma_.lower() in JOBS]
+    if any(inner.lower_ in _FURTHER and inner.i < job.i for job in jobs for inner in job.subtree):
+        return True  # "has a second job at the library"
+    if verb_lemma(verb.text) in ("own", "possess", "have", "get", "buy"):
+        things = [child for child in verb.children if child.dep_ == "dobj"]
+        if any(c.lower_ in _ANY or c.pos_ == "NUM" for thing in things for c in thing.children):
+            return True  # "owns a car": another one than somebody else's
+    nouns = [noun for one in verb.subtree if one.dep_ == "prep" for noun in one.children if noun.dep_ == "pobj"]
+    if any(
+        names_time(noun.lower_) and (noun.tag_ == "NNS" or noun.lower_ in {"spring", "summer", "autumn", "winter"})
+        for noun in nouns
+    ):
         return True
     nouns = [noun for one in verb.children if one.dep_ == "prep" for noun in one.children if noun.dep_ == "pobj"]
     return any(

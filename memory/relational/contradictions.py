@@ -99,7 +99,7 @@ class Contradictions:
     ) -> list[Contradiction]:
         conflicts = []
         for earlier, later in pairwise([fact for fact in facts if fact.id not in told and fits(relation, fact.tail)]):
-            if self.validity.aliases.entity(earlier.tail) == self.validity.aliases.entity(later.tail):
+            if not self.validity.exclusion.excludes(relation, earlier.tail, later.tail):
                 continue
             if earlier.valid_from < later.valid_from and (
                 earlier.valid_to == earlier.valid_from or later.valid_to == later.valid_from

@@ -168,6 +168,7 @@ class Copulas:
         if negated(quality) and not negated(verb):
             return
         found = [one for one in prepositions(quality) if not any(c.lower_ in IDLE for c in one.children)]
+        found = [one for one in found if one.lower_ not in ("since", "until", "till")]  # "married to Carl until 2010"
         for preposition in found:
             relation = f"{quality.lower_}_{preposition.lower_}"
             yield from every(subjects, relation, self.names.objects_of(preposition), OBLIQUE)

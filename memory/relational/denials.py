@@ -197,7 +197,7 @@ class Denials:
             if name in ENDING_VERBS and not passive:
                 if name == "give" and not any(c.dep_ == "dative" for c in verb.children):
                     continue
-                yield ENDING_VERBS[name], self.names.objects(verb)
+                yield ENDING_VERBS[name], _one_of_several(verb) or self.names.objects(verb)
                 break
         for words, preposition in _phrases(verb):
             for name in names:
@@ -226,6 +226,16 @@ def _phrases(verb: "Token") -> Iterator[tuple[str, "Token"]]:
     for child in verb.children:
         if child.dep_ == "advmod":
             yield from ((f"{child.lower_}_{inner.lower_}", inner) for inner in child.children if inner.dep_ == "prep")
+
+
+def _one_of_several(verb: "Token") -> list[Named]:
+    """Return an object with what tells it from others of its kind: "the key to the garage"; empty for other objects."""
+    for noun in (child for child in verb.children if child.dep_ == "dobj" and child.pos_ == "NOUN"):
+        for preposition in (child for child in noun.children if child.lower_ in ("to", "for") and child.dep_ == "prep"):
+            things = [child for child in preposition.children if child.dep_ == "pobj" and child.pos_ == "NOUN"]
+            if any(noun_kind(thing.lower_) not in ("person", "time") for thing in things):
+                return [(f"{phrase(noun)} {preposition.lower_} {phrase(things[0])}", 1.0)]
+    return []
 
 
 def _restricted(verb: "Token") -> bool:

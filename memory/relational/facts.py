@@ -63,6 +63,16 @@ class FactTable:
         )
         return [Fact(*row) for row in rows.fetchall()]
 
+    def plans_of(self, names: Sequence[str], most: int) -> list[Fact]:
+        """Return the plans with one of these names as head or tail, those that come first before others."""
+        marks = ", ".join("?" * len(names))
+        rows = self.store.db.execute(
+            f"SELECT {COLUMNS} FROM facts WHERE (head IN ({marks}) OR tail IN ({marks})) AND valid_to = ?"
+            " ORDER BY valid_from, id LIMIT ?",
+            (*names, *names, PLAN_END, most),
+        )
+        return [Fact(*row) for row in rows.fetchall()]
+
     def names_entity(self, name: str) -> bool:
         """Return whether a name is head or tail of any fact, current or ended."""
         row = self.store.db.execute(

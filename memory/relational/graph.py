@@ -183,7 +183,8 @@ class KG:
     def ask(self, question: str, k: int = 5, at: float | None = None) -> list[Fact]:
         """Return facts about the entities that ``question`` names, best first.
 
-        The entities' own facts come first (consolidated, strongest, newest), then those one hop away.
+        The entities' own facts come first (consolidated, strongest, newest), then those one hop away. Plans are not
+        among them, even if their time has come: :meth:`planned` returns them, and ``at`` counts them as facts.
 
         Args:
             question: Names entities.
@@ -198,6 +199,19 @@ class KG:
             if at is None:
                 return self._query.ask(question, k)
             return realised(self._query.ask_past(question, 2 * k, at), self.functional)[:k]
+
+    def planned(self, question: str, k: int = 5) -> list[Fact]:
+        """Return the plans about the entities that ``question`` names, those that come first before others.
+
+        A plan is a fact that was told before it held ("Ada is moving to Paris next year"), from its ``valid_from`` on;
+        whether it came true is not known.
+
+        Raises:
+            InvalidItemError: An empty question, or ``k`` below 1.
+        """
+        validate_question(question, k)
+        with self.store.read():
+            return self._query.planned(question, k)
 
     def retrieve(self, query: str, k: int = 5) -> Subgraph:
         """Return the part of the graph that a question is about, each fact with its sources and the path to it.
@@ -246,7 +260,10 @@ class KG:
         return self._facts.get_many(fact_ids)
 
     def sentences(self, facts: Sequence[Fact]) -> list[str]:
-        """Return facts as short sentences, names as they were told: ``"Ida lives in Gdansk"``."""
+        """Return facts as short sentences, names as they were told: ``"Ida lives in Gdansk"``.
+
+        A plan ends with the day from which on it holds: ``"Ida lives in Oslo from 2027-01-01"``.
+        """
         with self.store.read():
             return self._surface.sentences(facts)
 

@@ -87,6 +87,9 @@ INVERSE_OF = {"owns": "owned_by", "possesses": "owned_by"}
 FUNCTIONAL = frozenset({"lives_in", "located_in", "is_at", "owned_by", "works_at"})
 """Relations with at most one current tail per head; the default of a graph."""
 
+WHERE = frozenset({"lives_in", "located_in"})
+"""Functional relations whose tail may hold together with one that it lies in: "lives in Rome", "lives in Italy"."""
+
 
 def canonical(head: str, relation: str, tail: str) -> tuple[str, str, str]:
     """Return a statement in canonical form, with :data:`SAME_AS` and :data:`INVERSE_OF` applied."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from memory.relational.aliases import Aliases
 from memory.relational.endings import Ending
+from memory.relational.exclusion import Exclusion
 from memory.relational.language.nouns import fits, noun_kind
 from memory.relational.names import document_of, normalise, relation_name
 from memory.relational.tuples import MAX_NAME, Tuple
@@ -56,6 +57,7 @@ class Namesakes:
         self.store = store
         self.aliases = aliases
         self.functional = functional
+        self.exclusion = Exclusion(store, aliases)
 
     def told_apart(self, told: Sequence[Tuple | Ending], read: bool) -> list[Tuple | Ending]:
         """Return statements with other names for those that may be others than the known ones of that name.
@@ -150,7 +152,7 @@ class Namesakes:
         for item in new:
             relation, tail = relation_name(item.relation), normalise(item.tail)
             before = known.facts.get(relation, set())
-            if not before or self.aliases.entity(tail) in {self.aliases.entity(one) for one in before}:
+            if not before or not all(self.exclusion.excludes(relation, tail, one) for one in before):
                 continue
             alike = [one for one in before if _same_type(tail, one)]
             if relation in FIXED and alike and all(unlike(tail, one) for one in alike):

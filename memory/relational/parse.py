@@ -14,6 +14,13 @@ _DOUBT = frozenset(
     "perhaps maybe possibly probably allegedly supposedly hardly barely almost nearly apparently reportedly"
     " according".split()
 )
+_FICTION = frozenset(
+    "dream nightmare novel film movie book story tale play poem song game imagination fantasy legend myth series"
+    " episode sitcom cartoon comic opera musical theory scenario joke".split()
+)
+"""Nouns for what tells of things that need not be so."""
+
+_EVERY = frozenset("everyone everybody everything all anyone anybody".split())
 BEGINNING = frozenset({"start", "begin", "continue", "resume"})
 """Verbs whose complement holds: "started to like"."""
 
@@ -86,12 +93,19 @@ def supposed(verb: "Token") -> bool:
             return True
         if child.dep_ in ("advmod", "neg", "prep") and child.lower_ in _DOUBT:
             return True
+        if child.dep_ == "prep" and child.lower_ in ("in", "on") and child.i < verb.i and _in_fiction(child):
+            return True
         if child.dep_ in ("xcomp", "ccomp") and child.pos_ in ("VERB", "AUX") and child != inner:
             return True
         if child.dep_ == "mark" and child.lower_ in ("if", "unless", "whether"):
             return True
     ordered = verb.tag_ == "VB" and verb.dep_ == "ROOT" and not any(child.dep_ == "aux" for child in verb.children)
     return ordered and not any(child.dep_ in ("nsubj", "nsubjpass") for child in verb.children)
+
+
+def _in_fiction(preposition: "Token") -> bool:
+    """Return whether a preposition leads to what need not be so: "in Bo's dream she lives in Paris"."""
+    return any(noun.dep_ == "pobj" and noun.lemma_.lower() in _FICTION for noun in preposition.children)
 
 
 def placed(verb: "Token") -> bool:
@@ -182,6 +196,8 @@ def joined(token: "Token") -> list["Token"]:
     stack = [] if title(token) is not None else [token]
     while stack and len(others) < _MOST_JOINED:
         one = stack.pop()
+        if one.lower_ in _EVERY and any(child.lower_ == "but" for child in one.children):
+            continue  # "everyone but Bo"
         for child in one.children:
             if child.dep_ == "conj" and not (child.pos_ == "ADJ" and one.pos_ in ("NOUN", "PROPN")):
                 others.append(child)

@@ -168,6 +168,11 @@ class GraphQuery:
         names = [name for seed in self.seeds(question, past=True) for name in self.aliases.names(seed)]
         return self.facts.holding_at(names, at, k)
 
+    def planned(self, question: str, k: int) -> list[Fact]:
+        """Return the plans about the entities that a question names, those that come first before others."""
+        names = [name for seed in self.seeds(question, past=True) for name in self.aliases.names(seed)]
+        return self.facts.plans_of(names, k)
+
     def retrieve(self, question: str, query: Vectors, k: int, new: NewVectors) -> Subgraph:
         """Return the ``k`` facts nearest to what a question names and most like what it says.
 

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 
 import networkx as nx
 
 from memory.relational.facts import FactTable
 from memory.relational.graph_cache import GraphCache
+from memory.relational.language.tense import PLAN_END
 from memory.relational.tuples import Fact
 
 
@@ -48,7 +50,7 @@ class SurfaceForms:
         spans = self.facts.spans([fact.id for fact in facts])
         return [
             f"{surface_form(fact.head, spans.get(fact.id, ()))} {fact.relation.replace('_', ' ')}"
-            f" {surface_form(fact.tail, spans.get(fact.id, ()))}"
+            f" {surface_form(fact.tail, spans.get(fact.id, ()))}{_from(fact)}"
             for fact in facts
         ]
 
@@ -58,6 +60,13 @@ class SurfaceForms:
         first = {name: next((edge[2] for edge in _edges(graph, name)), 0) for name in names}
         spans = self.facts.spans(first.values())
         return [surface_form(name, spans.get(fact_id, ())) for name, fact_id in first.items()]
+
+
+def _from(fact: Fact) -> str:
+    """Return from which day on a plan holds, in words; nothing for other facts."""
+    if fact.valid_to != PLAN_END:
+        return ""
+    return f" from {datetime.fromtimestamp(fact.valid_from, UTC):%Y-%m-%d}"
 
 
 def _edges(graph: "nx.MultiDiGraph[str]", name: str) -> Iterator[tuple[str, str, int]]:

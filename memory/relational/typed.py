@@ -91,8 +91,8 @@ def oblique(relation: str, preposition: "Token", noun: "Token", moment: When, st
     if noun.i not in moment.dates and (late := [c.i for c in noun.subtree if c.i in moment.dates]):
         words = noun.doc[min(c.i for c in noun.subtree if c.dep_ != "det") : min(late)].text.strip() or words
     bare = not any(child.dep_ in ("det", "poss", "nummod") for child in noun.children)
-    if relation == "is" and word in ("before", "after"):
-        return None
+    if (relation == "is" or stative) and word in ("before", "after"):
+        return None  # "worked at Globex before Acme"
     if word == "at" and noun.lower_ in _AT:
         return None
     if word in ("to", "from") and names_time(words):

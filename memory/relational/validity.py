@@ -8,6 +8,7 @@ from typing import Any
 from memory import provenance, rows
 from memory.relational.aliases import Aliases
 from memory.relational.endings import OPPOSITE_STATES, OPPOSITES, SYMMETRIC, Ending
+from memory.relational.exclusion import Exclusion
 from memory.relational.language.nouns import fits
 from memory.relational.names import INVERSE_OF, normalise
 from memory.relational.tuples import COLUMNS, Fact
@@ -47,6 +48,7 @@ class Validity:
         self.store = store
         self.aliases = aliases
         self.functional = functional
+        self.exclusion = Exclusion(store, aliases)
 
     def one_at_a_time(self, relation: str, tail: str) -> bool:
         """Return whether a statement takes part in the order of its relation: functional, with a tail that fits it."""
@@ -120,11 +122,9 @@ class Validity:
                 with the greater value stays; of equal ones, the one that was told later.
         """
         for version in self.versions(head, relation):
-            if self.aliases.entity(version.tail) == self.aliases.entity(tail):
-                continue
-            if version.conf < SUPERSEDE_MIN:
-                continue
-            if version.start > since or (version.start == since and founded < self._founded(version.id)):
+            lasts = version.start == since and (version.end is None or version.end > since)
+            later = version.start > since or (lasts and founded < self._founded(version.id))
+            if version.conf >= SUPERSEDE_MIN and later and self.exclusion.excludes(relation, version.tail, tail):
                 return version.start, version.id
         return None
 
@@ -137,9 +137,9 @@ class Validity:
         return [
             version
             for version in self.versions(head, relation)
-            if self.aliases.entity(version.tail) != self.aliases.entity(tail)
-            and version.start <= since
+            if version.start <= since
             and (version.end is None or since < version.end)
+            and self.exclusion.excludes(relation, version.tail, tail)
         ]
 
     def resume(self, held: int, since: float) -> tuple[float, int] | None:
@@ -226,9 +226,7 @@ class Validity:
         return [
             version.id
             for version in self.versions(head, relation)
-            if version.end is None
-            and version.start < since
-            and self.aliases.entity(version.tail) != self.aliases.entity(tail)
+            if version.end is None and version.start < since and self.exclusion.excludes(relation, version.tail, tail)
         ]
 
     def opposed(self, head: str, relation: str, tail: str, since: float) -> list[int]:
