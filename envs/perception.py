@@ -166,7 +166,8 @@ class Perception:
         """Return the observation as data that JSON can hold.
 
         ``cells`` are ``[forward, right, content, passable, via]``, where ``via`` is the action that opens a
-        door, if it can be opened now; ``objects`` describe the things in the cells.
+        door, if it can be opened now; ``objects`` describe the things in the cells, ``portable`` names those that can
+        be picked up.
         """
         return {
             "cells": [[c.forward, c.right, c.content, c.passable, self._via(c)] for c in self.cells],
@@ -176,6 +177,7 @@ class Perception:
                 if c.is_thing
             ],
             "carrying": self.carrying,
+            "portable": sorted({c.content for c in self.cells if c.kind in PORTABLE}),
         }
 
 

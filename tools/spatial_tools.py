@@ -1,5 +1,6 @@
 """The map and the macros as tools."""
 
+import re
 from typing import Annotated
 
 from pydantic import Field
@@ -78,14 +79,17 @@ class SpatialTools:
     @tool(when=_observed)
     def find(self, thing: Goal) -> ToolResult:
         """Actions that lead to a thing, or to where it may be."""
+        carrying = str((self.context.view or {}).get("carrying") or "")
+        spare = not carrying or carrying.split()[-1] not in re.findall(r"\w+", self.context.mission.lower())
+        spatial = self.memory.spatial
         try:
-            return _told(self.route(thing), FOUND)
-        except UnknownItemError:
-            pass
-        try:
-            return _told(self.memory.spatial.explore(), FOUND)
+            route = spatial.find(thing, carrying, spare)
         except UnknownItemError as error:
             return ToolResult.failed(str(error))
+        told = _told(route, FOUND)
+        if spatial.pose is None and not route.actions and (words := spatial.excerpt(thing)):
+            return ToolResult.ok(f"{thing} is named here: {words}", told.data)  # being named is not being there
+        return told
 
     @tool(choices={"thing": _goals})
     def where_is(self, thing: Goal) -> ToolResult:

@@ -6,6 +6,7 @@ from typing import NoReturn
 from memory.errors import UnknownItemError
 from memory.provenance import Provenance
 from memory.spatial import goals
+from memory.spatial.barriers import Barriers
 from memory.spatial.config import Planner
 from memory.spatial.goals import BESIDE, UNKNOWN, UNVISITED, Located
 from memory.spatial.grid_map import GridMap, Terrain
@@ -17,6 +18,9 @@ from memory.spatial.sighting import Sighting
 from memory.spatial.view import Pose, Position, View
 from memory.spatial.world_map import nothing_called
 from memory.store import Store
+
+_NAMED = 8
+"""Most things that are named where one was not found."""
 
 
 class MetricMap:
@@ -32,6 +36,7 @@ class MetricMap:
 
     Attributes:
         walk: Path integration, and which maps this visit lies on.
+        portable: Names of things that can be picked up, as far as views of this visit told.
     """
 
     def __init__(
@@ -46,6 +51,7 @@ class MetricMap:
         self.store = store
         self.planner: Planner = planner
         self.place = place
+        self.portable: set[str] = set()
         self.walk = MetricWalk(store, GridMap(store, name), known)
         if pose is not None:
             self.walk.pose = pose
@@ -77,6 +83,7 @@ class MetricMap:
 
     def observe(self, context: str, view: View | None, action: str | None, origin: Provenance) -> Sighting | None:  # noqa: ARG002
         """Take in one view; returns ``None`` when it can't be seen from where one should be."""
+        self.portable |= view.portable if view else set()
         sighting = self.walk.observe(view or View(()), action, origin)
         if sighting is not None:
             self.place = sighting.place
@@ -126,6 +133,40 @@ class MetricMap:
             raise UnknownItemError(f"no free cell is known beside {thing!r}: explore more")
         route = plan_poses(self.terrain, self.pose, goal, (), poses, self.planner)
         return route or self._barred(goal, [*poses, *self._before(positions)])
+
+    def find(self, goal: str, carrying: str = "", spare: bool = False) -> Route:
+        """Return the route to a thing, or what to do first; see :meth:`memory.spatial.PlaceGraph.find`.
+
+        Raises:
+            UnknownItemError: Nothing can be done.
+        """
+        barriers = Barriers(self.terrain, self.pose, frozenset(self.portable), carrying)
+        positions = [position for position, _ in goals.fitting(self.terrain, goal.removeprefix(BESIDE))]
+        try:
+            route = self.plan(goal)
+        except UnknownItemError:
+            pass
+        else:
+            return route if goal.startswith(BESIDE) or goal in (UNKNOWN, UNVISITED) else barriers.finished(route, spare)
+        if (look := self._look()) is not None:
+            return look
+        unseen = [pose for at in beyond(self.terrain, self.pose) for pose in self.terrain.routes.standing_on(at)]
+        ends = self._before(positions) or unseen
+        if (step := barriers.first_step(ends)) is not None:
+            return step
+        try:
+            return self.plan(UNVISITED)
+        except UnknownItemError:
+            raise UnknownItemError(self._lost(goal, bool(positions), barriers.told(ends))) from None
+
+    def _lost(self, goal: str, known: bool, why: str) -> str:
+        """Return in words why nothing leads to a goal."""
+        seen = [name for name in goals.names(self.terrain) if name != UNVISITED]
+        parts = [
+            f"{goal} can't be reached" if known else f"{goal} was not seen",
+            why or "all that can be reached was seen",
+        ]
+        return "; ".join([*parts, *([] if known else [f"seen: {', '.join(seen[:_NAMED]) or 'nothing'}"])])
 
     def plan_to(self, place: int) -> Route:
         """Return the cheapest known route to the place with an id.

@@ -1,5 +1,6 @@
 """Where things are: a place graph learnt by walking."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, overload
@@ -19,6 +20,7 @@ from memory.spatial.planner import Route
 from memory.spatial.prune import prune
 from memory.spatial.sighting import Sighting
 from memory.spatial.text_world import TextWorld
+from memory.spatial.texts import words_of
 from memory.spatial.view import Pose, View
 from memory.spatial.world_map import EmptyMap, WorldMap
 from memory.store import Store
@@ -343,6 +345,32 @@ class PlaceGraph:
         elsewhere = PlaceGraph(self.store, self.config)
         elsewhere.stand(row[0], start)
         return list(elsewhere._map.plan_to(goal).places)
+
+    def find(self, goal: str, carrying: str = "", spare: bool = False) -> Route:
+        """Return the route to a thing, or, where it was not seen or can't be reached, what to do first.
+
+        On a map of cells that is, in this order: look where something unknown comes into sight; fetch the key of a
+        locked door that is in the way, or open the door with it; carry away what is in the way; go where nobody
+        stood. A route may then end with taking, putting down or opening something, and is named after that thing. On
+        a map without coordinates it is the place that was visited least.
+
+        Args:
+            goal: As for :meth:`plan`.
+            carrying: Name of what one carries; empty for nothing.
+            spare: Whether what is carried may be put down, if it opens nothing that is known.
+
+        Raises:
+            UnknownItemError: Nothing of that can be done; the message says what is known and what is in the way.
+        """
+        self._refresh()
+        return self._map.find(goal, carrying, spare)
+
+    def excerpt(self, words: str) -> str:
+        """Return the sentence of the text of this place that has the most of some words; empty if none has any."""
+        row = self.store.db.execute("SELECT context FROM places WHERE id = ?", (self.place,)).fetchone()
+        sentences = re.split(r"(?<=[.!?])\s+", row[0]) if row else []
+        best = max(sentences, key=lambda sentence: len(words_of(words) & words_of(sentence)), default="")
+        return best if words_of(words) & words_of(best) else ""
 
     def explore(self) -> Route:
         """Return the route to where most of the unknown comes into sight for its cost.

@@ -84,6 +84,17 @@ class TextWorld:
             return self.explore()
         return self._route(goal, [place.id for place in self._named(goal)])
 
+    def find(self, goal: str, carrying: str = "", spare: bool = False) -> Route:  # noqa: ARG002
+        """Return the route to the nearest place that a name or some words stand for, else to where one was least.
+
+        Raises:
+            UnknownItemError: No other place can be reached by a known way.
+        """
+        try:
+            return self.plan(goal)
+        except UnknownItemError:
+            return self.explore()
+
     def plan_to(self, place: int) -> Route:
         """Return the cheapest known route to the place with an id.
 

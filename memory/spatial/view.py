@@ -18,6 +18,9 @@ MAX_DISTANCE = 64
 FORWARD, LEFT, RIGHT = "forward", "left", "right"
 """Names of the actions that move: one cell ahead, a quarter turn left, a quarter turn right."""
 
+TAKE, PUT, OPEN = "pickup", "drop", "toggle"
+"""Names of the actions that take up the thing ahead, put it down ahead, and open what is ahead."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pose:
@@ -63,13 +66,21 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """All cells perceived at one moment, the observer's own cell included."""
+    """All cells perceived at one moment, the observer's own cell included.
+
+    Attributes:
+        cells: The cells.
+        portable: Contents of cells that can be picked up, as far as the environment tells.
+    """
 
     cells: tuple[Cell, ...]
+    portable: frozenset[str] = frozenset()
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> Self:
         """Read ``{"cells": [[forward, right, content, passable], ...]}``; a fifth element is ``via``.
+
+        ``"portable"``, if there, lists contents that can be picked up.
 
         Raises:
             InvalidItemError: The data has another form, or a cell is too far away.
@@ -84,7 +95,7 @@ class View:
             raise InvalidItemError(
                 f'a view must be {{"cells": [[forward, right, content, passable], ...]}}: {error!r}'
             ) from error
-        return cls(cells)
+        return cls(cells, frozenset(map(str, data.get("portable", ()))))
 
     @property
     def ahead_passable(self) -> bool:

@@ -77,6 +77,14 @@ class WorldMap(Protocol):
         """
         ...
 
+    def find(self, goal: str, carrying: str = "", spare: bool = False) -> Route:
+        """Return the route to a thing, or what to do first to find or reach it.
+
+        Raises:
+            UnknownItemError: Nothing can be done.
+        """
+        ...
+
     def plan_to(self, place: int) -> Route:
         """Return the cheapest known route to the place with an id.
 
@@ -144,6 +152,10 @@ class EmptyMap:
     def plan(self, goal: str) -> Route:
         """Raise: no way is known."""
         raise UnknownItemError(f"the map is empty: nothing was observed yet, so no way to {goal!r} is known")
+
+    def find(self, goal: str, carrying: str = "", spare: bool = False) -> Route:  # noqa: ARG002
+        """Raise: no way is known."""
+        return self.plan(goal)
 
     def plan_to(self, place: int) -> Route:
         """Raise: no way is known."""
