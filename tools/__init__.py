@@ -1,7 +1,7 @@
 """A typed function becomes a tool; a toolbox validates and runs the calls."""
 
 from tools.context import ToolContext
-from tools.errors import ToolError, ToolSchemaError, UnknownToolError
+from tools.errors import ToolArgumentError, ToolError, ToolSchemaError, UnknownToolError
 from tools.memory_tools import MemoryTools
 from tools.tool import Tool, tool
 from tools.toolbox import Toolbox
@@ -10,6 +10,7 @@ from tools.types import ToolCall, ToolResult, ToolSpec
 __all__ = [
     "MemoryTools",
     "Tool",
+    "ToolArgumentError",
     "ToolCall",
     "ToolContext",
     "ToolError",

@@ -11,3 +11,7 @@ class ToolSchemaError(ToolError, TypeError):
 
 class UnknownToolError(ToolError, LookupError):
     """No tool has that name."""
+
+
+class ToolArgumentError(ToolError, ValueError):
+    """A tool was called directly with arguments that it does not take; the message says what was expected."""

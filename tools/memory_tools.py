@@ -18,7 +18,11 @@ from tools.tool import MAX_CHOICES, Tool, tool
 from tools.toolbox import tools_of, unknown
 from tools.types import ToolResult
 
-Cue = Annotated[str, Field(min_length=1, max_length=60)]
+MAX_CUE = 500
+MAX_NOTE = 4000
+"""Longest text of one note: a paragraph or a page. What a local model itself writes is shorter."""
+
+Cue = Annotated[str, Field(min_length=1, max_length=MAX_CUE)]
 SEEN_AT = "seen_at"
 MAX_FACTS = 8
 _SMALL = (
@@ -114,7 +118,7 @@ class MemoryTools(SpatialTools):
         return ToolResult.ok("\n".join(lines), [[hit.trace.id, round(hit.score, 4)] for hit in hits])
 
     @tool
-    def remember(self, text: Annotated[str, Field(min_length=1, max_length=80)]) -> ToolResult:
+    def remember(self, text: Annotated[str, Field(min_length=1, max_length=MAX_NOTE)]) -> ToolResult:
         """Write down something for later."""
         text = _NOTE.sub("", text)
         if not text.strip():

@@ -79,7 +79,8 @@ def parameters_model(function: Callable[..., Any], name: str) -> type[BaseModel]
         default = ... if parameter.default is parameter.empty else parameter.default
         fields[f"argument_{number}"] = (hints[parameter.name], Field(default, alias=parameter.name))
     try:
-        model: type[BaseModel] = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
+        config = ConfigDict(extra="forbid", allow_inf_nan=False)
+        model: type[BaseModel] = create_model(name, __config__=config, **fields)
         model.model_json_schema()
     except Exception as error:  # pydantic has an error type of its own for each reason
         reason = " ".join(str(error).split("\n")[:2])

@@ -11,7 +11,7 @@ from typing import Annotated, Any, overload
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from memory.clean import clean_text, text_of
-from tools.errors import ToolError, ToolSchemaError
+from tools.errors import ToolArgumentError, ToolError, ToolSchemaError
 from tools.schema import narrowed, parameters_model, parameters_schema
 from tools.types import ToolResult, ToolSpec
 
@@ -69,8 +69,21 @@ class Tool:
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the function itself, as if it had not been decorated."""
-        return self.function(*args, **kwargs)
+        """Call the function as it is, with arguments that were checked and converted as the model's are.
+
+        Raises:
+            ToolArgumentError: An argument is missing, unknown or of another type than the signature says.
+        """
+        names = [field.alias or name for name, field in self.model.model_fields.items()]
+        owner, given = args[: max(0, len(args) - len(names))], args[max(0, len(args) - len(names)) :]
+        if owner and (len(owner) > 1 or isinstance(self.function, functools.partial)):
+            raise ToolArgumentError(f"{self.name} takes {len(names)} arguments, got {len(args)}")
+        if twice := set(names[: len(given)]) & set(kwargs):
+            raise ToolArgumentError(f"{self.name}: {', '.join(sorted(twice))} given twice")
+        checked = self.validate(dict(zip(names, given, strict=False)) | kwargs)
+        if isinstance(checked, ToolResult):
+            raise ToolArgumentError(checked.text)
+        return self.function(*owner, **checked)
 
     def spec(self) -> ToolSpec:
         """Return the tool as the prompt describes it once, without the choices of the moment."""

@@ -1,6 +1,7 @@
 """The toolbox as a grammar, under which a malformed call can't be written."""
 
 import json
+import math
 import re
 import unicodedata
 from collections import OrderedDict
@@ -30,6 +31,16 @@ MAX_WORDS = 1000
 MAX_RUN = 6
 """Most words in an extractive argument."""
 
+LARGEST = 10**15
+"""Greatest number that a model writes where the schema sets no bound."""
+
+FINEST = 1e-6
+"""Finest step of a number that a model writes, unless the schema has finer ones or bounds that need them."""
+
+LONGEST = 200
+"""Most characters of one text that a model writes into a call, whatever more the tool takes."""
+
+_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _EDGES = ".,;:!?…\"'`“”‘’«»()[]{}<>*"
 _PARTS = re.compile(r"[-_/&+.,:;@'’]")
 _ABBREVIATION = re.compile(r"\w{1,3}\.")
@@ -68,7 +79,32 @@ def call_schema(offer: Sequence[ToolSpec], words: Sequence[str] = ()) -> dict[st
         offer: The tools.
         words: Words that extractive arguments may be made of; without words these arguments are free.
     """
-    return {"x-guidance": COMPACT, "anyOf": [_one(spec.name, _extractive(spec, words)) for spec in offer]}
+    return {"x-guidance": COMPACT, "anyOf": [_one(spec.name, bounded(_extractive(spec, words))) for spec in offer]}
+
+
+def bounded(node: Any) -> Any:
+    """Return a JSON schema in which numbers have few digits and free texts an end that fits into a call.
+
+    A model without a bound may write a number of a thousand digits. Bounds that the schema has are kept.
+    """
+    if isinstance(node, list):
+        return [bounded(item) for item in node]
+    if not isinstance(node, dict) or {"enum", "const"} & set(node):
+        return node
+    found = {key: bounded(value) for key, value in node.items()}
+    kind = node.get("type")
+    if kind in ("number", "integer"):
+        given = [abs(float(node[key])) for key in _BOUNDS if isinstance(node.get(key), int | float)]
+        most = max([LARGEST, *(10 * value for value in given)])
+        if not {"minimum", "exclusiveMinimum"} & set(node):
+            found["minimum"] = -most
+        if not {"maximum", "exclusiveMaximum"} & set(node):
+            found["maximum"] = most
+        if kind == "number" and "multipleOf" not in node:
+            found["multipleOf"] = min([FINEST, *(float(f"1e{math.floor(math.log10(v)) - 3}") for v in given if v)])
+    elif kind == "string" and node.get("maxLength", 0) > LONGEST and node.get("minLength", 0) <= LONGEST:
+        found["maxLength"] = LONGEST
+    return found
 
 
 def _pattern(words: Sequence[str]) -> str:

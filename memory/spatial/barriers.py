@@ -13,6 +13,7 @@ LOCKED = "locked"
 
 KEY = "key"
 
+
 @dataclass(frozen=True, slots=True)
 class Barriers:
     """Planner of what has to be done before a goal can be reached.

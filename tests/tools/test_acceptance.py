@@ -3,8 +3,6 @@
 import asyncio
 import datetime as dt
 import enum
-import json
-import random
 import typing
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,12 +14,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import pytest
-from llguidance import LLMatcher, LLTokenizer
-from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
 from pydantic import BaseModel, Field, model_validator
 from typing_extensions import TypedDict
 
-from agent.models.grammar import call_schema
+from agent.testing import drawn_calls
 from tools import Toolbox, ToolCall, ToolError, ToolResult, tool
 
 
@@ -58,26 +54,6 @@ ACCEPTED: list[Any] = [
     Annotated[str, Field(pattern="^[a-c]+$")], dict[str, list[int]], list[Literal["x", "y"]],
 ]  # fmt: skip
 
-VOCABULARY = LLTokenizer("byte")
-
-
-def written(schema: Mapping[str, Any], rng: random.Random) -> str:
-    """Return a call that the grammar allows, its bytes drawn at random, and soon closed."""
-    matcher = LLMatcher(VOCABULARY, LLMatcher.grammar_from_json_schema(json.dumps(schema)))
-    assert not matcher.is_error(), matcher.get_error()
-    mask, text = allocate_token_bitmask(1, VOCABULARY.vocab_size), bytearray()
-    while not matcher.is_stopped():
-        fill_next_token_bitmask(matcher, mask)
-        bits = np.unpackbits(mask.view(np.uint8), bitorder="little")[:256].nonzero()[0].tolist()
-        plain = [code for code in bits if 32 <= code < 127 and code != 92] or bits
-        if not plain:
-            break
-        closing = [code for code in plain if chr(code) in '"}],']
-        token = rng.choice(closing if closing and (len(text) > 150 or rng.random() < 0.2) else plain)
-        assert matcher.consume_token(token)
-        text.append(token)
-    return text.decode()
-
 
 @pytest.mark.parametrize("kind", ACCEPTED, ids=str)
 def test_what_is_accepted_is_offered_and_what_is_offered_validates(kind: Any) -> None:
@@ -86,12 +62,10 @@ def test_what_is_accepted_is_offered_and_what_is_offered_validates(kind: Any) ->
         return f"took {type(value).__name__}"
 
     take.__annotations__["value"] = kind
-    box = Toolbox([tool(take)])
-    schema = call_schema(box.offer(), ())
-    for seed in range(15):
-        text = written(schema, random.Random(seed))
-        result = box.dispatch(ToolCall.parse(text))
-        assert result.status == "ok", (text, result.text)
+    made = tool(take)
+    for call in drawn_calls([made], 15):
+        result = Toolbox([made]).dispatch(call)
+        assert result.status == "ok", (call, result.text)
 
 
 def tool_of(kind: Any, default: Any = ...) -> Callable[..., Any]:
