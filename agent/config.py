@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from agent.episode_state import AgentConfig
 from agent.errors import ConfigError
@@ -22,6 +22,7 @@ from memory.episodic import RecallConfig, Retention, WriteGate
 from memory.nearest import did_you_mean
 from memory.relational import Routing
 from memory.spatial import SpatialConfig
+from tools.plugins import split_path
 
 GROUPS = ("model", "memory", "env", "experiment", "lora", "train", "data")
 
@@ -61,6 +62,13 @@ class RandomChoice(_Settings):
     kind: Literal["random"] = "random"
 
 
+class PluginChoice(_Settings):
+    """A policy or a model of the user's own."""
+
+    kind: Literal["plugin"] = "plugin"
+    path: str = Field(description="module:name or file.py:name; a class is made without arguments.")
+
+
 class MemoryChoice(_Settings):
     """Settings of the memory, and the names of the memory tools to offer."""
 
@@ -70,6 +78,7 @@ class MemoryChoice(_Settings):
     tools: list[str]
     macros: Path | None = Field(None, description="Folder of a memory whose macros are copied at the start.")
     gate: WriteGate
+    gate_plugin: str | None = Field(None, description="A write gate of your own: module:name or file.py:name.")
     recall: RecallConfig
     retention: Retention
     routing: Routing
@@ -90,7 +99,8 @@ class RunConfig(_Settings):
     seed: int = Field(ge=0)
     episodes: int = Field(ge=1)
     model: Annotated[
-        LocalChoice | EndpointChoice | ScriptChoice | RandomChoice | ExpertChoice, Field(discriminator="kind")
+        LocalChoice | EndpointChoice | ScriptChoice | RandomChoice | ExpertChoice | PluginChoice,
+        Field(discriminator="kind"),
     ]
     memory: MemoryChoice
     env: EnvChoice
@@ -100,10 +110,22 @@ class RunConfig(_Settings):
     name: str | None
 
 
+def _named(policy: str) -> str:
+    """Check the name of a policy."""
+    if policy not in POLICIES and not split_path(policy)[1]:
+        raise ValueError(f"expected {', '.join(POLICIES)}, or one of your own as my_policy.py:Follow")
+    return policy
+
+
+POLICIES = ("expert", "model", "random")
+Policy = Annotated[str, AfterValidator(_named)]
+"""Who plays: one of :data:`POLICIES`, or a plugin."""
+
+
 class CollectConfig(RunConfig):
     """All settings of ``hippo collect``: those of ``hippo run`` and some more."""
 
-    policy: Literal["expert", "model", "random"]
+    policy: Policy
     split: Literal["train", "validation", "test"]
     workers: int | None = Field(ge=1, description="Number of processes; by default one for each core.")
     batch: int = Field(ge=1, description="Worlds that the model plays in lock-step.")
@@ -112,6 +134,8 @@ class CollectConfig(RunConfig):
         description="Whether experts see only what fits into the window of the model that model= names."
     )
 
+
+_KINDS = frozenset({"local", "endpoint", "script", "random", "expert", "plugin"})
 
 Config = TypeVar("Config", bound=BaseModel)
 
@@ -164,9 +188,7 @@ def compose_as(overrides: Sequence[str], root: str, schema: type[Config]) -> Con
         return schema.model_validate(values)
     except ValidationError as error:
         problem = error.errors()[0]
-        place = ".".join(
-            str(part) for part in problem["loc"] if part not in ("local", "endpoint", "script", "random", "expert")
-        )
+        place = ".".join(str(part) for part in problem["loc"] if part not in _KINDS)
         hint = f"; a list is written {place}=one,two or {place}=[one,two]" if place in listed else ""
         raise ConfigError(f"{place}: {problem['msg'].lower()}, got {problem['input']!r}{hint}") from error
 
@@ -202,9 +224,13 @@ def _expand(override: str, folder: Path, listed: Container[str] = (), texts: Con
     if key in GROUPS and not (folder / key / f"{value}.yaml").is_file() and value != "null":
         if key == "env" and (value.startswith("gym:") or "/" in value or "-v" in value):
             return ["env=gym", f"env.id={_quoted(value.removeprefix('gym:'))}"]
+        if key == "model" and split_path(value)[1]:
+            return ["model=plugin", f"model.path={_quoted(value)}"]
         if key == "model" and ("/" in value or Path(value).expanduser().is_dir()):
             return ["model=local", f"model.name={_quoted(value)}"]
         raise ConfigError(f"unknown {key} {value!r}: {did_you_mean(value, choices(key))}")
+    if key == "memory.gate" and split_path(value)[1]:
+        key = "memory.gate_plugin"
     if key in listed and value not in ("", "null") and value[:1] not in "[$'\"":
         return [f"{key}=[{','.join(_quoted(part.strip()) for part in value.split(','))}]"]
     number = key in texts and re.fullmatch(r"[\d_.+eE-]+|true|false|inf|nan", value, re.IGNORECASE) is not None

@@ -28,7 +28,7 @@ class Agent:
     :meth:`reset` and :meth:`act` serve a harness that steps the environment itself.
 
     Args:
-        model: Chooses the calls.
+        model: Chooses the calls: a :class:`Model`, or a name as ``model=`` takes it, such as ``"hippo-135m"``.
         memory: The memory, or ``None`` for an agent without one.
         tools: Names of the memory tools to offer; all of them by default.
         plugins: Tools of your own.
@@ -45,7 +45,7 @@ class Agent:
 
     def __init__(
         self,
-        model: Model,
+        model: Model | str,
         memory: Memory | None = None,
         tools: list[str] | None = None,
         plugins: Sequence[Tool] = (),
@@ -54,7 +54,7 @@ class Agent:
         name: str = "",
         memory_tools: type[MemoryTools] = MemoryTools,
     ) -> None:
-        self.model = model
+        self.model = _named(model) if isinstance(model, str) else model
         self.name = name
         self.memory = memory
         self.config = config or AgentConfig()
@@ -182,7 +182,7 @@ class Agent:
     def reset(
         self,
         mission: str,
-        actions: Mapping[str, tuple[Any, str]],
+        actions: Mapping[str, tuple[Any, str]] | Sequence[str],
         seed: int = 0,
         world: str = "external",
         emit: Callable[[Event], None] | None = None,
@@ -191,11 +191,13 @@ class Agent:
 
         Args:
             mission: What is to be done.
-            actions: Action names with the value that :meth:`act` returns, and a description.
+            actions: Action names with the value that :meth:`act` returns, and a description; or names alone, which
+                are then what :meth:`act` returns.
             seed: Seed of sampling.
             world: Name of the map; give the same again for the same world.
             emit: Receives every event.
         """
+        actions = actions if isinstance(actions, Mapping) else {name: (name, name) for name in actions}
         self.close()
         label = self._label(None, self._episodes)
         context = EpisodeContext("external", self._episodes, seed, mission, world, list(actions), label=label)
@@ -318,3 +320,9 @@ class Agent:
             writer = MemoryWriter(self.memory, self.gate, f"env:{context.env}", context.label)
         toolbox = Toolbox([*actions, *self._extra])
         return Episode(context, toolbox, self.config, emit, writer, self._memory_tools)
+
+
+def _named(name: str) -> Model:
+    from agent.policies.choice import named_model
+
+    return named_model(name)

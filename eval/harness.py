@@ -169,6 +169,7 @@ class Evaluation:
             f"batch={config.batch}",
             f"agent.max_calls={task.calls}",
             *task.set,
+            *([f"plugins=[{','.join(config.plugins)}]"] if config.plugins else []),
         ]
         match arm.policy:
             case "model":

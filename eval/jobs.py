@@ -10,8 +10,8 @@ from agent.config import CollectConfig
 from agent.logs.manifest import Row
 from agent.models.base import Model
 from agent.models.local import LocalModelConfig
+from agent.policies.choice import make_model
 from agent.rollout.collect import Collection
-from agent.rollout.runner import make_model
 from envs import make
 from envs.splits import seeds_of
 from eval.intervention import Intervention

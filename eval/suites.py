@@ -29,7 +29,7 @@ class Arm(_Strict):
     """One variant of the agent, or another policy, that plays the worlds of a suite."""
 
     about: str = Field(description="Description in a few words.")
-    policy: Literal["model", "script", "random", "expert"] = "model"
+    policy: str = Field("model", description="model, script, random, expert, or a plugin: my_policy.py:Follow.")
     memory: bool = Field(True, description="Whether the arm has a memory.")
     without: tuple[str, ...] = Field((), description="Memory tools that are removed.")
     set: tuple[str, ...] = Field((), description="Settings of `hippo collect`.")
@@ -85,6 +85,7 @@ class EvalConfig(_Strict):
     model: str = Field("hippo-135m", description="Model, as for `hippo run model=`.")
     env: str | None = Field(None, description="For suite=custom: environment, as for `hippo run env=`.")
     set: tuple[str, ...] = Field((), description="Settings of `hippo collect`, for every arm.")
+    plugins: tuple[str, ...] = Field((), description="Your own tools, as for `hippo run plugins=`, for every arm.")
     split: Literal["train", "validation", "test"] = "test"
     seed: int = Field(400_000, ge=0, description="First seed, counted from the split's first.")
     batch: int = Field(8, ge=1, description="Worlds that one process plays in lock-step.")

@@ -5,6 +5,7 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from tools.errors import ToolSchemaError, UnknownToolError
 from tools.tool import Tool
@@ -30,6 +31,26 @@ def load(path: str) -> list[Tool]:
     return [by_name[name]] if name else list(by_name.values())
 
 
+def load_object(path: str, what: str) -> Any:
+    """Load one thing of the user's own, such as a policy.
+
+    Args:
+        path: ``module:name`` or ``folder/file.py:name``.
+        what: What it should be, for messages.
+
+    Raises:
+        UnknownToolError: There is no such module, file or name.
+        ToolSchemaError: The module can't be imported.
+    """
+    place, name = split_path(path)
+    if not name:
+        raise UnknownToolError(f"{what} {path!r}: expected module:name or file.py:name")
+    module = _module(place)
+    if not hasattr(module, name):
+        raise UnknownToolError(unknown(f"{what} in {place}", name, [one for one in vars(module) if one[:1] != "_"]))
+    return getattr(module, name)
+
+
 def split_path(path: str) -> tuple[str, str]:
     """Return a module or file, and the name of a tool; the colon after the letter of a drive separates nothing."""
     place, colon, name = path.rpartition(":")
@@ -41,10 +62,13 @@ def split_path(path: str) -> tuple[str, str]:
 
 def _module(place: str) -> ModuleType:
     if not place.endswith(".py"):
-        try:
-            return importlib.import_module(place)
-        except ModuleNotFoundError as error:
-            raise UnknownToolError(f"no module {place!r} ({error}): give a module name or a .py file") from error
+        here = Path(*place.split(".")).with_suffix(".py")
+        if not here.is_file():
+            try:
+                return importlib.import_module(place)
+            except ModuleNotFoundError as error:
+                raise UnknownToolError(f"no module {place!r} ({error}): give a module name or a .py file") from error
+        place = str(here)  # a module in the current folder, which a command does not search
     file = Path(place).expanduser()
     if not file.is_file():
         raise UnknownToolError(f"no file {place}: give a module name or a .py file")

@@ -50,14 +50,18 @@ class LocalModel:
 
     Args:
         config: Settings; by default the adapter that ships, on the model that it was trained on.
+        settings: Single settings, as ``adapter="runs/mine"``, instead of ``config``.
         loaded: A model and its tokenizer that are in memory already, such as one in training.
 
     Raises:
         CatalogError: The model or the adapter is not on this machine.
     """
 
-    def __init__(self, config: LocalModelConfig | None = None, loaded: tuple[Any, Any] | None = None) -> None:
-        self.config = config or LocalModelConfig(adapter=adapters.SHIPPED)
+    def __init__(
+        self, config: LocalModelConfig | None = None, loaded: tuple[Any, Any] | None = None, **settings: Any
+    ) -> None:
+        chosen = config or LocalModelConfig(**{} if "name" in settings else {"adapter": adapters.SHIPPED})
+        self.config = LocalModelConfig.model_validate(chosen.model_dump() | settings)
         self.name = self.config.name
         self.window = Window(self.config.seq_len, self.config.max_call_tokens)
         self.path = catalog.resolve(self.config.name)

@@ -22,8 +22,9 @@ from agent.logs.manifest import MANIFEST, Row, append, by_kind, read, totals, wr
 from agent.logs.resume import changed_settings
 from agent.models.base import Model
 from agent.policies import expert_for
+from agent.policies.choice import make_model
 from agent.rollout.processes import worker_pool
-from agent.rollout.runner import make_model, short_name
+from agent.rollout.runner import short_name
 from agent.rollout.worker import RolloutWorker
 from agent.text_env import Env, MakeEnv, visits_of
 

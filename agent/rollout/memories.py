@@ -5,8 +5,15 @@ from typing import Any
 
 from agent.config import MemoryChoice
 from agent.errors import ConfigError
+from agent.policies.plugin import plugged_gate
 from memory import Embedder, Memory
 from memory.embedding import by_name
+from memory.episodic import WriteGate
+
+
+def gate_of(choice: MemoryChoice) -> WriteGate:
+    """Return the write gate that the settings name: one of the user's own, or the usual one with their values."""
+    return plugged_gate(choice.gate_plugin) if choice.gate_plugin else choice.gate
 
 
 def open_memory(choice: MemoryChoice, path: Path | None, embedder: Embedder | None = None) -> Memory:

@@ -16,32 +16,14 @@ from agent.logs.log import read_events, write_run
 from agent.logs.manifest import episode_summary
 from agent.loop import Agent
 from agent.models.base import Model
-from agent.models.endpoint import EndpointModel
-from agent.models.local import LocalModel
 from agent.models.scripted import ScriptedModel
-from agent.policies import RandomCaller, Script, expert_for
-from agent.rollout.memories import library_of, open_memory
+from agent.policies import expert_for
+from agent.policies.choice import make_model
+from agent.rollout.memories import gate_of, library_of, open_memory
 from agent.text_env import Env, MakeEnv
 from memory import Memory
 from tools import MemoryTools
 from tools.plugins import load as load_plugin
-
-
-def make_model(config: RunConfig) -> Model:
-    """Make the model that the configuration names."""
-    choice = config.model
-    if choice.kind == "endpoint":
-        return EndpointModel(choice)
-    if choice.kind == "script":
-        return ScriptedModel(Script(choice.macros), name="script")
-    if choice.kind == "random":
-        return ScriptedModel(RandomCaller(), name="random")
-    if choice.kind == "expert":
-        raise ConfigError(
-            "an expert needs its environment: use `hippo run model=expert`, or `hippo collect policy=expert`"
-        )
-    return LocalModel(choice)
-
 
 LOST = "server_lost.json"
 """File of a run that lost its model's server; the same name goes on with the episode that it names."""
@@ -107,7 +89,8 @@ class Run:
         else:
             self.model = self._make_model(config)
         names = config.memory.tools if config.memory.enabled else None
-        self.agent = Agent(self.model, self.memory, names, plugins, config.memory.gate, config.agent, self.folder.name)
+        gate = gate_of(config.memory)
+        self.agent = Agent(self.model, self.memory, names, plugins, gate, config.agent, self.folder.name)
         seeds = [config.seed + number for number in range(config.episodes)]
         write_run(self.folder / "run.json", config.model_dump(mode="json"), self.model.describe(), seeds)
 
@@ -118,7 +101,7 @@ class Run:
         (self.folder / LOST).unlink(missing_ok=True)
 
     def _play_one(self, number: int, watch: Callable[[Event], None], draw: Callable[[Env], None]) -> None:
-        log = self.folder / f"{number:04}" / "events.jsonl"
+        log = self.folder / f"{number:06}" / "events.jsonl"
         if number == self._first:
             log.unlink(missing_ok=True)  # the server was lost in this episode
         began = time.perf_counter()

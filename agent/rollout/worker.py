@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from agent.config import CollectConfig
+from agent.config import POLICIES, CollectConfig
 from agent.driver import EpisodeSlot, play
 from agent.errors import ConfigError
 from agent.hub import catalog
@@ -18,7 +18,8 @@ from agent.models.scripted import Policy, ScriptedModel
 from agent.models.tokens import ChatTokens
 from agent.models.window import Window, Windowed
 from agent.policies import RandomCaller, expert_for
-from agent.rollout.memories import kept_memory, library_of, open_memory
+from agent.policies.plugin import plugged_policy
+from agent.rollout.memories import gate_of, kept_memory, library_of, open_memory
 from agent.text_env import Env, MakeEnv, visits_of
 from memory import Embedder, Memory
 from memory.embedding import by_name
@@ -57,6 +58,8 @@ class RolloutWorker:
     def _policy(self, env: Env) -> Model:
         if self.config.policy == "random":
             return ScriptedModel(RandomCaller(), name="random")
+        if self.config.policy not in POLICIES:
+            return plugged_policy(self.config.policy)
         env.reset(seed=self.first)
         expert: Policy = expert_for(env)
         if self.config.window:
@@ -113,7 +116,7 @@ class RolloutWorker:
             memory,
             config.memory.tools if memory else None,
             self._plugins,
-            config.memory.gate,
+            gate_of(config.memory),
             config.agent.model_copy(update=guard),
             memory_tools=self.tools,
         )

@@ -107,7 +107,7 @@ def test_interruption_ends_cleanly(tmp_path: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
     deadline = time.monotonic() + 60
-    while not (logs := list(tmp_path.glob("*/*/0000/events.jsonl"))) or logs[0].stat().st_size < 20_000:
+    while not (logs := list(tmp_path.glob("*/*/000000/events.jsonl"))) or logs[0].stat().st_size < 20_000:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
@@ -140,7 +140,7 @@ def test_a_killed_run_leaves_a_readable_log(tmp_path: Path) -> None:
         cwd=Path(__file__).parents[3],
     )
     deadline = time.monotonic() + 60
-    while not (logs := list(tmp_path.glob("*/*/0000/events.jsonl"))) or logs[0].stat().st_size < 20_000:
+    while not (logs := list(tmp_path.glob("*/*/000000/events.jsonl"))) or logs[0].stat().st_size < 20_000:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.kill()
