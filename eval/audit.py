@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from agent.statistics import wilson_ci
-from eval.measures import Record, by_arm
+from eval.measures import Record, by_arm, chance
 
 Arms = Mapping[str, Mapping[str, Any]]
 MARGIN = 0.05
@@ -155,5 +155,9 @@ def _blind(arms: Arms, guess: Mapping[str, float], records: Sequence[Record]) ->
         solved = sum(bool(record["success"]) for record in known)
         by_guess = sum(guess[record["kind"]] for record in known) / len(known)
         low, high = wilson_ci(solved, len(known))
-        words = f"{solved / len(known):.3f} ({low:.3f} to {high:.3f}, n {len(known)}), {by_guess:.3f} by guessing"
+        words = (
+            f"{solved / len(known):.3f} solved ({low:.3f} to {high:.3f}, n {len(known)}), {by_guess:.3f} by guessing"
+        )
+        if len(known) < len(by_seed) and (level := chance([*by_seed.values()], guess)) is not None:
+            words += f"; with those that anybody solves, {level:.3f} by guessing"
         yield Check(f"{name} knows nothing: {task}", low <= by_guess + MARGIN, words)

@@ -1,12 +1,12 @@
 """Comparison of two evaluations of one suite, paired by episode."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from eval.budget import other_weights
 from eval.errors import EvalError
-from eval.measures import by_arm
+from eval.measures import Record, by_arm
 from eval.statistics import holm
 from eval.summary import difference, read_run
 
@@ -34,6 +34,10 @@ def compare(a: Path, b: Path) -> dict[str, Any]:
     if not shared:
         raise EvalError(f"no arm was played in both: {', '.join(first['arms'])} and {', '.join(second['arms'])}")
     rows = []
+    for task in dict.fromkeys(task for _, task in shared):
+        envs = [run["asked"]["suite"]["tasks"].get(task, {}).get("env") for run in (first, second)]
+        if envs[0] != envs[1]:
+            raise EvalError(f"{task}: {a} plays {envs[0]} and {b} plays {envs[1]}: other worlds can't be compared")
     for arm, task in shared:
         x, y = first_by_arm[arm, task], second_by_arm[arm, task]
         common_seeds = x.keys() & y.keys()
@@ -45,10 +49,22 @@ def compare(a: Path, b: Path) -> dict[str, Any]:
             shares = [sum(bool(side[seed]["success"]) for seed in common_seeds) / len(common_seeds) for side in (x, y)]
             rows.append({"arm": arm, "task": task, "a": shares[0], "b": shares[1], **figures})
     if not rows:
-        raise EvalError("no world was played in both: give both the same split= and seed=")
+        spans = " and ".join((_span(first, first_records), _span(second, second_records)))
+        raise EvalError(f"no world was played in both: {spans}; give both the same split= and seed=")
     corrected = holm([max(row["p"], row["p_worlds"]) for row in rows])
     paired = [row | {"p_holm": p} for row, p in zip(rows, corrected, strict=True)]
-    return {"suite": first["suite"], "a": str(a), "b": str(b), "paired": paired, "notes": notes(first, second)}
+    told = notes(first, second)
+    one, other = ({(row["task"], row["seed"]) for row in side} for side in (first_records, second_records))
+    if len(one & other) < max(len(one), len(other)):
+        told.insert(
+            0, f"compared on the {len(one & other)} episodes that both played; A has {len(one)}, B {len(other)}"
+        )
+    return {"suite": first["suite"], "a": str(a), "b": str(b), "paired": paired, "notes": told}
+
+
+def _span(summary: Mapping[str, Any], records: Sequence[Record]) -> str:
+    seeds = [row["seed"] for row in records]
+    return f"seeds {min(seeds)} to {max(seeds)} of the {summary['split']} split"
 
 
 def notes(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:

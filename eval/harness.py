@@ -32,6 +32,7 @@ from eval.errors import EvalError
 from eval.intervention import befores
 from eval.jobs import Job, Played, gathered, in_order, play
 from eval.suites import Arm, EvalConfig, Suite, Task, load_arms, load_suite
+from eval.verdict import FEWEST_WORLDS
 
 SETTINGS = "eval.json"
 RESUMABLE_KEYS = {"processes", "runs", "name", "probes"}
@@ -97,6 +98,12 @@ class Evaluation:
                 raise EvalError(
                     f"n={self.n} from seed={self.config.seed} on goes beyond the split {self.config.split}, which has "
                     f"{len(seeds):,} seeds: choose less"
+                )
+            if worlds < FEWEST_WORLDS and visits > 1:
+                each = self._counted[name]
+                self.say(
+                    f"{name}: n={self.n} is {worlds} world{'s' * (worlds != 1)} of {each} counted episodes, and no "
+                    f"difference can be found with fewer than {FEWEST_WORLDS}: give n={FEWEST_WORLDS * each} or more"
                 )
             if visits > 1 and worlds < 2 and any(arm.memories == "swapped" for arm in self.arms.values()):
                 raise EvalError(f"n={self.n} is one world of {name}, and memories are swapped between two: raise n")
@@ -284,9 +291,15 @@ class Evaluation:
         if self.config.processes == 1:
             played, done = [], 0
             for job in jobs:
-                played.append(play(job))
-                done += len(played[-1].rows)
-                advance(done)
+                before = done
+
+                def count(new: int) -> None:
+                    nonlocal done
+                    done += new
+                    advance(done)
+
+                played.append(play(job, count))
+                done = before + len(played[-1].rows)
             return in_order(played)
         try:
             with worker_pool(self.config.processes) as pool:

@@ -1,8 +1,7 @@
 """Jobs of an evaluation: batches of worlds that one arm plays, in this process or in others."""
 
-import shutil
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,14 +56,18 @@ class Played:
 _models: dict[str, Model] = {}
 
 
-def play(job: Job) -> Played:
-    """Play a job; one that was interrupted is played again from its beginning."""
+def play(job: Job, advance: Callable[[int], None] = lambda _count: None) -> Played:
+    """Play a job; of one that was interrupted, only the worlds that were not finished.
+
+    Args:
+        job: The job.
+        advance: Called with the number of new episodes whenever a world is complete, and once for those of before.
+    """
     collection = job.collection()
+    advance(len(collection.rows))
     if collection.worlds():
-        if collection.folder.is_dir():
-            shutil.rmtree(collection.folder)
         collection = job.collection(_model(job.config))
-        collection.run()
+        collection.run(advance)
     return Played(job, sorted(collection.rows, key=lambda row: row["episode"]), collection.folder)
 
 
@@ -80,12 +83,21 @@ def _model(config: CollectConfig) -> Model | None:
 
 
 def gathered(pool: ProcessPoolExecutor, jobs: Sequence[Job], advance: Callable[[int], None]) -> list[Played]:
-    """Play jobs in other processes, and return their episodes in the order of the jobs."""
-    played, done = [], 0
-    for future in as_completed([pool.submit(play, job) for job in jobs]):
-        played.append(future.result())
-        done += len(played[-1].rows)
-        advance(done)
+    """Play jobs in other processes, and return their episodes in the order in which they ended.
+
+    Args:
+        pool: The processes.
+        jobs: The jobs.
+        advance: Called every second with the number of finished episodes.
+    """
+    waiting = {pool.submit(play, job): job.collection() for job in jobs}
+    played: list[Played] = []
+    while waiting:
+        ended, _ = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
+        played += [future.result() for future in ended]
+        for future in ended:
+            del waiting[future]
+        advance(sum(len(one.rows) for one in played) + sum(one.finished() for one in waiting.values()))
     return played
 
 

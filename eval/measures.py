@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -196,3 +196,15 @@ def by_arm(records: Iterable[Record]) -> dict[tuple[str, str], dict[int, Record]
     for record in records:
         grouped.setdefault((record["arm"], record["task"]), {})[record["seed"]] = record
     return grouped
+
+
+def chance(records: Sequence[Record], guess: Mapping[str, float]) -> float | None:
+    """Return the share of episodes that guessing solves; ``None`` if it is not known of every kind among them.
+
+    Args:
+        records: Episodes.
+        guess: Success by guessing, by kind of mission.
+    """
+    if not records or any(record["kind"] not in guess for record in records):
+        return None
+    return sum(guess[str(record["kind"])] for record in records) / len(records)

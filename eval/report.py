@@ -16,9 +16,10 @@ from eval import figures
 from eval.errors import EvalError
 from eval.failures import MENDING, telling
 from eval.harness import settings_of, slug
-from eval.measures import Record
+from eval.measures import Record, chance
 from eval.summary import read_run
 from eval.tables import gap, interval, number, p_value
+from eval.verdict import verdicts, without_memory
 
 GROUPS = {"arms": "Arms", "ablations": "Without one part", "checks": "Interventions on the memory"}
 SHOWN = ("torch", "transformers", "peft", "hippo-llm-memory")
@@ -69,6 +70,11 @@ def write_report(runs: Sequence[Path], out: Path, growth: Path | None = None) ->
         "title": "What memory does for a small model",
         "lead": _lead([item[1] for item in read]),
         "problems": problems,
+        "verdicts": [
+            f"{_title(summary, folder)}, {words}"
+            for folder, summary, _, settings in read
+            for words in verdicts(summary, settings["config"]["arms"])
+        ],
         "notes": _mixed([(folder, summary) for folder, summary, _, _ in read]),
         "runs": pages,
         "glance": [row for run in pages for row in run["glance"]],
@@ -182,10 +188,7 @@ def _glance(summary: Mapping[str, Any], config: Mapping[str, Any], task: str, ti
     first = next(iter(summary["arms"]))
     scores = summary["arms"][first]["tasks"].get(task)
     pairs = {pair["b"]: pair for pair in summary["paired"] if pair["task"] == task}
-    arms = config["arms"]
-    without = [name for name in pairs if arms[name]["policy"] == "model" and not arms[name]["memory"]]
-    without += [name for name in pairs if arms[name]["memories"] in ("swapped", "empty")] if not without else []
-    best = max(without, key=lambda name: summary["arms"][name]["tasks"][task]["success"], default=None)
+    best = without_memory(summary, config["arms"], task)
     return {
         "name": f"{title}: {task}" + (f", arm {first}" if first != "model" else ""),
         "n": f"{scores['n']:,} ({scores['worlds']:,})" if scores else "-",
@@ -273,9 +276,7 @@ def _pictures(
         name = f"{run}-{slug(task)}.png"
         first = next(iter(summary["arms"]))
         arm_records = [record for record in records if (record["arm"], record["task"]) == (first, task)]
-        known = guess and arm_records and all(record["kind"] in guess for record in arm_records)
-        by_guess = sum(guess[record["kind"]] for record in arm_records) / len(arm_records) if known else None
-        figures.arms(out / name, task, summary, groups, by_guess)
+        figures.arms(out / name, task, summary, groups, chance(arm_records, guess))
         caption = f"{task}: share solved by every arm. Blue: arms; orange: without one part; red: interventions."
         pictures.append(_picture(out / name, caption))
     name = f"{run}-cost.png"

@@ -1,55 +1,58 @@
 """Tables of evaluations for a terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
+from eval.verdict import FEWEST_WORLDS
 
-def arms_table(summary: Mapping[str, Any]) -> Table:
-    """Make the table of every arm in every task, with its difference from the first arm."""
-    table = Table(
-        "task",
-        "arm",
-        "n",
-        "solved",
-        "95 %",
-        "steps/fewest",
-        "EM",
-        "F1",
-        "calls",
-        "tokens",
-        "difference",
-        "p (Holm)",
-        title=f"{summary['suite']}: {summary['split']} split, model {summary['model']}",
-        box=None,
-        padding=(0, 1, 0, 0),
-    )
+
+def arms_tables(summary: Mapping[str, Any]) -> Iterator[Table]:
+    """Make two tables for each task: success with the difference from the first arm, and what it took.
+
+    They fit into 80 columns.
+    """
     pairs = {(row["b"], row["task"]): row for row in summary["paired"]}
-    tasks = dict.fromkeys(task for arm in summary["arms"].values() for task in arm["tasks"])
-    for task in tasks:
-        for name, arm in summary["arms"].items():
-            if task in arm["tasks"]:
-                row, pair = arm["tasks"][task], pairs.get((name, task))
-                table.add_row(
-                    task,
-                    name,
-                    str(row["n"]),
-                    number(row["success"]),
-                    interval(row["ci95"]),
-                    number(row["steps_over_optimal"], 2),
-                    number(row["em"]),
-                    number(row["f1"]),
-                    number(row["model_calls"], 1),
-                    number(row["tokens"], 0),
-                    gap(pair) if pair else "",
-                    p_value(pair["p_holm"]) if pair else "",
-                )
-    return table
+    first = next(iter(summary["arms"]), "")
+    for task in dict.fromkeys(task for arm in summary["arms"].values() for task in arm["tasks"]):
+        rows = {name: arm["tasks"][task] for name, arm in summary["arms"].items() if task in arm["tasks"]}
+        success = Table("arm", "n (worlds)", "solved", f"{first} ahead by", "p", title=_title(summary, task), **_PLAIN)
+        for name, row in rows.items():
+            pair = pairs.get((name, task))
+            success.add_row(
+                name,
+                f"{row['n']} ({row['worlds']})",
+                f"{number(row['success'], 2)} ({interval(row['ci95'], 2)})",
+                gap(pair, 2) if pair else "",
+                "" if pair is None else p_value(pair["p_holm"]) if pair["worlds"] >= FEWEST_WORLDS else "few worlds",
+            )
+        yield success
+        took = Table("arm", "steps/fewest", "EM", "F1", "calls", "tokens", **_PLAIN)
+        for name, row in rows.items():
+            took.add_row(
+                name,
+                number(row["steps_over_optimal"], 2),
+                number(row["em"], 2),
+                number(row["f1"], 2),
+                number(row["model_calls"], 1),
+                number(row["tokens"], 0),
+            )
+        yield took
+
+
+_PLAIN: dict[str, Any] = {"box": None, "padding": (0, 1, 0, 0), "title_justify": "left"}
+
+
+def _title(summary: Mapping[str, Any], task: str) -> str:
+    suite = Path(str(summary["suite"])).stem
+    where = task if task == suite else f"{suite}: {task}"
+    return f"{where} ({summary['split']} split, model {summary['model']})"
 
 
 def checks_table(summary: Mapping[str, Any]) -> Table:
-    """Make the table of the checks and what they comparison."""
+    """Make the table of the checks and what they found."""
     table = Table("", "check", "found", box=None, padding=(0, 1, 0, 0))
     for check in summary["checks"]:
         table.add_row("ok" if check["ok"] else "[bold red]FAILED[/bold red]", check["name"], check["found"])
@@ -58,16 +61,15 @@ def checks_table(summary: Mapping[str, Any]) -> Table:
 
 def compare_table(comparison: Mapping[str, Any]) -> Table:
     """Make the table that compares two evaluations."""
-    table = Table("task", "arm", "n", "A", "B", "A - B", "95 %", "won", "lost", "p (Holm)", box=None)
+    table = Table("task", "arm", "n", "A", "B", "A - B (95 %)", "won", "lost", "p", box=None, padding=(0, 1, 0, 0))
     for row in comparison["paired"]:
         table.add_row(
             row["task"],
             row["arm"],
             str(row["n"]),
-            number(row["a"]),
-            number(row["b"]),
-            f"{row['diff']:+.3f}",
-            interval(row["ci95"]),
+            number(row["a"], 2),
+            number(row["b"], 2),
+            gap(row, 2),
             str(row["won"]),
             str(row["lost"]),
             p_value(row["p_holm"]),
@@ -80,14 +82,14 @@ def number(value: float | None, digits: int = 3) -> str:
     return "-" if value is None else f"{value:,.{digits}f}"
 
 
-def interval(bounds: tuple[float, float] | None) -> str:
+def interval(bounds: tuple[float, float] | None, digits: int = 3) -> str:
     """Format an interval; a dash for ``None``."""
-    return "-" if bounds is None else f"{bounds[0]:.3f} to {bounds[1]:.3f}"
+    return "-" if bounds is None else f"{bounds[0]:.{digits}f} to {bounds[1]:.{digits}f}"
 
 
-def gap(pair: Mapping[str, Any]) -> str:
+def gap(pair: Mapping[str, Any], digits: int = 3) -> str:
     """Format the difference by which the first arm is ahead, with its interval."""
-    return "-" if pair["diff"] is None else f"{pair['diff']:+.3f} ({interval(pair['ci95'])})"
+    return "-" if pair["diff"] is None else f"{pair['diff']:+.{digits}f} ({interval(pair['ci95'], digits)})"
 
 
 def p_value(p: float) -> str:

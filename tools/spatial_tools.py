@@ -32,6 +32,7 @@ class SpatialTools:
         self.memory = memory
         self.k = k
         self.context = ToolContext()
+        self._reached: tuple[str, int | None] | None = None
 
     def update(self, context: ToolContext) -> None:
         """Set what the tools may know of the moment; the loop calls this after every observation."""
@@ -86,10 +87,25 @@ class SpatialTools:
             route = spatial.find(thing, carrying, spare)
         except UnknownItemError as error:
             return ToolResult.failed(str(error))
+        moment = (thing, self.context.step)
+        if not route.actions and moment == self._reached:
+            route = self._next(thing) or route
+        self._reached = moment
         told = _told(route, FOUND)
         if spatial.pose is None and not route.actions and (words := spatial.excerpt(thing)):
             return ToolResult.ok(f"{thing} is named here: {words}", told.data)  # being named is not being there
         return told
+
+    def _next(self, thing: str) -> Route | None:
+        """Return the way to what the mission names after a thing where one is, else to the unknown."""
+        words = re.findall(r"\w+", self.context.mission.lower())
+        noun = thing.split()[-1]
+        rest = words[len(words) - words[::-1].index(noun) :] if noun in words else []
+        try:
+            named = [name for name in self._goals() if name.split()[-1] in rest and name.split()[-1] != noun]
+            return self.route(named[0]) if named else self.memory.spatial.explore()
+        except UnknownItemError:
+            return None
 
     @tool(choices={"thing": _goals})
     def where_is(self, thing: Goal) -> ToolResult:

@@ -61,7 +61,7 @@ class LocalModel:
         self, config: LocalModelConfig | None = None, loaded: tuple[Any, Any] | None = None, **settings: Any
     ) -> None:
         chosen = config or LocalModelConfig(**{} if "name" in settings else {"adapter": adapters.SHIPPED})
-        self.config = LocalModelConfig.model_validate(chosen.model_dump() | settings)
+        self.config = type(chosen).model_validate(chosen.model_dump() | settings) if settings else chosen
         self.name = self.config.name
         self.window = Window(self.config.seq_len, self.config.max_call_tokens)
         self.path = catalog.resolve(self.config.name)

@@ -113,6 +113,10 @@ class Collection:
     def _numbers(self, world: int) -> range:
         return range(world * self.visits, min((world + 1) * self.visits, self.config.episodes))
 
+    def finished(self) -> int:
+        """Return how many episodes of complete worlds are in the folder now, whoever plays them."""
+        return len(read(self._folder() / MANIFEST))
+
     def worlds(self) -> list[int]:
         """Return the worlds that are still to be played."""
         done = {row["episode"] // self.visits for row in self.rows}

@@ -12,6 +12,7 @@ from rich.table import Table
 from agent.commands.console import Json, emit, plain_errors
 from envs import EnvError
 from eval.errors import EvalError
+from memory.nearest import did_you_mean
 
 
 class _Settings(typer.core.TyperGroup):
@@ -65,11 +66,17 @@ def run(
                 task = bar.add_task("episodes", total=None)
                 played = evaluation.run(lambda done, every: bar.update(task, completed=done, total=every))
             summary = finish(evaluation, played)
-        from eval.tables import arms_table, checks_table
+        from eval.harness import settings_of
+        from eval.tables import arms_tables, checks_table
+        from eval.verdict import verdicts
 
-        console = Console(stderr=as_json, width=max(140, Console().width))
-        console.print(arms_table(summary))
+        console = Console(stderr=as_json)
+        for words in verdicts(summary, settings_of(Path(summary["folder"]))["config"]["arms"]):
+            console.print(words, style="bold", highlight=False)
+        for table in arms_tables(summary):
+            console.print(table)
         console.print(checks_table(summary))
+        console.print(f"hippo eval episodes {summary['folder']}", highlight=False)
         console.print(f"hippo eval report {summary['folder']}", highlight=False)
         if as_json:
             emit(summary)
@@ -99,6 +106,34 @@ def report(
 
 
 @app.command()
+def episodes(
+    run: Annotated[Path, typer.Argument(help="Folder of an evaluation, made by `hippo eval`.")],
+    arm: Annotated[str | None, typer.Option(help="Only this arm.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Only episodes that were not solved.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the episodes behind the scores, each with its log for `hippo episodes show`."""
+    with plain_errors(EvalError):
+        from eval.summary import read_run
+
+        summary, records = read_run(run)
+        if arm is not None and arm not in summary["arms"]:
+            raise EvalError(f"no arm {arm!r} in {run}: {did_you_mean(arm, summary['arms'])}")
+        wanted = [row for row in records if arm in (None, row["arm"]) and not (failed and row["success"])]
+        rows = [{key: row[key] for key in _EPISODE} | {"log": str((run / row["log"]).parent)} for row in wanted]
+        if as_json:
+            emit({"episodes": rows})
+            return
+        for row in rows:
+            told = "solved" if row["success"] else row["ending"]
+            print(f"{row['arm']}, {row['task']}, seed {row['seed']}: {told}, {row['steps']} steps. {row['mission']}")  # noqa: T201
+            print(f"  {row['log']}")  # noqa: T201
+
+
+_EPISODE = ("arm", "task", "seed", "world", "kind", "success", "ending", "steps", "mission")
+
+
+@app.command()
 def compare(
     a: Annotated[Path, typer.Argument(help="Folder of an evaluation, made by `hippo eval`.")],
     b: Annotated[Path, typer.Argument(help="Folder of another evaluation of the same suite and worlds.")],
@@ -110,7 +145,7 @@ def compare(
         from eval.tables import compare_table
 
         comparison = compared(a, b)
-        Console(stderr=as_json, width=max(140, Console().width)).print(compare_table(comparison))
+        Console(stderr=as_json).print(compare_table(comparison))
         for note in comparison["notes"]:
             print(f"note: {note}", file=sys.stderr)  # noqa: T201
         if as_json:

@@ -36,7 +36,7 @@ def test_a_run_plays_logs_and_sums_up(tmp_path: Path) -> None:
     assert "calls  explore()" in err
     folder = Path(result["run_dir"])
     assert json.loads((folder / "run.json").read_text())["config"]["env"]["kwargs"]["size"] == 8
-    ends = [read_events(folder / f"{n:04}" / "events.jsonl")[-1] for n in range(2)]
+    ends = [read_events(folder / f"{n:06}" / "events.jsonl")[-1] for n in range(2)]
     assert all(isinstance(end, End) and end.success for end in ends)
     first, second = result["episodes"]
     assert second["steps"] <= second["optimal_steps"] + 4
@@ -79,7 +79,7 @@ def test_your_own_tool_is_in_the_loop(tmp_path: Path) -> None:
         'from tools import tool\n\n@tool\ndef compass() -> str:\n    """Tell where north is"""\n    return "up"\n'
     )
     code, out, _ = hippo("run", *SCRIPT, f"plugins=[{file}]", f"runs={tmp_path}", "episodes=1", "--json")
-    log = Path(json.loads(out)["run_dir"]) / "0000" / "events.jsonl"
+    log = Path(json.loads(out)["run_dir"]) / "000000" / "events.jsonl"
     assert code == 0
     assert "compass" in [tool["function"]["name"] for tool in json.loads(log.read_text().splitlines()[0])["tools"]]
     assert hippo("tools", str(file))[1] == "compass(): Tell where north is\n"

@@ -250,7 +250,7 @@ def test_the_command_ends_with_one_object(cli: Cli, tmp_path: Path) -> None:
         (("env=CartPole-v1",), "not text"),
         (("env=document_qa",), "needs a data set"),
         (("env=MiniGrid-DoorKey-6x6-v0",), "there is no expert"),
-        (("policy=best",), "policy: input should be 'expert', 'model' or 'random'"),
+        (("policy=best",), "policy: value error, expected expert, model, random"),
         (("split=dev",), "split: input should be"),
         (("workers=0",), "workers: "),
         (("env=gym:nowhere.py:World-v0",), "no file nowhere.py"),
