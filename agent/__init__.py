@@ -1,5 +1,6 @@
 """One episode: a small language model with memories as tools."""
 
+import agent.shadows  # noqa: F401 - refuses to go on where another file hides one of the packages
 from agent.chat import Chat, Message
 from agent.episode_state import AgentConfig
 from agent.errors import AgentError, CatalogError, ConfigError, HashMismatchError, LogError, ModelError

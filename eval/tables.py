@@ -29,7 +29,7 @@ def arms_tables(summary: Mapping[str, Any]) -> Iterator[Table]:
                 "" if pair is None else p_value(pair["p_holm"]) if pair["worlds"] >= FEWEST_WORLDS else "few worlds",
             )
         yield success
-        took = Table("arm", "steps/fewest", "EM", "F1", "calls", "tokens", **_PLAIN)
+        took = Table("arm", "steps/expert", "EM", "F1", "calls", "tokens", **_PLAIN)
         for name, row in rows.items():
             took.add_row(
                 name,

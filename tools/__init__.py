@@ -1,5 +1,6 @@
 """A typed function becomes a tool; a toolbox validates and runs the calls."""
 
+import tools.neighbours  # noqa: F401 - refuses to go on where another file hides the package memory
 from tools.context import ToolContext
 from tools.errors import ToolArgumentError, ToolError, ToolSchemaError, UnknownToolError
 from tools.memory_tools import MemoryTools

@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 from agent.hub import catalog
+from agent.shadows import PACKAGES
 from memory.paths import cache_dir
 
 NEEDED = (
@@ -45,7 +46,19 @@ def checks() -> list[Check]:
         )
         for entry in catalog.ENTRIES
     ]
-    return [*results, _accelerator(), _disk()]
+    return [*results, _shadows(), _accelerator(), _disk()]
+
+
+def _shadows() -> Check:
+    """Look for files in the current folder that would hide a package from programs that are run here."""
+    here = [
+        name for package in PACKAGES for name in (f"{package}.py", f"{package}/__init__.py") if Path(name).is_file()
+    ]
+    ours = Path(__file__).resolve().parent.parent.parent
+    if not here or Path.cwd().resolve() == ours:
+        return Check("names in this folder", True, "none hides a package")
+    found = f"{', '.join(here)} hides the package of that name from programs that are run here"
+    return Check("names in this folder", False, found, "rename it", needed=False)
 
 
 def _package(name: str, needed: bool, fix: str) -> Check:

@@ -172,11 +172,17 @@ class TerminalView:
 
 
 COLUMNS = {
-    "seed": "seed", "ending": "ending", "steps": "steps", "optimal_steps": "best",
+    "seed": "seed", "ending": "ending", "steps": "steps", "optimal_steps": "expert",
     "model_calls": "calls", "invalid_calls": "invalid", "prefill_tokens": "read", "decode_tokens": "chosen",
     "forced_tokens": "forced", "writes": "writes", "seconds": "s",
 }  # fmt: skip
-"""Columns of the summary, by the name of the figure; read, chosen and forced count tokens."""
+"""Columns of the summary, by the name of the figure."""
+
+GLOSSARY = (
+    "expert: steps of the world's expert (in mazes the fewest; BabyAI's bot, which can be beaten, in its worlds); "
+    "tokens that the model read, chose itself, and that the grammar forced"
+)
+"""What the less plain columns mean."""
 
 
 def table(episodes: list[dict[str, Any]]) -> Table:
@@ -187,7 +193,7 @@ def table(episodes: list[dict[str, Any]]) -> Table:
     if episodes:
         solved = sum(episode["success"] for episode in episodes)
         low, high = wilson_ci(solved, len(episodes))
-        summary.caption = f"solved {solved} of {len(episodes)} (95 % interval {low:.2f} to {high:.2f})"
+        summary.caption = f"solved {solved} of {len(episodes)} (95 % interval {low:.2f} to {high:.2f})\n{GLOSSARY}"
     for episode in episodes:
         cells = (episode[name] for name in COLUMNS)
         summary.add_row(*("-" if c is None else f"{c:.2f}" if isinstance(c, float) else str(c) for c in cells))

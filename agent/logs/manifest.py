@@ -104,7 +104,7 @@ def by_kind(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
 def table(rows: Sequence[Row]) -> Table:
     """Return a table with the totals of each kind of mission and of all."""
     grid = Table("kind", box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    for title in ("episodes", "solved", "95 % interval", "steps over optimal"):
+    for title in ("episodes", "solved", "95 % interval", "steps/expert"):
         grid.add_column(title, justify="right")
     for kind, figures in [
         *by_kind(rows).items(),

@@ -1,5 +1,6 @@
 """How weights are loaded: in which precision, on which device, quantised or not."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -52,6 +53,12 @@ def merged(load: Callable[[], Any], tokenizer: Any, known: bool) -> Any:
         tokenizer: Its tokenizer.
         known: Whether the adapter was exported and checked before (it has a card); then only the layers are looked at.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # PEFT asks transformers for a flag of an old name
+        return _merged(load, tokenizer, known)
+
+
+def _merged(load: Callable[[], Any], tokenizer: Any, known: bool) -> Any:
     model = load()
     if changes_tied_weights(model):
         return model

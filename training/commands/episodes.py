@@ -92,7 +92,9 @@ def list_episodes(
         if as_json:
             emit(rows)
             return
-        listing = Table("episode", "seed", "kind", "ending", "steps", "best", "calls", "log", box=None, pad_edge=False)
+        listing = Table(
+            "episode", "seed", "kind", "ending", "steps", "expert", "calls", "log", box=None, pad_edge=False
+        )
         for row in rows:
             cells = (
                 row.get(name)
