@@ -31,6 +31,7 @@ class Trained:
         peak_memory: Greatest memory allocated on the GPU in bytes; 0 without one.
         stopped: Why the training stopped early; empty if it did not.
         validation: Success rate of the best validation so far, by environment.
+        whole: Tokens of the whole training as it is set, padding included.
     """
 
     folder: Path
@@ -41,6 +42,7 @@ class Trained:
     peak_memory: int
     stopped: str
     validation: dict[str, float]
+    whole: int = 0
 
 
 def write_card(

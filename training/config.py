@@ -8,6 +8,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from agent.config import LocalChoice, compose_as
+from memory.nearest import did_you_mean, nearest
+from tools import MemoryTools, Tool
 
 Split = Literal["train", "validation", "test"]
 
@@ -75,6 +77,16 @@ class DataSettings(_Settings):
         A pattern that matches nothing stays, so that a later error can name it.
         """
         return [Path(path) for run in runs for path in sorted(glob(str(run))) or [str(run)]]  # noqa: PTH207
+
+    @field_validator("without")
+    @classmethod
+    def _tools(cls, without: list[str]) -> list[str]:
+        """Refuse what looks like a misspelt memory tool; a plugin's tool may have any other name."""
+        known = [name for kind in MemoryTools.__mro__ for name, item in vars(kind).items() if isinstance(item, Tool)]
+        for name in without:
+            if name not in known and nearest(name, known):
+                raise ValueError(f"no memory tool is called {name!r}: {did_you_mean(name, known)}")
+        return without
 
     @field_validator("weights")
     @classmethod

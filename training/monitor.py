@@ -32,6 +32,20 @@ class Validates(Protocol):
         ...
 
 
+PROBED = 2
+"""Steps after which the length of a training is foretold."""
+
+LONG = 1800.0
+"""Seconds from which on a training on a CPU is called long."""
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words: ``"40 s"``, ``"12 min"``, ``"6.5 h"``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 class Monitor(TrainerCallback):
     """A trainer callback that logs, validates, keeps the best weights and stops early.
 
@@ -118,14 +132,29 @@ class Monitor(TrainerCallback):
             )
         done = state.global_step - self._from
         remaining = seconds / max(done, 1) * (self.steps - state.global_step)
+        left = f"{duration(remaining)} left" if remaining else "done"
         accuracy = f", {line['accuracy']:.1%} of tokens right" if line["accuracy"] is not None else ""
         self.say(
-            f"step {state.global_step} of {self.steps}, loss {self.loss:.4f}{accuracy}, {speed:,.0f} tokens/s, "
-            f"{remaining / 60:.0f} min left"
+            f"step {state.global_step} of {self.steps}, loss {self.loss:.4f}{accuracy}, {speed:,.0f} tokens/s, {left}"
         )
 
+    def _foretell(self, step: int) -> None:
+        """Say how long the training will take at the speed of its first steps, and what memory it takes."""
+        each = (time.perf_counter() - self._began) / PROBED
+        cuda = torch.cuda.is_available()
+        memory = f", {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB" if cuda else ""
+        words = (
+            f"{self.steps:,} steps of {self.schedule.tokens_per_step:,} tokens, {each:.1f} s each: "
+            f"about {duration(each * (self.steps - step))}{memory}"
+        )
+        if not cuda and each * (self.steps - step) > LONG:
+            words += " on this CPU; consider a GPU, fewer episodes, or train.steps="
+        self.say(words)
+
     def on_step_end(self, _args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        """Validate after every ``validate_every`` steps and after the last one."""
+        """Say after two steps how long it will take; validate after every ``validate_every`` steps and at the end."""
+        if state.global_step == self._from + PROBED and state.is_world_process_zero and self.steps > PROBED:
+            self._foretell(state.global_step)
         period = self.schedule.validate_every
         if self.validate is None or (state.global_step % period and state.global_step != self.steps):
             return

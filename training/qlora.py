@@ -7,6 +7,7 @@ hippo train name=mine 'data.runs=[runs/2026-11-22/skills]'
 import json
 import math
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 from accelerate import PartialState
 
 from agent.config import load_collect
+from agent.errors import LogError
 from agent.hub import adapters, catalog
 from agent.logs.files import atomic_path, atomic_write
 from agent.logs.resume import changed_settings, flat_settings
@@ -59,7 +61,17 @@ def train(config: TrainConfig, say: Callable[[str], None] = print) -> Trained:
     if config.data.validate_in and not config.train.validate_every:
         raise TrainConfigError("data.validate names worlds, and none is played: add train.validate_every=200")
     with PartialState(cpu=device.type == "cpu").main_process_first():
+        fresh = not config.folder.exists()
         folder = _claim(config)
+    try:
+        return _train(config, folder, device, say)
+    except (TrainConfigError, LogError):
+        if fresh and _checkpoint(folder) is None and not (folder / METRICS).is_file():
+            shutil.rmtree(folder, ignore_errors=True)  # a refused training leaves nothing
+        raise
+
+
+def _train(config: TrainConfig, folder: Path, device: torch.device, say: Callable[[str], None]) -> Trained:
     tokenizer = load_tokenizer(config)
     window = Window(config.model.seq_len, config.model.max_call_tokens)
     path = catalog.resolve(config.model.name)
@@ -103,6 +115,7 @@ def train(config: TrainConfig, say: Callable[[str], None] = print) -> Trained:
         torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0,
         monitor.stopped,
         monitor.success,
+        _whole(config, prepared),
     )
     if not trainer.is_world_process_zero():
         return result
@@ -110,6 +123,13 @@ def train(config: TrainConfig, say: Callable[[str], None] = print) -> Trained:
     draw_losses(folder / METRICS, folder / LOSSES)
     write_card(folder, config, prepared.card, result, device)
     return result
+
+
+def _whole(config: TrainConfig, prepared: Prepared) -> int:
+    """Return the tokens of the whole training, whatever part of it a dry run does."""
+    schedule, rows = config.train, len(prepared.rows)
+    each = schedule.tokens_per_step
+    return each * schedule.steps if schedule.steps else round(schedule.epochs * rows * config.model.seq_len)
 
 
 def _device(config: TrainConfig) -> torch.device:

@@ -1,5 +1,6 @@
 """``hippo adapters``: lists the adapters, and shows how each was made."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,6 +35,8 @@ def list_adapters(home: Home = Path("runs/adapters"), as_json: Json = False) -> 
             cells = (adapter[key] for key in ("name", "model", "parent", "steps", "episodes", "mib", "folder"))
             table.add_row(*("-" if cell is None else str(cell) for cell in cells))
         Console(width=max(Console().width, 140)).print(table)
+        for folder, step in unfinished(home):
+            print(f"unfinished: {folder}, step {step}; the `hippo train` command that began it goes on")  # noqa: T201
 
 
 @app.command()
@@ -48,6 +51,14 @@ def show(adapter: Annotated[str, typer.Argument(help="Name or folder of an adapt
         from training.card import words
 
         print(words(card) if card else f"{folder} has no card: it was not trained by `hippo train`")  # noqa: T201
+
+
+def unfinished(home: Path) -> Iterator[tuple[Path, int]]:
+    """Yield the folders of trainings that have a checkpoint and no adapter yet, with the step they have reached."""
+    for folder in sorted({path.parents[2] for path in home.glob("*/checkpoints/checkpoint-*/trainer_state.json")}):
+        if not (folder / adapters.WEIGHTS).is_file():
+            steps = (path.name.rpartition("-")[2] for path in folder.glob("checkpoints/checkpoint-*"))
+            yield folder, max(int(step) for step in steps if step.isdigit())
 
 
 def row(folder: Path) -> dict[str, Any]:

@@ -52,8 +52,19 @@ def train(
             emit({**asdict(done), "folder": str(done.folder)})
             return
         stopped = f"; stopped: {done.stopped}" if done.stopped else ""
-        play = f"hippo run model={config.model.name} model.adapter={done.folder} seed=1000000"
-        then = "a dry run: nothing to play with" if config.dry_run else f"play worlds that it never met: {play}"
+        from agent.hub import adapters
+        from training.monitor import duration
+
+        sources = adapters.card(done.folder).get("sources", [])
+        env = next((source[4:] for source in sources if source.startswith("env:")), "")
+        play = f"hippo run env={env} model={config.model.name} model.adapter={done.folder} seed=1000000"
+        then = f"play worlds that it never met: {play}"
+        if config.dry_run:
+            hours = duration(done.whole / max(done.tokens_per_second, 1e-9))
+            then = (
+                f"a dry run: this adapter has learnt nothing. The whole training is {done.whole:,} tokens, at this "
+                f"speed {hours}; leave out dry_run=true"
+            )
         print(  # noqa: T201
             f"{done.folder}: {done.steps} steps, loss {done.loss:.4f}, {done.tokens_per_second:,.0f} tokens/s{stopped}"
             f"\n{then}"
