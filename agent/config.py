@@ -189,8 +189,13 @@ def compose_as(overrides: Sequence[str], root: str, schema: type[Config]) -> Con
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(str(part) for part in problem["loc"] if part not in _KINDS)
+        if place == "memory.gate":
+            words = f"memory.gate: expected one of your own as my_gate.py:Careful, got {problem['input']!r}"
+            raise ConfigError(words) from error
         hint = f"; a list is written {place}=one,two or {place}=[one,two]" if place in listed else ""
-        raise ConfigError(f"{place}: {problem['msg'].lower()}, got {problem['input']!r}{hint}") from error
+        raise ConfigError(
+            f"{place}: {problem['msg'][:1].lower()}{problem['msg'][1:]}, got {problem['input']!r}{hint}"
+        ) from error
 
 
 def choices(group: str) -> list[str]:
@@ -228,7 +233,8 @@ def _expand(override: str, folder: Path, listed: Container[str] = (), texts: Con
             return ["model=plugin", f"model.path={_quoted(value)}"]
         if key == "model" and ("/" in value or Path(value).expanduser().is_dir()):
             return ["model=local", f"model.name={_quoted(value)}"]
-        raise ConfigError(f"unknown {key} {value!r}: {did_you_mean(value, choices(key))}")
+        own = f"; one of your own is {value}:NAME" if key == "model" and value.endswith(".py") else ""
+        raise ConfigError(f"unknown {key} {value!r}: {did_you_mean(value, choices(key))}{own}")
     if key == "memory.gate" and split_path(value)[1]:
         key = "memory.gate_plugin"
     if key in listed and value not in ("", "null") and value[:1] not in "[$'\"":

@@ -11,6 +11,7 @@ from agent.memory_writer import MemoryWriter
 from agent.models.base import Decision, Turn
 from agent.shown import shown_observation, shown_result
 from tools import MemoryTools, Toolbox, ToolCall, ToolContext, ToolResult, ToolSpec
+from tools import names as tool_names
 from tools.macro_run import MacroRun
 from tools.schema import narrowed
 
@@ -231,7 +232,7 @@ class Episode:
         self._write_pending(None)  # one that came inside a macro: the model never saw it
         self.stats.steps += 1
         self.stats.total_reward += reward
-        action = self._last_call.name if self._last_call else None
+        action = self._done(self._last_call) if self._last_call else None
         self._perceive(observation, info, action, reward, terminated, truncated)
         success = terminated and bool(info.get("success", reward > 0))
         if not self.running_macro:
@@ -244,6 +245,17 @@ class Episode:
             self.finish("out_of_steps", f"the environment's {self.stats.steps} steps are used up")
         elif not self.running_macro:
             self._guard(observation)
+
+    def _done(self, call: ToolCall) -> str:
+        """Return what an action did as the map names it: its words where the action is a text that moves one."""
+        words = call.arguments.get("text")
+        said = call.name in self.context.action_names and call.name != tool_names.ANSWER and isinstance(words, str)
+        return str(words) if said else call.name
+
+    def _possible(self, info: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return what can be done now, as the map names it; nothing where the world does not say."""
+        able = info.get("choices") or info.get("available_actions") or self.context.action_names
+        return tuple(name for name in map(str, able) if name != tool_names.ANSWER)
 
     def _perceive(
         self,
@@ -261,7 +273,8 @@ class Episode:
             wrote = self._writer.perceive(text, view, action, reward, step)
             note = self._writer.note
         if self._memory_tools:
-            self._memory_tools.update(ToolContext(self.context.label, self.context.mission, step, view))
+            able = self._possible(info)
+            self._memory_tools.update(ToolContext(self.context.label, self.context.mission, step, view, able))
         self._observation = shown_observation(text, note)
         self._emit(
             Observed(

@@ -197,7 +197,7 @@ class Agent:
             world: Name of the map; give the same again for the same world.
             emit: Receives every event.
         """
-        actions = actions if isinstance(actions, Mapping) else {name: (name, name) for name in actions}
+        actions = _actions(actions)
         self.close()
         label = self._label(None, self._episodes)
         context = EpisodeContext("external", self._episodes, seed, mission, world, list(actions), label=label)
@@ -320,6 +320,25 @@ class Agent:
             writer = MemoryWriter(self.memory, self.gate, f"env:{context.env}", context.label)
         toolbox = Toolbox([*actions, *self._extra])
         return Episode(context, toolbox, self.config, emit, writer, self._memory_tools)
+
+
+def _actions(actions: Mapping[str, tuple[Any, str]] | Sequence[str]) -> Mapping[str, tuple[Any, str]]:
+    """Return actions by name, each with its value and description.
+
+    Raises:
+        ConfigError: There is none, one is named twice, or they are in another form.
+    """
+    if isinstance(actions, str) or not isinstance(actions, Mapping | Sequence) or not actions:
+        raise ConfigError(f"actions: expected a list of names, or {{name: (value, description)}}, got {actions!r}")
+    if isinstance(actions, Mapping):
+        if wrong := [name for name, item in actions.items() if not isinstance(item, tuple) or len(item) != 2]:
+            raise ConfigError(f"action {wrong[0]!r}: expected (value, description), got {actions[wrong[0]]!r}")
+        return actions
+    if wrong := [name for name in actions if not isinstance(name, str) or not name.isidentifier()]:
+        raise ConfigError(f"action {wrong[0]!r}: expected a name of letters, digits and _, as a tool has")
+    if len(set(actions)) < len(actions):
+        raise ConfigError(f"actions: one is named twice: {', '.join(actions)}")
+    return {name: (name, name) for name in actions}
 
 
 def _named(name: str) -> Model:

@@ -65,7 +65,8 @@ def drawn_calls(tools: Iterable[Tool], each: int = 20, seed: int = 0) -> Iterato
 class EveryTool(ScriptedModel):
     """A model without weights that calls every tool of an episode once, and then tools at random.
 
-    The arguments are drawn under the grammar, as a language model's would be. Tools are called once they are offered.
+    The arguments are drawn under the grammar, as a language model's would be. Tools are called once they are offered,
+    those of the memory and of plugins before the world's actions, which may end the episode.
 
     Args:
         seed: The same seed makes the same calls in the same episode.
@@ -84,7 +85,7 @@ class EveryTool(ScriptedModel):
         done = self._done.setdefault(turn.chat, set())
         number = self.seed + len(turn.chat.messages)
         fresh = [spec for spec in turn.offer if spec.name not in done]
-        spec = fresh[0] if fresh else random.Random(number).choice(list(turn.offer))  # noqa: S311
+        spec = fresh[-1] if fresh else random.Random(number).choice(list(turn.offer))  # noqa: S311
         done.add(spec.name)
         if spec.name not in self.called:
             self.called.append(spec.name)

@@ -18,7 +18,7 @@ from eval.failures import MENDING, telling
 from eval.harness import settings_of, slug
 from eval.measures import Record, chance
 from eval.summary import read_run
-from eval.tables import gap, interval, number, p_value
+from eval.tables import gap, interval, number, p_of
 from eval.verdict import verdicts, without_memory
 
 GROUPS = {"arms": "Arms", "ablations": "Without one part", "checks": "Interventions on the memory"}
@@ -216,7 +216,7 @@ def _row(summary: Mapping[str, Any], task: str, name: str) -> dict[str, Any]:
         "f1": number(scores["f1"]),
         "over": _over(scores, pair),
         "gap": gap(pair) if pair else "",
-        "p": p_value(pair["p_holm"]) if pair else "",
+        "p": p_of(pair) if pair else "",
     }
 
 

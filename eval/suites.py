@@ -112,7 +112,8 @@ def parse(overrides: Sequence[str]) -> EvalConfig:
         if not equals:
             raise EvalError(f"expected key=value, got {override!r}; for example suite=courier")
         if key not in known:
-            raise EvalError(f"unknown setting {key!r}: {did_you_mean(key, known)}")
+            hint = f"; a setting of the run is set=[{override}]" if "." in key else ""
+            raise EvalError(f"unknown setting {key!r}: {did_you_mean(key, known)}{hint}")
     if not any(override.startswith("suite=") for override in overrides):
         raise EvalError(f"which suite? for example suite=courier; there are {', '.join(suites())}")
     return _checked(EvalConfig, dict(_value(*override.split("=", 1)) for override in overrides), "")

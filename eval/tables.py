@@ -26,7 +26,7 @@ def arms_tables(summary: Mapping[str, Any]) -> Iterator[Table]:
                 f"{row['n']} ({row['worlds']})",
                 f"{number(row['success'], 2)} ({interval(row['ci95'], 2)})",
                 gap(pair, 2) if pair else "",
-                "" if pair is None else p_value(pair["p_holm"]) if pair["worlds"] >= FEWEST_WORLDS else "few worlds",
+                p_of(pair) if pair else "",
             )
         yield success
         took = Table("arm", "steps/expert", "EM", "F1", "calls", "tokens", **_PLAIN)
@@ -72,7 +72,7 @@ def compare_table(comparison: Mapping[str, Any]) -> Table:
             gap(row, 2),
             str(row["won"]),
             str(row["lost"]),
-            p_value(row["p_holm"]),
+            p_of(row),
         )
     return table
 
@@ -90,6 +90,11 @@ def interval(bounds: tuple[float, float] | None, digits: int = 3) -> str:
 def gap(pair: Mapping[str, Any], digits: int = 3) -> str:
     """Format the difference by which the first arm is ahead, with its interval."""
     return "-" if pair["diff"] is None else f"{pair['diff']:+.{digits}f} ({interval(pair['ci95'], digits)})"
+
+
+def p_of(pair: Mapping[str, Any]) -> str:
+    """Format the p-value of a pair; of too few worlds it says nothing."""
+    return p_value(pair["p_holm"]) if pair["worlds"] >= FEWEST_WORLDS else "few worlds"
 
 
 def p_value(p: float) -> str:

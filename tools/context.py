@@ -1,6 +1,6 @@
 """What a tool may know of the moment in which it is called."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,14 @@ class ToolContext:
         mission: What is to be done.
         step: Environment steps taken so far; ``None`` outside an episode.
         view: The cells perceived, as ``info["view"]`` has them; ``None`` in a world without cells.
+        actions: What can be done now: names of actions, or the texts that the world takes.
     """
 
     episode: str = ""
     mission: str = ""
     step: int | None = None
     view: Mapping[str, Any] | None = None
+    actions: Sequence[str] = ()
 
     @property
     def when(self) -> str:

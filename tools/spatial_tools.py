@@ -84,7 +84,7 @@ class SpatialTools:
         spare = not carrying or carrying.split()[-1] not in re.findall(r"\w+", self.context.mission.lower())
         spatial = self.memory.spatial
         try:
-            route = spatial.find(thing, carrying, spare)
+            route = spatial.find(thing, carrying, spare, self.context.actions)
         except UnknownItemError as error:
             return ToolResult.failed(str(error))
         moment = (thing, self.context.step)

@@ -75,9 +75,12 @@ class Tool:
             ToolArgumentError: An argument is missing, unknown or of another type than the signature says.
         """
         names = [field.alias or name for name, field in self.model.model_fields.items()]
-        owner, given = args[: max(0, len(args) - len(names))], args[max(0, len(args) - len(names)) :]
-        if owner and (len(owner) > 1 or isinstance(self.function, functools.partial)):
-            raise ToolArgumentError(f"{self.name} takes {len(names)} arguments, got {len(args)}")
+        method = "self" not in names and next(iter(inspect.signature(self.function).parameters), "") == "self"
+        owner, given = args[:method], args[method:]
+        if method and not owner:
+            raise ToolArgumentError(f"{self.name} is a method: call it on an object, or give one first")
+        if len(given) > len(names):
+            raise ToolArgumentError(f"{self.name} takes {len(names)} arguments, got {len(given)}")
         if twice := set(names[: len(given)]) & set(kwargs):
             raise ToolArgumentError(f"{self.name}: {', '.join(sorted(twice))} given twice")
         checked = self.validate(dict(zip(names, given, strict=False)) | kwargs)
@@ -141,13 +144,18 @@ class Tool:
             checked = self.model.model_validate(dict(arguments))
         except ValidationError as error:
             problems = "; ".join(
-                f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg'].lower()}" for e in error.errors()
+                f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {_lower(e['msg'])}" for e in error.errors()
             )
             expected = ", ".join(f"{name}: {_short(s)}" for name, s in self.schema["properties"].items())
             return ToolResult.invalid(f"{self.name}({expected}) expected; {problems}")
         except Exception as error:  # the boundary: a validator may raise anything
             return ToolResult.invalid(f"{self.name}: its arguments were refused: {text_of(error)}")
         return {field.alias or name: getattr(checked, name) for name, field in type(checked).model_fields.items()}
+
+
+def _lower(words: str) -> str:
+    """Return a sentence with a small first letter, and all values in it as they are."""
+    return words[:1].lower() + words[1:]
 
 
 def _plain(value: Any) -> Any:

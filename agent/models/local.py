@@ -10,7 +10,7 @@ from llguidance import LLMatcher
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.chat import Chat
-from agent.errors import ModelError
+from agent.errors import ConfigError, ModelError
 from agent.hub import adapters, catalog
 from agent.models.base import Decision, Turn, Usage
 from agent.models.decode import BatchDecoder, Job
@@ -60,6 +60,13 @@ class LocalModel:
     def __init__(
         self, config: LocalModelConfig | None = None, loaded: tuple[Any, Any] | None = None, **settings: Any
     ) -> None:
+        if isinstance(config, str):
+            raise ConfigError(
+                f"LocalModel takes settings: LocalModel(adapter={config!r}), or Agent({config!r}, memory)"
+            )
+        if unknown := set(settings) - set(LocalModelConfig.model_fields):
+            known = ", ".join(LocalModelConfig.model_fields)
+            raise ConfigError(f"LocalModel has no setting {', '.join(sorted(unknown))}: expected some of {known}")
         chosen = config or LocalModelConfig(**{} if "name" in settings else {"adapter": adapters.SHIPPED})
         self.config = type(chosen).model_validate(chosen.model_dump() | settings) if settings else chosen
         self.name = self.config.name

@@ -1,13 +1,16 @@
 """Policies, models and write gates of the user's own, named as ``my_policy.py:Follow``."""
 
 import inspect
+import traceback
+from collections.abc import Callable
+from pathlib import Path
 from typing import cast
 
-from agent.errors import ConfigError
-from agent.models.base import Model
-from agent.models.scripted import ScriptedModel
+from agent.errors import ConfigError, ModelError
+from agent.models.base import Model, Turn
+from agent.models.scripted import Policy, ScriptedModel
 from memory.episodic import WriteGate
-from tools import ToolError
+from tools import Tool, ToolCall, ToolError
 from tools.plugins import load_object
 
 
@@ -21,10 +24,31 @@ def plugged_policy(path: str) -> Model:
     """
     made = _made(path, "policy")
     if callable(getattr(made, "decide", None)):
+        if lacking := [name for name in ("describe", "release") if not callable(getattr(made, name, None))]:
+            raise ConfigError(f"model {path!r} lacks {' and '.join(lacking)}(): see agent.models.base.Model")
         return cast(Model, made)
-    if not callable(made):
+    if not callable(made) or isinstance(made, Tool):
         raise ConfigError(f"policy {path!r} is {made!r}: expected what takes a Turn and gives a ToolCall, or a Model")
-    return ScriptedModel(made, name=path)
+    return ScriptedModel(_checked(made, path), name=path)
+
+
+def _checked(policy: Callable[[Turn], object], path: str) -> Policy:
+    """Return a policy whose mistakes are told with their place."""
+
+    def answer(turn: Turn) -> ToolCall | str:
+        try:
+            call = policy(turn)
+        except ModelError:
+            raise
+        except Exception as error:  # the boundary: it may raise anything
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{Path(last.filename).name}, line {last.lineno}"
+            raise ModelError(f"policy {path} raised {type(error).__name__}: {error} ({place})") from error
+        if not isinstance(call, ToolCall | str):
+            raise ModelError(f"policy {path} gave {call!r}: expected a ToolCall, or its text")
+        return call
+
+    return answer
 
 
 def plugged_gate(path: str) -> WriteGate:
@@ -45,5 +69,8 @@ def _made(path: str, what: str) -> object:
         return found() if inspect.isclass(found) else found
     except ToolError as error:
         raise ConfigError(str(error)) from error
-    except TypeError as error:
-        raise ConfigError(f"{what} {path!r} can't be made without arguments: {error}") from error
+    except Exception as error:  # the boundary: it may raise anything
+        words = " ".join(str(error).split())
+        raise ConfigError(
+            f"{what} {path!r} can't be made without arguments: {type(error).__name__}: {words}"
+        ) from error

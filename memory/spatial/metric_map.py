@@ -134,7 +134,7 @@ class MetricMap:
         route = plan_poses(self.terrain, self.pose, goal, (), poses, self.planner)
         return route or self._barred(goal, [*poses, *self._before(positions)])
 
-    def find(self, goal: str, carrying: str = "", spare: bool = False) -> Route:
+    def find(self, goal: str, carrying: str = "", spare: bool = False, actions: Sequence[str] = ()) -> Route:  # noqa: ARG002
         """Return the route to a thing, or what to do first; see :meth:`memory.spatial.PlaceGraph.find`.
 
         Raises:

@@ -346,7 +346,7 @@ class PlaceGraph:
         elsewhere.stand(row[0], start)
         return list(elsewhere._map.plan_to(goal).places)
 
-    def find(self, goal: str, carrying: str = "", spare: bool = False) -> Route:
+    def find(self, goal: str, carrying: str = "", spare: bool = False, actions: Sequence[str] = ()) -> Route:
         """Return the route to a thing, or, where it was not seen or can't be reached, what to do first.
 
         On a map of cells that is, in this order: look where something unknown comes into sight; fetch the key of a
@@ -358,12 +358,14 @@ class PlaceGraph:
             goal: As for :meth:`plan`.
             carrying: Name of what one carries; empty for nothing.
             spare: Whether what is carried may be put down, if it opens nothing that is known.
+            actions: What can be done now; on a map without coordinates, one that was not tried here comes before the
+                place that was visited least.
 
         Raises:
             UnknownItemError: Nothing of that can be done; the message says what is known and what is in the way.
         """
         self._refresh()
-        return self._map.find(goal, carrying, spare)
+        return self._map.find(goal, carrying, spare, actions)
 
     def excerpt(self, words: str) -> str:
         """Return the sentence of the text of this place that has the most of some words; empty if none has any."""

@@ -76,8 +76,8 @@ class Route:
             return None
         actions: list[str] = []
         for part in words.removesuffix(CUT).split(", "):
-            name, _, times = part.partition(" ")
-            actions += [name] * (int(times) if times.isdigit() else 1)
+            name, _, times = part.rpartition(" ")
+            actions += [name] * int(times) if name and times.isdigit() else [part]
         return actions
 
 

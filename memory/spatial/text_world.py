@@ -1,5 +1,7 @@
 """A map of texts, as the place graph uses it: goals and routes between rooms, steps or pages."""
 
+from collections.abc import Sequence
+
 from memory import provenance
 from memory.errors import UnknownItemError
 from memory.provenance import Provenance
@@ -84,8 +86,8 @@ class TextWorld:
             return self.explore()
         return self._route(goal, [place.id for place in self._named(goal)])
 
-    def find(self, goal: str, carrying: str = "", spare: bool = False) -> Route:  # noqa: ARG002
-        """Return the route to the nearest place that a name or some words stand for, else to where one was least.
+    def find(self, goal: str, carrying: str = "", spare: bool = False, actions: Sequence[str] = ()) -> Route:  # noqa: ARG002
+        """Return the route to what some words stand for; else an action not tried here, or where one was least.
 
         Raises:
             UnknownItemError: No other place can be reached by a known way.
@@ -93,7 +95,12 @@ class TextWorld:
         try:
             return self.plan(goal)
         except UnknownItemError:
-            return self.explore()
+            pass
+        assert self.place is not None
+        tried = {action for place, action in self.texts.ways if place == self.place}
+        if new := [action for action in actions if action not in tried]:
+            return Route(UNKNOWN, (new[0],), (self.place,), 1.0, (self.place,))
+        return self.explore()
 
     def plan_to(self, place: int) -> Route:
         """Return the cheapest known route to the place with an id.

@@ -1,5 +1,6 @@
 """The map that one is on, whatever it is made of: what the place graph needs of it."""
 
+from collections.abc import Sequence
 from typing import NoReturn, Protocol
 
 from memory.errors import UnknownItemError
@@ -77,7 +78,7 @@ class WorldMap(Protocol):
         """
         ...
 
-    def find(self, goal: str, carrying: str = "", spare: bool = False) -> Route:
+    def find(self, goal: str, carrying: str = "", spare: bool = False, actions: Sequence[str] = ()) -> Route:
         """Return the route to a thing, or what to do first to find or reach it.
 
         Raises:
@@ -153,7 +154,7 @@ class EmptyMap:
         """Raise: no way is known."""
         raise UnknownItemError(f"the map is empty: nothing was observed yet, so no way to {goal!r} is known")
 
-    def find(self, goal: str, carrying: str = "", spare: bool = False) -> Route:  # noqa: ARG002
+    def find(self, goal: str, carrying: str = "", spare: bool = False, actions: Sequence[str] = ()) -> Route:  # noqa: ARG002
         """Raise: no way is known."""
         return self.plan(goal)
 
