@@ -92,7 +92,7 @@ def test_what_is_no_gate_is_told(own: Path, name: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("nothing", "gave None"), ("wrong", r"KeyError: 'enum' \(own.py, line 29")]
+    ("name", "message"), [("nothing", "gave None"), ("wrong", r"KeyError: 'enum' \(own.py, line 28")]
 )
 def test_a_policy_that_fails_is_told_with_its_place(own: Path, name: str, message: str) -> None:
     with pytest.raises(ModelError, match=message):
