@@ -15,16 +15,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from agent.config import CollectConfig, load_collect
-from agent.errors import WorkerLostError
+from agent.errors import ConfigError, WorkerLostError
 from agent.logs.events import INGESTION
 from agent.logs.files import folder_lock
 from agent.logs.log import versions, write_run
 from agent.logs.manifest import Row
 from agent.logs.resume import changed_settings
+from agent.policies import expert_for
 from agent.rollout.collect import Collection
 from agent.rollout.processes import worker_pool
 from agent.rollout.worker import counted_visits
-from agent.text_env import visits_of
+from agent.text_env import Env, visits_of
 from envs import make
 from envs.splits import seeds_of
 from eval.budget import begun_with, other_weights, same_budget, weights
@@ -74,6 +75,7 @@ class Evaluation:
             first_config = self._collect(task, name, "model", Arm(about="", policy="random"), 0, 1)
             with closing(make(first_config.env.id, **first_config.env.kwargs)) as env:
                 self.visits[name], self._counted[name] = visits_of(env), counted_visits(env)
+                self._has_expert(name, env)
         self._enough_worlds()
         for name, arm in self.arms.items():  # report unknown settings before anything is played
             for task_name, task in self.suite.tasks.items():
@@ -89,6 +91,21 @@ class Evaluation:
                         ("agent.max_calls", "env"),
                     )
         self._begin()
+
+    def _has_expert(self, task: str, env: Env) -> None:
+        """Check that a world has an expert if an arm is one, before anything is played.
+
+        Raises:
+            EvalError: It has none.
+        """
+        arms = [name for name, arm in self.arms.items() if arm.policy == "expert"]
+        if not arms:
+            return
+        try:
+            env.reset(seed=seeds_of(self.config.split).start + self.config.seed)
+            expert_for(env)
+        except ConfigError as error:
+            raise EvalError(f"arm {arms[0]}: {str(error).partition(':')[0]} ({task}): leave it out of arms=") from error
 
     def _enough_worlds(self) -> None:
         seeds = seeds_of(self.config.split)

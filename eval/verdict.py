@@ -40,10 +40,12 @@ def _verdict(summary: Mapping[str, Any], arms: Mapping[str, Any], task: str, fir
     by = f"{with_:.2f} solved instead of {bare:.2f} ({other}), {pair['diff']:+.2f} ({low:+.2f} to {high:+.2f})"
     worlds = f"{pair['n']} episodes in {pair['worlds']} world{'s' * (pair['worlds'] != 1)}"
     if pair["worlds"] < FEWEST_WORLDS:
+        same = " All episodes are of one world: an environment names its worlds in info['world']."
+        same = same if pair["worlds"] == 1 else ""
         return (
             f"{task}: too few worlds to say whether memory helps. {by}; {worlds}. The episodes of a world depend on "
             f"each other: of {pair['worlds']}, p is never below {2 * 0.5 ** pair['worlds']:.2f}; play at least "
-            f"{FEWEST_WORLDS}, better 20."
+            f"{FEWEST_WORLDS}, better 20.{same}"
         )
     sure = f"p {pair['p_holm']:.3f}" if pair["p_holm"] >= 0.001 else "p < 0.001"
     if pair["p_holm"] > LEVEL:

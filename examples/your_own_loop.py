@@ -10,7 +10,7 @@ SCRIPT = [
     ToolCall(name="east"),
     ToolCall(name="recall", arguments={"cue": "where is the door"}),
     ToolCall(name="east"),
-]  # LocalModel() in the place of ScriptedModel(SCRIPT) lets the 135 M model decide
+]  # Agent("hippo-135m", memory) lets the 135 M model decide; it was trained in grids and on questions, not here
 
 with Memory.open(None, HashingEmbedder()) as memory:
     agent = Agent(ScriptedModel(SCRIPT), memory)

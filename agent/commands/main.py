@@ -108,6 +108,8 @@ def collect(
 
     with plain_errors(EnvError):
         from agent.config import load_collect
+        from agent.logs.events import End
+        from agent.logs.log import read_events
         from agent.logs.manifest import table
         from agent.rollout.collect import Collection
         from envs import make, seeds_of
@@ -128,6 +130,11 @@ def collect(
             Console().print(table(collection.rows))
         else:
             emit(collection.result())
+        broken = [row for row in collection.rows if row["ending"] == "model_error"]
+        if broken:
+            why = read_events(collection.folder / broken[0]["log"])[-1]
+            reason = why.reason if isinstance(why, End) else ""
+            print(f"error: {len(broken)} episodes ended in an error of the model: {reason}", file=sys.stderr)  # noqa: T201
 
 
 @app.command()

@@ -1,9 +1,11 @@
 """Policies, models and write gates of the user's own, named as ``my_policy.py:Follow``."""
 
 import inspect
+import math
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import cast
 
 from agent.errors import ConfigError, ModelError
@@ -51,26 +53,36 @@ def _checked(policy: Callable[[Turn], object], path: str) -> Policy:
     return answer
 
 
-def plugged_gate(path: str) -> WriteGate:
+def plugged_gate(path: str, settings: Mapping[str, float]) -> WriteGate:
     """Return the write gate that a path names.
 
+    Args:
+        path: ``module:name`` or ``file.py:name``.
+        settings: Weights and threshold of the settings, which a class is made with.
+
     Raises:
-        ConfigError: There is no such thing, or it is no write gate.
+        ConfigError: There is no such thing, it is no write gate, or it gives no score.
     """
-    gate = _made(path, "write gate")
+    gate = _made(path, "write gate", settings)
     if not isinstance(gate, WriteGate):
         raise ConfigError(f"write gate {path!r} is {gate!r}: expected a subclass of memory.episodic.WriteGate")
+    try:
+        score: object = gate.score(surprise=0.5, novelty=0.5)
+        if not isinstance(score, int | float) or not math.isfinite(score):
+            raise TypeError(f"its score is {score!r}, no number")
+        gate.opens(score)
+    except Exception as error:  # the boundary: it may raise anything
+        raise ConfigError(f"write gate {path!r} gives no score: {type(error).__name__}: {error}") from error
     return gate
 
 
-def _made(path: str, what: str) -> object:
+def _made(path: str, what: str, settings: Mapping[str, object] = MappingProxyType({})) -> object:
+    """Return what a path names; of a class, an object made with these settings."""
     try:
         found = load_object(path, what)
-        return found() if inspect.isclass(found) else found
+        return found(**settings) if inspect.isclass(found) else found
     except ToolError as error:
         raise ConfigError(str(error)) from error
     except Exception as error:  # the boundary: it may raise anything
         words = " ".join(str(error).split())
-        raise ConfigError(
-            f"{what} {path!r} can't be made without arguments: {type(error).__name__}: {words}"
-        ) from error
+        raise ConfigError(f"{what} {path!r} can't be made: {type(error).__name__}: {words}") from error

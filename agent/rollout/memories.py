@@ -13,7 +13,7 @@ from memory.episodic import WriteGate
 
 def gate_of(choice: MemoryChoice) -> WriteGate:
     """Return the write gate that the settings name: one of the user's own, or the usual one with their values."""
-    return plugged_gate(choice.gate_plugin) if choice.gate_plugin else choice.gate
+    return plugged_gate(choice.gate_plugin, choice.gate.model_dump()) if choice.gate_plugin else choice.gate
 
 
 def open_memory(choice: MemoryChoice, path: Path | None, embedder: Embedder | None = None) -> Memory:

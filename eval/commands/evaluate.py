@@ -64,7 +64,11 @@ def run(
             evaluation = Evaluation(config, _say)
             with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True)) as bar:
                 task = bar.add_task("episodes", total=None)
-                played = evaluation.run(lambda done, every: bar.update(task, completed=done, total=every))
+                try:
+                    played = evaluation.run(lambda done, every: bar.update(task, completed=done, total=every))
+                except KeyboardInterrupt:
+                    _say(f"stopped; the same command with name={evaluation.folder.name} goes on where it was")
+                    raise
             summary = finish(evaluation, played)
         from eval.harness import settings_of
         from eval.tables import arms_tables, checks_table

@@ -36,6 +36,10 @@ class Half:
 class Needs(WriteGate):
     limit: float
 
+class Mute(WriteGate):
+    def score(self, **_):
+        return "high"
+
 def nothing(turn):
     return None
 
@@ -68,6 +72,7 @@ def test_a_gate_decides_by_its_name(own: Path) -> None:
     gate = gate_of(load([f"memory.gate={own}:Careful"]).memory)
     assert (gate.opens(0.8), gate.opens(0.95)) == (False, True)
     assert gate_of(load([]).memory).opens(0.8)
+    assert gate_of(load([f"memory.gate={own}:Careful", "memory.gate.tau=0.7"]).memory).tau == 0.7
 
 
 @pytest.mark.parametrize(
@@ -85,14 +90,17 @@ def test_what_is_no_policy_is_told(own: Path, name: str, message: str) -> None:
         plugged_policy(f"{own}:{name}" if name else str(own))
 
 
-@pytest.mark.parametrize(("name", "message"), [("Follow", "expected a subclass"), ("Needs", "without arguments")])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("Follow", "expected a subclass|can't be made"), ("Needs", "can't be made"), ("Mute", "gives no score")],
+)
 def test_what_is_no_gate_is_told(own: Path, name: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        plugged_gate(f"{own}:{name}")
+        plugged_gate(f"{own}:{name}", {})
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("nothing", "gave None"), ("wrong", r"KeyError: 'enum' \(own.py, line 28")]
+    ("name", "message"), [("nothing", "gave None"), ("wrong", r"KeyError: 'enum' \(own.py, line 32")]
 )
 def test_a_policy_that_fails_is_told_with_its_place(own: Path, name: str, message: str) -> None:
     with pytest.raises(ModelError, match=message):
