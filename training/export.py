@@ -10,6 +10,7 @@ import torch
 
 from agent.hub import adapters, catalog
 from agent.logs.files import atomic_write
+from agent.models.tokens import ChatTokens, plain_template
 from training.errors import AdapterError
 from training.gguf_file import write_gguf
 
@@ -127,10 +128,12 @@ def _written(model: Any, tokenizer: Any, base: Path, folder: Path, card: dict[st
     """Write the model, and load what was written as a user would."""
     from transformers import AutoModelForCausalLM
 
+    template = plain_template(ChatTokens(tokenizer).template)
     if form == "gguf":
-        write_gguf(model, base, part / "model.gguf")
+        write_gguf(model, base, part / "model.gguf", template)
         return AutoModelForCausalLM.from_pretrained(part, gguf_file="model.gguf", dtype=torch.float32).eval()
     model.to(torch.bfloat16).save_pretrained(part)
+    tokenizer.chat_template = template
     tokenizer.save_pretrained(part)
     with atomic_write(part / adapters.CARD) as file:
         json.dump(_lineage(folder, card), file, indent=1)

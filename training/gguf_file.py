@@ -15,13 +15,14 @@ from training.errors import AdapterError
 NORMAL, CONTROL, UNUSED = 1, 3, 5
 
 
-def write_gguf(model: Any, base: Path, path: Path) -> None:
+def write_gguf(model: Any, base: Path, path: Path, template: str = "") -> None:
     """Write the weights in float16 (norms in float32), with the tokenizer.
 
     Args:
         model: A Llama model of Transformers.
         base: Folder of its base model, which has the tokenizer.
         path: The file to write.
+        template: Chat template for programs that play the model; none if empty.
 
     Raises:
         AdapterError: The model is no Llama, or its tokenizer is no byte-level BPE.
@@ -40,6 +41,8 @@ def write_gguf(model: Any, base: Path, path: Path) -> None:
     heads, pairs = config.num_attention_heads, config.num_key_value_heads
     size = getattr(config, "head_dim", None) or config.hidden_size // heads
     writer.add_name(base.name)
+    if template:
+        writer.add_chat_template(template)
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(config.hidden_size)
     writer.add_block_count(config.num_hidden_layers)

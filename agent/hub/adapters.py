@@ -8,6 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from safetensors import safe_open
+
 from agent.errors import CatalogError
 from memory.nearest import nearest
 
@@ -88,6 +90,12 @@ def check(folder: Path, model: Path) -> None:
     Raises:
         CatalogError: Other weights than the card's, or another base model.
     """
+    settings(folder)
+    try:
+        with safe_open(folder / WEIGHTS, "pt") as file:
+            file.keys()
+    except Exception as error:  # safetensors has errors of its own
+        raise CatalogError(f"{folder / WEIGHTS} is damaged ({error}): fetch or train it again") from error
     about = card(folder)
     if about.get("sha256") not in (None, digest(folder)):
         raise CatalogError(f"{folder / WEIGHTS} is not the file that its card describes: fetch or train it again")

@@ -1,5 +1,6 @@
 """A chat as tokens, message by message; the result equals that of rendering the whole chat at once."""
 
+import re
 from typing import Any
 
 from agent.chat import Chat, Message
@@ -8,6 +9,14 @@ from agent.prompts import template
 
 FAMILIES = {"<|im_start|>": "chatml", "<|start_header_id|>": "llama3", "<|assistant|>": "phi3"}
 """Special token that tells which of our chat templates fits a tokenizer, with the name of that template."""
+
+
+def plain_template(marked: str) -> str:
+    """Return a chat template without the marks of what the assistant writes, which only training needs.
+
+    Other programs than Transformers do not know them. What they do to the spaces around them stays.
+    """
+    return re.sub(r"\{%(-?)\s*(?:end)?generation\s*(-?)%\}", r"{#\1 \2#}", marked)
 
 
 class ChatTokens:

@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 from transformers.utils.chat_template_utils import render_jinja_template
 
+from agent.models.tokens import plain_template
 from agent.prompts import template
 from tools import Toolbox, ToolCall
 from tools.actions import action_tools
@@ -58,3 +60,15 @@ def test_arguments_may_be_json_strings(family: str) -> None:
         *MESSAGES[3:],
     ]
     assert rendered(family, strings) == rendered(family, MESSAGES)
+
+
+@pytest.mark.parametrize("family", ENDS)
+def test_the_template_of_an_exported_model_renders_the_same_in_plain_jinja(family: str) -> None:
+    plain = plain_template(template(f"chat/{family}.jinja"))
+    assert "generation" not in plain.replace("add_generation_prompt", "").replace("generation marks", "")
+    environment = ImmutableSandboxedEnvironment()  # knows no marks, as other programs do not
+    environment.filters["tojson"] = lambda value, **options: json.dumps(value, ensure_ascii=False, **options)
+    text = environment.from_string(plain).render(
+        messages=MESSAGES, tools=[spec.openai() for spec in BOX.specs()], bos_token="<bos>"
+    )
+    assert text == rendered(family, MESSAGES)[0]
