@@ -57,6 +57,8 @@ def run(
 
         config = load(overrides or [])
         from agent.commands.terminal import TerminalView, table
+        from agent.logs.events import Event, Start
+        from agent.policies.choice import unknown_words
         from agent.rollout.runner import Run
         from agent.text_env import drawing_of
         from envs import make
@@ -71,8 +73,14 @@ def run(
                     if (drawing := drawing_of(env)) is not None:
                         view.world(drawing)
 
+                def watch(event: Event) -> None:
+                    if not quiet:
+                        view.show(event)
+                    if isinstance(event, Start) and (new := unknown_words(played.model, event.mission)):
+                        console.print(f"note: {new}", style="yellow", highlight=False)
+
                 try:
-                    played.play((lambda _event: None) if quiet else view.show, draw)
+                    played.play(watch, draw)
                 except KeyboardInterrupt:
                     interrupted = True
             console.print(table(played.episodes))

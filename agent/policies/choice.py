@@ -2,6 +2,7 @@
 
 from agent.config import RunConfig, load
 from agent.errors import ConfigError
+from agent.hub.missions import new_words
 from agent.models.base import Model
 from agent.models.endpoint import EndpointModel
 from agent.models.local import LocalModel
@@ -36,3 +37,11 @@ def named_model(name: str) -> Model:
         CatalogError: It is not on this machine.
     """
     return make_model(load([f"model={name}"]))
+
+
+def unknown_words(model: Model, mission: str) -> str:
+    """Return a sentence on the words of a mission that a model's adapter was not trained on, if there are any."""
+    if not isinstance(model, LocalModel) or model.adapter is None:
+        return ""
+    words = new_words(model.adapter, mission)
+    return f"this mission has words that {model.adapter.name} was not trained on: {', '.join(words)}" if words else ""
