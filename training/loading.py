@@ -6,7 +6,7 @@ import torch
 
 from agent.hub import adapters, catalog
 from agent.models.tokens import ChatTokens
-from agent.models.weights import load_options
+from agent.models.weights import load_options, precision
 from training.attention import attention_for
 from training.config import TrainConfig
 from training.errors import TrainConfigError
@@ -42,7 +42,7 @@ def load_model(config: TrainConfig, device: torch.device) -> Any:
 
     logging.disable_progress_bar()
     torch.manual_seed(config.seed)
-    dtype = getattr(torch, config.model.dtype)
+    dtype = precision(config.model.dtype, device)
     options = load_options(dtype, device, attention_for(device), config.model.load_in_4bit)
     model = AutoModelForCausalLM.from_pretrained(catalog.resolve(config.model.name), **options)
     if not config.model.load_in_4bit:

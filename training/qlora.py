@@ -21,6 +21,7 @@ from agent.errors import LogError
 from agent.hub import adapters, catalog
 from agent.logs.files import atomic_path, atomic_write
 from agent.logs.resume import changed_settings, flat_settings
+from agent.models.weights import precision
 from agent.models.window import Window
 from training.card import Trained, write_card
 from training.config import TrainConfig, plain
@@ -226,7 +227,7 @@ def _arguments(config: TrainConfig, prepared: Prepared, device: torch.device) ->
         packing=True,
         packing_strategy="bfd",
         dataset_kwargs={"skip_prepare_dataset": True},
-        bf16=config.model.dtype == "bfloat16",
+        bf16=precision(config.model.dtype, device) == torch.bfloat16,
         optim="adamw_torch_fused" if device.type == "cuda" else "adamw_torch",
         use_cpu=device.type == "cpu",
         seed=config.seed,

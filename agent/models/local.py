@@ -19,7 +19,7 @@ from agent.models.kv import BatchCache
 from agent.models.prompt_feed import PromptFeed
 from agent.models.surprise import surprise_of
 from agent.models.tokens import ChatTokens
-from agent.models.weights import load_options, merged
+from agent.models.weights import load_options, merged, precision
 from agent.models.window import Window
 
 
@@ -105,7 +105,7 @@ class LocalModel:
         from transformers.utils import logging
 
         logging.disable_progress_bar()
-        options = load_options(getattr(torch, self.config.dtype), self.device, "sdpa", self.config.load_in_4bit)
+        options = load_options(precision(self.config.dtype, self.device), self.device, "sdpa", self.config.load_in_4bit)
         model = AutoModelForCausalLM.from_pretrained(self.path, **options)
         if not self.config.load_in_4bit:
             model = model.to(self.device)
