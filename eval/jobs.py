@@ -90,7 +90,8 @@ def gathered(pool: ProcessPoolExecutor, jobs: Sequence[Job], advance: Callable[[
         jobs: The jobs.
         advance: Called every second with the number of finished episodes.
     """
-    waiting = {pool.submit(play, job): job.collection() for job in jobs}
+    collections = [job.collection() for job in jobs]  # before anybody plays: making one tidies its folder
+    waiting = {pool.submit(play, job): collection for job, collection in zip(jobs, collections, strict=True)}
     played: list[Played] = []
     while waiting:
         ended, _ = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
