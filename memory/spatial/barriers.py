@@ -66,8 +66,8 @@ class Barriers:
             spare: Whether what is carried may be put down.
         """
         at = self._faced(route)
-        thing = self.terrain.places.get(at) if at is not None else None
-        if thing is None or at is None or not thing.content:
+        thing = self.terrain.places.get(at)
+        if thing is None or not thing.content:
             return route
         if is_locked(thing.content):
             return self.unlock(at) or route
@@ -109,7 +109,7 @@ class Barriers:
     def _position(self, thing: Place) -> Position:
         return next(at for at, place in self.terrain.places.items() if place.id == thing.id)
 
-    def _faced(self, route: Route) -> Position | None:
+    def _faced(self, route: Route) -> Position:
         """Return the cell that one faces at the end of a route that does not enter its goal."""
         pose = self.pose
         for action in route.actions:
