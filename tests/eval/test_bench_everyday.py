@@ -29,4 +29,5 @@ def test_the_halves_are_large_and_alike() -> None:
 def test_little_that_is_true_is_retired(figures: dict[str, Any], others: list[dict[str, Any]]) -> None:
     retired = sum(one["false_retirements"] * one["holds"] for one in (figures, *others))
     assert retired <= 0.015 * sum(one["holds"] for one in (figures, *others))  # 8 of 721; the aim is 0.005
+    assert figures["false_retirements"] <= 0.03  # 4 of 151
     assert figures["current_right"] >= 0.6
