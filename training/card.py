@@ -32,6 +32,7 @@ class Trained:
         stopped: Why the training stopped early; empty if it did not.
         validation: Success rate of the best validation so far, by environment.
         whole: Tokens of the whole training as it is set, padding included.
+        held_out_loss: Newest loss on held-out conversations in nats per token; ``None`` if it was not measured.
     """
 
     folder: Path
@@ -43,6 +44,7 @@ class Trained:
     stopped: str
     validation: dict[str, float]
     whole: int = 0
+    held_out_loss: float | None = None
 
 
 def write_card(
@@ -73,6 +75,7 @@ def write_card(
         "command": " ".join(["hippo", *map(shlex.quote, _words(sys.argv))]),
         "steps": outcome.steps,
         "loss": outcome.loss,
+        "held_out_loss": outcome.held_out_loss,
         "seconds": round(outcome.seconds, 1),
         "tokens_per_second": round(outcome.tokens_per_second, 1),
         "peak_memory": outcome.peak_memory,
@@ -139,12 +142,15 @@ def words(card: dict[str, Any]) -> str:
     solved = "".join(f"- {name}: {share:.1%}\n" for name, share in card["validation"].items())
     lora, minutes = card["settings"]["lora"], card["seconds"] / 60
     learnt, tokens = sum(data["learnt_tokens"].values()), sum(data["tokens"].values())
+    loss, held = card.get("held_out_loss"), data.get("held_out")
+    others = f" on {held['episodes']:,} conversations that were not learnt" if held else " on texts not learnt"
+    held_out = f"Loss {loss:.4f} nats a token{others}.\n" if loss is not None else ""
     return (
         f"""# {card["name"]}
 
 A LoRA adapter for {card["base"]["name"]}{parent}: rank {lora["r"]}, alpha {lora["alpha"]}, {lora["targets"]}.
 {card["steps"]:,} steps, last loss {card["loss"]:.4f} nats a token, {minutes:.1f} minutes on {card["device"]}.
-
+{held_out}
 ```
 {card["command"]}
 ```
@@ -153,7 +159,7 @@ A LoRA adapter for {card["base"]["name"]}{parent}: rank {lora["r"]}, alpha {lora
 
 {learnt:,} tokens learnt of {tokens:,}, split {data["split"]}; left out: {left_out}.
 
-| episodes of | taken |
+| conversations of | taken |
 | --- | ---: |
 {table_rows}
 

@@ -49,6 +49,8 @@ class Schedule(_Settings):
     fused_kernels: bool = False
     save_every: int = Field(200, ge=1)
     log_every: int = Field(10, ge=1)
+    report_to: list[str] = Field(default_factory=list)
+    eval_every: int = Field(100, ge=1)
     validate_every: int = Field(0, ge=0)
     validate_worlds: int = Field(16, ge=1)
     patience: int = Field(3, ge=1)
@@ -66,10 +68,12 @@ class DataSettings(_Settings):
     most_over: float | None = Field(None, ge=1)
     weights: dict[str, float] = Field(default_factory=dict)
     without: list[str] = Field(default_factory=list)
+    eval_runs: list[Path] = Field(default_factory=list)
+    eval_share: float = Field(0.0, ge=0, lt=1)
     workers: int = Field(1, ge=1)
     validate_in: list[str] = Field(default_factory=list, alias="validate")
 
-    @field_validator("runs")
+    @field_validator("runs", "eval_runs")
     @classmethod
     def _every(cls, runs: list[Path]) -> list[Path]:
         """Replace patterns such as ``runs/*/skills`` by the paths that they match.

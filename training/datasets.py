@@ -1,7 +1,7 @@
 """Logged episodes as rows that TRL can train on: ``messages`` and ``tools``."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypedDict
 
 from agent.chat import Message, Role
@@ -46,7 +46,7 @@ def row_of(events: Sequence[Event]) -> Row:
     if start is None or end is None:
         raise LogError("an episode needs a start and an end to become a training row; this log lacks one of them")
     system: dict[str, Any] = {"role": "system", "content": start.system}
-    messages = [system, *map(_rendered, transcript(events))]
+    messages = [system, *_rendered(transcript(events))]
     provenance = {
         "env": start.env, "kind": start.kind, "seed": start.seed, "episode": start.episode, "world": start.world,
         "success": end.success, "steps": end.steps, "optimal_steps": start.optimal_steps,
@@ -75,11 +75,18 @@ def transcript(events: Sequence[Event], max_result: int = MAX_RESULT) -> list[Me
     return messages
 
 
-def _rendered(message: Message) -> dict[str, Any]:
-    rendered = message.render()
-    for call in rendered.get("tool_calls", ()):
-        call["function"]["arguments"] = json.dumps(call["function"]["arguments"], separators=(",", ":"))
-    return rendered
+def _rendered(messages: Sequence[Message]) -> Iterator[dict[str, Any]]:
+    """Yield the messages as data; the result of a tool has the tool's name, and an observation has none."""
+    name = ""
+    for message in messages:
+        rendered = message.render()
+        for call in rendered.get("tool_calls", ()):
+            call["function"]["arguments"] = json.dumps(call["function"]["arguments"], separators=(",", ":"))
+        if message.role == "assistant":
+            name = message.call.name if message.call else "none"
+        elif message.role == "tool" and not message.observed:
+            rendered["name"] = name
+        yield rendered
 
 
 def assistant_mask(row: Row, tokenizer: Any, template: str) -> tuple[list[int], list[int]]:

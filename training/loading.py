@@ -68,6 +68,19 @@ def load_model(config: TrainConfig, device: torch.device) -> Any:
     return get_peft_model(model, lora)
 
 
+def score_learnt_tokens() -> None:
+    """Let TRL score only the tokens that are learnt, on a CPU too.
+
+    Elsewhere than on Triton's devices TRL 1.16 scores every token (``trl.trainer.utils.patch_fused_lm_head``) to keep
+    shapes the same for compilers; a CPU compiles nothing, and a seventh of our tokens are learnt. The loss is the same.
+    """
+    from trl.kernels import chunked_logprob
+    from trl.trainer import utils
+
+    if hasattr(utils, "_use_triton"):
+        utils._use_triton = lambda device: device.type == "cpu" or chunked_logprob._use_triton(device)
+
+
 def fuse(model: Any) -> None:
     """Put Liger's kernels for norms, rotations and SwiGLU into a model (Hsu et al. 2024, arXiv:2410.10989).
 

@@ -55,6 +55,11 @@ class Monitor(TrainerCallback):
         say: Called with each progress line.
         validate: Plays validation worlds; ``None`` for no validation.
         schedule: How often to validate, and the patience of early stopping.
+
+    Attributes:
+        held_out: The newest loss on held-out conversations, in nats per token: the mean over their packed rows;
+            ``None`` if it was not measured.
+        report: Called with the success in validation worlds, for the trackers of ``train.report_to``.
     """
 
     def __init__(
@@ -69,8 +74,10 @@ class Monitor(TrainerCallback):
         self.tokens = 0.0
         self.stopped = ""
         self.success: Success = {}
+        self.held_out: float | None = None
+        self.report: Callable[[dict[str, float]], None] = lambda _metrics: None
         self._best = folder / BEST
-        self._best_mean = -1.0
+        self._best_score = -math.inf
         self._worse = 0
         self._began = time.perf_counter()
         self._from = 0
@@ -83,16 +90,18 @@ class Monitor(TrainerCallback):
         return weights
 
     def _recall(self) -> None:
-        """Restore the last loss from the metrics of a training that is resumed."""
+        """Restore the last losses from the metrics of a training that is resumed."""
         for line in _lines(self.path):
             self.loss = line.get("loss", self.loss)
+            self.held_out = line.get("eval_loss", self.held_out)
 
     def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
         """Remove the metrics that an interrupted training wrote after its last checkpoint."""
         self._began, self._from = time.perf_counter(), state.global_step
         kept = [line for line in _lines(self.path) if line["step"] <= state.global_step]
         for line in kept:  # in every process: otherwise one process would stop early alone
-            self._judge({key[6:]: value for key, value in line.items() if key.startswith("valid/")}, None)
+            success = {key[6:]: value for key, value in line.items() if key.startswith("valid/")}
+            self._judge(success, line.get("eval_loss"), None)
         if not state.is_world_process_zero:
             return
         if not state.global_step:
@@ -159,11 +168,27 @@ class Monitor(TrainerCallback):
         if self.validate is None or (state.global_step % period and state.global_step != self.steps):
             return
         success = self._shared(self.validate(model) if state.is_world_process_zero else {})
-        if not state.is_world_process_zero:
-            self._judge(success, None)
-        else:
+        self.report({f"eval_success_{env}": share for env, share in success.items()})
+        if state.is_world_process_zero:
             self._tell(success, state.global_step)
-            self._judge(success, model)
+        self._judge(success, None, model if state.is_world_process_zero else None)
+        self._stop(control, period)
+
+    def on_evaluate(
+        self, _args: Any, state: Any, control: Any, metrics: Mapping[str, float], model: Any = None, **_: Any
+    ) -> None:
+        """Write the loss on held-out conversations; if no worlds are played, it decides which weights are best."""
+        self.held_out = loss = float(metrics["eval_loss"])
+        accuracy = metrics.get("eval_mean_token_accuracy")
+        if state.is_world_process_zero:
+            self._write({"step": state.global_step, "eval_loss": loss, "eval_accuracy": accuracy})
+            right = f", {accuracy:.1%} of tokens right" if accuracy is not None else ""
+            self.say(f"step {state.global_step}, loss {loss:.4f}{right} on held-out conversations")
+        self._judge({}, loss, model if state.is_world_process_zero else None)
+        self._stop(control, self.schedule.eval_every)
+
+    def _stop(self, control: Any, period: int) -> None:
+        """Stop early after as many validations without a better one as patience says."""
         if self._worse >= self.schedule.patience:
             self.stopped = f"no better validation for {self._worse} times {period} steps"
             control.should_training_stop = True
@@ -181,15 +206,21 @@ class Monitor(TrainerCallback):
         self._write({"step": step, **{f"valid/{env}": share for env, share in successes.items()}})
         self.say(", ".join(f"{env} {share:.0%}" for env, share in successes.items()) + " of validation episodes solved")
 
-    def _judge(self, successes: Success, model: Any) -> None:
-        """Keep the weights if this validation is the best so far; else count it as worse."""
-        if not successes:
+    def _judge(self, successes: Success, loss: float | None, model: Any) -> None:
+        """Keep the weights if this validation is the best so far; else count it as worse.
+
+        Worlds that are played decide; without any, the loss does.
+        """
+        if successes:
+            score = sum(successes.values()) / len(successes)
+        elif loss is not None and self.validate is None:
+            score = -loss if math.isfinite(loss) else -math.inf
+        else:
             return
-        mean = sum(successes.values()) / len(successes)
-        if mean < self._best_mean or (mean == self._best_mean and mean < 1.0):  # a tie at 1.0 is better: lower loss
+        if score < self._best_score or score == self._best_score < 1.0:  # a tie at 1.0: the later has less
             self._worse += 1
             return
-        self.success, self._best_mean, self._worse = successes, mean, 0
+        self.success, self._best_score, self._worse = successes, score, 0
         if model is not None:
             from peft import get_peft_model_state_dict
 
@@ -210,7 +241,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 def draw_losses(metrics: Path, picture: Path) -> None:
-    """Draw the loss and the success in validation worlds over the steps."""
+    """Draw the loss, that on held-out conversations, and the success in validation worlds over the steps."""
     from matplotlib.figure import Figure
 
     lines = _lines(metrics)
@@ -220,6 +251,11 @@ def draw_losses(metrics: Path, picture: Path) -> None:
     axes.plot([line["step"] for line in losses], [line["loss"] for line in losses], color="#35618f", label="loss")
     axes.set(xlabel="step", ylabel="loss (nats a token)", yscale="log")
     axes.spines[["top", "right"]].set_visible(False)
+    held = [line for line in lines if "eval_loss" in line]
+    if held:
+        steps, values = [line["step"] for line in held], [line["eval_loss"] for line in held]
+        axes.plot(steps, values, color="#c4622d", marker="o", markersize=3, label="held out")
+        axes.legend(frameon=False, fontsize=8)
     played = [line for line in lines if any(key.startswith("valid/") for key in line)]
     if played:
         success_axes = axes.twinx()

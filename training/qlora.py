@@ -26,9 +26,12 @@ from agent.models.window import Window
 from training.card import Trained, write_card
 from training.config import TrainConfig, plain
 from training.errors import TrainConfigError
-from training.loading import load_model, load_tokenizer, probe
+from training.examples import Source
+from training.loading import load_model, load_tokenizer, probe, score_learnt_tokens
 from training.monitor import LOSSES, METRICS, Monitor, draw_losses
-from training.tokenized import Prepared, Source, check_runs, prepare, summary
+from training.row_files import check_runs
+from training.tokenized import Prepared, prepare, summary
+from training.trackers import check_trackers, reports_in
 from training.validation import Validator
 
 CHECKPOINTS = "checkpoints"
@@ -36,7 +39,7 @@ CONFIG = "train.json"
 DRY_STEPS = 2
 RESUMABLE_KEYS = {
     "out", "dry_run", "prepare_only", "data.workers", "train.workers", "train.save_every", "train.patience",
-    "model.device",
+    "train.report_to", "model.device",
 }  # fmt: skip
 """Settings that may change when a training is resumed."""
 
@@ -59,13 +62,17 @@ def train(config: TrainConfig, say: Callable[[str], None] = print) -> Trained:
     device = _device(config)
     for env in config.data.validate_in:
         load_collect([f"env={env}"])
+    check_trackers(config.train.report_to)
+    if config.data.eval_runs and config.data.eval_share:
+        raise TrainConfigError("data.eval_runs and data.eval_share both say what the loss is measured on: give one")
     if config.data.validate_in and not config.train.validate_every:
         raise TrainConfigError("data.validate names worlds, and none is played: add train.validate_every=200")
     with PartialState(cpu=device.type == "cpu").main_process_first():
         fresh = not config.folder.exists()
         folder = _claim(config)
     try:
-        return _train(config, folder, device, say)
+        with reports_in(folder):
+            return _train(config, folder, device, say)
     except (TrainConfigError, LogError):
         if fresh and _checkpoint(folder) is None and not (folder / METRICS).is_file():
             shutil.rmtree(folder, ignore_errors=True)  # a refused training leaves nothing
@@ -117,6 +124,7 @@ def _train(config: TrainConfig, folder: Path, device: torch.device, say: Callabl
         monitor.stopped,
         monitor.success,
         _whole(config, prepared),
+        monitor.held_out,
     )
     if not trainer.is_world_process_zero():
         return result
@@ -166,6 +174,8 @@ def _claim(config: TrainConfig) -> Path:
     """
     if config.data.prepared is None:
         check_runs(config.data.runs)
+        if config.data.eval_runs:
+            check_runs(config.data.eval_runs)
     folder = config.folder
     if folder.parent.exists() and not folder.parent.is_dir():
         raise TrainConfigError(f"out={folder.parent} is a file: name a folder")
@@ -236,11 +246,15 @@ def _arguments(config: TrainConfig, prepared: Prepared, device: torch.device) ->
         save_strategy="no" if config.dry_run else "steps",
         save_steps=schedule.save_every,
         save_total_limit=2,
+        eval_strategy="no" if config.dry_run or prepared.held_out is None else "steps",
+        eval_steps=schedule.eval_every,
+        per_device_eval_batch_size=1,
         dataloader_num_workers=schedule.workers,
         dataloader_drop_last=True,
         remove_unused_columns=False,
         ddp_find_unused_parameters=False,
-        report_to="none",
+        report_to=[] if config.dry_run else schedule.report_to,
+        run_name=config.name,
         disable_tqdm=True,
         log_level="error",
     )
@@ -251,12 +265,16 @@ def _arguments(config: TrainConfig, prepared: Prepared, device: torch.device) ->
 def _trainer(model: Any, tokenizer: Any, settings: Any, prepared: Prepared, monitor: Monitor) -> Any:
     from trl import SFTTrainer
 
+    score_learnt_tokens()
     trainer = SFTTrainer(
-        model=model, args=settings, train_dataset=prepared.rows, processing_class=tokenizer, callbacks=[monitor]
-    )
+        model=model, args=settings, train_dataset=prepared.rows,
+        eval_dataset=prepared.held_out if settings.eval_strategy != "no" else None,
+        processing_class=tokenizer, callbacks=[monitor],
+    )  # fmt: skip
     from transformers import PrinterCallback
 
     trainer.remove_callback(PrinterCallback)
+    monitor.report = trainer.log
     return trainer
 
 
@@ -274,6 +292,7 @@ def _done(folder: Path, steps: int) -> Trained | None:
         card["peak_memory"],
         card["stopped"],
         card["validation"],
+        held_out_loss=card.get("held_out_loss"),
     )
 
 

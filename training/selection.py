@@ -19,6 +19,11 @@ def refusal(episode: Logged | None, split: Split | None, solved: bool) -> Refusa
     """
     if episode is None or episode.end is None:
         return "unfinished"
-    if split is not None and split_of(episode.start.seed or 0) != split:
+    return refusal_of(episode.start.seed or 0, episode.end.success, split, solved)
+
+
+def refusal_of(seed: int | None, success: bool, split: Split | None, solved: bool) -> Refusal | None:
+    """Return why an episode with this seed and outcome is left out; without a seed it belongs to every split."""
+    if split is not None and seed is not None and split_of(seed) != split:
         return "of another split"
-    return "unsolved" if solved and not episode.end.success else None
+    return "unsolved" if solved and not success else None

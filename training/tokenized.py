@@ -1,37 +1,29 @@
-"""Logs as a packed data set of tokens on disk, so that memory use does not grow with the logs."""
+"""Logs and rows as a packed data set of tokens on disk, so that memory use does not grow with them."""
 
 import hashlib
 import json
-import multiprocessing
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from agent.episode_state import AgentConfig
-from agent.errors import LogError
-from agent.logs.episodes import peek
 from agent.logs.files import atomic_write
-from agent.logs.log import read_events
-from agent.logs.trajectory import logs_in
 from agent.models.tokens import ChatTokens
-from agent.models.window import Window
 from training.config import DataSettings, plain
-from training.datasets import transcript
 from training.errors import TrainConfigError
-from training.selection import refusal
-from training.windows import IGNORED, Encoder
+from training.examples import ROW, Source, written
+from training.row_files import inputs
 
 CARD = "data.json"
-ROW = "row"
-FILTERS = ("exclude", "split", "solved", "most_over", "weights", "without")
+FILTERS = (
+    "exclude", "split", "solved", "most_over", "weights", "without", "eval_runs", "eval_share",
+)  # fmt: skip
+ROWS, HELD_OUT = "rows", "held_out"
+"""Folders of the packed rows that are learnt and of those on which only the loss is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +33,19 @@ class Prepared:
     Attributes:
         rows: Hugging Face data set of packed rows with ``input_ids``, ``labels`` and ``seq_lengths``.
         card: Counts of what is in the data set and of what was left out.
+        held_out: Rows of the same form that are not learnt, to measure the loss on; ``None`` if there are none.
     """
 
     rows: Any
     card: dict[str, Any]
+    held_out: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Everything that windows are made from; it is sent to other processes.
+def _loaded(folder: Path, card: dict[str, Any]) -> Prepared:
+    from datasets import load_from_disk
 
-    Attributes:
-        tokenizer: Folder of the tokenizer.
-        window: The model's window.
-        data: Which episodes are taken.
-    """
-
-    tokenizer: str
-    window: Window
-    data: DataSettings
+    rows, held = (load_from_disk(str(path)) if path.is_dir() else None for path in (folder / ROWS, folder / HELD_OUT))
+    return Prepared(rows, card, held)
 
 
 def prepare(source: Source, folder: Path, seed: int, began: bool = False) -> Prepared:
@@ -73,33 +59,33 @@ def prepare(source: Source, folder: Path, seed: int, began: bool = False) -> Pre
 
     Raises:
         LogError: There is no log, or one is damaged.
-        TrainConfigError: No episode is left to learn from, or the logs changed after the training had begun.
-        RowTooLongError: A message does not fit into the window.
+        TrainConfigError: No episode is left to learn from, a row has another form, or the logs changed after the
+            training had begun.
+        RowTooLongError: A message of a log does not fit into the window.
     """
-    from datasets import load_from_disk
-
     if source.data.prepared is not None:
         return load_prepared(source)
-    logs = logs_in(source.data.runs)
-    mark = _mark(source, logs, seed)
+    mark = _mark(source, seed)
     card_file = folder / CARD
     if card_file.is_file():
         card = json.loads(card_file.read_text())
         if card.get("mark") == mark:
-            return Prepared(load_from_disk(str(folder / "rows")), card)
+            return _loaded(folder, card)
         if began:
             raise TrainConfigError(
                 f"the logs have changed since {folder.parent} began to be trained: choose another name= to train on "
                 "what is there now"
             )
     shutil.rmtree(folder, ignore_errors=True)
-    rows, card = _build(source, logs, folder / "work", seed)
-    card |= {"mark": mark, "tokenizer": _tokenizer_digest(source)}
-    rows.save_to_disk(str(folder / "rows"))
+    made = _build(source, folder / "work", seed)
+    card = made.card | {"mark": mark, "tokenizer": _tokenizer_digest(source)}
+    made.rows.save_to_disk(str(folder / ROWS))
+    if made.held_out is not None:
+        made.held_out.save_to_disk(str(folder / HELD_OUT))
     shutil.rmtree(folder / "work", ignore_errors=True)
     with atomic_write(card_file) as file:
         json.dump(card, file, indent=1)
-    return Prepared(load_from_disk(str(folder / "rows")), card)
+    return _loaded(folder, card)
 
 
 def load_prepared(source: Source) -> Prepared:
@@ -108,8 +94,6 @@ def load_prepared(source: Source) -> Prepared:
     Raises:
         TrainConfigError: There is none, it was made with another tokenizer, or filters are given for it.
     """
-    from datasets import load_from_disk
-
     folder = source.data.prepared
     assert folder is not None
     if not (folder / CARD).is_file():
@@ -122,7 +106,7 @@ def load_prepared(source: Source) -> Prepared:
     card = json.loads((folder / CARD).read_text())
     if card.get("tokenizer") not in (None, _tokenizer_digest(source)):
         raise TrainConfigError(f"{folder} was made with the tokenizer of another model: make it again with this model=")
-    return Prepared(load_from_disk(str(folder / "rows")), card)
+    return _loaded(folder, card)
 
 
 def _tokenizer_digest(source: Source) -> str:
@@ -139,10 +123,15 @@ def summary(card: dict[str, Any]) -> str:
     left_out = ", ".join(f"{count:,} {why}" for why, count in card["left_out"].items()) or "nothing"
     episodes, learnt, tokens = (sum(card[key].values()) for key in ("taken", "learnt_tokens", "tokens"))
     runs = len(card["runs"])
-    return f"{episodes:,} episodes of {runs} runs, {learnt:,} tokens to learn of {tokens:,}; left out: {left_out}"
+    held = card.get("held_out")
+    loss = f"; the loss is measured on {held['episodes']:,} others" if held else ""
+    return (
+        f"{episodes:,} conversations of {runs} runs, {learnt:,} tokens to learn of {tokens:,}; left out: "
+        f"{left_out}{loss}"
+    )
 
 
-def _mark(source: Source, logs: Sequence[Path], seed: int) -> str:
+def _mark(source: Source, seed: int) -> str:
     """Return the digest of everything that the data set depends on."""
     words = [
         plain(source.data) | {"workers": 1},
@@ -151,25 +140,71 @@ def _mark(source: Source, logs: Sequence[Path], seed: int) -> str:
         source.window.max_call_tokens,
         seed,
     ]
-    stats = [(str(log), log.stat().st_size, log.stat().st_mtime_ns) for log in logs]
+    read = [
+        path for runs in (source.data.runs, source.data.eval_runs) if runs for part in inputs(runs) for path in part
+    ]
+    stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in read]
     return hashlib.sha256(json.dumps([words, stats], default=str).encode()).hexdigest()
 
 
-def _build(source: Source, logs: Sequence[Path], work: Path, seed: int) -> tuple[Any, dict[str, Any]]:
+def _build(source: Source, work: Path, seed: int) -> Prepared:
+    windows = _windows(source, work / "learnt")
+    picked = _pick(windows, source.data)
+    if not picked.learnt:
+        left = ", ".join(f"{count} {why}" for why, count in picked.card["left_out"].items())
+        raise TrainConfigError(
+            f"none of {picked.card['episodes']} episodes can be learnt from ({left}): collect with policy=expert, or "
+            "change data.split, data.solved or data.eval_share"
+        )
+    packed = _packed(source, windows, picked.learnt, work / "learnt", seed)
+    filled = sum(picked.card["tokens"].values()) / (len(packed) * source.window.seq_len)
+    card = picked.card | {
+        "packed_rows": len(packed), "seq_len": source.window.seq_len, "filled": round(filled, 4),
+    }  # fmt: skip
+    if source.data.eval_runs:
+        other = source.data.model_copy(
+            update={"runs": source.data.eval_runs, "split": "validation", "weights": {}, "exclude": []}
+        )
+        held_source = replace(source, data=other)
+        windows = _windows(held_source, work / "held")
+        held = _pick(windows, other, known=picked.digests)
+        if not held.learnt:
+            left = ", ".join(f"{count} {why}" for why, count in held.card["left_out"].items())
+            raise TrainConfigError(
+                f"the loss can be measured on none of {held.card['episodes']} episodes of data.eval_runs ({left}): "
+                "collect some with split=validation"
+            )
+        indexes = held.learnt
+    else:
+        indexes = picked.held
+    if source.data.eval_share and not indexes:
+        raise TrainConfigError(
+            f"data.eval_share={source.data.eval_share} keeps none of {card['episodes']} episodes aside: raise it"
+        )
+    if not indexes:
+        return Prepared(packed, card)
+    rows = _packed(source, windows, indexes, work / "held", seed)
+    logs = set(windows.select_columns(["log"]).select(indexes)["log"])
+    tokens = sum(windows.select_columns(["learnt"]).select(indexes)["learnt"])
+    card["held_out"] = {"episodes": len(logs), "learnt_tokens": tokens, "packed_rows": len(rows)}
+    return Prepared(packed, card, rows)
+
+
+def _windows(source: Source, work: Path) -> Any:
+    """Write the windows of everything named, and open them as one data set."""
     from datasets import Dataset, concatenate_datasets, disable_progress_bars
-    from trl import pack_dataset
 
     disable_progress_bars()
     work.mkdir(parents=True, exist_ok=True)
-    workers = min(source.data.workers, len(logs))
-    windows = concatenate_datasets([Dataset.from_file(path) for path in _written(source, logs, work, workers)])
-    picked, card = _pick(windows, source.data)
-    if not picked:
-        left = ", ".join(f"{count} {why}" for why, count in card["left_out"].items())
-        raise TrainConfigError(
-            f"none of {card['episodes']} episodes can be learnt from ({left}): collect with policy=expert, or change "
-            "data.split or data.solved"
-        )
+    logs, files = inputs(source.data.runs)
+    return concatenate_datasets([Dataset.from_file(path) for path in written(source, logs, files, work)])
+
+
+def _packed(source: Source, windows: Any, picked: Sequence[int], work: Path, seed: int) -> Any:
+    """Pack the picked windows into full rows, in an order that the seed gives."""
+    from trl import pack_dataset
+
+    work.mkdir(parents=True, exist_ok=True)
     rows = windows.select(picked, indices_cache_file_name=str(work / "picked.arrow"))
     rows = rows.select_columns(["input_ids", "labels"]).shuffle(
         seed=seed, indices_cache_file_name=str(work / "shuffled.arrow")
@@ -177,117 +212,37 @@ def _build(source: Source, logs: Sequence[Path], work: Path, seed: int) -> tuple
     options = {"cache_file_name": str(work / "packed.arrow"), "load_from_cache_file": False}
     rows = rows.flatten_indices(cache_file_name=str(work / "flat.arrow"))
     packed = pack_dataset(rows, source.window.seq_len, "bfd", options)
-    packed = packed.shuffle(seed=seed, indices_cache_file_name=str(work / "order.arrow"))
-    filled = sum(card["tokens"].values()) / (len(packed) * source.window.seq_len)
-    return packed, card | {"packed_rows": len(packed), "seq_len": source.window.seq_len, "filled": round(filled, 4)}
+    return packed.shuffle(seed=seed, indices_cache_file_name=str(work / "order.arrow"))
 
 
-def _written(source: Source, logs: Sequence[Path], work: Path, workers: int) -> list[str]:
-    """Write the windows of all logs, one Arrow file for each process; return the files."""
-    names = list(map(str, logs))
-    shards = [names[index::workers] for index in range(workers)]
-    files = [str(work / f"windows-{index}.arrow") for index in range(workers)]
-    if workers == 1:
-        _write(source, shards[0], files[0])
-        return files
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        try:
-            list(pool.map(_write, [source] * workers, shards, files))
-        except BrokenProcessPool as error:
-            raise TrainConfigError("a process that reads logs was killed: try data.workers=1") from error
-    return files
+@dataclass(frozen=True, slots=True)
+class _Picked:
+    """Which windows are learnt (as often as they stand here), which are held out, and the card of the data set."""
+
+    learnt: list[int]
+    held: list[int]
+    digests: frozenset[str]
+    card: dict[str, Any]
 
 
-def _write(source: Source, logs: Sequence[str], path: str) -> None:
-    from datasets import Features, List, Value
-    from datasets.arrow_writer import ArrowWriter
+def _pick(every: Any, data: DataSettings, known: Collection[str] = ()) -> _Picked:
+    """Pick the windows, each episode as often as its weight says; those of known conversations are left out.
 
-    words = dict.fromkeys(("log", "env", "kind", "status", "digest"), Value("string"))
-    numbers = dict.fromkeys(("length", "learnt"), Value("int32"))
-    features = Features({**words, **numbers, "input_ids": List(Value("int32")), "labels": List(Value("int32"))})
-    with ArrowWriter(path=path, features=features, writer_batch_size=256) as writer:
-        for example in _examples(source, logs):
-            writer.write(example)
-        writer.finalize()
-
-
-def _examples(source: Source, logs: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Yield the windows of logs; a log that is left out yields one row without tokens, with the reason as status."""
-    from transformers import AutoTokenizer
-
-    encoder = Encoder(ChatTokens(AutoTokenizer.from_pretrained(source.tokenizer)), source.window, source.data.without)
-    for name in logs:
-        log = Path(name)
-        episode = peek(log)
-        reason = refusal(episode, source.data.split, source.data.solved)
-        if episode is None or reason == "unfinished":
-            yield _nothing(name, "unfinished")
-            continue
-        about = {"log": name, "env": episode.start.env, "kind": episode.start.kind}
-        if {f"env:{episode.start.env}", log.parent.parent.name, str(log.parent.parent)} & {*source.data.exclude}:
-            yield _nothing(name, "excluded") | {"env": episode.start.env}
-        elif reason is not None:
-            yield _nothing(name, reason)
-        elif source.data.most_over and (episode.over_optimal or 1.0) > source.data.most_over:
-            yield _nothing(name, "too long a way")
-        else:
-            events = read_events(log)
-            longest = _result_limit(log.parent.parent)
-            conversation = json.dumps([episode.start.mission, [m.content for m in transcript(events, longest)]])
-            digest = hashlib.sha256(conversation.encode()).hexdigest()
-            examples = list(encoder.windows(events, longest)) if encoder.learns(events) else []
-            if not examples:
-                yield _nothing(name, "nothing to learn")
-            for example in examples:
-                yield about | {
-                    "status": ROW,
-                    "digest": digest,
-                    "input_ids": example.input_ids,
-                    "labels": example.labels,
-                    "length": len(example.input_ids),
-                    "learnt": sum(label != IGNORED for label in example.labels),
-                }
-
-
-@cache
-def _result_limit(run: Path) -> int:
-    """Return the greatest length, in characters, at which a run shows a tool result: its ``agent.max_result``."""
-    try:
-        longest: int = json.loads((run / "run.json").read_text(encoding="utf-8"))["config"]["agent"]["max_result"]
-    except (OSError, ValueError, KeyError):
-        return AgentConfig().max_result
-    return longest
-
-
-def _nothing(log: str, status: str) -> dict[str, Any]:
-    return {
-        "log": log,
-        "env": "",
-        "kind": "",
-        "status": status,
-        "digest": "",
-        "input_ids": [],
-        "labels": [],
-        "length": 0,
-        "learnt": 0,
-    }
-
-
-def _pick(every: Any, data: DataSettings) -> tuple[list[int], dict[str, Any]]:
-    """Pick the rows, each episode as often as its weight says, and make the card of the data set."""
+    What is held out is drawn by worlds, so that no visit of a world is learnt of which another is held out.
+    """
     owners: dict[str, str] = {}
     left_out: Counter[str] = Counter()
     episodes: Counter[str] = Counter()
     tokens: Counter[str] = Counter()
     learnt: Counter[str] = Counter()
-    logs: dict[str, None] = {}
+    logs: dict[str, str] = {}
     doubles: set[str] = set()
     picked: list[int] = []
+    held: list[int] = []
     met: set[str] = set()
-    columns = every.select_columns(["log", "env", "kind", "status", "digest", "length", "learnt"])
+    columns = every.select_columns([name for name in every.column_names if name not in ("input_ids", "labels")])
     for index, row in enumerate(columns):
-        folder = Path(row["log"]).parent.parent
-        met |= {f"env:{row['env']}", folder.name, str(folder)}
+        met |= {_source(row), Path(row["run"]).name, row["run"]}
         if row["status"] != ROW:
             left_out[row["status"]] += 1
             continue
@@ -296,14 +251,21 @@ def _pick(every: Any, data: DataSettings) -> tuple[list[int], dict[str, Any]]:
             left_out["doubles"] += row["log"] not in doubles
             doubles.add(row["log"])
             continue
+        if row["digest"] in known:
+            left_out["learnt as well"] += row["log"] not in logs
+            logs[row["log"]] = ""
+            continue
+        if data.eval_share and _drawn(row["world"] or row["digest"]) < data.eval_share:
+            held.append(index)
+            continue
         times = _times(row["digest"], data.weight(row["env"]))
         if not times:
             left_out["by weight"] += row["log"] not in logs
-            logs[row["log"]] = None
+            logs[row["log"]] = row["run"]
             continue
         key = f"{row['env']} {row['kind']}".strip()
         episodes[key] += row["log"] not in logs
-        logs[row["log"]] = None
+        logs[row["log"]] = row["run"]
         tokens[row["env"]] += times * row["length"]
         learnt[row["env"]] += times * row["learnt"]
         picked += [index] * times
@@ -311,8 +273,8 @@ def _pick(every: Any, data: DataSettings) -> tuple[list[int], dict[str, Any]]:
     unmet += [part for part in data.weights if not any(part.lower() in name.lower() for name in met)]
     if unmet:
         raise TrainConfigError(
-            f"data.exclude or data.weights names {', '.join(unmet)}, and no log is of that: there are "
-            f"{', '.join(sorted(name for name in met if name.startswith('env:') and name != 'env:'))}"
+            f"data.exclude or data.weights names {', '.join(unmet)}, and nothing is of that: there are "
+            f"{', '.join(sorted(name for name in met if name.startswith(('env:', 'file:')) and name != 'env:'))}"
         )
     card = {
         "split": data.split,
@@ -323,11 +285,21 @@ def _pick(every: Any, data: DataSettings) -> tuple[list[int], dict[str, Any]]:
         "learnt_tokens": dict(learnt),
         "weights": data.weights,
         "without": data.without,
-        "sources": sorted({f"env:{row['env']}" for row in columns.select(picked)}) if picked else [],
-        "runs": sorted({Path(log).parent.parent.name for log in logs}),
+        "sources": sorted({_source(row) for row in columns.select(picked)}) if picked else [],
+        "runs": sorted({Path(run).name for run in logs.values() if run}),
         "sha256": hashlib.sha256("".join(sorted(owners)).encode()).hexdigest(),
     }
-    return picked, card
+    return _Picked(picked, held, frozenset(owners), card)
+
+
+def _source(row: Mapping[str, Any]) -> str:
+    """Return where a window is from: the environment that was played, or else the file that it was read from."""
+    return f"env:{row['env']}" if row["world"] else f"file:{Path(row['run']).name}"
+
+
+def _drawn(words: str) -> float:
+    """Return a number from 0 to 1 that depends on the words alone."""
+    return int.from_bytes(hashlib.sha256(words.encode()).digest()[:8], "big") / 2.0**64
 
 
 def _times(digest: str, weight: float) -> int:
@@ -337,16 +309,3 @@ def _times(digest: str, weight: float) -> int:
     """
     rest = weight % 1
     return int(weight) + (int(np.frombuffer(bytes.fromhex(digest[:16]), np.uint64)[0]) < rest * 2.0**64)
-
-
-def check_runs(runs: Sequence[Path]) -> None:
-    """Check that runs are named and that they exist.
-
-    Raises:
-        LogError: No runs are named, or one does not exist.
-    """
-    if not runs:
-        raise LogError("name what to learn from: data.runs=[runs/2026-11-22/skills]; `hippo collect` makes some")
-    for run in runs:
-        if not run.exists():
-            raise LogError(f"there is no run at {run}: see `hippo episodes list runs/*/*`")

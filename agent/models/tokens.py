@@ -1,11 +1,13 @@
 """A chat as tokens, message by message; the result equals that of rendering the whole chat at once."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from agent.chat import Chat, Message
 from agent.errors import ModelError
 from agent.prompts import template
+from tools import ToolSpec
 
 FAMILIES = {"<|im_start|>": "chatml", "<|start_header_id|>": "llama3", "<|assistant|>": "phi3"}
 """Special token that tells which of our chat templates fits a tokenizer, with the name of that template."""
@@ -66,27 +68,33 @@ class ChatTokens:
             words = words.replace(token, f"{token[0]} {token[1:]}")
         return words
 
-    def _system(self, chat: Chat) -> dict[str, Any]:
-        message = chat.system()
-        return {**message, "content": self._plain(message["content"])}
-
     def _rendered(self, message: Message) -> dict[str, Any]:
         content = self._plain(message.content)
         return message.render() if content == message.content else {"role": message.role, "content": content}
 
     def text(self, chat: Chat) -> str:
         """Return the visible prompt as the model reads it, up to where its answer begins."""
-        messages = [self._system(chat), *(self._rendered(m) for m in chat.visible())]
+        system = {"role": "system", "content": self._plain(str(chat.system()["content"]))}
+        messages = [system, *(self._rendered(m) for m in chat.visible())]
         return self._render(messages, tools=chat.openai_tools(), add_generation_prompt=True)
 
     def system(self, chat: Chat) -> list[int]:
-        """Return the tokens of the system message.
+        """Return the tokens of a chat's system message.
 
         Raises:
             ModelError: A tool's name is missing from the prompt.
         """
-        text = self._render([self._system(chat)], tools=chat.openai_tools())
-        missing = [spec.name for spec in chat.tools if f"{spec.name}(" not in text]
+        return self.opening(str(chat.system()["content"]), chat.tools)
+
+    def opening(self, words: str, tools: Sequence[ToolSpec]) -> list[int]:
+        """Return the tokens of a system message with these words and tools.
+
+        Raises:
+            ModelError: A tool's name is missing from the prompt.
+        """
+        system = {"role": "system", "content": self._plain(words)}
+        text = self._render([system], tools=[spec.openai() for spec in tools])
+        missing = [spec.name for spec in tools if f"{spec.name}(" not in text]
         if missing:
             raise ModelError(f"the chat template does not show these tools: {', '.join(missing)}")
         return self.ids(text)

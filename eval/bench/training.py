@@ -99,7 +99,8 @@ def plain(asked: argparse.Namespace) -> dict[str, Any]:
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     from agent.models.window import Window
-    from training.tokenized import Source, prepare
+    from training.examples import Source
+    from training.tokenized import prepare
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with tempfile.TemporaryDirectory() as out:

@@ -9,7 +9,9 @@ from agent.errors import LogError
 from agent.models.window import Window
 from training.config import DataSettings
 from training.errors import TrainConfigError
-from training.tokenized import Source, check_runs, prepare
+from training.examples import Source
+from training.row_files import check_runs
+from training.tokenized import prepare
 from training.windows import IGNORED
 
 pytestmark = pytest.mark.model
@@ -69,7 +71,7 @@ def test_a_pattern_names_runs(runs: Path, tmp_path: Path) -> None:
 def test_a_source_can_be_left_out(tiny: Path, runs: Path, tmp_path: Path) -> None:
     card = prepare(source(tiny, runs, exclude=["env:hippo/WaterMaze-v0"]), tmp_path / "data", 0).card
     assert card["left_out"] == {"excluded": 4}
-    with pytest.raises(TrainConfigError, match=r"names env:hippo/WaterMase-v0, and no log is of that"):
+    with pytest.raises(TrainConfigError, match=r"names env:hippo/WaterMase-v0, and nothing is of that"):
         prepare(source(tiny, runs, exclude=["env:hippo/WaterMase-v0"]), tmp_path / "typo", 0)
     with pytest.raises(ValueError, match="a weight is 0 or more"):
         source(tiny, runs, weights={"Maze": -0.5})
@@ -87,7 +89,7 @@ def test_logs_without_success_are_told(tiny: Path, tmp_path: Path) -> None:
 def test_no_runs_are_told(tmp_path: Path) -> None:
     with pytest.raises(LogError, match=r"data\.runs"):
         check_runs([])
-    with pytest.raises(LogError, match="there is no run at"):
+    with pytest.raises(LogError, match="there is no run or data set at"):
         check_runs([tmp_path / "none"])
 
 

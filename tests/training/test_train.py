@@ -35,7 +35,7 @@ def test_training_makes_an_adapter_with_a_card(made: Path, tiny: Path) -> None:
     assert sum(card["data"]["taken"].values()) == 24
     assert card["settings"]["lora"]["targets"] == "all_linear"
     assert (made / "loss.png").read_bytes().startswith(b"\x89PNG")
-    assert "episodes of" in (made / "README.md").read_text()
+    assert "conversations of" in (made / "README.md").read_text()
     assert "/tmp" not in (made / adapters.SETTINGS).read_text().replace(str(tiny), "")
 
 
@@ -59,6 +59,29 @@ def test_the_model_plays_with_it_merged_or_not(made: Path, tiny: Path) -> None:
     )
     assert merged == pytest.approx(apart, abs=1e-5)
     assert merged != pytest.approx(plain, abs=1e-7)
+
+
+def test_only_what_is_learnt_is_scored(tiny: Path, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loss and the gradient are those of a plain TRL, which scores every token on a CPU."""
+    from trl.kernels.chunked_logprob import ChunkedLogProbFunction as Head
+
+    scored: list[int] = []
+    forward = Head.forward
+
+    def counted(ctx: Any, hidden: Any, *rest: Any) -> Any:
+        scored.append(len(hidden))
+        return forward(ctx, hidden, *rest)
+
+    monkeypatch.setattr(Head, "forward", counted)
+    asked = (tiny, next(runs.rglob("skills")), tmp_path)
+    fast = metrics(train(settings(*asked, "train.steps=2", "name=fast"), silent).folder)
+    few = max(scored)
+    monkeypatch.setattr("training.qlora.score_learnt_tokens", lambda: None)
+    monkeypatch.setattr("trl.trainer.utils._use_triton", lambda _device: False)
+    plain = metrics(train(settings(*asked, "train.steps=2", "name=plain"), silent).folder)
+    assert few < 400 < max(scored)
+    for key in ("loss", "grad_norm"):
+        assert [line[key] for line in fast] == pytest.approx([line[key] for line in plain], rel=1e-4)
 
 
 class KilledError(Exception):
@@ -146,7 +169,7 @@ def test_a_failed_attempt_does_not_take_the_name(made: Path, tiny: Path, runs: P
         train(settings(tiny, runs, tmp_path, "train.batch=4", "train.tokens_per_step=1000"), silent)
     said: list[str] = []
     dry = train(settings(tiny, runs, tmp_path, "dry_run=true", "train.steps=2"), said.append)
-    assert re.match(r"24 episodes of 3 runs, [\d,]+ tokens to learn of [\d,]+; left out: nothing", said[0])
+    assert re.match(r"24 conversations of 3 runs, [\d,]+ tokens to learn of [\d,]+; left out: nothing", said[0])
     assert adapters.card(dry.folder)["dry_run"] is True
     done = train(settings(tiny, runs, tmp_path, "train.steps=2", "train.learning_rate=1e-4"), silent)
     assert adapters.card(done.folder)["dry_run"] is False  # a dry run is not taken for the training
@@ -248,7 +271,7 @@ def test_it_stops_when_validation_gets_no_better(
     assert "no better validation for 2 times" in monitor.stopped
     assert monitor.best is not None
     assert {float(w.mean()) for name, w in monitor.best.items() if "lora_A" in name} == {best}
-    assert monitor.success == {"maze": max(0.6, monitor._best_mean)}
+    assert monitor.success == {"maze": max(0.6, monitor._best_score)}
     draw_losses(tmp_path / METRICS, tmp_path / "loss.png")
     assert (tmp_path / "loss.png").stat().st_size > 1000
 

@@ -17,6 +17,7 @@ from agent.models.prompt_feed import PromptFeed
 from agent.models.window import Window, Windowed
 from agent.policies import expert_for
 from memory import HashingEmbedder, Memory
+from training.conversations import of_log
 from training.errors import RowTooLongError
 from training.windows import IGNORED, Encoder
 
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.model
 def learnt(encoder: Encoder, path: Path) -> list[str]:
     """The words that have labels, call by call."""
     said = ""
-    for example in encoder.windows(read_events(path)):
+    for example in encoder.windows(of_log(read_events(path))):
         assert len(example.input_ids) == len(example.labels) <= encoder.window.seq_len
         said += encoder.tokens.tokenizer.decode([label for label in example.labels if label != IGNORED])
     return said.split("<|im_end|>")[:-1]
@@ -44,14 +45,14 @@ def test_results_are_cut_where_the_agent_cut_them(model: LocalModel, runs: Path)
     encoder = Encoder(model.tokens, Window())
     events = read_events(log)
     older = [e.model_copy(update={"shown": None}) if isinstance(e, Observed | Returned) else e for e in events]
-    whole, cut = ([len(one.input_ids) for one in encoder.windows(older, most)] for most in (800, 20))
+    whole, cut = ([len(one.input_ids) for one in encoder.windows(of_log(older, most))] for most in (800, 20))
     assert sum(cut) < sum(whole)
-    assert [len(one.input_ids) for one in encoder.windows(events, 20)] == whole  # what was shown is in the log
+    assert [len(one.input_ids) for one in encoder.windows(of_log(events, 20))] == whole  # what was shown is in the log
 
 
 def test_a_long_episode_takes_several_windows(model: LocalModel, runs: Path) -> None:
     log = max(runs.rglob("events.jsonl"), key=lambda path: path.stat().st_size)
-    assert len(list(Encoder(model.tokens, Window()).windows(read_events(log)))) > 1
+    assert len(list(Encoder(model.tokens, Window()).windows(of_log(read_events(log))))) > 1
 
 
 def test_windows_are_what_the_model_sees_when_it_plays(model: LocalModel) -> None:
@@ -78,7 +79,7 @@ def test_windows_are_what_the_model_sees_when_it_plays(model: LocalModel) -> Non
         events = list(agent.run(env, seed=0))
     encoder = Encoder(model.tokens, Window(512))
     starts = []
-    for example in encoder.windows(events):
+    for example in encoder.windows(of_log(events)):
         marked = [i for i, label in enumerate(example.labels) if label != IGNORED]
         starts += [example.input_ids[:i] for i in marked if i - 1 not in marked]
     assert len(starts) == len(prompts) > 20
@@ -92,7 +93,7 @@ def test_rows_without_the_memory_have_no_trace_of_it(model: LocalModel, runs: Pa
     for log in sorted((runs).rglob("maze/*/events.jsonl")):
         events = read_events(log)
         noted += any(isinstance(e, Observed) and e.note for e in events)
-        words = "".join(model.tokenizer.decode(example.input_ids) for example in encoder.windows(events))
+        words = "".join(model.tokenizer.decode(example.input_ids) for example in encoder.windows(of_log(events)))
         assert not any(f"{name}(" in words or f'"{name}"' in words for name in tools)
         assert KNOWN not in words
         assert any(isinstance(e, Returned) and e.name == "find" for e in events)
@@ -102,7 +103,7 @@ def test_rows_without_the_memory_have_no_trace_of_it(model: LocalModel, runs: Pa
 def test_a_message_beyond_the_window_is_refused(model: LocalModel, runs: Path) -> None:
     log = next(runs.rglob("skills/*/events.jsonl"))
     with pytest.raises(RowTooLongError, match=r"raise model\.seq_len"):
-        list(Encoder(model.tokens, Window(200, 96)).windows(read_events(log)))
+        list(Encoder(model.tokens, Window(200, 96)).windows(of_log(read_events(log))))
 
 
 def test_a_script_under_a_window_sees_what_is_left(model: LocalModel) -> None:

@@ -51,14 +51,17 @@ def train(
         if as_json:
             emit({**asdict(done), "folder": str(done.folder)})
             return
+        held = f" ({done.held_out_loss:.4f} on held-out conversations)" if done.held_out_loss is not None else ""
         stopped = f"; stopped: {done.stopped}" if done.stopped else ""
         from agent.hub import adapters
         from training.monitor import duration
 
         sources = adapters.card(done.folder).get("sources", [])
         env = next((source[4:] for source in sources if source.startswith("env:")), "")
-        play = f"hippo run env={env} model={config.model.name} model.adapter={done.folder} seed=1000000"
-        then = f"play worlds that it never met: {play}"
+        play = f"hippo run env={env or '...'} model={config.model.name} model.adapter={done.folder}"
+        then = f"play worlds that it never met: {play} seed=1000000"
+        if not env:
+            then = f"play with it: {play}; or take it elsewhere: hippo export {done.folder} --out merged"
         if config.dry_run:
             hours = duration(done.whole / max(done.tokens_per_second, 1e-9))
             then = (
@@ -66,7 +69,8 @@ def train(
                 f"speed {hours}; leave out dry_run=true"
             )
         print(  # noqa: T201
-            f"{done.folder}: {done.steps} steps, loss {done.loss:.4f}, {done.tokens_per_second:,.0f} tokens/s{stopped}"
+            f"{done.folder}: {done.steps} steps, loss {done.loss:.4f}{held}, {done.tokens_per_second:,.0f} tokens/s"
+            f"{stopped}"
             f"\n{then}"
         )
 
