@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
@@ -164,6 +165,20 @@ class _Tool(BaseModel):
         given = self.parameters
         bare = "properties" not in given and not isinstance(given.get("type"), str)
         return ToolSpec(self.name, self.description, {"type": "object", "properties": given} if bare else given)
+
+
+def tool_specs(file: Path) -> Iterator[ToolSpec]:
+    """Yield the tools of a JSON file in OpenAI's form.
+
+    Raises:
+        TrainConfigError: The file can't be read, or holds something else.
+    """
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        yield from (_Tool.model_validate(tool).spec() for tool in found)
+    except (OSError, ValueError, TypeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        raise TrainConfigError(f"{file}: expected a JSON list of tools in OpenAI's form ({reason})") from error
 
 
 class _Row(BaseModel):

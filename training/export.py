@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from agent.logs.files import atomic_write
 from agent.models.tokens import ChatTokens, plain_template
 from training.errors import AdapterError
 from training.gguf_file import write_gguf
+from training.model_card import tools_of, write_beside
 
 Form = Literal["safetensors", "gguf"]
 
@@ -51,7 +53,9 @@ class Exported:
     scale: float
 
 
-def export(adapter: str, out: Path, form: Form = "safetensors", tolerance: float = 1e-3) -> Exported:
+def export(
+    adapter: str, out: Path, form: Form = "safetensors", tolerance: float = 1e-3, tools: Path | None = None
+) -> Exported:
     """Merge an adapter into its base model, verify the result, and write it.
 
     Args:
@@ -59,6 +63,8 @@ def export(adapter: str, out: Path, form: Form = "safetensors", tolerance: float
         out: A new folder for safetensors; a new file for GGUF.
         form: The format to write.
         tolerance: Greatest difference of logits that merging in float32 may cause.
+        tools: JSON list of the tools that the model was trained with, in OpenAI's form; by default those of the worlds
+            that the adapter's card names. Their schema is written beside the model, with a model card.
 
     Raises:
         AdapterError: Merging or unmerging changes the logits by more than the tolerance, the written model predicts
@@ -71,6 +77,7 @@ def export(adapter: str, out: Path, form: Form = "safetensors", tolerance: float
     name = card.get("base", {}).get("name") or settings["base_model_name_or_path"]
     path = catalog.resolve(name)
     adapters.check(folder, path)
+    listed = tools_of(card, tools)
     if out.exists():
         raise AdapterError(f"{out} is there already: choose another")
     part = out.with_name(f"{out.name}.part")
@@ -80,9 +87,15 @@ def export(adapter: str, out: Path, form: Form = "safetensors", tolerance: float
     except OSError as error:
         raise AdapterError(f"can't write {out}: {error.strerror}; name a folder that can be written to") from error
     try:
-        return _export(folder, path, card, out, part, form, tolerance)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # PEFT asks transformers for a flag of an old name
+            done = _export(folder, path, card, out, part, form, tolerance)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+    write_beside(
+        out, card, listed, name, chatml="<|im_start|>" in (path / "tokenizer.json").read_text(encoding="utf-8")
+    )
+    return done
 
 
 def _export(
@@ -90,7 +103,9 @@ def _export(
 ) -> Exported:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(path)
     base = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, use_safetensors=True).eval()
     before = _logits(base, tokenizer)

@@ -6,14 +6,16 @@ import weakref
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from agent.chat import Chat
 from agent.models.answers import Answer, read_answer
 from agent.models.base import Decision, Turn, Usage
+from agent.models.grammar import call_schema
 from agent.models.server import Server
+from tools import ToolSpec
 
 CHARS_PER_TOKEN = 4
 """Rough length of a token, for a server whose tokenizer is not known."""
@@ -36,6 +38,9 @@ class EndpointConfig(BaseModel):
     retries: int = Field(4, ge=0, description="How often a request is repeated after a passing failure.")
     backoff: float = Field(0.5, ge=0, description="Seconds before the first repetition; doubled each time.")
     max_call_tokens: int = Field(160, ge=16)
+    calls: Literal["tools", "schema"] = Field(
+        "tools", description="tools: the server's own tool calls; schema: JSON under the grammar's schema, as trained."
+    )
 
 
 @dataclass
@@ -52,6 +57,12 @@ def _name_of(text: str) -> str | None:
         return str(json.loads(text)["name"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def listed(tools: Sequence[ToolSpec]) -> str:
+    """Return the list of tools in the words of our chat templates."""
+    lines = (f"{spec.name}({', '.join(spec.parameters['properties'])}): {spec.description}" for spec in tools)
+    return "\n".join(["Tools:", *lines, 'Answer with {"name":tool,"arguments":{...}}'])
 
 
 class EndpointModel:
@@ -112,17 +123,37 @@ class EndpointModel:
         return Decision(answer.text, cut=answer.cut, usage=usage, seconds=time.perf_counter() - began)
 
     def _ask(self, turn: Turn, kept: _Kept, names: Sequence[str]) -> Answer:
-        request = {
+        asked = self._with_schema(turn) if self.config.calls == "schema" else self._with_tools(turn, kept)
+        request = asked | {
             "model": self.config.name,
-            "messages": self._messages(turn.chat, kept),
-            "tools": [spec.openai() for spec in turn.offer],
-            "tool_choice": "required",
-            "parallel_tool_calls": False,
             "max_tokens": self.config.max_call_tokens,
             "temperature": self.config.temperature,
             "seed": turn.chat.seed,
         }
         return read_answer(self._server.complete(request), names)
+
+    def _with_tools(self, turn: Turn, kept: _Kept) -> dict[str, Any]:
+        """Return the part of a request that leaves the form of calls to the server."""
+        return {
+            "messages": self._messages(turn.chat, kept),
+            "tools": [spec.openai() for spec in turn.offer],
+            "tool_choice": "required",
+            "parallel_tool_calls": False,
+        }
+
+    @staticmethod
+    def _with_schema(turn: Turn) -> dict[str, Any]:
+        """Return the part of a request that has the server write a call as JSON, under the schema of what is offered.
+
+        The tools stand in the system message, and calls are plain words, as our chat templates have them.
+        """
+        system = turn.chat.system()
+        messages = [{**system, "content": f"{system['content']}\n{listed(turn.chat.tools)}"}]
+        for message in turn.chat.visible():
+            role = "assistant" if message.role == "assistant" else "user"
+            messages.append({"role": role, "content": message.content})
+        schema = {"name": "call", "strict": True, "schema": call_schema(turn.offer)}
+        return {"messages": messages, "response_format": {"type": "json_schema", "json_schema": schema}}
 
     def _messages(self, chat: Chat, kept: _Kept) -> list[dict[str, Any]]:
         """Return the messages in the window as servers take them, each call with an id."""

@@ -1,4 +1,7 @@
+import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -6,9 +9,12 @@ from safetensors.torch import load_file, save_file
 
 from agent.errors import CatalogError
 from agent.hub import adapters
-from training.errors import AdapterError
+from agent.models.grammar import call_schema
+from training.conversations import tool_specs
+from training.errors import AdapterError, TrainConfigError
 from training.export import export, figures
 from training.gguf_file import write_gguf
+from training.model_card import CARD, MODELFILE, SCHEMA, TOOLS, beside, tools_of, write_beside
 
 pytestmark = pytest.mark.model
 
@@ -24,6 +30,48 @@ def test_what_is_written_answers_the_same(made: Path, tmp_path: Path, form: str)
     assert figures(done)["path"] == str(tmp_path / "out")
     card = tmp_path / ("out/card.json" if form == "safetensors" else "out.card.json")
     assert adapters.digest(made) in card.read_text()
+
+
+def test_a_folder_is_used_as_transformers_users_do(made: Path, tmp_path: Path) -> None:
+    """The code in its model card runs; its prompt is the one that the model was trained on."""
+    from agent.chat import Chat, Message
+    from agent.models.tokens import ChatTokens
+
+    out = tmp_path / "merged"
+    export(str(made), out)
+    card = (out / CARD).read_text()
+    assert "pipeline_tag: text-generation" in card
+    assert "conversations of" in card
+    code = re.search(r"```python\n(.*?)```", card, re.DOTALL)
+    assert code is not None
+    names: dict[str, Any] = {}
+    exec(code[1].replace('folder = "."', f'folder = "{out}"'), names)
+    tools, tokenizer = list(tool_specs(out / TOOLS)), names["tokenizer"]
+    assert {"forward", "find", "answer", "recall"} <= {tool.name for tool in tools}
+    chat = Chat("go to the red ball", tools, messages=[Message("user", "You see a red ball 2 steps forward.")])
+    assert tokenizer.decode(names["prompt"]["input_ids"][0]) == ChatTokens(tokenizer).text(chat)
+    assert json.loads((out / SCHEMA).read_text()) == call_schema(tools)
+
+
+def test_the_tools_can_be_given(made: Path, tmp_path: Path) -> None:
+    tool = {"type": "function", "function": {"name": "ring", "description": "Ring.", "parameters": {}}}
+    (tmp_path / "mine.json").write_text(json.dumps([tool]))
+    export(str(made), tmp_path / "m.gguf", "gguf", tools=tmp_path / "mine.json")
+    assert [one["function"]["name"] for one in json.loads(beside(tmp_path / "m.gguf", TOOLS).read_text())] == ["ring"]
+    model_file = beside(tmp_path / "m.gguf", MODELFILE).read_text()
+    assert model_file.startswith("FROM ./m.gguf\nTEMPLATE")
+    assert "llama-server -m m.gguf" in beside(tmp_path / "m.gguf", CARD).read_text()
+    (tmp_path / "bad.json").write_text('{"name": 3}')
+    with pytest.raises(TrainConfigError, match=r"bad\.json: expected a JSON list of tools"):
+        export(str(made), tmp_path / "other", tools=tmp_path / "bad.json")
+    assert not (tmp_path / "other").exists()
+
+
+def test_an_adapter_without_a_card_has_no_schema(tmp_path: Path) -> None:
+    out = tmp_path / "merged"
+    out.mkdir()
+    assert [path.name for path in write_beside(out, {}, tools_of({}), "smollm2-135m")] == [CARD]
+    assert "not known here" in (out / CARD).read_text()
 
 
 def test_a_merged_model_can_be_played_with(made: Path, tmp_path: Path) -> None:

@@ -82,6 +82,9 @@ def export(
     adapter: Annotated[str, typer.Argument(help="Name or folder of an adapter.")],
     out: Annotated[Path, typer.Argument(help="Folder (safetensors) or file (GGUF) to write; must be new.")],
     form: Annotated[str, typer.Option("--form", help="safetensors or gguf.")] = "safetensors",
+    tools: Annotated[
+        Path | None, typer.Option(help="JSON list of its tools; by default those of the worlds that it was trained in.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Merge an adapter into its base model, check that the merged model answers the same, and write it."""
@@ -91,7 +94,7 @@ def export(
 
         if form not in ("safetensors", "gguf"):
             raise AdapterError(f"unknown form {form!r}: expected safetensors or gguf")
-        done = exported(adapter, out, form)  # type: ignore[arg-type]
+        done = exported(adapter, out, form, tools=tools)  # type: ignore[arg-type]
         if as_json:
             emit(figures(done))
             return

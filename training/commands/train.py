@@ -61,7 +61,7 @@ def train(
         play = f"hippo run env={env or '...'} model={config.model.name} model.adapter={done.folder}"
         then = f"play worlds that it never met: {play} seed=1000000"
         if not env:
-            then = f"play with it: {play}; or take it elsewhere: hippo export {done.folder} --out merged"
+            then = f"play with it: {play}; or take it elsewhere: hippo export {done.folder} merged"
         if config.dry_run:
             hours = duration(done.whole / max(done.tokens_per_second, 1e-9))
             then = (

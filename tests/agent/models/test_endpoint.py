@@ -10,8 +10,10 @@ import pytest
 from pydantic import SecretStr
 
 from agent import Chat, Message, ModelError, Turn
-from agent.models.endpoint import EndpointConfig, EndpointModel
-from tools import Toolbox, ToolCall
+from agent.models.endpoint import EndpointConfig, EndpointModel, listed
+from agent.models.local import LocalModel
+from memory import HashingEmbedder, Memory
+from tools import MemoryTools, Toolbox, ToolCall
 from tools.actions import action_tools
 
 BOX = Toolbox(action_tools({"ahead": (1, "step ahead")}))
@@ -89,6 +91,29 @@ def test_the_request_is_what_servers_expect(server: Server) -> None:
     assert sent["messages"][2]["tool_calls"][0]["function"]["arguments"] == "{}"
     assert sent["tools"] == [spec.openai() for spec in BOX.specs()]
     assert (sent["tool_choice"], sent["seed"], sent["model"]) == ("required", 3, "m")
+
+
+def test_calls_under_a_schema(server: Server) -> None:
+    """Everything is in words that any chat template renders, and only an offered call passes the schema."""
+    server.message = {"role": "assistant", "content": '{"name":"ahead","arguments":{}}'}
+    assert ToolCall.parse(ask(server, calls="schema")) == ToolCall(name="ahead")
+    sent = server.requests[0]
+    assert [m["role"] for m in sent["messages"]] == ["system", "user", "assistant", "user"]
+    assert sent["messages"][0]["content"].endswith(
+        'Mission: go\nTools:\nahead(): step ahead\nAnswer with {"name":tool,"arguments":{...}}'
+    )
+    assert sent["messages"][2]["content"] == '{"name":"ahead","arguments":{}}'
+    assert not {"tools", "tool_choice"} & set(sent)
+    schema = sent["response_format"]["json_schema"]["schema"]
+    assert [one["properties"]["name"] for one in schema["anyOf"]] == [{"const": "ahead"}]
+
+
+@pytest.mark.model
+def test_the_tools_are_listed_as_the_model_was_trained(model: LocalModel) -> None:
+    tools = MemoryTools(Memory.open(None, HashingEmbedder())).select()
+    chat = Chat("go", [tool.spec() for tool in tools])
+    text = model.tokens.text(chat)
+    assert f"{chat.system()['content']}\n{listed(chat.tools)}<" in text
 
 
 @pytest.mark.parametrize(
