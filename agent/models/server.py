@@ -84,6 +84,9 @@ class Server:
         fitted = {key: value for key, value in request.items() if key not in self._without}
         if "max_tokens" in self._without:
             fitted["max_completion_tokens"] = request["max_tokens"]
+        if "json_schema" in self._without and "response_format" in fitted:  # llama-cpp-python's form
+            schema = request["response_format"]["json_schema"]["schema"]
+            fitted["response_format"] = {"type": "json_object", "schema": schema}
         messages = [dict(message) for message in request["messages"]]
         if "reasoning_content" in self._without:
             for message in messages:
@@ -104,6 +107,8 @@ class Server:
             return False
         said = _said(response).lower()
         refused = next((name for name in (*_OPTIONAL, "reasoning_content") if name in said), None)
+        if refused is None and re.search(r"response_format|json_schema", said):
+            refused = "json_schema"
         if refused is None and "system" in said and re.search(r"role|message|prompt|support", said):
             refused = "system role"
         if refused is None and re.search(r"alternat", said):

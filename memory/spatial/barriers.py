@@ -1,17 +1,17 @@
 """What stands in the way of a goal on a map of cells, and what would open it: keys of locked doors, things to move."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from memory.spatial.grid_map import Place, Terrain
 from memory.spatial.planner import Route, in_the_way, plan_poses
 from memory.spatial.texts import words_of
-from memory.spatial.view import HEADINGS, LEFT, OPEN, PUT, RIGHT, TAKE, Pose, Position
+from memory.spatial.view import LEFT, OPEN, PUT, RIGHT, TAKE, Pose, Position
 
 LOCKED = "locked"
 """First word of the name of a thing that a key opens: ``"locked red door"``."""
 
-KEY = "key"
+KEY, BOX = "key", "box"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,14 @@ class Barriers:
         pose: Where one stands.
         portable: Names of things that can be picked up.
         carrying: Name of what one carries, empty for nothing.
+        wanted: Name of the goal; a box of that name is not opened to look into it.
     """
 
     terrain: Terrain
     pose: Pose
     portable: frozenset[str] = frozenset()
     carrying: str = ""
+    wanted: str = ""
 
     def first_step(self, ends: Sequence[int]) -> Route | None:
         """Return what to do first about what is in the way to some poses; ``None`` where nothing can be done.
@@ -46,8 +48,10 @@ class Barriers:
     def unlock(self, door: Position) -> Route | None:
         """Return the way to a locked thing, and opening it; without its key, the way to the key, and taking it.
 
+        A key that was not seen may be in a box.
+
         Returns:
-            ``None`` if the key was not seen or can't be reached.
+            ``None`` if the key was not seen or can't be reached, and there is no box to look into.
         """
         content = self.terrain.places[door].content
         if opens(self.carrying, content):
@@ -55,7 +59,7 @@ class Barriers:
             return None if route is None else _then(route, OPEN)
         keys = {at: place.content for at, place in self.terrain.places.items() if opens(place.content, content)}
         if not keys:
-            return None
+            return self._look_into(at for at, place in self.terrain.places.items() if self._may_hold(place.content))
         return self.put_down() if self.carrying else self._take(list(keys), next(iter(keys.values())))
 
     def finished(self, route: Route, spare: bool) -> Route:
@@ -79,15 +83,16 @@ class Barriers:
         return route
 
     def put_down(self) -> Route | None:
-        """Return how to put down what is carried on a free cell beside one; ``None`` where none is free."""
-        for turns in ((), (RIGHT,), (LEFT,), (RIGHT, RIGHT)):
-            pose = self.pose.turned(sum(1 if turn == RIGHT else -1 for turn in turns))
-            place = self.terrain.places.get(pose.at(1, 0))
-            if place is not None and place.passable and not place.content and not self._narrow(pose.at(1, 0)):
-                here = self.terrain.places[self.pose.x, self.pose.y].id
-                actions = (*turns, PUT)
-                return Route(self.carrying, actions, (here,), len(actions), (here,) * len(actions))
-        return None
+        """Return how to put down what is carried on the nearest free cell that is no passage; ``None`` without one."""
+        routes, here = self.terrain.routes, (self.pose.x, self.pose.y)
+        free = [
+            at
+            for at, place in self.terrain.places.items()
+            if place.passable and not place.content and at != here and not self._narrow(at)
+        ]
+        poses = [pose for at in free for pose in routes.standing_before(at)]
+        route = plan_poses(self.terrain, self.pose, self.carrying, (), poses)
+        return None if route is None else _then(route, PUT)
 
     def locks(self) -> list[str]:
         """Return the names of the locked things on the map."""
@@ -101,6 +106,13 @@ class Barriers:
                 return f"a {thing.content} is in the way, and no {key} was seen"
             return f"a {thing.content} is in the way"
         return ""
+
+    def _may_hold(self, content: str) -> bool:
+        return BOX in words_of(content) and not words_of(content) >= words_of(self.wanted)
+
+    def _look_into(self, boxes: Iterable[Position]) -> Route | None:
+        route = plan_poses(self.terrain, self.pose, BOX, list(boxes))
+        return None if route is None else _then(route, OPEN)
 
     def _take(self, at: Sequence[Position], name: str) -> Route | None:
         route = plan_poses(self.terrain, self.pose, name, at)
@@ -119,11 +131,15 @@ class Barriers:
         return Pose(*last, pose.heading).at(1, 0)
 
     def _narrow(self, at: Position) -> bool:
-        """Return whether a thing on a cell would block a passage: a door is beside it, or walls on two sides."""
-        around = [self.terrain.places.get((at[0] + dx, at[1] + dy)) for dx, dy in HEADINGS]
-        doors = any(place is not None and "door" in words_of(place.content) for place in around)
-        walls = [place is None or place.content == "wall" for place in around]
-        return doors or (walls[0] and walls[2]) or (walls[1] and walls[3])
+        """Return whether a thing on a cell would cut off what is beside it: in a passage, before a door or a thing.
+
+        Only the eight cells around count; what was not seen beside it may be a way.
+        """
+        ring = [(0, -1), (1, -1), (1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1)]
+        around = [self.terrain.places.get((at[0] + dx, at[1] + dy)) for dx, dy in ring]
+        beside = range(0, len(ring), 2)
+        free = [index in beside if p is None else p.content != "wall" for index, p in enumerate(around)]
+        return sum(free[index] and not (free[index - 1] and free[index - 2]) for index in beside) > 1
 
 
 def is_locked(content: str) -> bool:

@@ -140,7 +140,7 @@ class MetricMap:
         Raises:
             UnknownItemError: Nothing can be done.
         """
-        barriers = Barriers(self.terrain, self.pose, frozenset(self.portable), carrying)
+        barriers = Barriers(self.terrain, self.pose, frozenset(self.portable), carrying, goal.removeprefix(BESIDE))
         positions = [position for position, _ in goals.fitting(self.terrain, goal.removeprefix(BESIDE))]
         try:
             route = self.plan(goal)
