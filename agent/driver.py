@@ -204,10 +204,10 @@ def decide(model: Model, episodes: Sequence[Episode]) -> list[ToolResult | None]
 def _step(env: Env, episode: Episode, action: Any, env_timeout: float) -> None:
     ended, value = run_for(env_timeout, lambda: env.step(action))
     if not ended:
-        episode.finish("failed", f"the environment took longer than {env_timeout:g} s for a step")
+        episode.finish("env_error", f"the environment took longer than {env_timeout:g} s for a step")
         return
     if isinstance(value, BaseException):
-        episode.finish("failed", f"the environment raised {type(value).__name__}: {text_of(value)}")
+        episode.finish("env_error", f"the environment raised {type(value).__name__}: {text_of(value)}")
         return
     try:
         observation, reward, terminated, truncated, info = value
@@ -216,6 +216,6 @@ def _step(env: Env, episode: Episode, action: Any, env_timeout: float) -> None:
         if info.get("view"):
             View.parse(info["view"])
     except (TypeError, ValueError, AttributeError, InvalidItemError) as error:
-        episode.finish("failed", f"the environment's step gave no text, finite reward and info: {text_of(error)}")
+        episode.finish("env_error", f"the environment's step gave no text, finite reward and info: {text_of(error)}")
         return
     episode.observe(clean_text(observation), float(reward), bool(terminated), bool(truncated), info)

@@ -41,6 +41,7 @@ class Agent:
     Raises:
         UnknownToolError: A name in ``tools`` is not a memory tool.
         ToolSchemaError: Two tools have the same name.
+        ConfigError: Memory, gate or settings are of another kind.
     """
 
     def __init__(
@@ -54,6 +55,11 @@ class Agent:
         name: str = "",
         memory_tools: type[MemoryTools] = MemoryTools,
     ) -> None:
+        kinds = {"memory": (memory, Memory), "gate": (gate, WriteGate), "config": (config, AgentConfig)}
+        for part, (given, kind) in kinds.items():
+            if given is not None and not isinstance(given, kind):
+                raise ConfigError(f"{part}={given!r}: expected a {kind.__name__}")
+        plugins = [plugins] if isinstance(plugins, Tool) else plugins
         self.model = _named(model) if isinstance(model, str) else model
         self.name = name
         self.memory = memory

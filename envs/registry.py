@@ -83,6 +83,12 @@ def make(name: str, **settings: Any) -> gym.Env[str, Any]:
     return env
 
 
+def _is_imported(file: Path) -> bool:
+    """Return whether a file was imported before: it may hold tools or a policy as well."""
+    found = (str(getattr(module, "__file__", "")) for name, module in [*sys.modules.items()] if name[:6] == "hippo_")
+    return any(one and Path(one).resolve() == file.resolve() for one in found)
+
+
 def _import(place: str) -> None:
     """Import the module, or the file, that registers an id.
 
@@ -93,7 +99,7 @@ def _import(place: str) -> None:
     file = Path(place)
     mark = f"{zlib.crc32(str(file.resolve()).encode()):08x}"  # tells files of the same name in different folders apart
     name = f"hippo_env_{file.stem}_{mark}" if place.endswith(".py") else place
-    if name in sys.modules:
+    if name in sys.modules or (place.endswith(".py") and _is_imported(file)):
         return
     try:
         if not place.endswith(".py"):
@@ -105,6 +111,8 @@ def _import(place: str) -> None:
         assert spec is not None
         assert spec.loader is not None
         module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        if (folder := str(file.resolve().parent)) not in sys.path:
+            sys.path.append(folder)  # what stands beside the file can be imported by it, and hides nothing
         spec.loader.exec_module(module)
     except UnknownEnvError:
         raise

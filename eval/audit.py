@@ -20,12 +20,12 @@ class Check:
 
     Attributes:
         name: Name of the check.
-        ok: Whether the check passed.
+        ok: Whether the check passed; ``None`` if it could not be made.
         found: What was found, in words.
     """
 
     name: str
-    ok: bool
+    ok: bool | None
     found: str
 
     def row(self) -> dict[str, Any]:
@@ -41,9 +41,19 @@ def audit(config: Mapping[str, Any], records: Sequence[Record]) -> list[Check]:
         records: Every episode that counts.
     """
     arms: Arms = config["arms"]
-    checks = [*_worlds(arms, records), *_metric(records), *_leaks(records)]
+    checks = [*_broken(records), *_worlds(arms, records), *_metric(records), *_leaks(records)]
     checks += [*_reached(arms, records), *_restored(arms, records), *_blind(arms, config["suite"]["guess"], records)]
     return checks
+
+
+def _broken(records: Sequence[Record]) -> Iterator[Check]:
+    """Check that no episode ended in an error of the model or of the world, which says nothing about a memory."""
+    for (arm, task), by_seed in by_arm(records).items():
+        ended = [record for record in by_seed.values() if record["ending"] in ("model_error", "env_error")]
+        if ended:
+            first = ended[0].get("reason") or ended[0]["ending"]
+            words = f"{len(ended)} of {len(by_seed)} episodes ended in an error, not in a result: {first}"
+            yield Check(f"{arm} could play: {task}", False, words)
 
 
 def _worlds(arms: Arms, records: Sequence[Record]) -> Iterator[Check]:
@@ -149,8 +159,8 @@ def _blind(arms: Arms, guess: Mapping[str, float], records: Sequence[Record]) ->
         known = [record for record in by_seed.values() if record["kind"] in guess and guess[record["kind"]] < 1.0]
         if not known:
             share = sum(bool(record["success"]) for record in by_seed.values()) / len(by_seed)
-            words = f"{share:.3f} solved; not judged, for the suite does not say what guessing gives (its key guess)"
-            yield Check(f"{name} knows nothing: {task}", True, words)
+            words = f"{share:.3f} solved; the suite does not say what guessing gives (suite.guess)"
+            yield Check(f"{name} knows nothing: {task}", None, words)
             continue
         solved = sum(bool(record["success"]) for record in known)
         by_guess = sum(guess[record["kind"]] for record in known) / len(known)

@@ -31,6 +31,9 @@ def compare(a: Path, b: Path) -> dict[str, Any]:
         raise EvalError(f"{a} is of suite {first['suite']} and {b} of {second['suite']}: they can't be compared")
     first_by_arm, second_by_arm = by_arm(first_records), by_arm(second_records)
     shared = [key for key in first_by_arm if key in second_by_arm]
+    if not shared and set(first["arms"]) & set(second["arms"]):
+        tasks = [", ".join(dict.fromkeys(task for _, task in side)) for side in (first_by_arm, second_by_arm)]
+        raise EvalError(f"no task was played in both: {a} plays {tasks[0]} and {b} {tasks[1]}")
     if not shared:
         raise EvalError(f"no arm was played in both: {', '.join(first['arms'])} and {', '.join(second['arms'])}")
     rows = []

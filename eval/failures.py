@@ -58,7 +58,7 @@ def why(record: Record, events: Sequence[Event]) -> str:
         return "went round in circles"
     if record["ending"] == "out_of_steps":
         return "out of decisions"
-    if record["ending"] in ("model_error", "stopped"):
+    if record["ending"] in ("model_error", "env_error", "stopped"):
         return "another world"
     if not right:
         return "the wrong thing was done"

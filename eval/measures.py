@@ -13,6 +13,7 @@ from agent.hub import catalog
 from agent.logs.events import (
     INGESTION,
     Decided,
+    End,
     Event,
     Observed,
     Returned,
@@ -110,6 +111,7 @@ def judge(events: Sequence[Event], right: Sequence[str], shape: Shape | None) ->
     waits = latencies(events)
     return {
         "mission": start.mission,
+        "reason": next((event.reason for event in events if isinstance(event, End)), ""),
         "world_mark": _mark([start.mission, str(start.optimal_steps), first_seen(events)]),
         "calls_mark": _mark(decision.text for decision in decisions),
         "answer": answer,

@@ -141,7 +141,7 @@ def summarise(config: Mapping[str, Any], records: Sequence[Record]) -> dict[str,
         "paired": _paired(names, records),
         "checks": [entry.row() for entry in checks],
     }
-    return {**summary, "ok": all(entry.ok for entry in checks)}
+    return {**summary, "ok": all(entry.ok is not False for entry in checks)}
 
 
 def _tasks(records: Sequence[Record]) -> dict[str, Any]:

@@ -8,6 +8,9 @@ from rich.table import Table
 
 from eval.verdict import FEWEST_WORLDS
 
+_MARKS = {True: "ok", False: "[bold red]FAILED[/bold red]", None: "-"}
+"""What stands before a check that passed, that failed, and that could not be made."""
+
 
 def arms_tables(summary: Mapping[str, Any]) -> Iterator[Table]:
     """Make two tables for each task: success with the difference from the first arm, and what it took.
@@ -55,7 +58,7 @@ def checks_table(summary: Mapping[str, Any]) -> Table:
     """Make the table of the checks and what they found."""
     table = Table("", "check", "found", box=None, padding=(0, 1, 0, 0))
     for check in summary["checks"]:
-        table.add_row("ok" if check["ok"] else "[bold red]FAILED[/bold red]", check["name"], check["found"])
+        table.add_row(_MARKS[check["ok"]], check["name"], check["found"])
     return table
 
 

@@ -2,7 +2,10 @@
 
 import importlib
 import importlib.util
+import inspect
 import sys
+import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,6 +13,30 @@ from typing import Any
 from tools.errors import ToolSchemaError, UnknownToolError
 from tools.tool import Tool
 from tools.toolbox import tools_of, unknown
+
+_imported: dict[str, tuple[Path, int, int]] = {}
+"""File, time and size of each plugin that was imported, by the name of its module: it is imported once."""
+
+
+def load_all(paths: Iterable[str]) -> list[Tool]:
+    """Load the tools that paths name; ``file.py:one,other`` names two of one file.
+
+    Args:
+        paths: As :func:`load` takes them, also several in one text, with commas between.
+
+    Raises:
+        UnknownToolError: A module or a tool does not exist.
+        ToolSchemaError: A module holds no tool, or can't be imported.
+    """
+    loaded: list[Tool] = []
+    place = ""
+    for path in (part.strip() for text in paths for part in text.split(",")):
+        if place and path in {item.name for item in tools_of(_module(place))}:
+            loaded += load(f"{place}:{path}")
+        else:
+            place = split_path(path)[0] if split_path(path)[1] else ""
+            loaded += load(path)
+    return loaded
 
 
 def load(path: str) -> list[Tool]:
@@ -23,9 +50,15 @@ def load(path: str) -> list[Tool]:
         ToolSchemaError: The module holds no tool, or can't be imported.
     """
     place, name = split_path(path)
-    by_name = {item.name: item for item in tools_of(_module(place))}
+    module = _module(place)
+    by_name: dict[str, Tool] = {}
+    for item in tools_of(module):
+        if by_name.setdefault(item.name, item) is not item:
+            raise ToolSchemaError(f"{place} holds two tools called {item.name!r}: give one another name")
     if not by_name:
-        raise ToolSchemaError(f"{place} holds no tool: decorate a typed function with @tool")
+        holders = [one for one, value in vars(module).items() if not inspect.ismodule(value) and tools_of(value)]
+        hint = f"; {holders[0]} has some: assign them, as in `name = {holders[0]}.name`" if holders else ""
+        raise ToolSchemaError(f"{place} holds no tool: decorate a typed function with @tool{hint}")
     if name and name not in by_name:
         raise UnknownToolError(unknown(f"tool in {place}", name, by_name))
     return [by_name[name]] if name else list(by_name.values())
@@ -62,27 +95,46 @@ def split_path(path: str) -> tuple[str, str]:
 
 def _module(place: str) -> ModuleType:
     if not place.endswith(".py"):
-        here = Path(*place.split(".")).with_suffix(".py")
+        here = Path(*place.split(".")).with_suffix(".py") if place.strip(".") else Path()
         if not here.is_file():
             try:
                 return importlib.import_module(place)
-            except ModuleNotFoundError as error:
+            except (ModuleNotFoundError, ValueError, TypeError) as error:
                 raise UnknownToolError(f"no module {place!r} ({error}): give a module name or a .py file") from error
         place = str(here)  # a module in the current folder, which a command does not search
     file = Path(place).expanduser()
     if not file.is_file():
         raise UnknownToolError(f"no file {place}: give a module name or a .py file")
     name = f"hippo_plugin_{file.stem}"  # a file called random.py must not hide the real one
+    state = file.resolve(), file.stat().st_mtime_ns, file.stat().st_size
+    if name in sys.modules and _imported.get(name) == state:
+        return sys.modules[name]
+    if (known := _imported_as_world(file)) is not None:
+        return known
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise UnknownToolError(f"can't import {place}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    if (folder := str(file.resolve().parent)) not in sys.path:
+        sys.path.append(folder)  # what stands beside the file can be imported by it, and hides nothing
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
-        if isinstance(error, ToolSchemaError):
-            raise
-        raise ToolSchemaError(f"{place} can't be imported: {type(error).__name__}: {error}") from error
+        words = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+        raise ToolSchemaError(f"{place} can't be imported: {words}{_line(error, file)}") from error
+    _imported[name] = state
     return module
+
+
+def _imported_as_world(file: Path) -> ModuleType | None:
+    """Return the module of a file that was imported for a world that it registers, which must not be done twice."""
+    worlds = [module for name, module in [*sys.modules.items()] if name.startswith("hippo_env_")]
+    return next((one for one in worlds if Path(str(one.__file__)).resolve() == file.resolve()), None)
+
+
+def _line(error: BaseException, file: Path) -> str:
+    """Return where in a file an error came from, in words; empty where that is unknown or said already."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == file]
+    return f" (line {lines[-1]})" if lines and not isinstance(error, SyntaxError) else ""

@@ -80,6 +80,8 @@ class SpatialTools:
     @tool(when=_observed)
     def find(self, thing: Goal) -> ToolResult:
         """Actions that lead to a thing, or to where it may be."""
+        if self.memory.spatial.pose is None and thing in self.context.actions:
+            return ToolResult.failed(f"{thing} is an action: call it")
         carrying = str((self.context.view or {}).get("carrying") or "")
         spare = not carrying or carrying.split()[-1] not in re.findall(r"\w+", self.context.mission.lower())
         spatial = self.memory.spatial

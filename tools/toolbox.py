@@ -10,6 +10,8 @@ from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Any, get_args
 
+from pydantic_core import to_jsonable_python
+
 from memory.clean import clean_data, clean_text, text_of
 from memory.nearest import did_you_mean
 from tools.errors import ToolSchemaError, UnknownToolError
@@ -34,14 +36,16 @@ class Toolbox:
         for item in tools:
             self.add(item)
 
-    def add(self, item: Tool) -> None:
+    def add(self, item: object) -> None:
         """Add one tool.
 
         Raises:
             ToolSchemaError: Its name is taken, or it is not a tool.
         """
         if not isinstance(item, Tool):
-            raise ToolSchemaError(f"expected a tool (a function decorated with @tool), got {item!r}")
+            some = tools_of(item)
+            hint = f"; it has some: give tools.toolbox.tools_of({type(item).__name__.lower()})" if some else ""
+            raise ToolSchemaError(f"expected a tool (a function decorated with @tool), got {item!r}{hint}")
         if item.name in self._tools:
             raise ToolSchemaError(f"there are two tools called {item.name!r}: give one another name")
         self._tools[item.name] = item
@@ -86,12 +90,26 @@ class Toolbox:
         if not ended:
             return ToolResult.failed(f"{call.name} took longer than {item.timeout:g} s and was given up")
         if isinstance(value, BaseException):
-            return ToolResult.failed(f"{call.name} raised {type(value).__name__}: {text_of(value)}")
+            return ToolResult.failed(f"{call.name} raised {type(value).__name__}: {text_of(value)}".rstrip(": "))
         if isinstance(value, ToolResult):
             return value if value.acts else _checked(call.name, value)
         if inspect.isgenerator(value) or inspect.isasyncgen(value):
             return ToolResult.failed(f"{call.name} gave a generator, whose result is not yet there: return a list")
-        return ToolResult.ok("done" if value is None else text_of(value))
+        return _told(value)
+
+
+def _told(value: Any) -> ToolResult:
+    """Return what a function gave, as a result: texts and numbers as they are, all else as JSON where JSON has it."""
+    if value is None:
+        return ToolResult.ok("done")
+    if isinstance(value, str | int | float | bool):
+        return ToolResult.ok(text_of(value))
+    try:
+        ordered = sorted(value, key=str) if isinstance(value, set | frozenset) else value
+        data = clean_data(to_jsonable_python(ordered, inf_nan_mode="strings"))
+        return ToolResult.ok(text_of(json.dumps(data, ensure_ascii=False)), data)
+    except Exception:  # the boundary: it may be anything
+        return ToolResult.ok(text_of(value))
 
 
 def _checked(name: str, result: ToolResult) -> ToolResult:

@@ -86,8 +86,10 @@ def of_row(row: Mapping[str, Any], name: str) -> Conversation:
     except ValidationError as error:
         one = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, one["loc"]))
-        keys = ", ".join(row) or "nothing"
-        raise TrainConfigError(f"{name}: expected {FORM}, got a row of {keys}: {place}: {one['msg']}") from error
+        words = one["msg"].removeprefix("Value error, ")
+        if place == "messages" and row.get("messages") is None:
+            words = f"the row has {', '.join(row) or 'nothing'} instead"
+        raise TrainConfigError(f"{name}: {place}: {words[:1].lower()}{words[1:]}; expected {FORM}") from error
     ours = isinstance(row.get("provenance"), Mapping)
     learnt = [not split or at >= len(first) for at in range(len(read.messages))]  # type: ignore[arg-type]
     has_system = read.messages[0].role == "system"
@@ -104,6 +106,13 @@ def _copied(value: Any) -> Any:
     return {key: _copied(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
+def _parsed(text: str, what: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{what} are no JSON: {text[:60]!r}") from error
+
+
 class _Call(BaseModel):
     id: str | None = None
     name: str = Field(min_length=1)
@@ -116,7 +125,7 @@ class _Call(BaseModel):
         if isinstance(value, dict) and isinstance(value.get("function"), dict):
             value = {"id": value.get("id"), **value["function"]}
         if isinstance(value, dict) and isinstance(value.get("arguments"), str):
-            value = value | {"arguments": json.loads(value["arguments"] or "{}")}
+            value = value | {"arguments": _parsed(value["arguments"] or "{}", "arguments")}
         return {key: item for key, item in value.items() if item is not None} if isinstance(value, dict) else value
 
 
@@ -144,7 +153,9 @@ class _Message(BaseModel):
             return content
         kinds = {part.get("type") if isinstance(part, dict) else type(part).__name__ for part in content} - {"text"}
         if kinds:
-            raise ValueError(f"only text can be learnt, and this has parts of {', '.join(sorted(map(str, kinds)))}")
+            raise ValueError(
+                f"only text can be learnt, and this has {', '.join(sorted(map(str, kinds)))}: leave the row out"
+            )
         return "".join(part["text"] for part in content)
 
 
@@ -188,7 +199,7 @@ class _Row(BaseModel):
     @field_validator("tools", mode="before")
     @classmethod
     def _listed(cls, tools: Any) -> Any:
-        return json.loads(tools) if isinstance(tools, str) and tools else tools or []
+        return _parsed(tools, "tools") if isinstance(tools, str) and tools else tools or []
 
 
 def _turns(messages: Sequence[_Message], learnt: Sequence[bool], ours: bool) -> Iterator[tuple[Message, bool]]:

@@ -23,8 +23,8 @@ from training.row_files import read_rows
 from training.selection import refusal, refusal_of
 from training.windows import IGNORED, Encoder
 
-ROW = "row"
-"""Status of a window; what is left out has the reason as its status."""
+ROW, TOO_LONG = "row", "too long for the window"
+"""Statuses of a window and of a row that does not fit into one; what is left out has the reason as its status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,8 @@ def _write(task: _Task, path: str) -> None:
     from datasets import Features, List, Value
     from datasets.arrow_writer import ArrowWriter
 
-    words = dict.fromkeys(("log", "run", "env", "kind", "world", "status", "digest"), Value("string"))
+    texts = ("log", "run", "env", "kind", "world", "status", "digest", "tools", "unlisted")
+    words = dict.fromkeys(texts, Value("string"))
     numbers = dict.fromkeys(("length", "learnt"), Value("int32"))
     features = Features({**words, **numbers, "input_ids": List(Value("int32")), "labels": List(Value("int32"))})
     with ArrowWriter(path=path, features=features, writer_batch_size=256) as writer:
@@ -140,10 +141,15 @@ def _of_row(
     elif data.most_over and steps and best and steps / best > data.most_over:
         yield about | {"status": "too long a way"}
     else:
+        conversation = of_row(row, name)
+        listed = {spec.name for spec in conversation.tools}
+        called = [message.call.name for message in conversation.messages if message.call]
+        about["tools"] = "" if origin.get("env") else json.dumps([spec.openai() for spec in conversation.tools])
+        about["unlisted"] = ",".join(name for name in called if listed and name not in listed)
         try:
-            yield from list(_windows(encoder, of_row(row, name), about))
+            yield from list(_windows(encoder, conversation, about))
         except RowTooLongError:
-            yield about | {"status": "too long for the window"}
+            yield about | {"status": TOO_LONG}
 
 
 def _excluded(data: DataSettings, env: str, run: Path) -> bool:
@@ -176,5 +182,5 @@ def _result_limit(run: Path) -> int:
 
 
 def _row(log: str, run: str, status: str) -> dict[str, Any]:
-    words = dict.fromkeys(("env", "kind", "world", "digest"), "")
+    words = dict.fromkeys(("env", "kind", "world", "digest", "tools", "unlisted"), "")
     return {"log": log, "run": run, "status": status, **words, "input_ids": [], "labels": [], "length": 0, "learnt": 0}

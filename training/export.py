@@ -1,5 +1,7 @@
 """Export of an adapter: merged into its base model, checked, and written as safetensors or GGUF."""
 
+import contextlib
+import io
 import json
 import shutil
 import warnings
@@ -146,8 +148,12 @@ def _written(model: Any, tokenizer: Any, base: Path, folder: Path, card: dict[st
     template = plain_template(ChatTokens(tokenizer).template)
     if form == "gguf":
         write_gguf(model, base, part / "model.gguf", template)
-        return AutoModelForCausalLM.from_pretrained(part, gguf_file="model.gguf", dtype=torch.float32).eval()
+        with contextlib.redirect_stderr(io.StringIO()):  # a progress bar that has no switch
+            read = AutoModelForCausalLM.from_pretrained(part, gguf_file="model.gguf", dtype=torch.float32)
+        return read.eval()
     model.to(torch.bfloat16).save_pretrained(part)
+    for weights in part.glob("*.safetensors"):
+        weights.chmod((part / "config.json").stat().st_mode)  # the library writes for the owner alone
     tokenizer.chat_template = template
     tokenizer.save_pretrained(part)
     with atomic_write(part / adapters.CARD) as file:

@@ -27,7 +27,7 @@ TOOLS, SCHEMA, CARD, MODELFILE = "tools.json", "call.schema.json", "README.md", 
 
 
 def tools_of(card: dict[str, Any], file: Path | None = None) -> list[ToolSpec]:
-    """Return the tools that a model was trained with: those of a file, else those of the worlds that its card names.
+    """Return the tools that a model was trained with: those of a file, else those of the worlds and rows of its card.
 
     Args:
         card: The adapter's card.
@@ -44,6 +44,9 @@ def tools_of(card: dict[str, Any], file: Path | None = None) -> list[ToolSpec]:
         if kind == "env":
             for spec in _of_world(name):
                 found.setdefault(spec.name, spec)
+    for tool in card.get("data", {}).get("tools", ()):
+        function = tool["function"]
+        found.setdefault(function["name"], ToolSpec(function["name"], function["description"], function["parameters"]))
     return list(found.values())
 
 
@@ -84,12 +87,18 @@ def write_beside(
         about=words(card).strip() if card else f"# {out.stem}",
         tools=len(tools), tools_file=place[TOOLS].name, schema_file=place[SCHEMA].name,
         modelfile=place[MODELFILE].name if MODELFILE in texts else "",
-        system=json.dumps(Chat("go to the red ball", ()).system()["content"]),
+        system=json.dumps(str(Chat("go to the red ball", ()).system()["content"])) if _played(card) else "",
+        plain=bool(card.get("data", {}).get("tools")),
     )  # fmt: skip
     for name, text in texts.items():
         with atomic_write(place[name]) as file:
             file.write(text)
     return [place[name] for name in texts]
+
+
+def _played(card: dict[str, Any]) -> bool:
+    """Return whether a model was trained in a world, and not on rows of others alone."""
+    return any(source.startswith("env:") for source in card.get("sources", ()))
 
 
 def beside(out: Path, name: str) -> Path:
@@ -105,7 +114,7 @@ def _fields(base: str) -> dict[str, str]:
     }  # fmt: skip
     entry = catalog.BY_NAME.get(base)
     if entry is not None:
-        fields["license"] = entry.license.lower()
+        fields["license"] = entry.license.lower()  # the base model's
         if isinstance(entry.source, catalog.Hub):
             fields["base_model"] = entry.source.repo
     return fields

@@ -162,7 +162,7 @@ class Monitor(TrainerCallback):
 
     def on_step_end(self, _args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
         """Say after two steps how long it will take; validate after every ``validate_every`` steps and at the end."""
-        if state.global_step == self._from + PROBED and state.is_world_process_zero and self.steps > PROBED:
+        if state.global_step == self._from + PROBED and state.is_world_process_zero and self.steps > state.global_step:
             self._foretell(state.global_step)
         period = self.schedule.validate_every
         if self.validate is None or (state.global_step % period and state.global_step != self.steps):

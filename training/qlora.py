@@ -9,6 +9,7 @@ import math
 import os
 import shutil
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,8 @@ def train(config: TrainConfig, say: Callable[[str], None] = print) -> Trained:
         fresh = not config.folder.exists()
         folder = _claim(config)
     try:
-        with reports_in(folder):
+        with reports_in(folder), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # PEFT asks transformers for a flag of an old name
             return _train(config, folder, device, say)
     except (TrainConfigError, LogError):
         if fresh and _checkpoint(folder) is None and not (folder / METRICS).is_file():
@@ -87,6 +89,7 @@ def _train(config: TrainConfig, folder: Path, device: torch.device, say: Callabl
         source = Source(str(path), window, config.data)
         prepared = prepare(source, folder / "data", config.seed, began=_began(folder))
     if config.prepare_only:
+        say(summary(prepared.card))
         return Trained(folder / "data", 0, math.nan, 0.0, 0.0, 0, "", {})
     if prepared.card["seq_len"] != config.model.seq_len:
         raise TrainConfigError(
@@ -190,7 +193,10 @@ def _claim(config: TrainConfig) -> Path:
             )
     elif any(folder.glob("*")) if folder.is_dir() else False:
         raise TrainConfigError(f"{folder} holds something else: choose another name=")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainConfigError(f"out={folder.parent} can't be made: {error.strerror}; name another folder") from error
     with atomic_write(folder / CONFIG) as file:
         json.dump(settings, file, indent=1)
     return folder
@@ -324,6 +330,7 @@ def _save(model: Any, best: dict[str, torch.Tensor] | None, folder: Path, config
     half = {name: tensor.detach().to(torch.bfloat16).cpu().contiguous() for name, tensor in weights.items()}
     with atomic_path(folder / adapters.WEIGHTS) as part:
         save_file(half, part, {"format": "pt"})
+        part.chmod((folder / CONFIG).stat().st_mode)  # the library writes for the owner alone
     lora = model.peft_config["default"].to_dict() | {"base_model_name_or_path": config.model.name, "revision": None}
     settings = {key: sorted(value) if isinstance(value, set) else value for key, value in lora.items()}
     settings["inference_mode"] = True

@@ -25,29 +25,35 @@ def inputs(runs: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """Return the logs in runs, and the data sets of rows among them.
 
     Raises:
-        LogError: There is neither.
+        TrainConfigError: There is neither.
     """
     files = [path for path in runs if is_rows(path)]
     rest = [path for path in runs if path not in files]
-    return logs_in(rest) if rest or not files else [], files
+    try:
+        return logs_in(rest) if rest or not files else [], files
+    except LogError as error:
+        near = [path for run in rest if run.is_dir() for path in sorted(run.iterdir()) if is_rows(path)]
+        hint = f"; for a data set name the file: {near[0]}" if near else ""
+        raise TrainConfigError(f"{error}{hint}") from error
 
 
 def check_runs(runs: Sequence[Path]) -> None:
     """Check that there is something to learn from.
 
     Raises:
-        LogError: Nothing is named, or something named does not exist.
+        TrainConfigError: Nothing is named, or something named does not exist.
     """
     if not runs:
-        raise LogError(
+        raise TrainConfigError(
             "name what to learn from: data.runs=[runs/2026-11-22/skills] or data.runs=[rows.jsonl]; `hippo collect` "
             "makes runs"
         )
     for run in runs:
         if not run.exists():
-            raise LogError(f"there is no run or data set at {run}: see `hippo episodes list runs/*/*`")
+            hint = "" if run.suffix else ": see `hippo episodes list runs/*/*`"
+            raise TrainConfigError(f"there is no run or data set at {run}{hint}")
         if run.is_file() and run.name != LOG and run.suffix not in SUFFIXES:
-            raise LogError(f"{run} is no data set: give a run, or a file that ends in {', '.join(SUFFIXES)}")
+            raise TrainConfigError(f"{run} is no data set: give a run, or a file that ends in {', '.join(SUFFIXES)}")
 
 
 def read_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -82,7 +88,9 @@ def _json(text: str, place: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise TrainConfigError(f"{place}: this is no JSON ({error})") from error
+        where = f" at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else ""
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+        raise TrainConfigError(f"{place}: this is no JSON ({reason}{where}): mend the line, or take it out") from error
 
 
 def _columns(path: Path) -> Any:

@@ -15,10 +15,12 @@ from agent.logs.files import atomic_write
 from agent.models.tokens import ChatTokens
 from training.config import DataSettings, plain
 from training.errors import TrainConfigError
-from training.examples import ROW, Source, written
+from training.examples import ROW, TOO_LONG, Source, written
 from training.row_files import inputs
 
 CARD = "data.json"
+MOST_TOOLS = 256
+"""Most tools of rows that a card keeps."""
 FILTERS = (
     "exclude", "split", "solved", "most_over", "weights", "without", "eval_runs", "eval_share",
 )  # fmt: skip
@@ -123,12 +125,13 @@ def summary(card: dict[str, Any]) -> str:
     left_out = ", ".join(f"{count:,} {why}" for why, count in card["left_out"].items()) or "nothing"
     episodes, learnt, tokens = (sum(card[key].values()) for key in ("taken", "learnt_tokens", "tokens"))
     runs = len(card["runs"])
+    strange = card.get("unlisted", {})
+    calls = ", ".join(f"{name} ({count})" for name, count in sorted(strange.items(), key=lambda one: -one[1])[:5])
+    warning = f"; calls of tools that their conversations do not list: {calls}" if strange else ""
     held = card.get("held_out")
     loss = f"; the loss is measured on {held['episodes']:,} others" if held else ""
-    return (
-        f"{episodes:,} conversations of {runs} runs, {learnt:,} tokens to learn of {tokens:,}; left out: "
-        f"{left_out}{loss}"
-    )
+    counted = f"{episodes:,} conversations of {runs} run{'s' * (runs != 1)}"
+    return f"{counted}, {learnt:,} tokens to learn of {tokens:,}; left out: {left_out}{loss}{warning}"
 
 
 def _mark(source: Source, seed: int) -> str:
@@ -151,11 +154,7 @@ def _build(source: Source, work: Path, seed: int) -> Prepared:
     windows = _windows(source, work / "learnt")
     picked = _pick(windows, source.data)
     if not picked.learnt:
-        left = ", ".join(f"{count} {why}" for why, count in picked.card["left_out"].items())
-        raise TrainConfigError(
-            f"none of {picked.card['episodes']} episodes can be learnt from ({left}): collect with policy=expert, or "
-            "change data.split, data.solved or data.eval_share"
-        )
+        raise TrainConfigError(_nothing_left(source, picked.card))
     packed = _packed(source, windows, picked.learnt, work / "learnt", seed)
     filled = sum(picked.card["tokens"].values()) / (len(packed) * source.window.seq_len)
     card = picked.card | {
@@ -172,15 +171,11 @@ def _build(source: Source, work: Path, seed: int) -> Prepared:
             left = ", ".join(f"{count} {why}" for why, count in held.card["left_out"].items())
             raise TrainConfigError(
                 f"the loss can be measured on none of {held.card['episodes']} episodes of data.eval_runs ({left}): "
-                "collect some with split=validation"
+                "name others, or collect some with split=validation"
             )
         indexes = held.learnt
     else:
         indexes = picked.held
-    if source.data.eval_share and not indexes:
-        raise TrainConfigError(
-            f"data.eval_share={source.data.eval_share} keeps none of {card['episodes']} episodes aside: raise it"
-        )
     if not indexes:
         return Prepared(packed, card)
     rows = _packed(source, windows, indexes, work / "held", seed)
@@ -241,6 +236,7 @@ def _pick(every: Any, data: DataSettings, known: Collection[str] = ()) -> _Picke
     held: list[int] = []
     met: set[str] = set()
     columns = every.select_columns([name for name in every.column_names if name not in ("input_ids", "labels")])
+    aside = _held_out(columns, data.eval_share)
     for index, row in enumerate(columns):
         met |= {_source(row), Path(row["run"]).name, row["run"]}
         if row["status"] != ROW:
@@ -255,7 +251,7 @@ def _pick(every: Any, data: DataSettings, known: Collection[str] = ()) -> _Picke
             left_out["learnt as well"] += row["log"] not in logs
             logs[row["log"]] = ""
             continue
-        if data.eval_share and _drawn(row["world"] or row["digest"]) < data.eval_share:
+        if _world(row) in aside:
             held.append(index)
             continue
         times = _times(row["digest"], data.weight(row["env"]))
@@ -276,6 +272,7 @@ def _pick(every: Any, data: DataSettings, known: Collection[str] = ()) -> _Picke
             f"data.exclude or data.weights names {', '.join(unmet)}, and nothing is of that: there are "
             f"{', '.join(sorted(name for name in met if name.startswith(('env:', 'file:')) and name != 'env:'))}"
         )
+    described, strange = _tools_in(every.select_columns(["tools", "unlisted"]), picked)
     card = {
         "split": data.split,
         "episodes": sum(episodes.values()) + sum(left_out.values()),
@@ -287,9 +284,23 @@ def _pick(every: Any, data: DataSettings, known: Collection[str] = ()) -> _Picke
         "without": data.without,
         "sources": sorted({_source(row) for row in columns.select(picked)}) if picked else [],
         "runs": sorted({Path(run).name for run in logs.values() if run}),
+        "tools": described,
+        "unlisted": strange,
         "sha256": hashlib.sha256("".join(sorted(owners)).encode()).hexdigest(),
     }
     return _Picked(picked, held, frozenset(owners), card)
+
+
+def _tools_in(columns: Any, picked: Sequence[int]) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """Return the tools of the rows that are learnt, each once by its name, and calls of tools that rows do not list."""
+    found: dict[str, dict[str, Any]] = {}
+    strange: Counter[str] = Counter()
+    for row in columns.select(sorted({*picked})):
+        for spec in json.loads(row["tools"] or "[]"):
+            if len(found) < MOST_TOOLS:
+                found.setdefault(spec["function"]["name"], spec)
+        strange.update(filter(None, row["unlisted"].split(",")))
+    return list(found.values()), dict(strange)
 
 
 def _source(row: Mapping[str, Any]) -> str:
@@ -297,9 +308,40 @@ def _source(row: Mapping[str, Any]) -> str:
     return f"env:{row['env']}" if row["world"] else f"file:{Path(row['run']).name}"
 
 
-def _drawn(words: str) -> float:
-    """Return a number from 0 to 1 that depends on the words alone."""
-    return int.from_bytes(hashlib.sha256(words.encode()).digest()[:8], "big") / 2.0**64
+def _world(row: Mapping[str, Any]) -> str:
+    """Return what is held out whole: a world with all its visits, or a conversation of others."""
+    return str(row["world"] or row["digest"])
+
+
+def _held_out(columns: Any, share: float) -> set[str]:
+    """Return the share of the worlds of each source that is kept aside; of one that has two or more, at least one.
+
+    Which these are depends on the worlds alone, not on their order or on the files that they stand in.
+    """
+    worlds: dict[str, set[str]] = {}
+    for row in columns if share else ():
+        if row["status"] == ROW:
+            worlds.setdefault(_source(row), set()).add(_world(row))
+    kept: set[str] = set()
+    for found in worlds.values():
+        drawn = sorted(found, key=lambda world: hashlib.sha256(world.encode()).digest())
+        kept |= set(drawn[: min(len(drawn) - 1, max(1, round(share * len(drawn))))])
+    return kept
+
+
+def _nothing_left(source: Source, card: Mapping[str, Any]) -> str:
+    """Return in words that nothing can be learnt, and what to do about it."""
+    named = ", ".join(map(str, source.data.runs))
+    if not card["episodes"]:
+        return f"{named}: there is no conversation in it"
+    left = ", ".join(f"{count} {why}" for why, count in card["left_out"].items())
+    rows = not inputs(source.data.runs)[0]
+    hint = (
+        "change data.split or data.solved" if rows else "collect with policy=expert, or change data.split, data.solved"
+    )
+    if TOO_LONG in card["left_out"]:
+        hint = f"raise model.seq_len, which is {source.window.seq_len}"
+    return f"none of {card['episodes']} conversations can be learnt from ({left}): {hint}"
 
 
 def _times(digest: str, weight: float) -> int:

@@ -54,9 +54,8 @@ class Encoder:
             RowTooLongError: The system message and the newest message together do not fit into the window.
             EmptyMaskError: The conversation has no answer to learn.
         """
-        system = self.tokens.opening(
-            conversation.system, [spec for spec in conversation.tools if spec.name not in self.without]
-        )
+        tools = [spec for spec in conversation.tools if spec.name not in self.without]
+        system = self.tokens.opening(conversation.system, tools) if conversation.system or tools else []
         messages, taught = self._kept(conversation)
         encoded = [self._encoded(message) for message in messages]
         sizes = [len(ids) for ids, _ in encoded]

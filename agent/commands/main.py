@@ -138,11 +138,11 @@ def collect(
             Console().print(table(collection.rows))
         else:
             emit(collection.result())
-        broken = [row for row in collection.rows if row["ending"] == "model_error"]
+        broken = [row for row in collection.rows if row["ending"] in ("model_error", "env_error")]
         if broken:
             why = read_events(collection.folder / broken[0]["log"])[-1]
             reason = why.reason if isinstance(why, End) else ""
-            print(f"error: {len(broken)} episodes ended in an error of the model: {reason}", file=sys.stderr)  # noqa: T201
+            print(f"error: {len(broken)} episodes ended in an error, not in a result: {reason}", file=sys.stderr)  # noqa: T201
 
 
 @app.command()
@@ -165,11 +165,12 @@ def tools(
     """Show tools as the model sees them; with a path, the tools that it holds."""
     with plain_errors():
         from memory import HashingEmbedder, Memory
-        from tools import MemoryTools
-        from tools.plugins import load
+        from tools import MemoryTools, Toolbox
+        from tools.plugins import load_all
 
         if paths:
-            shown_tools = [tool for path in paths for tool in load(path)]
+            shown_tools = load_all(paths)
+            Toolbox(shown_tools)
         else:
             shown_tools = MemoryTools(Memory.open(None, HashingEmbedder())).select()
         if as_json:

@@ -21,6 +21,7 @@ from agent.logs.events import (
     Start,
     Wrote,
 )
+from agent.shown import shown_result
 from agent.statistics import wilson_ci
 from memory import Memory
 from memory.spatial import GridMap, Pose
@@ -43,7 +44,7 @@ def line(event: Event) -> Text | None:
             return Text(f"{event.step:>4} runs   {event.name}({_arguments(event)})", style="dim yellow")
         case Returned():
             style = {"ok": "default", "invalid": "red", "failed": "yellow"}[event.status]
-            return Text(f"{event.step:>4} {event.status:<6} {event.text}", style=style)
+            return Text(f"{event.step:>4} {event.status:<6} {shown_result('ok', event.text)}", style=style)
         case Wrote():
             score = "" if event.score is None else f" (S {event.score:.2f})"
             return Text(f"{event.step:>4} writes {event.store}{score}: {event.text}", style=STORE_STYLES[event.store])

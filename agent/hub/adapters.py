@@ -47,7 +47,9 @@ def resolve(name: str) -> Path:
     known = [path.name for path in found(OWN)]
     near = nearest(name, known, most=1, least=0.4) or known
     hint = f"; there is {', '.join(near)}" if near else ""
-    raise CatalogError(f"{name} is no PEFT adapter: there is no {SETTINGS} with {WEIGHTS} in such a folder{hint}")
+    if not Path(name).is_dir():
+        raise CatalogError(f"there is no adapter {name!r}{hint}")
+    raise CatalogError(f"{name} is no PEFT adapter: there is no {SETTINGS} with {WEIGHTS} in it{hint}")
 
 
 def card(folder: Path) -> dict[str, Any]:

@@ -6,13 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
-Ending = Literal["solved", "failed", "out_of_steps", "looping", "stopped", "model_error"]
+Ending = Literal["solved", "failed", "out_of_steps", "looping", "stopped", "model_error", "env_error"]
 """How an episode ended.
 
-solved: the environment ended it with success. failed: the environment ended it without success, or broke.
+solved: the environment ended it with success. failed: the environment ended it without success.
 out_of_steps: the environment's or the agent's budget is used up. looping: the same call had the
 same result too often. stopped: the user or the caller stopped it. model_error: the model could not
-decide.
+decide. env_error: the environment raised, hung or gave no valid step.
 """
 
 INGESTION = "ingestion"

@@ -10,19 +10,20 @@ from agent.models.base import Turn
 from agent.policies.courier import CourierExpert
 from agent.policies.follower import MissionFollower
 from agent.policies.missions import goals_of
+from agent.policies.plugin import plugged_expert
 from agent.policies.questions import DocumentReader, EventReader, FactReader
 from agent.policies.script import RouteFollower
 from agent.text_env import Env, env_name, mission_in, optional
 from tools import ToolCall
 
-Expert = Callable[[Turn], ToolCall]
+Expert = Callable[[Turn], ToolCall | str]
 
 
 def expert_for(env: Env) -> Expert:
     """Return the expert of an environment that was reset.
 
-    An environment names it in ``expert``; other grid worlds have one if their missions are in BabyAI's words, or if
-    BabyAI's bot can do them.
+    An environment names it in ``expert``: one of ours, or a policy of its own as ``"file.py:Name"``.
+    Other grid worlds have one if their missions are in BabyAI's words, or if BabyAI's bot can do them.
 
     Raises:
         ConfigError: There is none.
@@ -37,8 +38,10 @@ def expert_for(env: Env) -> Expert:
         "babyai": lambda: MissionFollower(understand=world.understand, find=True),
         "routes": lambda: RouteFollower(find=True),
     }
-    if name:
+    if name in makers:
         return makers[name]()
+    if name:
+        return plugged_expert(str(name), makers)
     bot_actions = optional(env, "bot_actions")
     if bot_actions is None:
         raise ConfigError(f"there is no expert for {env_name(env)}: use policy=model or policy=random")

@@ -1,9 +1,10 @@
 """Policies, models and write gates of the user's own, named as ``my_policy.py:Follow``."""
 
 import inspect
+import json
 import math
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import cast
@@ -12,6 +13,7 @@ from agent.errors import ConfigError, ModelError
 from agent.models.base import Model, Turn
 from agent.models.scripted import Policy, ScriptedModel
 from memory.episodic import WriteGate
+from memory.nearest import did_you_mean
 from tools import Tool, ToolCall, ToolError
 from tools.plugins import load_object
 
@@ -34,6 +36,24 @@ def plugged_policy(path: str) -> Model:
     return ScriptedModel(_checked(made, path), name=path)
 
 
+def plugged_expert(path: str, known: Iterable[str]) -> Policy:
+    """Return the policy that an environment names as its expert.
+
+    Args:
+        path: ``module:name`` or ``file.py:name``.
+        known: Names of the experts that come with the package, for the message.
+
+    Raises:
+        ConfigError: There is no such thing, or it can't be called.
+    """
+    if ":" not in path:
+        raise ConfigError(f"the environment's expert is {path!r}: {did_you_mean(path, known)}, or file.py:Name")
+    made = _made(path, "expert")
+    if not callable(made):
+        raise ConfigError(f"expert {path!r} is {made!r}: expected what takes a Turn and gives a ToolCall")
+    return _checked(made, path)
+
+
 def _checked(policy: Callable[[Turn], object], path: str) -> Policy:
     """Return a policy whose mistakes are told with their place."""
 
@@ -46,6 +66,8 @@ def _checked(policy: Callable[[Turn], object], path: str) -> Policy:
             last = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{Path(last.filename).name}, line {last.lineno}"
             raise ModelError(f"policy {path} raised {type(error).__name__}: {error} ({place})") from error
+        if isinstance(call, dict) and isinstance(call.get("name"), str):
+            call = json.dumps(call)
         if not isinstance(call, ToolCall | str):
             raise ModelError(f"policy {path} gave {call!r}: expected a ToolCall, or its text")
         return call
@@ -66,13 +88,19 @@ def plugged_gate(path: str, settings: Mapping[str, float]) -> WriteGate:
     gate = _made(path, "write gate", settings)
     if not isinstance(gate, WriteGate):
         raise ConfigError(f"write gate {path!r} is {gate!r}: expected a subclass of memory.episodic.WriteGate")
+    method = "score"
     try:
         score: object = gate.score(surprise=0.5, novelty=0.5)
         if not isinstance(score, int | float) or not math.isfinite(score):
-            raise TypeError(f"its score is {score!r}, no number")
-        gate.opens(score)
+            raise ConfigError(f"write gate {path!r}: score() gave {score!r}, expected a number from 0 to 1")
+        method = "opens"
+        opened: object = gate.opens(score)
+    except ConfigError:
+        raise
     except Exception as error:  # the boundary: it may raise anything
-        raise ConfigError(f"write gate {path!r} gives no score: {type(error).__name__}: {error}") from error
+        raise ConfigError(f"write gate {path!r}: {method}() raised {type(error).__name__}: {error}") from error
+    if not isinstance(opened, bool):
+        raise ConfigError(f"write gate {path!r}: opens() gave {opened!r}, expected True or False")
     return gate
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -23,7 +24,7 @@ from agent.rollout.memories import gate_of, library_of, open_memory
 from agent.text_env import Env, MakeEnv
 from memory import Memory
 from tools import MemoryTools
-from tools.plugins import load as load_plugin
+from tools.plugins import load_all
 
 LOST = "server_lost.json"
 """File of a run that lost its model's server; the same name goes on with the episode that it names."""
@@ -59,10 +60,13 @@ class Run:
 
     def __enter__(self) -> "Run":
         """Open memory and environment."""
+        fresh = not self.folder.exists()
         try:
             self._open()
         except BaseException:
             self._stack.close()
+            if fresh and not (self.folder / "run.json").exists():
+                shutil.rmtree(self.folder, ignore_errors=True)  # what was refused leaves nothing
             raise
         return self
 
@@ -72,7 +76,7 @@ class Run:
 
     def _open(self) -> None:
         config = self.config
-        plugins = [tool for path in config.plugins for tool in load_plugin(path)]
+        plugins = load_all(config.plugins)
         self.env = self.make_env(config.env.id, **config.env.kwargs)
         self._stack.callback(self.env.close)
         if config.memory.enabled:

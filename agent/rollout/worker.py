@@ -24,7 +24,7 @@ from agent.text_env import Env, MakeEnv, visits_of
 from memory import Embedder, Memory
 from memory.embedding import by_name
 from tools import MemoryTools
-from tools.plugins import load as load_plugin
+from tools.plugins import load_all
 
 
 class RolloutWorker:
@@ -45,7 +45,7 @@ class RolloutWorker:
         self.folder = folder
         self.first = first
         self.size = config.batch if config.policy == "model" else 1
-        self._plugins = [tool for path in config.plugins for tool in load_plugin(path)]
+        self._plugins = load_all(config.plugins)
         self._embedder: Embedder | None = by_name(config.memory.embedder) if config.memory.enabled else None
         self._library = library_of(config.memory)
         self._all = [make_env(config.env.id, **config.env.kwargs) for _ in range(self.size)]

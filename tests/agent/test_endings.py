@@ -24,8 +24,8 @@ from tools import ToolCall
         ([ToolCall(name="back")] * 9, Corridor(), {"max_repeats": 5}, "looping"),
         (["nonsense"] * 9, Corridor(), {"max_repeats": 5}, "looping"),
         ([AHEAD], Corridor(), {}, "model_error"),
-        ([AHEAD] * 4, Corridor(broken_at=2), {}, "failed"),
-        ([AHEAD] * 4, Corridor(slow=0.3), {"env_timeout": 0.05}, "failed"),
+        ([AHEAD] * 4, Corridor(broken_at=2), {}, "env_error"),
+        ([AHEAD] * 4, Corridor(slow=0.3), {"env_timeout": 0.05}, "env_error"),
     ],
 )
 def test_endings(script: list[Any], env: Corridor, config: dict[str, Any], expected: str, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_malformed_step_ends_the_episode_with_a_readable_log(outcome: Any, tmp
 
     log = tmp_path / "events.jsonl"
     list(agent([AHEAD], memory).run(Odd(), seed=0, log=log))
-    assert ending(read_events(log)).ending == "failed"
+    assert ending(read_events(log)).ending == "env_error"
 
 
 def test_an_empty_last_observation_is_no_obstacle(memory: Memory) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import LogError
 from agent.models.window import Window
 from training.config import DataSettings
 from training.errors import TrainConfigError
@@ -82,14 +81,14 @@ def test_logs_without_success_are_told(tiny: Path, tmp_path: Path) -> None:
     from tests.training.conftest import collect
 
     failed = collect(tmp_path, "env=babyai_mixed", "policy=random", "episodes=2", "agent.max_calls=3", "name=lost")
-    with pytest.raises(TrainConfigError, match=r"none of 2 episodes can be learnt from \(2 unsolved\)"):
+    with pytest.raises(TrainConfigError, match=r"none of 2 conversations can be learnt from \(2 unsolved\)"):
         prepare(source(tiny, failed), tmp_path / "data", 0)
 
 
 def test_no_runs_are_told(tmp_path: Path) -> None:
-    with pytest.raises(LogError, match=r"data\.runs"):
+    with pytest.raises(TrainConfigError, match=r"data\.runs"):
         check_runs([])
-    with pytest.raises(LogError, match="there is no run or data set at"):
+    with pytest.raises(TrainConfigError, match="there is no run or data set at"):
         check_runs([tmp_path / "none"])
 
 

@@ -99,7 +99,7 @@ def export(
             emit(figures(done))
             return
         print(  # noqa: T201
-            f"{done.path}: written. Merging changes logits by {done.merged:.1e} at most, taking it out again by "
-            f"{done.unmerged:.1e};\nhalf precision, as written, by {done.written:.1e} (they spread by {done.scale:.1f})"
-            f"; the same next token after {done.agree:.1%} of a few free texts"
+            f"{done.path}: written, with its card, tools and schema. Merging changes logits by {done.merged:.1e} "
+            f"at most\n(their standard deviation is {done.scale:.1f}), rounding to 16 bits by {done.written:.1e}: at "
+            f"{done.agree:.1%} of the places of a few texts the same token is next"
         )

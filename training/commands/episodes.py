@@ -37,7 +37,9 @@ Runs = Annotated[list[Path], typer.Argument(help="Folders of runs or episodes, o
 Env = Annotated[str | None, typer.Option(help="Part of the environment's id.")]
 Kind = Annotated[str | None, typer.Option(help="Kind of mission.")]
 Solved = Annotated[bool | None, typer.Option("--solved/--unsolved", help="Only these; by default both.")]
-Ending = Annotated[str | None, typer.Option(help="solved, failed, out_of_steps, looping, stopped or model_error.")]
+Ending = Annotated[
+    str | None, typer.Option(help="solved, failed, out_of_steps, looping, stopped, model_error, env_error.")
+]
 MostOver = Annotated[float | None, typer.Option(min=1, help="Greatest ratio of steps to the fewest possible.")]
 MostSteps = Annotated[int | None, typer.Option(min=0, help="Greatest number of steps.")]
 Part = Literal["train", "validation", "test", "any"]
@@ -250,6 +252,8 @@ def export(
     with plain_errors():
         from training.rows import export as exported
 
+        if out.suffix not in (".jsonl", ".json", ""):
+            raise LogError(f"--out {out}: rows are written as JSON lines: name a file that ends in .jsonl")
         logs = logs_in(runs)
         with Progress(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("rows", total=len(logs))
