@@ -83,7 +83,7 @@ def test_a_whole_episode_of_bad_text(text: str, memory: Memory) -> None:
 def test_an_environment_that_raises_what_can_not_be_shown_fails_in_words(memory: Memory) -> None:
     agent = Agent(ScriptedModel([ToolCall(name="ahead")]), memory, config=AgentConfig())
     end = ending(list(agent.run(Babble("x", raises=True))))
-    assert (end.ending, "RudeError" in end.reason) == ("failed", True)
+    assert (end.ending, "RudeError" in end.reason) == ("env_error", True)
 
 
 @pytest.mark.parametrize("text", BAD)

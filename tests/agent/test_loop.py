@@ -121,7 +121,7 @@ def test_a_harness_is_told_when_the_episode_ended() -> None:
 def test_environments_play_side_by_side() -> None:
     player = agent([AHEAD], cycle=True)
     episodes = player.run_batch([Corridor(), Corridor(limit=2), Corridor(broken_at=3)], [1, 2, 3])
-    assert [ending(events).ending for events in episodes] == ["solved", "out_of_steps", "failed"]
+    assert [ending(events).ending for events in episodes] == ["solved", "out_of_steps", "env_error"]
     with pytest.raises(ConfigError, match="a seed and a log"):
         player.run_batch([Corridor()], [1, 2])
 

@@ -45,6 +45,22 @@ def test_an_honest_evaluation_passes(evaluate: Evaluate, arm: Callable[..., str]
     assert summary["arms"]["restored"]["success"] == summary["arms"]["expert"]["success"] == 1.0
 
 
+def test_a_world_that_breaks_says_nothing_about_memory(
+    evaluate: Evaluate, arm: Callable[..., str], tmp_path: Path
+) -> None:
+    broken = world(tmp_path, "Broken", """
+    def step(self, action):
+        raise ValueError("the floor gave way")
+""")  # fmt: skip
+    summary, _ = evaluate("suite=custom", broken, "n=10", f"arms=[expert,{arm('empty')}]")
+    assert not summary["ok"]
+    failed = check(summary, "expert could play")
+    assert not failed["ok"]
+    assert (
+        "episodes ended in an error, not in a result: the environment raised ValueError: the floor" in failed["found"]
+    )
+
+
 def test_memory_that_never_reaches_the_prompt(
     evaluate: Evaluate, arm: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,14 +4,17 @@ from pathlib import Path
 
 import pytest
 
+from agent import Agent, ScriptedModel
 from agent.config import load, load_collect
 from agent.errors import ConfigError, ModelError
 from agent.policies.choice import make_model
+from agent.policies.experts import expert_for
 from agent.policies.plugin import plugged_gate, plugged_policy
 from agent.rollout.collect import Collection
 from agent.rollout.memories import gate_of
 from envs import make
 from envs.splits import seeds_of
+from tests.agent.corridor import Corridor
 
 OWN = """
 from memory.episodic import WriteGate
@@ -92,7 +95,11 @@ def test_what_is_no_policy_is_told(own: Path, name: str, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("Follow", "expected a subclass|can't be made"), ("Needs", "can't be made"), ("Mute", "gives no score")],
+    [
+        ("Follow", "expected a subclass|can't be made"),
+        ("Needs", "can't be made"),
+        ("Mute", "score.. gave 'high', expected a number"),
+    ],
 )
 def test_what_is_no_gate_is_told(own: Path, name: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
@@ -118,3 +125,19 @@ def test_a_policy_that_fails_is_told_with_its_place(own: Path, name: str, messag
 def test_wrong_names_are_told(setting: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_collect([setting])
+
+
+def test_a_world_names_its_own_expert(own: Path) -> None:
+    class World(Corridor):
+        expert = f"{own}:Follow"
+
+    assert callable(expert_for(World()))
+    World.expert = "babyay"
+    with pytest.raises(ConfigError, match=r"expert is 'babyay': did you mean babyai\?, or file\.py:Name"):
+        expert_for(World())
+
+
+@pytest.mark.parametrize(("part", "value"), [("memory", "folder"), ("gate", "careful"), ("config", {"max_calls": 3})])
+def test_parts_of_an_agent_are_of_their_kind(part: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=f"{part}=.*: expected a "):
+        Agent(ScriptedModel(lambda _turn: "x"), **{part: value})  # type: ignore[arg-type]
