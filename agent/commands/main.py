@@ -88,6 +88,9 @@ def run(
                 emit(played.result())
         if interrupted:
             raise KeyboardInterrupt
+        if broken := [row for row in played.episodes if row["ending"] in ("model_error", "env_error")]:
+            print(f"error: {len(broken)} episodes ended in an error, not in a result", file=sys.stderr)  # noqa: T201
+            raise typer.Exit(1)
 
 
 @app.command()
@@ -143,6 +146,7 @@ def collect(
             why = read_events(collection.folder / broken[0]["log"])[-1]
             reason = why.reason if isinstance(why, End) else ""
             print(f"error: {len(broken)} episodes ended in an error, not in a result: {reason}", file=sys.stderr)  # noqa: T201
+            raise typer.Exit(1)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import re
 import shutil
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -79,7 +80,8 @@ class Collection:
             run_files = sorted(config.runs.glob(f"*/{glob.escape(config.name)}/run.json"))
             if run_files:
                 return run_files[-1].parent
-        label = f"{short_name(config.env.id)}-{config.policy}-{now:%H%M%S}-{now.microsecond // 1000:03}"
+        policy = re.sub(r"[^\w.-]+", "-", Path(config.policy).name)
+        label = f"{short_name(config.env.id)}-{policy}-{now:%H%M%S}-{now.microsecond // 1000:03}"
         return config.runs / f"{now:%Y-%m-%d}" / (config.name or label)
 
     def _resume(self) -> list[Row]:

@@ -40,7 +40,11 @@ def train(
 
         from training.qlora import train as trained
 
-        done = trained(config, say)
+        try:
+            done = trained(config, say)
+        except KeyboardInterrupt:
+            say(f"hint: the same command goes on from the last checkpoint, of every {config.train.save_every} steps")
+            raise
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
         if not MAIN:
