@@ -6,7 +6,6 @@ from typing import Literal
 
 import pytest
 import torch
-import typer
 from typer.testing import CliRunner
 
 from agent.hub import catalog
@@ -18,20 +17,9 @@ from memory import HashingEmbedder, Memory, Provenance
 def cli() -> Callable[..., tuple[int, str, str]]:
     """Run ``hippo`` with these arguments; gives exit code, stdout and stderr."""
     from agent.commands.main import app
-    from training.commands.adapters import app as adapters
-    from training.commands.adapters import export
-    from training.commands.distill import app as distill
-    from training.commands.episodes import app as episodes
-    from training.commands.train import train
 
     def run(*arguments: object) -> tuple[int, str, str]:
-        words = list(map(str, arguments))
-        added = {"adapters": adapters, "distill": distill, "episodes": episodes}.get(words[0])
-        for name, command in (("export", export), ("train", train)):
-            if words[0] == name:
-                added = typer.Typer()
-                added.command()(command)
-        result = CliRunner().invoke(added, words[1:]) if added else CliRunner().invoke(app, words)
+        result = CliRunner().invoke(app, list(map(str, arguments)))
         return result.exit_code, result.stdout, result.stderr
 
     return run

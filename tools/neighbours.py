@@ -2,7 +2,7 @@
 
 import memory
 
-if not hasattr(memory, "Memory"):
+if "Memory" not in getattr(memory, "__all__", ()):
     raise ImportError(
         f"{memory.__file__} is in the way of the package 'memory' of hippo-llm-memory: rename it, or run from another "
         "folder"

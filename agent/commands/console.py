@@ -12,8 +12,7 @@ from typing import Annotated, TextIO
 import typer
 
 from agent.errors import AgentError, HashMismatchError, LogError, ServerError
-from memory import DamagedError, StorageError, StoreError
-from tools import ToolError
+from memory.errors import DamagedError, StorageError, StoreError
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -33,13 +32,12 @@ def plain_errors(*also: type[Exception]) -> Iterator[None]:
     Args:
         also: Further errors, of packages that this package does not import.
     """
-    expected: tuple[type[Exception], ...] = (AgentError, StoreError, ToolError, *also)
     try:
         yield
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)  # noqa: T201
         raise typer.Exit(INTERRUPTED) from None
-    except expected as error:
+    except _expected(also) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(1 if isinstance(error, _NOT_THE_CALLER) else BAD_INPUT) from error
     except OSError as error:
@@ -48,6 +46,12 @@ def plain_errors(*also: type[Exception]) -> Iterator[None]:
         words = f"can't write {error.filename}: {error.strerror}; name a folder that can be written, as with runs="
         print(f"error: {words}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(1) from error
+
+
+def _expected(also: tuple[type[Exception], ...]) -> tuple[type[Exception], ...]:
+    """Return the errors that we raise on purpose; those of tools, if a command has loaded any."""
+    tools = (sys.modules["tools.errors"].ToolError,) if "tools.errors" in sys.modules else ()
+    return (AgentError, StoreError, *tools, *also)
 
 
 def emit(result: object) -> None:

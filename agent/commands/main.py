@@ -10,13 +10,11 @@ from rich.progress import MofNCompleteColumn, Progress
 from rich.table import Table
 
 from agent.commands.console import Json, emit, plain_errors, write_anywhere
-from agent.commands.kg import app as kg_app
-from agent.commands.macros import app as macros_app
-from agent.commands.map import app as map_app
-from agent.commands.memory import app as memory_app
+from agent.commands.lazy_group import COMMANDS, LazyGroup
 from agent.errors import CatalogError
 
 app = typer.Typer(
+    cls=LazyGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -24,10 +22,6 @@ app = typer.Typer(
 )
 models_app = typer.Typer(no_args_is_help=True, help="Models: list, fetch, verify.")
 app.add_typer(models_app, name="models")
-app.add_typer(memory_app, name="memory")
-app.add_typer(kg_app, name="kg")
-app.add_typer(map_app, name="map")
-app.add_typer(macros_app, name="macros")
 
 
 @app.command()
@@ -255,8 +249,10 @@ def models_verify(
 
 
 def plug_in() -> None:
-    """Add the commands that installed packages, such as those above this one, register in group ``hippo.commands``."""
+    """Add the commands that other installed packages register in group ``hippo.commands``."""
     for entry in entry_points(group="hippo.commands"):
+        if entry.name in COMMANDS:
+            continue
         plugin = entry.load()
         if isinstance(plugin, typer.Typer):
             app.add_typer(plugin, name=entry.name)
