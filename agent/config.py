@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from agent.episode_state import AgentConfig
 from agent.errors import ConfigError
 from agent.models.endpoint import EndpointConfig
-from agent.models.local import LocalModelConfig
+from agent.models.local_config import LocalModelConfig
 from memory.episodic import RecallConfig, Retention, WriteGate
 from memory.nearest import did_you_mean
 from memory.relational import Routing

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from llguidance import LLExecutor, LLMatcher
-from llguidance.hf import from_tokenizer
 from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask_par
 from numpy.typing import NDArray
 
@@ -149,6 +148,8 @@ class Grammar:
     """
 
     def __init__(self, tokenizer: Any, vocab_size: int, cache_size: int = 256) -> None:
+        from llguidance.hf import from_tokenizer  # it imports transformers
+
         self.vocab_size = vocab_size
         self._tokenizer = from_tokenizer(tokenizer, n_vocab=vocab_size)
         ids = tokenizer(PROBE, add_special_tokens=False)["input_ids"]

@@ -1,11 +1,11 @@
 """The model that settings name."""
 
+from pathlib import Path
+
 from agent.config import RunConfig, load
 from agent.errors import ConfigError
 from agent.hub.missions import new_words
 from agent.models.base import Model
-from agent.models.endpoint import EndpointModel
-from agent.models.local import LocalModel
 from agent.models.scripted import ScriptedModel
 from agent.policies.plugin import plugged_policy
 from agent.policies.script import RandomCaller, Script
@@ -15,6 +15,8 @@ def make_model(config: RunConfig) -> Model:
     """Make the model that the configuration names."""
     choice = config.model
     if choice.kind == "endpoint":
+        from agent.models.endpoint import EndpointModel
+
         return EndpointModel(choice)
     if choice.kind == "script":
         return ScriptedModel(Script(choice.macros), name="script")
@@ -26,6 +28,8 @@ def make_model(config: RunConfig) -> Model:
         raise ConfigError(
             "an expert needs its environment: use `hippo run model=expert`, or `hippo collect policy=expert`"
         )
+    from agent.models.local import LocalModel
+
     return LocalModel(choice)
 
 
@@ -41,7 +45,8 @@ def named_model(name: str) -> Model:
 
 def unknown_words(model: Model, mission: str) -> str:
     """Return a sentence on the words of a mission that a model's adapter was not trained on, if there are any."""
-    if not isinstance(model, LocalModel) or model.adapter is None:
+    adapter = getattr(model, "adapter", None)
+    if not isinstance(adapter, Path):
         return ""
-    words = new_words(model.adapter, mission)
-    return f"this mission has words that {model.adapter.name} was not trained on: {', '.join(words)}" if words else ""
+    words = new_words(adapter, mission)
+    return f"this mission has words that {adapter.name} was not trained on: {', '.join(words)}" if words else ""

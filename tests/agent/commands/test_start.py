@@ -17,6 +17,13 @@ def test_the_list_of_commands_imports_nothing_heavy() -> None:
     assert not set(HEAVY) & set(done.stdout.split())
 
 
+def test_settings_are_read_without_a_model() -> None:
+    """A misspelt key is told before anything that takes seconds is imported."""
+    code = "import sys, agent.config, agent.models.scripted; print(*sorted({n.split('.')[0] for n in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "transformers", "llguidance", "peft"} & set(done.stdout.split())
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_says_of_itself_what_the_list_says(name: str) -> None:
     place, line = COMMANDS[name]
