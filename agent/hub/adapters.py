@@ -92,6 +92,21 @@ def check(folder: Path, model: Path) -> None:
     Raises:
         CatalogError: Other weights than the card's, or another base model.
     """
+    about = check_weights(folder)
+    base = about.get("base", {})
+    if base.get("weights_sha256") not in (None, weights_digest(model)):
+        raise CatalogError(
+            f"{folder.name} was trained on {base.get('name', 'another model')}, and {model.name} is not it: choose "
+            f"model={base.get('name', 'that one')}"
+        )
+
+
+def check_weights(folder: Path) -> dict[str, Any]:
+    """Check that an adapter's weights can be read and are those that its card describes; return the card.
+
+    Raises:
+        CatalogError: They are not.
+    """
     settings(folder)
     try:
         with safe_open(folder / WEIGHTS, "pt") as file:
@@ -101,12 +116,7 @@ def check(folder: Path, model: Path) -> None:
     about = card(folder)
     if about.get("sha256") not in (None, digest(folder)):
         raise CatalogError(f"{folder / WEIGHTS} is not the file that its card describes: fetch or train it again")
-    base = about.get("base", {})
-    if base.get("weights_sha256") not in (None, weights_digest(model)):
-        raise CatalogError(
-            f"{folder.name} was trained on {base.get('name', 'another model')}, and {model.name} is not it: choose "
-            f"model={base.get('name', 'that one')}"
-        )
+    return about
 
 
 def weights_digest(model: Path) -> str:

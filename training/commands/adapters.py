@@ -44,7 +44,7 @@ def show(adapter: Annotated[str, typer.Argument(help="Name or folder of an adapt
     """Show an adapter's card: base model, data, command, metrics, lineage."""
     with plain_errors(TrainingError):
         folder = adapters.resolve(adapter)
-        card = adapters.card(folder)
+        card = adapters.check_weights(folder)
         if as_json:
             emit(card | {"folder": str(folder)})
             return

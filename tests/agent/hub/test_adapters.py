@@ -76,3 +76,15 @@ def test_a_damaged_card_is_told(tmp_path: Path) -> None:
     (tmp_path / adapters.CARD).write_text("{")
     with pytest.raises(CatalogError, match="is no card"):
         adapters.card(tmp_path)
+
+
+def test_damaged_weights_are_told_when_they_are_shown(cli: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    for name in (adapters.CARD, adapters.SETTINGS):
+        (tmp_path / name).write_bytes((adapters.shipped() / adapters.SHIPPED / name).read_bytes())
+    whole = (adapters.shipped() / adapters.SHIPPED / adapters.WEIGHTS).read_bytes()
+    (tmp_path / adapters.WEIGHTS).write_bytes(whole[: len(whole) // 2])
+    code, _, words = cli("adapters", "show", tmp_path)
+    assert (code, words.count("\n")) == (2, 1)
+    assert "is damaged" in words
+    (tmp_path / adapters.WEIGHTS).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert "is not the file that its card describes" in cli("adapters", "show", tmp_path)[2]
