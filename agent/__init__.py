@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-import agent.shadows  # noqa: F401 - refuses to go on where another file hides one of the packages
+import agent.shadows
+import agent.threads  # noqa: F401 - before anything imports PyTorch
 from memory.lazy import lazy
 
 if TYPE_CHECKING:

@@ -1,5 +1,6 @@
 """The list of commands comes at once: nothing is imported that only some command needs."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,16 @@ def test_the_list_of_commands_imports_nothing_heavy() -> None:
     code = "import sys, agent.commands.main as m; m.plug_in(); print(*sorted({n.split('.')[0] for n in sys.modules}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not set(HEAVY) & set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("given", "spins"), [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, "None")]
+)
+def test_threads_spin_shortly_unless_the_user_says_how(given: dict[str, str], spins: str) -> None:
+    code = "import agent, os; print(os.environ.get('GOMP_SPINCOUNT'))"
+    usual = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=usual | given)
+    assert done.stdout.strip() == spins
 
 
 def test_settings_are_read_without_a_model() -> None:
