@@ -21,7 +21,7 @@ COMMANDS = {
     ),
     "train": (
         "training.commands.train:train",
-        "Train an adapter on logged episodes; the same command resumes a training that was interrupted.",
+        "Train an adapter on logged episodes and data sets; the same command resumes a training that was interrupted.",
     ),
 }
 """Commands of this project by name: where they are, and what the list of commands says of them."""

@@ -25,11 +25,12 @@ def train(
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value: overrides configs/train.yaml.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Train an adapter on logged episodes; the same command resumes a training that was interrupted.
+    """Train an adapter on logged episodes and data sets; the same command resumes a training that was interrupted.
 
     \b
     hippo train name=mine 'data.runs=\\[runs/2026-11-22/skills]'
     hippo train name=mine 'data.runs=\\[runs/2026-11-22/skills]' dry_run=true
+    hippo train name=desk 'data.runs=\\[desk.jsonl,runs/2026-11-22/skills]' data.eval_share=0.1
     hippo train name=big model=llama32-3b train=gpu12gb lora=all_linear 'data.runs=\\[runs]'
     """  # noqa: D301
     with plain_errors(*_errors()):
