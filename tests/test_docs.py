@@ -69,10 +69,13 @@ def test_examples_run_and_say_something(path: Path, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def hippo() -> Any:
     """The command line with all its commands."""
+    from agent.commands.lazy_group import COMMANDS, command_of
     from agent.commands.main import app, plug_in
 
     plug_in()
-    return typer.main.get_command(app)
+    whole: Any = typer.main.get_command(app)
+    whole.commands |= {name: command_of(name, place) for name, (place, _) in COMMANDS.items()}
+    return whole
 
 
 @pytest.mark.parametrize("words", [*commands()])

@@ -30,8 +30,9 @@ def load_all(paths: Iterable[str]) -> list[Tool]:
     """
     loaded: list[Tool] = []
     place = ""
-    for path in (part.strip() for text in paths for part in text.split(",")):
-        if place and path in {item.name for item in tools_of(_module(place))}:
+    for path in (part.strip() for text in paths for part in text.split(",") if part.strip()):
+        beside = place and not Path(f"{path}.py").is_file()
+        if beside and path in {item.name for item in tools_of(_module(place))}:
             loaded += load(f"{place}:{path}")
         else:
             place = split_path(path)[0] if split_path(path)[1] else ""
@@ -95,7 +96,7 @@ def split_path(path: str) -> tuple[str, str]:
 
 def _module(place: str) -> ModuleType:
     if not place.endswith(".py"):
-        here = Path(*place.split(".")).with_suffix(".py") if place.strip(".") else Path()
+        here = Path(*place.split(".")).with_suffix(".py") if place.strip("./") else Path()
         if not here.is_file():
             try:
                 return importlib.import_module(place)

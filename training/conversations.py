@@ -4,13 +4,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from agent.chat import Chat, Message
 from agent.logs.events import Event, Start
 from agent.shown import MAX_RESULT
+from memory.clean import clean_data
 from tools import ToolCall, ToolSpec
 from training.datasets import transcript
 from training.errors import TrainConfigError
@@ -44,7 +45,8 @@ class Conversation:
 
     def key(self) -> str:
         """Return a text that is the same for the same conversation."""
-        return json.dumps([self.system, [spec.openai() for spec in self.tools], [m.content for m in self.messages]])
+        turns = [[m.role, m.content, taught] for m, taught in zip(self.messages, self.taught, strict=True)]
+        return json.dumps([self.system, [spec.openai() for spec in self.tools], turns])
 
 
 def of_log(events: Sequence[Event], max_result: int = MAX_RESULT) -> Conversation:
@@ -77,12 +79,14 @@ def of_row(row: Mapping[str, Any], name: str) -> Conversation:
     """
     from trl import maybe_convert_to_chatml
 
-    row = maybe_convert_to_chatml({key: _copied(value) for key, value in row.items()})
+    row = maybe_convert_to_chatml(_cleaned(row, name))
     first, second = row.get("prompt"), row.get("completion")
     split = isinstance(first, list) and isinstance(second, list)
     found = {"messages": [*first, *second]} if split else {"messages": row.get("messages")}  # type: ignore[misc]
     try:
         read = _Row.model_validate(found | {"tools": row.get("tools")})
+    except RecursionError as error:
+        raise TrainConfigError(f"{name}: it is nested too deeply") from error
     except ValidationError as error:
         one = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, one["loc"]))
@@ -93,23 +97,26 @@ def of_row(row: Mapping[str, Any], name: str) -> Conversation:
     ours = isinstance(row.get("provenance"), Mapping)
     learnt = [not split or at >= len(first) for at in range(len(read.messages))]  # type: ignore[arg-type]
     has_system = read.messages[0].role == "system"
-    system = read.messages[0].content if has_system else ""
+    beside = row.get("system")  # ShareGPT's place for it
+    system = read.messages[0].content if has_system else beside if isinstance(beside, str) else ""
     turns = list(_turns(read.messages[has_system:], learnt[has_system:], ours))
     tools = tuple(tool.spec() for tool in read.tools)
     return Conversation(name, system, tools, tuple(turn for turn, _ in turns), tuple(taught for _, taught in turns))
 
 
-def _copied(value: Any) -> Any:
-    """Copy messages, which TRL's conversion changes in place; columnar formats also fill them up with nulls."""
-    if isinstance(value, list):
-        return [_copied(item) for item in value]
-    return {key: _copied(item) for key, item in value.items()} if isinstance(value, dict) else value
+def _cleaned(row: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Copy a row, which TRL's conversion changes in place, with all its texts clean."""
+    try:
+        copied = clean_data({str(key): value for key, value in row.items()})
+    except RecursionError as error:
+        raise TrainConfigError(f"{name}: it is nested too deeply") from error
+    return cast(dict[str, Any], copied)
 
 
 def _parsed(text: str, what: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{what} are no JSON: {text[:60]!r}") from error
 
 
@@ -143,7 +150,10 @@ class _Message(BaseModel):
         if not isinstance(value, dict):
             return value
         value = {key: item for key, item in value.items() if item is not None}
-        return value | {"role": ROLES.get(value.get("role", ""), value.get("role"))}
+        if "function_call" in value and not value.get("tool_calls"):  # the older form
+            value["tool_calls"] = [value["function_call"]]
+        role = value.get("role")
+        return value | {"role": ROLES.get(role, role) if isinstance(role, str) else role}
 
     @field_validator("content", mode="before")
     @classmethod
@@ -151,12 +161,17 @@ class _Message(BaseModel):
         """Join the parts of a text; there is no model here for pictures."""
         if not isinstance(content, list):
             return content
-        kinds = {part.get("type") if isinstance(part, dict) else type(part).__name__ for part in content} - {"text"}
+        kinds = {str(part.get("type")) if isinstance(part, dict) else type(part).__name__ for part in content} - {
+            "text"
+        }
         if kinds:
             raise ValueError(
                 f"only text can be learnt, and this has {', '.join(sorted(map(str, kinds)))}: leave the row out"
             )
-        return "".join(part["text"] for part in content)
+        texts = [part.get("text") for part in content]
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError("a part of type text has no text")
+        return "".join(texts)
 
 
 class _Tool(BaseModel):
@@ -170,6 +185,13 @@ class _Tool(BaseModel):
         if isinstance(value, dict) and isinstance(value.get("function"), dict):
             value = value["function"]
         return {key: item for key, item in value.items() if item is not None} if isinstance(value, dict) else value
+
+    @field_validator("parameters")
+    @classmethod
+    def _named(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(parameters.get("properties", {}), dict):
+            raise ValueError("properties are no JSON object")
+        return parameters
 
     def spec(self) -> ToolSpec:
         """Return the tool as a model sees it; bare arguments get the schema of an object around them."""
@@ -199,7 +221,7 @@ class _Row(BaseModel):
     @field_validator("tools", mode="before")
     @classmethod
     def _listed(cls, tools: Any) -> Any:
-        return _parsed(tools, "tools") if isinstance(tools, str) and tools else tools or []
+        return (_parsed(tools, "tools") if isinstance(tools, str) and tools else tools) or []
 
 
 def _turns(messages: Sequence[_Message], learnt: Sequence[bool], ours: bool) -> Iterator[tuple[Message, bool]]:
@@ -215,7 +237,8 @@ def _turns(messages: Sequence[_Message], learnt: Sequence[bool], ours: bool) -> 
         if message.role != "assistant":
             yield _heard(message, ours), False
         elif not message.calls:
-            yield Message("assistant", message.content), taught
+            content = message.content.lstrip()  # white space would become one token with the end of the prompt
+            yield Message("assistant", content), taught and bool(content)
         else:
             stop = at
             while stop < len(messages) and messages[stop].role == "tool" and len(message.calls) > 1:
@@ -225,11 +248,20 @@ def _turns(messages: Sequence[_Message], learnt: Sequence[bool], ours: bool) -> 
             for call in message.calls:
                 made = ToolCall(name=call.name, arguments=call.arguments)
                 yield Message("assistant", made.text(), made), taught
-                own = [result for result in results if call.id and result.tool_call_id == call.id] or results[:1]
-                if own:
-                    results.remove(own[0])
-                    yield _heard(own[0], ours), False
+                if (own := _own(call, message.calls, results)) is not None:
+                    results.remove(own)
+                    yield _heard(own, ours), False
             yield from ((_heard(result, ours), False) for result in results)
+
+
+def _own(call: _Call, calls: Sequence[_Call], results: Sequence[_Message]) -> _Message | None:
+    """Return the result of one of several calls: by its id, else by its name, else the first that is no other's."""
+    ids = {one.id for one in calls if one.id}
+    by_id = [result for result in results if call.id and result.tool_call_id == call.id]
+    free = [result for result in results if result.tool_call_id not in ids]
+    named = [result for result in free if result.name == call.name]
+    unnamed = [result for result in free if result.name not in {one.name for one in calls}]
+    return next(iter(by_id or named or unnamed), None)
 
 
 def _heard(message: _Message, ours: bool) -> Message:

@@ -129,11 +129,13 @@ def _of_row(
     found = row.get("provenance")
     origin: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
     env = str(origin.get("env") or file.stem)
-    reason = refusal_of(origin.get("seed"), origin.get("success") is not False, data.split, data.solved)
-    steps, best = origin.get("steps"), origin.get("optimal_steps")
+    seed, steps, best = (_number(origin.get(key)) for key in ("seed", "steps", "optimal_steps"))
+    solved = str(origin.get("success")).lower() not in ("false", "0")
+    reason = refusal_of(seed, solved, data.split, data.solved)
     about = _row(name, str(file), reason or ROW) | {"env": env, "kind": str(origin.get("kind") or "")}
-    if origin.get("env"):
-        about["world"] = f"{env} {origin.get('world') or origin.get('seed')}"
+    world = seed if origin.get("world") in (None, "") else origin["world"]
+    if origin.get("env") and world is not None:
+        about["world"] = f"{env} {world}"
     if _excluded(data, env, file):
         yield about | {"status": "excluded"}
     elif reason is not None:
@@ -150,6 +152,11 @@ def _of_row(
             yield from list(_windows(encoder, conversation, about))
         except RowTooLongError:
             yield about | {"status": TOO_LONG}
+
+
+def _number(value: Any) -> int | None:
+    """Return a whole number of somebody's row; ``None`` if it is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _excluded(data: DataSettings, env: str, run: Path) -> bool:

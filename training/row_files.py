@@ -27,8 +27,8 @@ def inputs(runs: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     Raises:
         TrainConfigError: There is neither.
     """
-    files = [path for path in runs if is_rows(path)]
-    rest = [path for path in runs if path not in files]
+    files = list({path.resolve(): path for path in runs if is_rows(path)}.values())
+    rest = [path for path in runs if not is_rows(path)]
     try:
         return logs_in(rest) if rest or not files else [], files
     except LogError as error:
@@ -62,32 +62,36 @@ def read_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     Raises:
         TrainConfigError: The file can't be read, or holds something else.
     """
-    for number, row in enumerate(_read(path), start=1):
+    for number, row in _read(path):
         if not isinstance(row, Mapping):
             raise TrainConfigError(f"{path}:{number}: expected a JSON object with messages, got {str(row)[:60]!r}")
         yield f"{path}:{number}", row
 
 
-def _read(path: Path) -> Iterator[Any]:
-    if path.suffix == ".jsonl" and path.is_file():
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield _json(line, f"{path}:{number}")
-    elif path.suffix == ".json" and path.is_file():
-        whole = _json(path.read_text(encoding="utf-8-sig"), str(path))
-        if not isinstance(whole, list):
-            raise TrainConfigError(f"{path}: expected a list of rows, got a JSON {type(whole).__name__}")
-        yield from whole
-    else:
-        for row in _columns(path):
-            yield {key: _filled(value) for key, value in row.items()}
+def _read(path: Path) -> Iterator[tuple[int, Any]]:
+    """Yield the rows with their lines, or with their numbers where there are no lines."""
+    try:
+        if path.suffix == ".jsonl" and path.is_file():
+            with path.open(encoding="utf-8-sig") as file:
+                for number, line in enumerate(file, start=1):
+                    if line.strip():
+                        yield number, _json(line, f"{path}:{number}")
+        elif path.suffix == ".json" and path.is_file():
+            whole = _json(path.read_text(encoding="utf-8-sig"), str(path))
+            if not isinstance(whole, list):
+                raise TrainConfigError(f"{path}: expected a list of rows, got a JSON {type(whole).__name__}")
+            yield from enumerate(whole, start=1)
+        else:
+            for number, row in enumerate(_columns(path), start=1):
+                yield number, {key: _filled(value) for key, value in row.items()}
+    except UnicodeDecodeError as error:
+        raise TrainConfigError(f"{path}: this is no UTF-8 ({error.reason}): write it as UTF-8") from error
 
 
 def _json(text: str, place: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         where = f" at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else ""
         reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
         raise TrainConfigError(f"{place}: this is no JSON ({reason}{where}): mend the line, or take it out") from error
@@ -98,8 +102,8 @@ def _columns(path: Path) -> Any:
 
     try:
         found = load_from_disk(str(path)) if path.is_dir() else Dataset.from_parquet(str(path), keep_in_memory=True)
-    except (OSError, ValueError) as error:
-        raise TrainConfigError(f"{path} can't be read: {error}") from error
+    except Exception as error:  # Arrow and datasets have errors of their own
+        raise TrainConfigError(f"{path} can't be read: {' '.join(str(error).split())[:200]}") from error
     if isinstance(found, DatasetDict):
         parts = ", ".join(str(path / name) for name in found)
         raise TrainConfigError(f"{path} holds several data sets: name one of {parts}")

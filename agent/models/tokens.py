@@ -1,5 +1,6 @@
 """A chat as tokens, message by message; the result equals that of rendering the whole chat at once."""
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -93,8 +94,9 @@ class ChatTokens:
             ModelError: A tool's name is missing from the prompt.
         """
         system = {"role": "system", "content": self._plain(words)}
-        text = self._render([system], tools=[spec.openai() for spec in tools])
-        missing = [spec.name for spec in tools if f"{spec.name}(" not in text]
+        listed = [json.loads(self._plain(json.dumps(spec.openai()))) for spec in tools]
+        text = self._render([system], tools=listed)
+        missing = [tool["function"]["name"] for tool in listed if f"{tool['function']['name']}(" not in text]
         if missing:
             raise ModelError(f"the chat template does not show these tools: {', '.join(missing)}")
         return self.ids(text)

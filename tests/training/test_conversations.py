@@ -110,11 +110,54 @@ def test_parts_of_text() -> None:
         ({"messages": [{"role": "assistant", "tool_calls": [{"function": {"arguments": {}}}]}]}, "name"),
         ({"messages": ASKED, "tools": "[{"}, "tools"),
         ({"messages": ASKED, "tools": [3]}, r"tools\.0"),
+        ({"messages": ASKED, "tools": [{"name": "f", "parameters": {"properties": 1.5}}]}, "no JSON object"),
+        ({"messages": [{"role": [], "content": "x"}]}, "role"),
+        ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "has no text"),
+        ({"messages": [{"role": "user", "content": [{"type": [], "text": "a"}]}]}, "only text"),
+        ({"messages": [ASKED[2] | {"tool_calls": [{"function": {"name": "f", "arguments": "[" * 99999}}]}]}, "no JSON"),
     ],
 )
 def test_other_forms_are_refused(row: dict[str, Any], words: str) -> None:
     with pytest.raises(TrainConfigError, match=words):
         of_row(row, "rows.jsonl:3")
+
+
+def test_results_find_their_calls() -> None:
+    """By their ids, by their names, or in order; a result of another call is nobody's else."""
+    calls = [{"id": name, "type": "function", "function": {"name": name, "arguments": {}}} for name in "fg"]
+    asked = [ASKED[1], {"role": "assistant", "content": None, "tool_calls": calls}]
+
+    def results(*given: dict[str, str]) -> list[str]:
+        said_lines = said({"messages": [*asked, *({"role": "tool", **one} for one in given)]})
+        return [line.split(":", 1)[1].strip()[:10] for line in said_lines[1:]]
+
+    f, g = '{"name":"f', '{"name":"g'
+    assert results({"tool_call_id": "g", "content": "RG"}) == [f, g, "RG"]
+    assert results({"name": "g", "content": "RG"}, {"name": "f", "content": "RF"}) == [f, "RF", g, "RG"]
+    assert results({"content": "RF"}, {"content": "RG"}) == [f, "RF", g, "RG"]
+
+
+def test_older_forms_and_odd_answers() -> None:
+    call = {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}
+    assert said({"messages": [ASKED[1], call]})[1] == '*assistant: {"name":"f","arguments":{}}'
+    assert said({"messages": [ASKED[1], {"role": "assistant"}]})[1] == "assistant: "  # nothing is no answer
+    assert said({"messages": [ASKED[1], {"role": "assistant", "content": "\n\nHi\n"}]})[1] == "*assistant: Hi\n"
+    beside = {"system": "S", "conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]}
+    assert of_row(beside, "row").system == "S"
+
+
+def test_what_is_learnt_belongs_to_what_a_conversation_is() -> None:
+    turns = [*ASKED[1:2], ASKED[-1], *ASKED[1:2], ASKED[-1]]
+    first, second = ([*turns[:1], turns[1] | {"weight": w}, turns[2], turns[3] | {"weight": 1 - w}] for w in (0, 1))
+    assert of_row({"messages": first}, "a").key() != of_row({"messages": second}, "b").key()
+
+
+@pytest.mark.model
+def test_no_control_token_comes_in_through_a_tool(model: LocalModel) -> None:
+    tool = {"name": "f", "description": "x<|im_end|>", "parameters": {"properties": {"<|im_start|>": {}}}}
+    made = of_row({"messages": ASKED[1:2] + ASKED[-1:], "tools": [tool]}, "row")
+    end = model.tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert model.tokens.opening("", made.tools).count(end) == 1
 
 
 @pytest.mark.model
@@ -238,6 +281,17 @@ def test_columns_and_folders_are_read(tiny: Path, chats: Path, tmp_path: Path) -
 
 
 @pytest.mark.model
+def test_a_file_named_twice_is_read_once(tiny: Path, chats: Path, tmp_path: Path) -> None:
+    once, twice = (made(tiny, tmp_path / str(times), runs=[chats] * times).card for times in (1, 2))
+    assert once["tokens"] == twice["tokens"]
+    odd = {"messages": ASKED, "provenance": {"env": "X", "seed": "5", "world": 0, "success": 0, "steps": "9"}}
+    text = {"messages": [ASKED[1] | {"content": "\ud800"}, ASKED[-1]]}
+    chats.write_text(f"{json.dumps(odd)}\n{json.dumps(text)}\n")
+    card = made(tiny, tmp_path / "odd", runs=[chats], most_over=2.0).card
+    assert (card["left_out"], card["taken"]) == ({"unsolved": 1}, {"chats": 1})
+
+
+@pytest.mark.model
 def test_what_can_not_be_learnt_is_counted(tiny: Path, chats: Path, tmp_path: Path) -> None:
     with chats.open("a") as file:
         for messages in ([ASKED[1]], [{"role": "user", "content": "long " * 2000}, ASKED[-1]]):
@@ -251,6 +305,11 @@ def test_damaged_files_are_told(chats: Path, tmp_path: Path) -> None:
     with chats.open("a") as file:
         file.write('{"messages": [\n')
     with pytest.raises(TrainConfigError, match=r"chats\.jsonl:41: this is no JSON"):
+        list(read_rows(chats))
+    chats.write_text('\n\n{"messages": []}\n')
+    assert [name.rpartition(":")[2] for name, _ in read_rows(chats)] == ["3"]
+    chats.write_bytes("{}".encode("utf-16"))
+    with pytest.raises(TrainConfigError, match=r"this is no UTF-8"):
         list(read_rows(chats))
     chats.write_text("3\n")
     with pytest.raises(TrainConfigError, match=r"chats\.jsonl:1: expected a JSON object"):
