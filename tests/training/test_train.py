@@ -161,7 +161,7 @@ def test_another_training_of_that_name_is_refused(made: Path, tiny: Path, runs: 
 
 @pytest.mark.slow
 def test_a_failed_attempt_does_not_take_the_name(made: Path, tiny: Path, runs: Path, tmp_path: Path) -> None:
-    with pytest.raises(CatalogError, match="no PEFT adapter|there is no adapter"):
+    with pytest.raises(CatalogError, match=r"no PEFT adapter|there is no adapter"):
         train(settings(tiny, runs, tmp_path, "adapter=nothing-like-it", "train.steps=1"), silent)
     with pytest.raises(TrainConfigError, match="are less than one batch"):
         train(settings(tiny, runs, tmp_path, "train.batch=64", "train.tokens_per_step=65536"), silent)
@@ -239,7 +239,7 @@ def test_a_tokenizer_of_another_model_is_told(tiny: Path, runs: Path, tmp_path: 
 def test_an_adapter_of_another_model_is_told(made: Path) -> None:
     with pytest.raises(CatalogError, match="was trained on"):
         LocalModel(LocalModelConfig(adapter=str(made), device="cpu"))
-    with pytest.raises(CatalogError, match="no PEFT adapter|there is no adapter"):
+    with pytest.raises(CatalogError, match=r"no PEFT adapter|there is no adapter"):
         adapters.resolve("nothing-like-it")
 
 
