@@ -17,7 +17,7 @@ from agent.hub import catalog
 from agent.logs.files import atomic_write
 from agent.models.grammar import call_schema
 from agent.text_env import action_tools_of
-from envs import make
+from envs import EnvError, make
 from memory import HashingEmbedder, Memory
 from tools import MemoryTools, Toolbox, ToolSpec
 from training.card import words
@@ -54,9 +54,10 @@ def _of_world(name: str) -> Iterator[ToolSpec]:
     """Yield the tools of an agent in a world; none if the world is not installed here."""
     try:
         settings = load_collect([f"env={name}"])
-    except ConfigError:
+        made = make(settings.env.id, **settings.env.kwargs)
+    except (ConfigError, EnvError):
         return
-    with closing(make(settings.env.id, **settings.env.kwargs)) as env, Memory.open(None, HashingEmbedder()) as memory:
+    with closing(made) as env, Memory.open(None, HashingEmbedder()) as memory:
         env.reset(seed=0)
         own = MemoryTools(memory).select(settings.memory.tools or None)
         yield from Toolbox([*action_tools_of(env), *own]).specs()

@@ -70,6 +70,8 @@ def test_the_tools_can_be_given(made: Path, tmp_path: Path) -> None:
 def test_an_adapter_without_a_card_has_no_schema(tmp_path: Path) -> None:
     out = tmp_path / "merged"
     out.mkdir()
+    elsewhere = {"sources": ["env:SomebodysWorld-v0", "env:gym:mine.py:Lamp-v0", "file:rows.jsonl"]}
+    assert tools_of(elsewhere) == []  # worlds that are not here
     assert [path.name for path in write_beside(out, {}, tools_of({}), "smollm2-135m")] == [CARD]
     assert "not known here" in (out / CARD).read_text()
 
