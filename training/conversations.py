@@ -60,7 +60,7 @@ def of_log(events: Sequence[Event], max_result: int = MAX_RESULT) -> Conversatio
     messages = tuple(transcript(events, max_result))
     taught = tuple(message.role == "assistant" for message in messages)
     system = str(Chat(start.mission, ()).system()["content"])
-    tools = tuple(_Tool.model_validate(tool).spec() for tool in start.tools)
+    tools = tuple(map(spec_of, start.tools))
     return Conversation(f"episode {start.episode} of {start.env}", system, tools, messages, taught)
 
 
@@ -200,6 +200,15 @@ class _Tool(BaseModel):
         return ToolSpec(self.name, self.description, {"type": "object", "properties": given} if bare else given)
 
 
+def spec_of(tool: Any) -> ToolSpec:
+    """Return a tool in OpenAI's form as a model sees it.
+
+    Raises:
+        ValueError: It is no tool.
+    """
+    return _Tool.model_validate(tool).spec()
+
+
 def tool_specs(file: Path) -> Iterator[ToolSpec]:
     """Yield the tools of a JSON file in OpenAI's form.
 
@@ -208,7 +217,7 @@ def tool_specs(file: Path) -> Iterator[ToolSpec]:
     """
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-        yield from (_Tool.model_validate(tool).spec() for tool in found)
+        yield from map(spec_of, found)
     except (OSError, ValueError, TypeError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
         raise TrainConfigError(f"{file}: expected a JSON list of tools in OpenAI's form ({reason})") from error

@@ -21,7 +21,7 @@ from envs import EnvError, make
 from memory import HashingEmbedder, Memory
 from tools import MemoryTools, Toolbox, ToolSpec
 from training.card import words
-from training.conversations import tool_specs
+from training.conversations import spec_of, tool_specs
 
 TOOLS, SCHEMA, CARD, MODELFILE = "tools.json", "call.schema.json", "README.md", "Modelfile"
 
@@ -44,9 +44,8 @@ def tools_of(card: dict[str, Any], file: Path | None = None) -> list[ToolSpec]:
         if kind == "env":
             for spec in _of_world(name):
                 found.setdefault(spec.name, spec)
-    for tool in card.get("data", {}).get("tools", ()):
-        function = tool["function"]
-        found.setdefault(function["name"], ToolSpec(function["name"], function["description"], function["parameters"]))
+    for spec in map(spec_of, card.get("data", {}).get("tools", ())):
+        found.setdefault(spec.name, spec)
     return list(found.values())
 
 
