@@ -5,21 +5,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from llguidance import LLMatcher
 
 from agent.chat import Chat
 from agent.errors import ConfigError, ModelError
 from agent.hub import adapters, catalog
 from agent.models.base import Decision, Turn, Usage
-from agent.models.decode import BatchDecoder, Job
+from agent.models.decode import Job, write
+from agent.models.engine import Engine
 from agent.models.grammar import NOTHING, Grammar, words_of
-from agent.models.kv import BatchCache
 from agent.models.local_config import LocalModelConfig
 from agent.models.prompt_feed import PromptFeed
+from agent.models.slots import Slots
 from agent.models.surprise import surprise_of
-from agent.models.tokens import ChatTokens
-from agent.models.weights import load_options, merged, precision
+from agent.models.tokens import ChatTokens, tokenizer_of
 from agent.models.window import Window
 
 __all__ = ["LocalModel", "LocalModelConfig"]
@@ -28,20 +27,25 @@ __all__ = ["LocalModel", "LocalModelConfig"]
 class LocalModel:
     """A causal language model from safetensors, decoding under the grammar of the offered tools.
 
-    The key-value cache is kept between decisions, so a step's prefill is its new tokens. When the
-    window is full, the oldest steps are dropped at once down to half of it.
+    Keys and values are kept between decisions, so a step's prefill is its new tokens. When the window is full, the
+    oldest steps are dropped at once down to half of it.
 
     Args:
         config: Settings; by default the adapter that ships, on the model that it was trained on.
         settings: Single settings, as ``adapter="runs/mine"``, instead of ``config``.
         loaded: A model and its tokenizer that are in memory already, such as one in training.
+        engine: Computes the tokens instead of an engine of this model's own.
 
     Raises:
         CatalogError: The model or the adapter is not on this machine.
     """
 
     def __init__(
-        self, config: LocalModelConfig | None = None, loaded: tuple[Any, Any] | None = None, **settings: Any
+        self,
+        config: LocalModelConfig | None = None,
+        loaded: tuple[Any, Any] | None = None,
+        engine: Engine | None = None,
+        **settings: Any,
     ) -> None:
         if isinstance(config, str):
             raise ConfigError(
@@ -56,47 +60,22 @@ class LocalModel:
         self.window = Window(self.config.seq_len, self.config.max_call_tokens)
         self.path = catalog.resolve(self.config.name)
         self.adapter = adapters.resolve(self.config.adapter) if self.config.adapter else None
-        self.device = loaded[0].device if loaded else torch.device(self._device())
-        self._model, self.tokenizer = loaded or self._load()
-        base = self._model.get_base_model() if hasattr(self._model, "get_base_model") else self._model
+        self.tokenizer = loaded[1] if loaded else tokenizer_of(self.path)
         self.tokens = ChatTokens(self.tokenizer)
-        self.grammar = Grammar(self.tokenizer, int(base.config.vocab_size))
-        self._decoder = BatchDecoder(base.get_decoder(), base.get_output_embeddings(), self.grammar, self.device)
-        self._chats: list[Chat] = []
+        self.engine = engine or self._engine(loaded[0] if loaded else None)
+        self.grammar = Grammar(self.tokenizer, self.engine.vocab_size)
+        self._slots = Slots()
         self._rngs: dict[Chat, np.random.Generator] = {}
-        self._feed = PromptFeed(self.tokens, self.window, self._held, self._clear)
+        self._feed = PromptFeed(self.tokens, self.window, self._slots.held, self._slots.cut)
 
-    def _device(self) -> str:
-        if self.config.device == "auto":
-            return "cuda" if torch.cuda.is_available() else "cpu"
-        return self.config.device
+    def _engine(self, network: Any | None) -> Engine:
+        longest = self.config.seq_len + len(self.tokens.generation_prompt)
+        from agent.models.torch_engine import TorchEngine  # they import torch
+        from agent.models.weights import load_network
 
-    def _load(self) -> tuple[Any, Any]:
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(self.path)
-        if not self.adapter:
-            return self._network(), tokenizer
-        adapters.check(self.adapter, self.path)
-        if not self.config.merge or self.config.load_in_4bit:
-            return self._network(), tokenizer
-        return merged(self._network, tokenizer, known=bool(adapters.card(self.adapter))), tokenizer
-
-    def _network(self) -> Any:
-        """Return the network with the adapter beside its weights, if there is one."""
-        from transformers import AutoModelForCausalLM
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()
-        options = load_options(precision(self.config.dtype, self.device), self.device, "sdpa", self.config.load_in_4bit)
-        model = AutoModelForCausalLM.from_pretrained(self.path, **options)
-        if not self.config.load_in_4bit:
-            model = model.to(self.device)
-        if self.adapter:
-            from peft import PeftModel
-
-            model = PeftModel.from_pretrained(model, str(self.adapter))
-        return model.eval()
+        if network is None:
+            network = load_network(self.config, self.path, self.adapter, self.tokenizer)
+        return TorchEngine(network, longest)
 
     def describe(self) -> dict[str, object]:
         """Return name, folder's hashes, precision and adapter."""
@@ -104,40 +83,36 @@ class LocalModel:
         return {
             "kind": "local",
             **self.config.model_dump(),
-            "device": str(self.device),
+            "device": self.device,
             "adapter_sha256": adapters.digest(self.adapter) if self.adapter else None,
             "source": manifest["source"],
             "sha256": {n: h for n, h in manifest["files"].items() if n.endswith(".safetensors")},
         }
 
     @property
+    def device(self) -> str:
+        """Where the model computes."""
+        return self.engine.device
+
+    @property
     def chats(self) -> int:
-        """Number of chats that something is cached of."""
-        return len(self._chats)
+        """Number of chats that something is kept of."""
+        return len(self._slots)
 
-    @torch.inference_mode()
+    def reserve(self, chats: int) -> None:
+        """Make room for conversations that are held at once.
+
+        Raises:
+            ConfigError: There is not enough memory; the message says what fits.
+        """
+        self.engine.reserve(chats)
+
     def release(self, chat: Chat) -> None:
-        """Forget what is cached for a chat that has ended."""
-        if chat in self._feed:
-            index = self._chats.index(chat)
-            self._chats.pop(index)
-            self._decoder.cache.remove_row(index)
-            self._feed.forget(chat)
-            del self._rngs[chat]
+        """Forget what is kept of a chat that has ended."""
+        self._slots.release(chat)
+        self._feed.forget(chat)
+        self._rngs.pop(chat, None)
 
-    def _held(self, chat: Chat) -> int:
-        """Return how many tokens of a chat the cache holds."""
-        return int(self._decoder.cache.lengths[self._chats.index(chat)])
-
-    def _clear(self, chat: Chat) -> None:
-        """Empty the cache's row of a chat; a new chat gets a row."""
-        if chat not in self._rngs:
-            self._rngs[chat] = np.random.default_rng(chat.seed)
-            self._chats.append(chat)
-            self._decoder.cache.add_row()
-        self._decoder.cache.clear_row(self._chats.index(chat))
-
-    @torch.inference_mode()
     def decide(self, turns: Sequence[Turn]) -> list[Decision]:
         """Answer every turn, all in one batch.
 
@@ -156,7 +131,7 @@ class LocalModel:
             jobs = [self._job(turn.chat, matcher) for turn, matcher in zip(turns, matchers, strict=True)]
             counted = [self._feed[turn.chat].already_counted for turn in turns]
             prefill = [len(job.feed) - count for job, count in zip(jobs, counted, strict=True)]
-            self._decoder.write(jobs, self.config.temperature)
+            write(jobs, self.engine, self.grammar, self.config.temperature)
         except BaseException:
             self._forget_all()
             raise
@@ -174,16 +149,15 @@ class LocalModel:
         return words_of([*texts, turn.chat.mission])
 
     def _forget_all(self) -> None:
-        """Drop all caches after a pass that failed; the chats restart from their messages."""
-        self._decoder.cache = BatchCache(self.device)
+        """Forget all that is kept after a pass that failed; the chats restart from their messages."""
+        self._slots.clear()
         self._feed.forget_all()
         self._rngs.clear()
-        self._chats.clear()
 
     def _job(self, chat: Chat, matcher: LLMatcher) -> Job:
-        span = self._feed[chat].surprise_span
-        index, tokens = self._chats.index(chat), self._feed.take(chat)
-        return Job(index, tokens, span, matcher, self._rngs[chat], self.config.max_call_tokens)
+        span, tokens = self._feed[chat].surprise_span, self._feed.take(chat)
+        rng = self._rngs.setdefault(chat, np.random.default_rng(chat.seed))
+        return Job(self._slots[chat], tokens, span, matcher, rng, self.config.max_call_tokens)
 
     def _finish(self, chat: Chat, job: Job, usage: Usage, seconds: float) -> Decision:
         text = self.grammar.text([token for token in job.tokens if token != self.tokenizer.eos_token_id])

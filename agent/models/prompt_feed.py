@@ -36,17 +36,22 @@ class PromptFeed:
     Args:
         tokens: The tokenizer's chat template.
         window: The window.
-        held: Returns how many tokens of a chat the model's cache holds.
-        clear: Empties the model's cache of a chat.
+        held: Returns how many tokens of a chat the model keeps.
+        cut: Cuts what the model keeps of a chat to the longest part with which these tokens begin, and returns its
+            length.
     """
 
     def __init__(
-        self, tokens: ChatTokens, window: Window, held: Callable[[Chat], int], clear: Callable[[Chat], None]
+        self,
+        tokens: ChatTokens,
+        window: Window,
+        held: Callable[[Chat], int],
+        cut: Callable[[Chat, Sequence[int]], int],
     ) -> None:
         self.tokens = tokens
         self.window = window
         self._held = held
-        self._clear = clear
+        self._cut = cut
         self._feeds: dict[Chat, Feed] = {}
 
     def __contains__(self, chat: Chat) -> bool:
@@ -131,12 +136,15 @@ class PromptFeed:
             feed.pending += tokens
 
     def _restart(self, chat: Chat, feed: Feed) -> None:
-        """Read the visible messages from the beginning."""
-        self._clear(chat)
+        """Read the visible messages from the beginning, or from where they differ from what was read."""
         feed.pending, feed.already_counted = list(self.tokens.system(chat)), 0
         self._append(feed, chat.visible())
         if not chat.messages[-1].observed:
             feed.surprise_span = range(0)
+        span = feed.surprise_span
+        kept = self._cut(chat, feed.pending[: max(span.start - 1, 0)] if span else feed.pending[:-1])
+        feed.pending = feed.pending[kept:]
+        feed.surprise_span = range(span.start - kept, span.stop - kept) if span else range(0)
 
     def _turn_over(self, chat: Chat, feed: Feed) -> int:
         """Drop the oldest steps until the rest fills at most half of the window."""

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from agent.chat import Chat, Message
@@ -20,6 +21,13 @@ def plain_template(marked: str) -> str:
     Other programs than Transformers do not know them. What they do to the spaces around them stays.
     """
     return re.sub(r"\{%(-?)\s*(?:end)?generation\s*(-?)%\}", r"{#\1 \2#}", marked)
+
+
+def tokenizer_of(folder: Path) -> Any:
+    """Return the tokenizer of a model's folder."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder)
 
 
 class ChatTokens:

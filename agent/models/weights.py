@@ -3,9 +3,55 @@
 import warnings
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
+
+from agent.hub import adapters
+from agent.models.local_config import LocalModelConfig
+
+
+def load_network(config: LocalModelConfig, folder: Path, adapter: Path | None, tokenizer: Any) -> Any:
+    """Return a causal language model from safetensors, its adapter added to the weights where that is right.
+
+    Args:
+        config: Device, precision, and whether to merge the adapter.
+        folder: The model.
+        adapter: The adapter's folder.
+        tokenizer: The model's tokenizer.
+    """
+    device = torch.device(device_of(config))
+    if not adapter:
+        return _network(config, folder, adapter, device)
+    adapters.check(adapter, folder)
+    if not config.merge or config.load_in_4bit:
+        return _network(config, folder, adapter, device)
+    return merged(lambda: _network(config, folder, adapter, device), tokenizer, known=bool(adapters.card(adapter)))
+
+
+def device_of(config: LocalModelConfig) -> str:
+    """Return the device that is asked for: by default the GPU, if there is one."""
+    if config.device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return config.device
+
+
+def _network(config: LocalModelConfig, folder: Path, adapter: Path | None, device: torch.device) -> Any:
+    """Return the network with the adapter beside its weights, if there is one."""
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    options = load_options(precision(config.dtype, device), device, "sdpa", config.load_in_4bit)
+    model = AutoModelForCausalLM.from_pretrained(folder, **options)
+    if not config.load_in_4bit:
+        model = model.to(device)
+    if adapter:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, str(adapter))
+    return model.eval()
 
 
 def load_options(dtype: torch.dtype, device: torch.device | str, attention: str, nf4: bool = False) -> dict[str, Any]:

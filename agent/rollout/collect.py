@@ -1,16 +1,17 @@
-"""Collections: many logged episodes, played by parallel processes or by one model in lock-step."""
+"""Collections: many logged episodes, played by parallel processes; one model decides for all of them."""
 
 import glob
 import json
 import os
 import re
 import shutil
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import closing, suppress
+from copy import copy
 from datetime import datetime
+from multiprocessing import get_context
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,6 +23,8 @@ from agent.logs.log import write_run
 from agent.logs.manifest import MANIFEST, Row, append, by_kind, read, totals, write
 from agent.logs.resume import changed_settings
 from agent.models.base import Model
+from agent.models.local import LocalModel, LocalModelConfig
+from agent.models.served import ServedEngine, serving
 from agent.policies import expert_for
 from agent.policies.choice import make_model
 from agent.rollout.processes import worker_pool
@@ -31,6 +34,9 @@ from agent.text_env import Env, MakeEnv, visits_of
 
 RESUMABLE_KEYS = {"episodes", "workers", "batch", "runs", "name"}
 """Settings that may differ when a collection is resumed."""
+
+LEAST_SHARE = 8
+"""Worlds that a process plays at least, where a model on a GPU decides for several processes."""
 
 
 class Collection:
@@ -61,8 +67,8 @@ class Collection:
             if config.policy == "expert":
                 env.reset(seed=self.first)
                 expert_for(env)
-        if config.policy == "model" and (config.workers or 1) > 1:
-            raise ConfigError("policy=model plays batch= worlds in lock-step in one process: leave out workers=")
+        if config.policy == "model" and (config.workers or 1) > 1 and not isinstance(config.model, LocalModelConfig):
+            raise ConfigError(f"a model of kind {config.model.kind} is asked by one process: leave out workers=")
         self.folder = self._folder()
         self.rows = self._resume()
 
@@ -143,15 +149,29 @@ class Collection:
         self._tidy({row["episode"] for row in self.rows})
         if not missing:
             return
-        if self.config.policy == "model":
-            self._play(self.worker(self._started()), missing, advance)
-            return
-        self._started()
-        workers = min(self.config.workers or os.cpu_count() or 1, len(missing))
+        model = self._started()
+        workers = self._processes(model, len(missing))
         if workers == 1:
-            self._play(self.worker(), missing, advance)
+            self._play(self.worker(model), missing, advance)
+        elif isinstance(model, LocalModel):
+            model.reserve(min(self.config.batch, len(missing)))
+            with serving(model.engine) as address:
+                self._share(workers, missing, advance, address)
         else:
             self._share(workers, missing, advance)
+
+    def _processes(self, model: Model | None, worlds: int) -> int:
+        """Return how many processes play: one where a model decides on a CPU, which has no time to spare."""
+        cores = os.cpu_count() or 1
+        if self.config.policy != "model":
+            return min(self.config.workers or cores, worlds)
+        if not isinstance(model, LocalModel):
+            return 1
+        side_by_side = min(self.config.batch, worlds)
+        if self.config.workers is None:
+            on_gpu = model.device.startswith("cuda")
+            return max(1, min(cores - 1, side_by_side // LEAST_SHARE)) if on_gpu else 1
+        return min(self.config.workers, side_by_side)
 
     def _started(self) -> Model | None:
         """Write ``run.json``, and return the model; ``None`` if no model plays."""
@@ -175,18 +195,36 @@ class Collection:
             for rows in played:
                 self._done(rows, advance)
 
-    def _share(self, workers: int, worlds: Sequence[int], advance: Callable[[int], None]) -> None:
-        """Play in several processes; each takes the next world when it has finished one."""
-        waiting = deque(worlds)
+    def _share(self, workers: int, worlds: Sequence[int], advance: Callable[[int], None], address: Any = None) -> None:
+        """Play in several processes; each takes the next world when it has finished one.
+
+        Args:
+            workers: Number of processes.
+            worlds: The worlds.
+            advance: Called with the number of new episodes whenever a world is complete.
+            address: Where the model is served, if one decides.
+        """
+        context = get_context("spawn")
+        waiting, played = context.Queue(), context.Queue()
+        for item in [*worlds, *[None] * workers]:
+            waiting.put(item)
+        run = copy(self)
+        run.model = None
+        run.config = self.config.model_copy(update={"batch": -(-self.config.batch // workers)})
+        missing = len(worlds)
         try:
-            with worker_pool(workers, _begin_work, (self.config, self.folder, self.first, self.make_env)) as pool:
-                running: set[Future[list[Row]]] = set()
-                while waiting or running:
-                    while waiting and len(running) < 3 * workers:
-                        running.add(pool.submit(_work, waiting.popleft()))
-                    finished, running = wait(running, return_when=FIRST_COMPLETED)
-                    for future in finished:
-                        self._done(future.result(), advance)
+            with worker_pool(workers, _begin_work, (run, address, waiting, played)) as pool:
+                playing = {pool.submit(_play_all) for _ in range(workers)}
+                while missing:
+                    with suppress(Empty):
+                        self._done(played.get(timeout=0.2 if playing else 10), advance)
+                        missing -= 1
+                        continue
+                    if not playing:
+                        raise WorkerLostError(f"{missing} worlds that were played did not arrive")
+                    for future in [future for future in playing if future.done()]:
+                        future.result()
+                        playing.discard(future)
         except WorkerLostError as error:
             raise LogError(f"{error}: resume with fewer workers=; finished episodes are kept") from error
 
@@ -207,22 +245,30 @@ class Collection:
 
 
 _worker: RolloutWorker | Exception
+_waiting: Any
+_played: Any
 
 
-def _begin_work(config: CollectConfig, folder: Path, first: int, make_env: MakeEnv) -> None:
+def _begin_work(run: Collection, address: Any, waiting: Any, played: Any) -> None:
     """Make the worker of this process."""
-    global _worker
+    global _worker, _waiting, _played
+    _waiting, _played = waiting, played
     try:
-        _worker = RolloutWorker(config, folder, first, make_env)
+        choice = run.config.model
+        model = None
+        if address is not None and isinstance(choice, LocalModelConfig):
+            model = LocalModel(choice, engine=ServedEngine(address))
+        _worker = run.worker(model)
     except Exception as error:  # raised again when the first world is to be played
         _worker = error
 
 
-def _work(world: int) -> list[Row]:
+def _play_all() -> None:
+    """Play the worlds that wait, until there are none."""
     if isinstance(_worker, Exception):
         raise _worker
-    (rows,) = _worker.play([world])
-    return rows
+    for rows in _worker.play(iter(_waiting.get, None)):
+        _played.put(rows)
 
 
 def _settings_in(path: Path) -> dict[str, Any]:

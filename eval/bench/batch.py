@@ -25,7 +25,7 @@ def measure(model: LocalModel, size: int, steps: int) -> dict[str, Any]:
     """Play ``size`` environments for ``steps`` decisions each."""
     agent = Agent(model, config=AgentConfig(max_calls=steps, max_repeats=0))
     environments = [make(ENV, maze_seed=seed, max_steps=100_000) for seed in range(size)]
-    if model.device.type == "cuda":
+    if model.device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()
     began = time.perf_counter()
     episodes = agent.run_batch(environments, list(range(size)))
@@ -41,7 +41,7 @@ def measure(model: LocalModel, size: int, steps: int) -> dict[str, Any]:
         "ms_per_lockstep": 1e3 * seconds / steps,
         "malformed": sum(end.invalid_calls for end in ends if isinstance(end, End)),
         "turnovers": sum(event.dropped_messages > 0 for event in decided),
-        "peak_gib": torch.cuda.max_memory_allocated() / 2**30 if model.device.type == "cuda" else None,
+        "peak_gib": torch.cuda.max_memory_allocated() / 2**30 if model.device.startswith("cuda") else None,
     }
 
 
@@ -57,7 +57,7 @@ def main() -> None:
     model = LocalModel(LocalModelConfig(name=options.model, load_in_4bit=options.nf4))
     measure(model, 1, 2)
     rows = [measure(model, size, options.steps) for size in options.sizes]
-    device = torch.cuda.get_device_name() if model.device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    device = torch.cuda.get_device_name() if model.device.startswith("cuda") else f"CPU, {torch.get_num_threads()} threads"
     for row in rows:
         print("  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()))
     if options.json:

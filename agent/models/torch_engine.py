@@ -1,0 +1,189 @@
+"""A Transformers model as an engine: rows packed without padding, keys and values in slots, CUDA graphs on a GPU."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from agent.errors import ConfigError, ModelError
+from agent.models.engine import Computed, Masks, Row, draw
+from agent.models.graphs import GraphedPass, shape_of
+from agent.models.ragged import SlotCache, has_kernel, packed, ragged_attention, unpacked
+
+LARGEST = 16_384
+"""Most tokens of one pass on a GPU."""
+
+LOGITS = 100_000_000
+"""Logits that are held at once when observations are scored."""
+
+
+class TorchEngine:
+    """A Transformers model that decides for many conversations at once.
+
+    Args:
+        model: The causal language model; may be one of PEFT.
+        slot_length: Most tokens of a conversation.
+        graphs: Whether passes are recorded as CUDA graphs, where there is a GPU.
+    """
+
+    def __init__(self, model: Any, slot_length: int, graphs: bool = True) -> None:
+        base = model.get_base_model() if hasattr(model, "get_base_model") else model
+        config = base.config
+        self.decoder = base.get_decoder()
+        self.head = base.get_output_embeddings()
+        self._device: torch.device = model.device
+        self._vocab_size = int(config.vocab_size)
+        self._dtype: torch.dtype = self.decoder.get_input_embeddings().weight.dtype
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        length = -(-slot_length // 64) * 64
+        self._cache = SlotCache(config.num_hidden_layers, heads, size, length, self._dtype, self._device)
+        self._kernel = self._device.type == "cuda" and has_kernel(self._device, self._dtype, size)
+        self._graphed = None
+        if self._kernel and graphs:
+            self._graphed = GraphedPass(self._hidden, config.hidden_size, LARGEST, self._dtype, self._device)
+
+    @property
+    def vocab_size(self) -> int:
+        """Width of the model's logits."""
+        return self._vocab_size
+
+    @property
+    def device(self) -> str:
+        """Where the model is."""
+        return str(self._device)
+
+    def reserve(self, slots: int) -> None:
+        """Make room for ``slots`` conversations, numbered from 0; what is kept stays.
+
+        Raises:
+            ConfigError: There is not enough memory on the card; the message says what fits.
+        """
+        spare = int(self._device.type == "cuda")  # where the padding of a pass is written
+        if slots + spare <= self._cache.slots:
+            return
+        if spare:
+            self._check_memory(slots)
+        self._cache.grow(slots + spare)
+        if self._graphed:
+            self._graphed.forget()
+
+    def _check_memory(self, slots: int) -> None:
+        free = torch.cuda.mem_get_info(self._device)[0]
+        free += torch.cuda.memory_reserved(self._device) - torch.cuda.memory_allocated(self._device)
+        working = 12 * LOGITS + LARGEST * 64 * int(self.head.weight.shape[-1])
+        each = self._cache.slot_bytes
+        kept = self._cache.slots * each  # copied to a larger place: both are held for a moment
+        if (slots + 1) * each + working > free:
+            fits = max(0, (free - working) // each - 1)
+            raise ConfigError(
+                f"{slots:,} worlds at once need {((slots + 1) * each + working) / 2**30:.1f} GiB of the card's memory, "
+                f"{each / 2**20:.0f} MiB each, and {free / 2**30:.1f} GiB are free: at most "
+                f"batch={max(fits, kept // each - 1)}, or a smaller model.seq_len"
+            )
+
+    @torch.inference_mode()
+    def step(self, rows: Sequence[Row], masks: Masks) -> list[Computed]:
+        """Pass tokens of several conversations through the model once; see :meth:`agent.models.engine.Engine.step`.
+
+        Raises:
+            ModelError: A row is longer than its slot.
+        """
+        for row in rows:
+            if row.start + len(row.ids) > self._cache.length:
+                raise ModelError(
+                    f"a conversation of {row.start + len(row.ids)} tokens does not fit into {self._cache.length}: "
+                    "raise model.seq_len"
+                )
+        self.reserve(max(row.slot for row in rows) + 1)
+        last: list[torch.Tensor] = []
+        scores: list[torch.Tensor] = []
+        for part in _parts(rows):
+            hidden = self._pass(part)
+            starts = np.cumsum([0, *(len(row.ids) for row in part)])
+            ends = [int(end) - 1 for row, end in zip(part, starts[1:], strict=True) if row.chooses]
+            if ends:
+                last.append(hidden[torch.tensor(ends, device=self._device)])
+            scores += self._scores(part, starts.tolist(), hidden)
+        choosing = [row for row in rows if row.chooses]
+        tokens = iter(self._choose(choosing, torch.cat(last), masks) if choosing else ())
+        logprobs = torch.cat(scores).tolist() if scores else []
+        found, at = [], 0
+        for row in rows:
+            count = len(row.places)
+            found.append(Computed(next(tokens) if row.chooses else -1, tuple(logprobs[at : at + count])))
+            at += count
+        return found
+
+    def _pass(self, rows: Sequence[Row]) -> torch.Tensor:
+        """Return the hidden states of the rows' tokens, ``[tokens or more, width]``."""
+        sizes = [len(row.ids) for row in rows]
+        shape = (sum(sizes), len(rows), max(sizes))
+        if self._kernel:
+            shape = shape_of(*shape, largest=LARGEST)
+        length = self._cache.length
+        blob = packed(rows, length, *shape[:2], spare=self._cache.slots - 1)
+        if self._graphed:
+            return self._graphed(blob, shape)
+        ends = np.cumsum([0, *sizes]).tolist()
+        bounds = tuple(
+            (begin, end, row.slot * length, row.start + end - begin)
+            for row, begin, end in zip(rows, ends, ends[1:], strict=False)
+        )
+        return self._hidden(torch.from_numpy(blob).to(self._device), *shape, bounds)
+
+    def _hidden(
+        self,
+        blob: torch.Tensor,
+        tokens: int,
+        count: int,
+        longest: int,
+        bounds: tuple[tuple[int, int, int, int], ...] = (),
+    ) -> torch.Tensor:
+        ids, positions, layout = unpacked(blob, tokens, count, longest, bounds)
+        self._cache.layout = layout
+        with ragged_attention(self.decoder.config):
+            hidden: torch.Tensor = self.decoder(
+                input_ids=ids, position_ids=positions, past_key_values=self._cache, use_cache=True, ragged=layout
+            ).last_hidden_state
+        return hidden[0]
+
+    def _scores(self, rows: Sequence[Row], starts: Sequence[int], hidden: torch.Tensor) -> list[torch.Tensor]:
+        """Return the log-probabilities of the scored tokens from the hidden states before them."""
+        places = [at + i for row, at in zip(rows, starts, strict=False) for i in row.places]
+        targets = [row.ids[i] for row in rows for i in row.places]
+        if not places:
+            return []
+        before, wanted = torch.tensor([places, targets], device=self._device)
+        return [
+            -torch.nn.functional.cross_entropy(self.head(hidden[part - 1]).float(), target, reduction="none")
+            for part, target in zip(*(x.split(LOGITS // self._vocab_size) for x in (before, wanted)), strict=True)
+        ]
+
+    def _choose(self, rows: Sequence[Row], hidden: torch.Tensor, masks: Masks) -> list[int]:
+        """Return each row's next token among those allowed; ``hidden`` is ``[rows, width]``."""
+        logits = self.head(hidden).float()
+        bits = torch.from_numpy(masks()).to(self._device)
+        shifts = torch.arange(32, device=self._device, dtype=torch.int32)
+        allowed = ((bits[:, :, None] >> shifts) & 1).flatten(1)[:, : logits.shape[1]].bool()
+        logits = logits.masked_fill(~allowed, -math.inf)
+        best: list[int] = logits.argmax(-1).tolist()
+        for index, row in enumerate(rows):
+            if row.temperature > 0:
+                best[index] = draw(logits[index].cpu().numpy(), row.temperature, row.seed)
+        return best
+
+
+def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """Divide rows into passes of at most :data:`LARGEST` tokens."""
+    part: list[Row] = []
+    size = 0
+    for row in rows:
+        if part and size + len(row.ids) > LARGEST:
+            yield part
+            part, size = [], 0
+        part.append(row)
+        size += len(row.ids)
+    yield part
