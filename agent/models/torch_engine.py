@@ -25,10 +25,12 @@ class TorchEngine:
     Args:
         model: The causal language model; may be one of PEFT.
         slot_length: Most tokens of a conversation.
-        graphs: Whether passes are recorded as CUDA graphs, where there is a GPU.
+
+    Attributes:
+        record: Whether passes are recorded as CUDA graphs, where there is a GPU.
     """
 
-    def __init__(self, model: Any, slot_length: int, graphs: bool = True) -> None:
+    def __init__(self, model: Any, slot_length: int) -> None:
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
         config = base.config
         self.decoder = base.get_decoder()
@@ -42,7 +44,8 @@ class TorchEngine:
         self._cache = SlotCache(config.num_hidden_layers, heads, size, length, self._dtype, self._device)
         self._kernel = self._device.type == "cuda" and has_kernel(self._device, self._dtype, size)
         self._graphed = None
-        if self._kernel and graphs:
+        self.record = True
+        if self._kernel:
             self._graphed = GraphedPass(self._hidden, config.hidden_size, LARGEST, self._dtype, self._device)
 
     @property
@@ -125,7 +128,7 @@ class TorchEngine:
             shape = shape_of(*shape, largest=LARGEST)
         length = self._cache.length
         blob = packed(rows, length, *shape[:2], spare=self._cache.slots - 1)
-        if self._graphed:
+        if self._graphed and self.record:
             return self._graphed(blob, shape)
         ends = np.cumsum([0, *sizes]).tolist()
         bounds = tuple(

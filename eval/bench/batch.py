@@ -1,47 +1,114 @@
-"""Decisions per second when many environments play in lock-step on one model.
+"""Decisions per second when many environments play side by side on one model.
 
-Every size plays the same seeds of the water maze without a memory::
+Every size plays the same seeds of the water maze, by default without a memory, as ``hippo collect`` plays them, logs
+written::
 
     python -m eval.bench.batch --sizes 1 8 --steps 20 --json
-    python -m eval.bench.batch --sizes 1 32 256 --steps 40 --nf4 --json     # on a GPU
+    python -m eval.bench.batch --sizes 1 32 256 --steps 100 --json     # on a GPU; --nf4, --memory, --no-graphs
+
+The rate is that of the middle four fifths of the decisions: processes that play start at different times.
 """
 
 import argparse
 import json
+import os
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
 
-from agent import Agent, AgentConfig, End
-from agent.logs.events import Decided
+from agent.config import LocalChoice, load_collect
+from agent.logs.events import Decided, End
+from agent.logs.log import read_events
+from agent.models.engine import Computed, Engine, Masks, Row
 from agent.models.local import LocalModel, LocalModelConfig
-from envs import make
+from agent.models.torch_engine import TorchEngine
+from agent.rollout.collect import Collection
+from envs import make, seeds_of
 
-ENV = "hippo/WaterMaze-v0"
+
+@dataclass
+class TimedEngine:
+    """An engine whose passes are timed."""
+
+    engine: Engine
+    seconds: float = 0.0
+    passes: int = 0
+    rows: int = 0
+    tokens: int = 0
+
+    @property
+    def vocab_size(self) -> int:
+        """That of the engine."""
+        return self.engine.vocab_size
+
+    @property
+    def device(self) -> str:
+        """That of the engine."""
+        return self.engine.device
+
+    def reserve(self, slots: int) -> None:
+        """Make room."""
+        self.engine.reserve(slots)
+
+    def step(self, rows: Sequence[Row], masks: Masks) -> list[Computed]:
+        """Pass tokens through the model, and note the time."""
+        began = time.perf_counter()
+        computed = self.engine.step(rows, masks)
+        self.seconds += time.perf_counter() - began
+        self.passes += 1
+        self.rows += len(rows)
+        self.tokens += sum(len(row.ids) for row in rows)
+        return computed
 
 
-def measure(model: LocalModel, size: int, steps: int) -> dict[str, Any]:
-    """Play ``size`` environments for ``steps`` decisions each."""
-    agent = Agent(model, config=AgentConfig(max_calls=steps, max_repeats=0))
-    environments = [make(ENV, maze_seed=seed, max_steps=100_000) for seed in range(size)]
-    if model.device.startswith("cuda"):
-        torch.cuda.reset_peak_memory_stats()
-    began = time.perf_counter()
-    episodes = agent.run_batch(environments, list(range(size)))
-    seconds = time.perf_counter() - began
-    ends = [events[-1] for events in episodes]
-    decided = [event for events in episodes for event in events if isinstance(event, Decided)]
-    assert all(isinstance(end, End) for end in ends)
+def measure(model: LocalModel, size: int, asked: argparse.Namespace) -> dict[str, Any]:
+    """Play ``size`` worlds for ``steps`` decisions in each episode."""
+    engine = model.engine = TimedEngine(model.engine.engine if isinstance(model.engine, TimedEngine) else model.engine)
+    with TemporaryDirectory() as folder:
+        settings = [
+            "env=hippo/WaterMaze-v0",
+            "policy=model",
+            f"memory.enabled={str(asked.memory).lower()}",
+            f"batch={size}",
+            f"workers={asked.workers or 'null'}",
+            f"agent.max_calls={asked.steps}",
+            "agent.max_repeats=0",
+            f"runs={folder}",
+            "split=train",
+        ]
+        config = load_collect(settings)
+        config = config.model_copy(
+            update={"episodes": 2 * size, "model": LocalChoice(**model.config.model_dump(exclude={"kind"}))}
+        )
+        config.env.kwargs["max_steps"] = 100_000
+        if on_gpu := model.device.startswith("cuda"):
+            torch.cuda.reset_peak_memory_stats()
+        began = time.perf_counter()
+        collection = Collection(config, seeds_of("train"), make, model)
+        collection.run()
+        seconds = time.perf_counter() - began
+        events = [event for log in Path(folder).rglob("events.jsonl") for event in read_events(log)]
+    ends = [event for event in events if isinstance(event, End)]
+    decided = [event for event in events if isinstance(event, Decided)]
+    first, last = np.quantile([event.at for event in decided], (0.1, 0.9))
     return {
-        "size": size,
+        "worlds": size,
         "decisions": len(decided),
-        "seconds": seconds,
-        "decisions_per_s": len(decided) / seconds,
-        "ms_per_lockstep": 1e3 * seconds / steps,
-        "malformed": sum(end.invalid_calls for end in ends if isinstance(end, End)),
-        "turnovers": sum(event.dropped_messages > 0 for event in decided),
-        "peak_gib": torch.cuda.max_memory_allocated() / 2**30 if model.device.startswith("cuda") else None,
+        "decisions_per_s": 0.8 * len(decided) / (last - first),
+        "seconds_with_start": seconds,
+        "passes": engine.passes,
+        "rows_a_pass": engine.rows / engine.passes,
+        "tokens_a_pass": engine.tokens / engine.passes,
+        "ms_a_pass": 1e3 * engine.seconds / engine.passes,
+        "malformed": sum(end.invalid_calls for end in ends),
+        "errors": sum(end.ending in ("model_error", "env_error") for end in ends),
+        "peak_gib": torch.cuda.max_memory_allocated() / 2**30 if on_gpu else None,
     }
 
 
@@ -49,19 +116,31 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="smollm2-135m", help="catalogue name or folder")
+    parser.add_argument("--adapter", help="adapter, such as hippo-135m")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 8])
-    parser.add_argument("--steps", type=int, default=20, help="decisions of each environment")
+    parser.add_argument("--steps", type=int, default=20, help="decisions of each episode; a world has two")
+    parser.add_argument("--workers", type=int, help="processes that play; by default as hippo collect chooses them")
+    parser.add_argument("--memory", action="store_true", help="play with all memories")
     parser.add_argument("--nf4", action="store_true", help="load the weights in NF4")
+    parser.add_argument("--no-graphs", action="store_true", help="record no CUDA graphs")
     parser.add_argument("--json", action="store_true", help="one JSON object as stdout's last line")
-    options = parser.parse_args()
-    model = LocalModel(LocalModelConfig(name=options.model, load_in_4bit=options.nf4))
-    measure(model, 1, 2)
-    rows = [measure(model, size, options.steps) for size in options.sizes]
-    device = torch.cuda.get_device_name() if model.device.startswith("cuda") else f"CPU, {torch.get_num_threads()} threads"
-    for row in rows:
-        print("  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()))
-    if options.json:
-        print(json.dumps({"model": options.model, "device": device, "nf4": options.nf4, "rows": rows}))
+    asked = parser.parse_args()
+    model = LocalModel(LocalModelConfig(name=asked.model, load_in_4bit=asked.nf4, adapter=asked.adapter))
+    if asked.no_graphs and isinstance(model.engine, TorchEngine):
+        model.engine.record = False
+    rows = []
+    for size in asked.sizes:
+        warm = argparse.Namespace(**{**vars(asked), "steps": min(asked.steps, 30)})
+        if model.device.startswith("cuda"):
+            measure(model, size, warm)
+        rows.append(measure(model, size, asked))
+        print(
+            "  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in rows[-1].items()), flush=True
+        )
+    device = torch.cuda.get_device_name() if model.device.startswith("cuda") else "CPU"
+    if asked.json:
+        where = {"device": device, "cores": os.cpu_count(), "threads": torch.get_num_threads()}
+        print(json.dumps({"model": asked.model, **where, "nf4": asked.nf4, "memory": asked.memory, "rows": rows}))
 
 
 if __name__ == "__main__":
