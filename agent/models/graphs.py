@@ -64,8 +64,9 @@ class GraphedPass:
         self._graphs.clear()
         self._seen.clear()
 
-    def __len__(self) -> int:
-        """Return how many shapes are recorded."""
+    @property
+    def recorded(self) -> int:
+        """How many shapes are recorded."""
         return len(self._graphs)
 
     def __call__(self, blob: NDArray[np.int32], shape: tuple[int, int, int]) -> torch.Tensor:

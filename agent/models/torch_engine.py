@@ -43,7 +43,7 @@ class TorchEngine:
         length = -(-slot_length // 64) * 64
         self._cache = SlotCache(config.num_hidden_layers, heads, size, length, self._dtype, self._device)
         self._kernel = self._device.type == "cuda" and has_kernel(self._device, self._dtype, size)
-        self._graphed = None
+        self._graphed: GraphedPass | None = None
         self.record = True
         if self._kernel:
             self._graphed = GraphedPass(self._hidden, config.hidden_size, LARGEST, self._dtype, self._device)
@@ -70,7 +70,7 @@ class TorchEngine:
         if spare:
             self._check_memory(slots)
         self._cache.grow(slots + spare)
-        if self._graphed:
+        if self._graphed is not None:
             self._graphed.forget()
 
     def _check_memory(self, slots: int) -> None:
@@ -128,7 +128,7 @@ class TorchEngine:
             shape = shape_of(*shape, largest=LARGEST)
         length = self._cache.length
         blob = packed(rows, length, *shape[:2], spare=self._cache.slots - 1)
-        if self._graphed and self.record:
+        if self._graphed is not None and self.record:
             return self._graphed(blob, shape)
         ends = np.cumsum([0, *sizes]).tolist()
         bounds = tuple(
