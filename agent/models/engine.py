@@ -57,6 +57,11 @@ class Engine(Protocol):
     """Keeps keys and values of several conversations, and passes tokens through a model."""
 
     @property
+    def name(self) -> str:
+        """Name of what computes, as ``model.backend=`` takes it."""
+        ...
+
+    @property
     def vocab_size(self) -> int:
         """Width of the model's logits."""
         ...

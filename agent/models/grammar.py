@@ -15,6 +15,7 @@ from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask_par
 from numpy.typing import NDArray
 
 from agent.errors import ModelError
+from agent.models.tokenizer import FastTokenizer
 from tools import ToolSpec
 
 PROBE = '{"name":"recall","arguments":{"cue":"the red ball, 2 steps left – ünïcode"}}'
@@ -139,7 +140,7 @@ class Grammar:
     """Compiler of offered tools into matchers over one tokenizer's vocabulary (llguidance).
 
     Args:
-        tokenizer: A fast Hugging Face tokenizer.
+        tokenizer: A fast tokenizer of Transformers, or a :class:`~agent.models.tokenizer.FastTokenizer`.
         vocab_size: Width of the model's logits, which may exceed the tokenizer's vocabulary.
         cache_size: Number of compiled grammars to keep.
 
@@ -148,11 +149,10 @@ class Grammar:
     """
 
     def __init__(self, tokenizer: Any, vocab_size: int, cache_size: int = 256) -> None:
-        from llguidance.hf import from_tokenizer  # it imports transformers
-
+        fast = FastTokenizer.of(tokenizer)
         self.vocab_size = vocab_size
-        self._tokenizer = from_tokenizer(tokenizer, n_vocab=vocab_size)
-        ids = tokenizer(PROBE, add_special_tokens=False)["input_ids"]
+        self._tokenizer = fast.for_grammars(vocab_size)
+        ids = fast.encoded(PROBE)[0]
         if (decoded := self.text(ids)) != PROBE:
             raise ModelError(
                 f"the grammar reads this tokenizer wrongly ({decoded!r} for {PROBE!r}): make tokenizer.json again with "

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from llguidance import LLMatcher
 from agent.chat import Chat
 from agent.errors import ConfigError, ModelError
 from agent.hub import adapters, catalog
+from agent.models import prepared
 from agent.models.base import Decision, Turn, Usage
 from agent.models.decode import Job, write
 from agent.models.engine import Engine
@@ -18,8 +20,10 @@ from agent.models.local_config import LocalModelConfig
 from agent.models.prompt_feed import PromptFeed
 from agent.models.slots import Slots
 from agent.models.surprise import surprise_of
+from agent.models.tokenizer import FastTokenizer
 from agent.models.tokens import ChatTokens, tokenizer_of
 from agent.models.window import Window
+from agent.threads import cpu_threads, has_gpu
 
 __all__ = ["LocalModel", "LocalModelConfig"]
 
@@ -60,22 +64,59 @@ class LocalModel:
         self.window = Window(self.config.seq_len, self.config.max_call_tokens)
         self.path = catalog.resolve(self.config.name)
         self.adapter = adapters.resolve(self.config.adapter) if self.config.adapter else None
-        self.tokenizer = loaded[1] if loaded else tokenizer_of(self.path)
+        folder = self._prepared() if loaded is None and engine is None else None
+        self.tokenizer: Any = loaded[1] if loaded else FastTokenizer.load(folder) if folder else tokenizer_of(self.path)
         self.tokens = ChatTokens(self.tokenizer)
-        self.engine = engine or self._engine(loaded[0] if loaded else None)
+        self.engine = engine or self._engine(loaded[0] if loaded else None, folder)
         self.grammar = Grammar(self.tokenizer, self.engine.vocab_size)
         self._slots = Slots()
         self._rngs: dict[Chat, np.random.Generator] = {}
         self._feed = PromptFeed(self.tokens, self.window, self._slots.held, self._slots.cut)
 
-    def _engine(self, network: Any | None) -> Engine:
+    def _prepared(self) -> Path | None:
+        """Return the folder of the model as ONNX Runtime takes it, if that computes."""
+        if not self._on_onnx():
+            return None
+        return prepared.prepare(self.config, self.path, self.adapter)
+
+    def _engine(self, network: Any | None, folder: Path | None) -> Engine:
         longest = self.config.seq_len + len(self.tokens.generation_prompt)
+        if folder is not None:
+            from agent.models.onnx_engine import OnnxEngine
+
+            return OnnxEngine(folder, longest, cpu_threads())
         from agent.models.torch_engine import TorchEngine  # they import torch
         from agent.models.weights import load_network
 
         if network is None:
             network = load_network(self.config, self.path, self.adapter, self.tokenizer)
         return TorchEngine(network, longest)
+
+    def _on_onnx(self) -> bool:
+        """Return whether ONNX Runtime computes.
+
+        Raises:
+            ConfigError: It was asked for, and can't.
+        """
+        config = self.config
+        wrong = [
+            *(["load_in_4bit=true"] if config.load_in_4bit else []),
+            *(["merge=false"] if self.adapter and not config.merge else []),
+            *([f"device={config.device}"] if config.device not in ("auto", "cpu") else []),
+        ]
+        if config.backend != "onnx":
+            made = not wrong and prepared.is_prepared(prepared.folder_of(self.path, self.adapter))
+            return (
+                config.backend == "auto"
+                and made
+                and prepared.available()
+                and not (config.device == "auto" and has_gpu())
+            )
+        if wrong:
+            raise ConfigError(f"model.backend=onnx computes in float32 on a CPU: leave out model.{wrong[0]}")
+        if not prepared.available():
+            raise ConfigError("model.backend=onnx needs ONNX Runtime: pip install onnxruntime-genai onnx onnx-ir")
+        return True
 
     def describe(self) -> dict[str, object]:
         """Return name, folder's hashes, precision and adapter."""
@@ -84,6 +125,7 @@ class LocalModel:
             "kind": "local",
             **self.config.model_dump(),
             "device": self.device,
+            "backend": self.engine.name,
             "adapter_sha256": adapters.digest(self.adapter) if self.adapter else None,
             "source": manifest["source"],
             "sha256": {n: h for n, h in manifest["files"].items() if n.endswith(".safetensors")},

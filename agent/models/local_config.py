@@ -12,6 +12,10 @@ class LocalModelConfig(BaseModel):
 
     name: str = Field("smollm2-135m", description="Catalogue name, or a folder with safetensors.")
     device: str = Field("auto", description="auto (CUDA if there), cpu, cuda, cuda:1 ...")
+    backend: Literal["auto", "torch", "onnx"] = Field(
+        "auto",
+        description="What computes: PyTorch, or ONNX Runtime on a CPU; auto takes what `hippo models prepare` made.",
+    )
     dtype: Literal["bfloat16", "float16", "float32"] = Field("bfloat16", description="Precision of weights.")
     load_in_4bit: bool = Field(False, description="Quantise the weights to NF4 (bitsandbytes).")
     adapter: str | None = Field(None, description="Folder of a PEFT adapter, or the name of one that ships.")

@@ -51,7 +51,7 @@ class _Server:
         while not self._closing.is_set():
             with suppress(OSError, EOFError):
                 client = self.listener.accept()
-                client.send((self.engine.vocab_size, self.engine.device))
+                client.send((self.engine.name, self.engine.vocab_size, self.engine.device))
                 self._new.put(client)
                 self._ringer.send(None)
 
@@ -115,7 +115,7 @@ class ServedEngine:
 
     def __init__(self, address: Any) -> None:
         self._server = Client(address)
-        self.vocab_size, self.device = self._server.recv()
+        self.name, self.vocab_size, self.device = self._server.recv()
 
     def reserve(self, slots: int) -> None:
         """Do nothing: the process that serves makes room for all."""

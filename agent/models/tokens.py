@@ -6,13 +6,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
 from agent.chat import Chat, Message
 from agent.errors import ModelError
+from agent.models.tokenizer import FastTokenizer
 from agent.prompts import template
 from tools import ToolSpec
 
 FAMILIES = {"<|im_start|>": "chatml", "<|start_header_id|>": "llama3", "<|assistant|>": "phi3"}
 """Special token that tells which of our chat templates fits a tokenizer, with the name of that template."""
+
+
+def _as_json(value: Any, ensure_ascii: bool = False, **options: Any) -> str:
+    """Return a value as JSON, as Transformers' chat templates write it: HTML's signs stay."""
+    return json.dumps(value, ensure_ascii=ensure_ascii, **options)
+
+
+_ENVIRONMENT = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+_ENVIRONMENT.filters["tojson"] = _as_json
 
 
 def plain_template(marked: str) -> str:
@@ -37,7 +49,8 @@ class ChatTokens:
     tokenising again what came before.
 
     Args:
-        tokenizer: A fast Hugging Face tokenizer.
+        tokenizer: A fast tokenizer of Transformers, or a :class:`~agent.models.tokenizer.FastTokenizer`, which can't
+            tell what is learnt (:meth:`learnt`).
 
     Raises:
         ModelError: None of our templates fits the tokenizer.
@@ -45,7 +58,8 @@ class ChatTokens:
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
-        vocabulary = tokenizer.get_vocab()
+        self._fast = FastTokenizer.of(tokenizer)
+        vocabulary = self._fast.vocabulary()
         families = [family for token, family in FAMILIES.items() if token in vocabulary]
         if not families:
             raise ModelError(
@@ -53,7 +67,8 @@ class ChatTokens:
                 "choose an instruct model of the ChatML, Llama 3 or Phi-3 family"
             )
         self.template = template(f"chat/{families[0]}.jinja")
-        self._control = [str(t) for t in tokenizer.added_tokens_decoder.values() if t.special and len(str(t)) > 1]
+        self._compiled = _ENVIRONMENT.from_string(plain_template(self.template))
+        self._control = self._fast.control_tokens()
         mark = "\x00"
         opening = [{"role": "user", "content": mark}]
         prompted = self._render(opening, add_generation_prompt=True)
@@ -63,13 +78,11 @@ class ChatTokens:
         self._cache: dict[tuple[str, str], tuple[list[int], range]] = {}
 
     def _render(self, messages: list[dict[str, Any]], **options: Any) -> str:
-        text: str = self.tokenizer.apply_chat_template(messages, chat_template=self.template, tokenize=False, **options)
-        return text
+        return self._compiled.render(messages=messages, bos_token=self._fast.bos_token, **options)
 
     def ids(self, text: str) -> list[int]:
         """Return the tokens of a piece of the prompt; special tokens in the text stay special."""
-        tokens: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return tokens
+        return self._fast.encoded(text)[0]
 
     def _plain(self, words: str) -> str:
         """Return the words with the model's control tokens broken up: ``<|im_end|>`` becomes ``< |im_end|>``."""
@@ -127,13 +140,13 @@ class ChatTokens:
         key = (message.role, message.content)
         if key not in self._cache:
             text = self._render([self._rendered(message)])
-            encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+            ids, offsets = self._fast.encoded(text)
             content = self._plain(message.content)
             start = text.rfind(content)
             stop = start + len(content)
-            inside = [i for i, (a, b) in enumerate(encoded["offset_mapping"]) if a < stop and b > start]
+            inside = [i for i, (a, b) in enumerate(offsets) if a < stop and b > start]
             span = range(inside[0], inside[-1] + 1) if inside and start >= 0 else range(0)
             if len(self._cache) > 4096:
                 self._cache.clear()
-            self._cache[key] = (encoded["input_ids"], span)
+            self._cache[key] = (ids, span)
         return self._cache[key]

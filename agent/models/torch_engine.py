@@ -30,10 +30,13 @@ class TorchEngine:
         record: Whether passes are recorded as CUDA graphs, where there is a GPU.
     """
 
+    name = "torch"
+
     def __init__(self, model: Any, slot_length: int) -> None:
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
         config = base.config
         self.decoder = base.get_decoder()
+        self._config = self.decoder.config
         self.head = base.get_output_embeddings()
         self._device: torch.device = model.device
         self._vocab_size = int(config.vocab_size)
@@ -147,7 +150,7 @@ class TorchEngine:
     ) -> torch.Tensor:
         ids, positions, layout = unpacked(blob, tokens, count, longest, bounds)
         self._cache.layout = layout
-        with ragged_attention(self.decoder.config):
+        with ragged_attention(self._config):
             hidden: torch.Tensor = self.decoder(
                 input_ids=ids, position_ids=positions, past_key_values=self._cache, use_cache=True, ragged=layout
             ).last_hidden_state

@@ -43,6 +43,11 @@ class TimedEngine:
     tokens: int = 0
 
     @property
+    def name(self) -> str:
+        """That of the engine."""
+        return self.engine.name
+
+    @property
     def vocab_size(self) -> int:
         """That of the engine."""
         return self.engine.vocab_size

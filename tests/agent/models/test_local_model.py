@@ -254,7 +254,7 @@ def test_bad_turns_are_refused(model: LocalModel) -> None:
 @pytest.mark.slow
 def test_nf4_runs_on_this_machine_too() -> None:
     nf4 = LocalModel(LocalModelConfig(load_in_4bit=True))
-    assert type(nf4._model.model.layers[0].mlp.up_proj).__name__ == "Linear4bit"
+    assert type(nf4.engine.decoder.layers[0].mlp.up_proj).__name__ == "Linear4bit"
     box = toolbox()
     decision = nf4.decide([Turn(chat(box), box.offer())])[0]
     assert ToolCall.parse(decision.text).name in box.names
@@ -307,15 +307,15 @@ def test_a_broken_pass_leaves_no_cache(model: LocalModel) -> None:
     first = model.decide([Turn(healthy, box.offer())])[0]
     healthy.add(Message("assistant", first.text, ToolCall.parse(first.text)))
     healthy.add(Message("tool", OBSERVATION, observed=True))
-    original = model._decoder.decoder
+    original = model.engine.decoder
 
     def fail(**_: object) -> None:
         raise RuntimeError("out of memory")
 
-    model._decoder.decoder = fail
+    model.engine.decoder = fail
     with pytest.raises(RuntimeError):
         model.decide([Turn(broken, box.offer())])
-    model._decoder.decoder = original
+    model.engine.decoder = original
     after = model.decide([Turn(healthy, box.offer())])[0]
     fresh = Chat(healthy.mission, healthy.tools, messages=list(healthy.messages))
     assert model.decide([Turn(fresh, box.offer())])[0].text == after.text

@@ -192,8 +192,13 @@ def test_the_model_plays_worlds_in_lock_step(tmp_path: Path, dtype: str) -> None
     told = [(before.type, after.surprise) for before, after in pairwise(events) if isinstance(after, Decided)]
     assert [surprise is None for _, surprise in told] == [kind == "returned" for kind, _ in told]
     assert any(surprise for _, surprise in told)
-    with pytest.raises(ConfigError, match="lock-step in one process"):
-        collect(tmp_path, *words, "workers=2")
+    shared = collect(tmp_path, *words, "workers=2", "batch=4", "name=shared")
+    assert logs(shared.folder) == logs(done.folder)  # two processes act, one model decides for both
+
+
+def test_a_server_is_asked_by_one_process(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="a model of kind endpoint is asked by one process"):
+        collect(tmp_path, "env=episodic_qa", "policy=model", "model=endpoint", "workers=2")
 
 
 @pytest.mark.parametrize("env", ["babyai_mixed", "water_maze", "courier", "episodic_qa", "multi_hop_qa"])

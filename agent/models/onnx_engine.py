@@ -1,0 +1,93 @@
+"""A model as an engine on a CPU, by ONNX Runtime: twice as fast there as PyTorch, in the same precision (float32).
+
+What runs is prepared once from the weights with the adapter added (:mod:`agent.models.prepared`).
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.errors import ModelError
+from agent.models.engine import Computed, Masks, Row, draw
+
+SPIN = "session.intra_op.allow_spinning"
+
+
+class OnnxEngine:
+    """A prepared model, with a generator of ONNX Runtime GenAI for each conversation.
+
+    Args:
+        folder: The prepared model.
+        slot_length: Most tokens of a conversation.
+        threads: Threads to compute with; those of other processes get their turn, because these do not spin.
+    """
+
+    name = "onnx"
+    device = "cpu"
+
+    def __init__(self, folder: Path, slot_length: int, threads: int) -> None:
+        import onnxruntime_genai as og
+
+        settings = {"intra_op_num_threads": threads, "inter_op_num_threads": 1, SPIN: "0"}
+        config = og.Config(str(folder))
+        config.overlay(json.dumps({"model": {"decoder": {"session_options": settings}}}))
+        self._model = og.Model(config)
+        self._length = slot_length
+        self._generators: dict[int, Any] = {}
+        self._og = og
+        self.vocab_size = int(json.loads((folder / "genai_config.json").read_text())["model"]["vocab_size"])
+
+    def reserve(self, slots: int) -> None:
+        """Do nothing: each conversation takes its memory when it begins."""
+
+    def _generator(self, slot: int) -> Any:
+        if slot not in self._generators:
+            params = self._og.GeneratorParams(self._model)
+            params.set_search_options(max_length=self._length, batch_size=1)
+            self._generators[slot] = self._og.Generator(self._model, params)
+        return self._generators[slot]
+
+    def step(self, rows: Sequence[Row], masks: Masks) -> list[Computed]:
+        """Pass tokens of several conversations through the model; see :meth:`agent.models.engine.Engine.step`.
+
+        Raises:
+            ModelError: A row is longer than its slot.
+        """
+        passed = [self._pass(row) for row in rows]
+        allowed = iter(masks() if any(row.chooses for row in rows) else ())
+        return [
+            Computed(_choose(row, last, next(allowed)) if row.chooses else -1, scores)
+            for row, (last, scores) in zip(rows, passed, strict=True)
+        ]
+
+    def _pass(self, row: Row) -> tuple[NDArray[np.float32], tuple[float, ...]]:
+        """Return the logits after the row's last token, and its scores."""
+        if row.start + len(row.ids) > self._length:
+            raise ModelError(
+                f"a conversation of {row.start + len(row.ids)} tokens does not fit into {self._length}: "
+                "raise model.seq_len"
+            )
+        generator = self._generator(row.slot)
+        if generator.token_count() > row.start:
+            generator.rewind_to(row.start)
+        generator.append_tokens(np.asarray([row.ids], np.int32))
+        logits: NDArray[np.float32] = np.asarray(generator.get_output("logits"))[0]
+        scores = tuple(_score(logits[i - 1], row.ids[i]) for i in row.places)
+        return logits[-1].copy(), scores
+
+
+def _score(logits: NDArray[np.float32], token: int) -> float:
+    """Return the natural-log probability of a token."""
+    top = logits.max()
+    return float(logits[token] - top - np.log(np.exp(logits - top).sum()))
+
+
+def _choose(row: Row, logits: NDArray[np.float32], mask: NDArray[np.int32]) -> int:
+    """Return the next token among those allowed."""
+    bits = np.unpackbits(mask.view(np.uint8), bitorder="little")[: len(logits)]
+    logits[bits == 0] = -np.inf
+    return draw(logits, row.temperature, row.seed) if row.temperature > 0 else int(logits.argmax())

@@ -1,0 +1,95 @@
+"""Models prepared for ONNX Runtime: the adapter added to the weights, converted once, kept in the cache folder."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from agent.errors import CatalogError
+from agent.hub import adapters
+from agent.models.local_config import LocalModelConfig
+from agent.models.tokenizer import FILE, FastTokenizer
+from agent.models.tokens import tokenizer_of
+from memory.paths import cache_dir
+
+BUILDER = "onnxruntime_genai.models.builder"
+FORM = "fp32"
+"""Precision of prepared models. Those of 8 and 4 bits are no faster at the length of our steps, and say other things
+(docs/results/batch.md)."""
+
+
+def available() -> bool:
+    """Return whether ONNX Runtime GenAI is installed."""
+    return find_spec("onnxruntime_genai") is not None
+
+
+def folder_of(model: Path, adapter: Path | None) -> Path:
+    """Return where a prepared model is kept, whether it is there or not."""
+    parts = [str(model.resolve()), *(str(part.stat().st_mtime_ns) for part in sorted(model.glob("*.safetensors")))]
+    parts += [adapters.digest(adapter) if adapter else "", FORM]
+    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    return cache_dir() / "onnx" / f"{adapter.name if adapter else model.name}-{key}"
+
+
+def is_prepared(folder: Path) -> bool:
+    """Return whether a prepared model is there."""
+    return (folder / FILE).is_file()
+
+
+def prepare(config: LocalModelConfig, model: Path, adapter: Path | None) -> Path:
+    """Convert a model with its adapter, if that was not done before, and return the folder.
+
+    Args:
+        config: Settings of the model.
+        model: Folder of the model.
+        adapter: Folder of the adapter.
+
+    Raises:
+        CatalogError: It can't be converted.
+    """
+    target = folder_of(model, adapter)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.parent / f".{target.name}.lock"):
+        if is_prepared(target):
+            return target
+        print(  # noqa: T201 - it takes a while
+            f"Preparing {target.name.rsplit('-', 1)[0]} for this CPU, once (about 30 s)", file=sys.stderr
+        )
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
+            merged, made = Path(scratch) / "merged", Path(scratch) / "made"
+            tokenizer = tokenizer_of(model)
+            _merge(config, model, adapter, tokenizer, merged)
+            _convert(merged, made)
+            FastTokenizer.of(tokenizer).save(made)
+            shutil.rmtree(target, ignore_errors=True)
+            made.replace(target)
+    return target
+
+
+def _merge(config: LocalModelConfig, model: Path, adapter: Path | None, tokenizer: Any, folder: Path) -> None:
+    from agent.models.weights import load_network
+
+    plain = config.model_copy(update={"device": "cpu", "load_in_4bit": False, "dtype": "float32"})
+    network = load_network(plain, model, adapter, tokenizer)
+    if hasattr(network, "get_base_model"):
+        raise CatalogError("this adapter can't be added to the weights: it runs with model.backend=torch")
+    network.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _convert(merged: Path, folder: Path) -> None:
+    asked = ["-m", str(merged), "-i", str(merged), "-o", str(folder), "-p", FORM, "-e", "cpu", "-c", str(merged)]
+    done = subprocess.run([sys.executable, "-m", BUILDER, *asked], capture_output=True, text=True, check=False)
+    if done.returncode or not (folder / "genai_config.json").is_file():
+        lines = done.stderr.strip().splitlines() or ["no reason given"]
+        raise CatalogError(f"ONNX Runtime can't convert this model ({lines[-1]}): it runs with model.backend=torch")
+    settings = json.loads((folder / "genai_config.json").read_text())
+    if settings["model"].get("vocab_size", 0) <= 0:
+        raise CatalogError("ONNX Runtime's converter gave no size of the vocabulary: use model.backend=torch")

@@ -1,0 +1,91 @@
+"""One engine for several processes."""
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from agent.errors import ModelError
+from agent.models.engine import Computed, Masks, Row
+from agent.models.served import ServedEngine, serving
+
+
+class Counting:
+    """An engine that counts the tokens kept in each slot, and answers with their number."""
+
+    name = "counting"
+    vocab_size = 64
+    device = "here"
+
+    def __init__(self) -> None:
+        self.kept: dict[int, list[int]] = {}
+        self.passes: list[list[int]] = []
+
+    def reserve(self, slots: int) -> None:
+        """Nothing to do."""
+
+    def step(self, rows: Sequence[Row], masks: Masks) -> list[Computed]:
+        if any(13 in row.ids for row in rows):
+            raise RuntimeError("no luck")
+        allowed = masks() if any(row.chooses for row in rows) else np.zeros((0, 2), np.int32)
+        assert len(allowed) == sum(row.chooses for row in rows)
+        assert len({row.slot for row in rows}) == len(rows)
+        self.passes.append([row.slot for row in rows])
+        for row in rows:
+            self.kept[row.slot] = [*self.kept.get(row.slot, [])[: row.start], *row.ids]
+        return [Computed(len(self.kept[row.slot]) if row.chooses else -1, tuple(map(float, row.ids))) for row in rows]
+
+
+def masks_for(count: int) -> Masks:
+    return lambda: np.full((count, 2), -1, np.int32)
+
+
+def test_every_client_has_slots_of_its_own() -> None:
+    engine = Counting()
+    with serving(engine) as address:
+        clients = [ServedEngine(address) for _ in range(5)]
+        assert {(client.name, client.vocab_size, client.device) for client in clients} == {("counting", 64, "here")}
+        answers: dict[int, list[Computed]] = {}
+
+        def play(number: int) -> None:
+            for step in range(20):
+                rows = [Row(0, step * (number + 1), [number] * (number + 1)), Row(1, 0, [7], chooses=False)]
+                answers[number] = clients[number].step(rows, masks_for(1))
+
+        players = [threading.Thread(target=play, args=(number,)) for number in range(5)]
+        for player in players:
+            player.start()
+        for player in players:
+            player.join()
+    assert {number: answer[0].token for number, answer in answers.items()} == {n: 20 * (n + 1) for n in range(5)}
+    assert all(answer[1] == Computed(-1, (7.0,)) for answer in answers.values())
+    assert sum(map(len, engine.passes)) == 200
+    assert len(engine.kept) == 10
+
+
+def test_a_pass_that_fails_reaches_who_asked_and_the_next_goes_on() -> None:
+    with serving(Counting()) as address:
+        client = ServedEngine(address)
+        with pytest.raises(ModelError, match="RuntimeError: no luck"):
+            client.step([Row(0, 0, [13])], masks_for(1))
+        assert client.step([Row(0, 0, [1, 2])], masks_for(1))[0].token == 2
+
+
+def test_slots_of_a_client_that_is_gone_are_used_again() -> None:
+    engine = Counting()
+    with serving(engine) as address:
+        for _ in range(3):
+            client = ServedEngine(address)
+            client.step([Row(number, 0, [1]) for number in range(4)], masks_for(4))
+            client._server.close()
+        last = ServedEngine(address)
+        last.step([Row(0, 0, [1])], masks_for(1))
+    assert len(engine.kept) <= 8
+
+
+def test_a_server_that_is_gone_is_named() -> None:
+    with serving(Counting()) as address:
+        client = ServedEngine(address)
+    with pytest.raises(ModelError, match="serves the model is gone"):
+        client.step([Row(0, 0, [1])], masks_for(1))
