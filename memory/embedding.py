@@ -8,13 +8,14 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memory.errors import EmbedderError
 from memory.paths import cache_dir
+from memory.sentence_model import SentenceModel, load
 
 Vectors = NDArray[np.float32]
 
@@ -58,21 +59,15 @@ class MiniLMEmbedder:
         self.cache_size = cache_size
         self._cache: OrderedDict[str, Vectors] = OrderedDict()
         self._lock = threading.Lock()
-        self._model: Any = None
-        self._tokenizer: Any = None
+        self._model: SentenceModel | None = None
 
-    def _load(self) -> None:
+    def _load(self) -> SentenceModel:
         if not (self.folder / "model.safetensors").is_file():
             raise EmbedderError(
                 f"no sentence embedder in {self.folder}: run `hippo models fetch {_DEFAULT}`, "
                 "or open the memory with another embedder"
             )
-        from transformers import AutoModel, AutoTokenizer
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()
-        self._tokenizer = AutoTokenizer.from_pretrained(self.folder)
-        self._model = AutoModel.from_pretrained(self.folder).eval()
+        return load(self.folder)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed ``texts`` as float32 ``[len(texts), 384]`` with rows of Euclidean length 1."""
@@ -92,21 +87,14 @@ class MiniLMEmbedder:
         return np.stack(vectors) if vectors else np.zeros((0, self.dim), np.float32)
 
     def _compute(self, texts: list[str]) -> Vectors:
-        import torch
-
         if self._model is None:
-            self._load()
-        encoded = [self._tokenizer(text, truncation=True, max_length=256)["input_ids"] for text in texts]
+            self._model = self._load()
+        encoded = self._model.tokens(texts)
         order = sorted(range(len(texts)), key=lambda i: len(encoded[i]))  # similar lengths together: little padding
         vectors = np.zeros((len(texts), self.dim), np.float32)
         for start in range(0, len(texts), _TOGETHER):
             rows = order[start : start + _TOGETHER]
-            batch = self._tokenizer.pad({"input_ids": [encoded[i] for i in rows]}, return_tensors="pt")
-            with torch.inference_mode():
-                hidden = self._model(**batch).last_hidden_state
-            mask = batch["attention_mask"].unsqueeze(-1).to(hidden.dtype)
-            mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
-            vectors[rows] = torch.nn.functional.normalize(mean, dim=-1).numpy()
+            vectors[rows] = self._model.vectors([encoded[i] for i in rows])
         return vectors
 
 

@@ -231,6 +231,37 @@ def models_fetch(names: Annotated[list[str], typer.Argument(help="Names as `hipp
             catalog.entry(name)
         for name in names:
             print(f"{name}: {catalog.fetch(name)}")  # noqa: T201
+        _prepare([name for name in names if name in ("minilm", "smollm2-135m")])
+
+
+@models_app.command("prepare")
+def models_prepare(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Models, adapters or folders; by default minilm and the shipped adapter.")
+    ] = None,
+) -> None:
+    """Convert models for ONNX Runtime, which takes half the time on a CPU; `models fetch` does it without a GPU."""
+    with plain_errors():
+        from agent.hub import adapters
+        from agent.models import prepared
+
+        if not prepared.available():
+            raise CatalogError("ONNX Runtime is not installed: pip install onnxruntime-genai onnx onnx-ir")
+        for name in names or ["minilm", adapters.SHIPPED]:
+            print(f"{name}: {prepared.prepare_named(name)}")  # noqa: T201
+
+
+def _prepare(names: list[str]) -> None:
+    """Convert what was fetched, where it is to run on a CPU."""
+    from agent.hub import adapters
+    from agent.models import prepared
+    from agent.threads import has_gpu
+
+    if not prepared.available() or has_gpu():
+        return
+    for name in names:
+        wanted = name if name == "minilm" else adapters.SHIPPED
+        print(f"{wanted}: {prepared.prepare_named(wanted)}")  # noqa: T201
 
 
 @models_app.command("verify")

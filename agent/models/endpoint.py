@@ -14,7 +14,6 @@ from agent.chat import Chat
 from agent.models.answers import Answer, read_answer
 from agent.models.base import Decision, Turn, Usage
 from agent.models.grammar import call_schema
-from agent.models.server import Server
 from tools import ToolSpec
 
 CHARS_PER_TOKEN = 4
@@ -78,6 +77,8 @@ class EndpointModel:
     """
 
     def __init__(self, config: EndpointConfig | None = None) -> None:
+        from agent.models.server import Server  # it imports httpx
+
         self.config = config or EndpointConfig()
         self.name = self.config.name
         key = self.config.api_key

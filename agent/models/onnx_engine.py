@@ -14,7 +14,11 @@ from numpy.typing import NDArray
 from agent.errors import ModelError
 from agent.models.engine import Computed, Masks, Row, draw
 
-SPIN = "session.intra_op.allow_spinning"
+OPTIONS = {
+    "inter_op_num_threads": 1,
+    "session.intra_op.allow_spinning": "0",  # other processes get their turn
+    "session.disable_prepacking": "1",  # loads ten times faster, and computes as fast
+}
 
 
 class OnnxEngine:
@@ -23,7 +27,7 @@ class OnnxEngine:
     Args:
         folder: The prepared model.
         slot_length: Most tokens of a conversation.
-        threads: Threads to compute with; those of other processes get their turn, because these do not spin.
+        threads: Threads to compute with.
     """
 
     name = "onnx"
@@ -32,7 +36,7 @@ class OnnxEngine:
     def __init__(self, folder: Path, slot_length: int, threads: int) -> None:
         import onnxruntime_genai as og
 
-        settings = {"intra_op_num_threads": threads, "inter_op_num_threads": 1, SPIN: "0"}
+        settings = {"intra_op_num_threads": threads, **OPTIONS}
         config = og.Config(str(folder))
         config.overlay(json.dumps({"model": {"decoder": {"session_options": settings}}}))
         self._model = og.Model(config)

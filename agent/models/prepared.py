@@ -13,10 +13,11 @@ from typing import Any
 from filelock import FileLock
 
 from agent.errors import CatalogError
-from agent.hub import adapters
+from agent.hub import adapters, catalog
 from agent.models.local_config import LocalModelConfig
 from agent.models.tokenizer import FILE, FastTokenizer
 from agent.models.tokens import tokenizer_of
+from memory import sentence_model
 from memory.paths import cache_dir
 
 BUILDER = "onnxruntime_genai.models.builder"
@@ -41,6 +42,25 @@ def folder_of(model: Path, adapter: Path | None) -> Path:
 def is_prepared(folder: Path) -> bool:
     """Return whether a prepared model is there."""
     return (folder / FILE).is_file()
+
+
+def prepare_named(name: str) -> Path:
+    """Convert the sentence embedder, a model or an adapter on its base model, and return where it is.
+
+    Args:
+        name: ``minilm``, a name of the catalogue, a folder of a model, or an adapter.
+
+    Raises:
+        CatalogError: There is none of that name, or it can't be converted.
+    """
+    if name == "minilm":
+        return sentence_model.prepare(catalog.resolve(name))
+    if name in catalog.BY_NAME or (Path(name) / "config.json").is_file():
+        return prepare(LocalModelConfig(name=name), catalog.resolve(name), None)
+    adapter = adapters.resolve(name)
+    card = adapters.card(adapter)
+    base = card.get("base", {}).get("name") or adapters.settings(adapter)["base_model_name_or_path"]
+    return prepare(LocalModelConfig(name=base), catalog.resolve(base), adapter)
 
 
 def prepare(config: LocalModelConfig, model: Path, adapter: Path | None) -> Path:

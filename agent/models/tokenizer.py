@@ -9,8 +9,8 @@ from typing import Any
 from llguidance import LLTokenizer
 from tokenizers import Tokenizer
 
-FILE = "hippo_tokenizer.json"
-"""Name of a tokenizer that was kept by :meth:`FastTokenizer.save`."""
+FILE, ENDS = "hippo_tokenizer.json", "hippo_tokenizer_ends.json"
+"""Names of the files of a tokenizer that was kept by :meth:`FastTokenizer.save`."""
 
 
 class FastTokenizer:
@@ -40,14 +40,14 @@ class FastTokenizer:
     @classmethod
     def load(cls, folder: Path) -> "FastTokenizer":
         """Return the tokenizer that :meth:`save` wrote into a folder."""
-        kept = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        return cls(Tokenizer.from_str(json.dumps(kept["tokenizer"])), kept["eos_token_id"], kept["bos_token"])
+        ends = json.loads((folder / ENDS).read_text(encoding="utf-8"))
+        return cls(Tokenizer.from_file(str(folder / FILE)), ends["eos_token_id"], ends["bos_token"])
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer into a folder."""
         ends = {"eos_token_id": self.eos_token_id, "bos_token": self.bos_token}
-        kept = {**ends, "tokenizer": json.loads(self.backend.to_str())}
-        (folder / FILE).write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
+        (folder / ENDS).write_text(json.dumps(ends), encoding="utf-8")
+        self.backend.save(str(folder / FILE), pretty=False)
 
     def encoded(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """Return the tokens of a text without special tokens around them, and where each begins and ends in it."""

@@ -8,7 +8,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 DECAY = 0.7
 """Weight of an outcome, relative to that of the next outcome."""
@@ -156,6 +155,8 @@ def _logistic(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.floa
         shares = _sigmoid(x @ weights)
         penalty = RIDGE * float(weights @ weights) / 2
         return float(_log_loss(shares, y).sum()) + penalty, x.T @ (shares - y) + RIDGE * weights
+
+    from scipy.optimize import minimize  # it takes long to import
 
     result = minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B")
     return np.asarray(result.x, dtype=np.float64)

@@ -10,8 +10,6 @@ from typing import Any, cast
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import dijkstra
 
 from memory.errors import InvalidItemError, UnknownItemError
 from memory.spatial.view import HEADINGS, Pose, Position
@@ -40,7 +38,7 @@ class SearchGraph:
         self._slots: dict[tuple[Hashable, Hashable], int] = {}
         self._ends: list[tuple[int, int]] = []
         self._costs: list[float] = []
-        self._matrix: csr_array | None = None
+        self._matrix: Any = None
         self._order: list[int] = []
         for src, dst, cost in edges:
             self.set(src, dst, cost)
@@ -100,9 +98,11 @@ class SearchGraph:
         slot = self._slots.get((src, dst))
         return BLOCKED if slot is None else self._costs[slot]
 
-    def matrix(self) -> csr_array:
+    def matrix(self) -> Any:
         """Return the costs as a sparse matrix, float64 ``[nodes, nodes]``, with nodes in the order of insertion."""
         if self._matrix is None:
+            from scipy.sparse import csr_array  # it takes long to import
+
             count = len(self._nodes)
             ends = np.array(self._ends, dtype=np.int32).reshape(-1, 2)
             order = np.argsort(ends[:, 0], kind="stable")
@@ -128,7 +128,7 @@ class SearchGraph:
         return None if cheapest_path is None else ([self._nodes[node] for node in cheapest_path[0]], cheapest_path[1])
 
 
-def cheapest(matrix: csr_array, src: int, targets: Sequence[int]) -> tuple[list[int], float] | None:
+def cheapest(matrix: Any, src: int, targets: Sequence[int]) -> tuple[list[int], float] | None:
     """Return path and cost from ``src`` to the nearest target, all as node numbers; ``None`` if none can be reached."""
     if not targets:
         return None
@@ -140,8 +140,10 @@ def cheapest(matrix: csr_array, src: int, targets: Sequence[int]) -> tuple[list[
     return trace(before, src, best), float(costs[best])
 
 
-def distances(matrix: csr_array, src: int) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+def distances(matrix: Any, src: int) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     """Return the cost from ``src`` to every node, float64 ``[nodes]``, and its predecessor, int32 ``[nodes]``."""
+    from scipy.sparse.csgraph import dijkstra  # it takes long to import
+
     return cast(
         tuple[NDArray[np.float64], NDArray[np.int32]],
         dijkstra(matrix, indices=src, return_predecessors=True, limit=_FAR),
@@ -170,7 +172,7 @@ class PoseGraph:
         self._ahead: dict[tuple[int, int], float] = {}
         self._targets = np.zeros((0, _SLOTS), dtype=np.int32)
         self._costs = np.zeros((0, _SLOTS))
-        self._matrix: csr_array | None = None
+        self._matrix: Any = None
 
     def put(self, position: Position, entry: float) -> None:
         """Add a cell or change it.
@@ -230,9 +232,11 @@ class PoseGraph:
         cell = self.cells.get((pose.x, pose.y))
         return None if cell is None else 4 * cell + pose.heading
 
-    def matrix(self) -> csr_array:
+    def matrix(self) -> Any:
         """Return the costs as a sparse matrix, float64 ``[poses, poses]``."""
         if self._matrix is None:
+            from scipy.sparse import csr_array  # it takes long to import
+
             count = 4 * len(self.positions)
             indptr = np.arange(0, _SLOTS * count + 1, _SLOTS, dtype=np.int32)
             self._matrix = csr_array((count, count))
