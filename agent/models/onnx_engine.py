@@ -17,7 +17,6 @@ from agent.models.engine import Computed, Masks, Row, draw
 OPTIONS = {
     "inter_op_num_threads": 1,
     "session.intra_op.allow_spinning": "0",  # other processes get their turn
-    "session.disable_prepacking": "1",  # loads ten times faster, and computes as fast
 }
 
 
@@ -80,14 +79,20 @@ class OnnxEngine:
             generator.rewind_to(row.start)
         generator.append_tokens(np.asarray([row.ids], np.int32))
         logits: NDArray[np.float32] = np.asarray(generator.get_output("logits"))[0]
-        scores = tuple(_score(logits[i - 1], row.ids[i]) for i in row.places)
-        return logits[-1].copy(), scores
+        last = logits[-1].copy()
+        return last, _scores(row, logits)
 
 
-def _score(logits: NDArray[np.float32], token: int) -> float:
-    """Return the natural-log probability of a token."""
-    top = logits.max()
-    return float(logits[token] - top - np.log(np.exp(logits - top).sum()))
+def _scores(row: Row, logits: NDArray[np.float32]) -> tuple[float, ...]:
+    """Return the natural-log probabilities of a row's scored tokens from the logits before them."""
+    places = row.places
+    if not places:
+        return ()
+    before = logits[places.start - 1 : places.stop - 1]
+    before -= before.max(1, keepdims=True)
+    wanted = before[np.arange(len(before)), list(row.ids[places.start : places.stop])].copy()
+    total = np.exp(before, out=before).sum(1, dtype=np.float64)
+    return tuple((wanted - np.log(total)).tolist())
 
 
 def _choose(row: Row, logits: NDArray[np.float32], mask: NDArray[np.int32]) -> int:

@@ -25,6 +25,15 @@ FORM = "fp32"
 """Precision of prepared models. Those of 8 and 4 bits are no faster at the length of our steps, and say other things
 (docs/results/batch.md)."""
 
+MOST_PACKED = 1 << 30
+"""Bytes of weights that are kept packed as well: they take the same space again."""
+
+PACKED = {
+    "session.optimized_model_external_initializers_file_name": "model.onnx.data",
+    "session.optimized_model_external_initializers_min_size_in_bytes": "1024",
+    "session.save_external_prepacked_constant_initializers": "1",
+}
+
 
 def available() -> bool:
     """Return whether ONNX Runtime GenAI is installed."""
@@ -86,7 +95,8 @@ def prepare(config: LocalModelConfig, model: Path, adapter: Path | None) -> Path
             merged, made = Path(scratch) / "merged", Path(scratch) / "made"
             tokenizer = tokenizer_of(model)
             _merge(config, model, adapter, tokenizer, merged)
-            _convert(merged, made)
+            _convert(merged, Path(scratch) / "converted")
+            _pack(Path(scratch) / "converted", made)
             FastTokenizer.of(tokenizer).save(made)
             shutil.rmtree(target, ignore_errors=True)
             made.replace(target)
@@ -113,3 +123,23 @@ def _convert(merged: Path, folder: Path) -> None:
     settings = json.loads((folder / "genai_config.json").read_text())
     if settings["model"].get("vocab_size", 0) <= 0:
         raise CatalogError("ONNX Runtime's converter gave no size of the vocabulary: use model.backend=torch")
+
+
+def _pack(source: Path, folder: Path) -> None:
+    """Keep the weights also in the order in which this processor computes with them, so that they load at once."""
+    import onnxruntime
+
+    files = [path.name for path in source.iterdir()]
+    graph, data = "model.onnx", "model.onnx.data"
+    if (source / data).stat().st_size > MOST_PACKED:
+        source.replace(folder)
+        return
+    folder.mkdir()
+    for name in {*files} - {graph, data}:
+        (source / name).replace(folder / name)
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(folder / graph)
+    options.log_severity_level = 3
+    for key, value in PACKED.items():
+        options.add_session_config_entry(key, value)
+    onnxruntime.InferenceSession(str(source / graph), options, ["CPUExecutionProvider"])
