@@ -13,7 +13,7 @@ from agent.logs.events import Event
 from agent.logs.log import EventLog
 from agent.models.base import Model
 from agent.text_env import Env
-from memory import InvalidItemError
+from memory import Embedder, InvalidItemError
 from memory.clean import clean_text, text_of
 from memory.spatial import View
 from tools import ToolResult
@@ -198,7 +198,21 @@ def decide(model: Model, episodes: Sequence[Episode]) -> list[ToolResult | None]
             return [result for episode in episodes for result in decide(model, [episode])]
         episodes[0].finish("model_error", f"{type(error).__name__}: {text_of(error)}")
         return [None]
+    _embed_together(episodes)
     return [episode.take(decision) for episode, decision in zip(episodes, decisions, strict=True)]
+
+
+def _embed_together(episodes: Sequence[Episode]) -> None:
+    """Embed in one pass what the episodes' write gates ask for next; embedders keep their newest vectors."""
+    if len(episodes) < 2:
+        return
+    asked: dict[int, tuple[Embedder, list[str]]] = {}
+    for episode in episodes:
+        if (pending := episode.to_embed()) is not None:
+            embedder, text = pending
+            asked.setdefault(id(embedder), (embedder, []))[1].append(text)
+    for embedder, texts in asked.values():
+        embedder.embed(texts)
 
 
 def _step(env: Env, episode: Episode, action: Any, env_timeout: float) -> None:

@@ -10,6 +10,7 @@ from agent.logs.events import Decided, End, Ending, Event, Observed, Ran, Return
 from agent.memory_writer import MemoryWriter
 from agent.models.base import Decision, Turn
 from agent.shown import shown_observation, shown_result
+from memory import Embedder
 from tools import MemoryTools, Toolbox, ToolCall, ToolContext, ToolResult, ToolSpec
 from tools import names as tool_names
 from tools.macro_run import MacroRun
@@ -301,6 +302,10 @@ class Episode:
         event = self._writer.write_pending(surprise) if self._writer else None
         if event:
             self._emit_wrote(event)
+
+    def to_embed(self) -> tuple[Embedder, str] | None:
+        """Return the observation that the write gate will ask about, and the embedder that it asks."""
+        return self._writer.to_embed() if self._writer else None
 
     def _emit_wrote(self, event: Wrote) -> None:
         self.stats.writes += 1

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.logs.events import Wrote
-from memory import Memory, Provenance
+from memory import Embedder, Memory, Provenance
 from memory.episodic import WriteGate
 from memory.relational import Tuple
 from memory.spatial import Sighting, View, place_name
@@ -109,6 +109,11 @@ class MemoryWriter:
             return None
         ids = graph.upsert(tuples)
         return ids, "; ".join(f"{t.head} seen at {t.tail}" for t in tuples)
+
+    def to_embed(self) -> tuple[Embedder, str] | None:
+        """Return the pending observation, and the embedder of the memory; ``None`` if there is none."""
+        text = self.pending.text if self.pending else ""
+        return (self.memory.episodic.embedder, text) if text.strip() else None
 
     def write_pending(self, surprise: float | None) -> Wrote | None:
         """Ask the gate about the pending observation, and write it as a trace if the gate opens.

@@ -128,14 +128,14 @@ class Intervention(Collection):
         done = {row["episode"] for row in self.rows}
         return [number for number in self.before if number not in done]
 
-    def worker(self, model: Model | None = None) -> RolloutWorker:
+    def worker(self, model: Model | None = None, embedder: Embedder | None = None) -> RolloutWorker:
         """Make the worker that plays with these memories."""
-        return _InterventionWorker(self, model)
+        return _InterventionWorker(self, model, embedder)
 
 
 class _InterventionWorker(RolloutWorker):
-    def __init__(self, run: Intervention, model: Model | None) -> None:
-        super().__init__(run.config, run.folder, run.first, run.make_env, model)
+    def __init__(self, run: Intervention, model: Model | None, embedder: Embedder | None) -> None:
+        super().__init__(run.config, run.folder, run.first, run.make_env, model, embedder)
         self.run = run
         self.visits = 1
         self.tools = TOOLS.get(run.memories, MemoryTools)

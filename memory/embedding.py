@@ -20,7 +20,6 @@ from memory.sentence_model import SentenceModel, load
 Vectors = NDArray[np.float32]
 
 _DEFAULT = "minilm"
-_TOGETHER = 16  # number of texts in one forward pass
 
 
 class Embedder(Protocol):
@@ -47,6 +46,7 @@ class MiniLMEmbedder:
         folder: Directory with ``config.json``, ``tokenizer.json`` and ``model.safetensors``;
             by default the one that ``hippo models fetch minilm`` makes.
         cache_size: How many vectors to keep in main memory.
+        device: Where it computes, such as ``cuda``.
     """
 
     name = "all-MiniLM-L6-v2"
@@ -54,9 +54,10 @@ class MiniLMEmbedder:
     answer_min = 0.35
     """Least cosine of a question with a text that answers it; chosen on tests/memory/data/search.jsonl."""
 
-    def __init__(self, folder: Path | None = None, cache_size: int = 4096) -> None:
+    def __init__(self, folder: Path | None = None, cache_size: int = 4096, device: str = "cpu") -> None:
         self.folder = folder or cache_dir() / _DEFAULT
         self.cache_size = cache_size
+        self.device = device
         self._cache: OrderedDict[str, Vectors] = OrderedDict()
         self._lock = threading.Lock()
         self._model: SentenceModel | None = None
@@ -67,7 +68,7 @@ class MiniLMEmbedder:
                 f"no sentence embedder in {self.folder}: run `hippo models fetch {_DEFAULT}`, "
                 "or open the memory with another embedder"
             )
-        return load(self.folder)
+        return load(self.folder, self.device)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed ``texts`` as float32 ``[len(texts), 384]`` with rows of Euclidean length 1."""
@@ -92,8 +93,8 @@ class MiniLMEmbedder:
         encoded = self._model.tokens(texts)
         order = sorted(range(len(texts)), key=lambda i: len(encoded[i]))  # similar lengths together: little padding
         vectors = np.zeros((len(texts), self.dim), np.float32)
-        for start in range(0, len(texts), _TOGETHER):
-            rows = order[start : start + _TOGETHER]
+        for start in range(0, len(texts), self._model.together):
+            rows = order[start : start + self._model.together]
             vectors[rows] = self._model.vectors([encoded[i] for i in rows])
         return vectors
 

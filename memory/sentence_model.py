@@ -16,7 +16,13 @@ LONGEST = 256
 
 
 class SentenceModel(Protocol):
-    """Turns texts into vectors."""
+    """Turns texts into vectors.
+
+    Attributes:
+        together: How many texts are computed in one pass.
+    """
+
+    together: int
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the tokens of texts."""
@@ -27,21 +33,23 @@ class SentenceModel(Protocol):
         ...
 
 
-def load(folder: Path) -> SentenceModel:
-    """Return the network of a folder: the prepared one, if :func:`prepare` was run since the weights came."""
+def load(folder: Path, device: str = "cpu") -> SentenceModel:
+    """Return the network of a folder: on a CPU the prepared one, if :func:`prepare` was run since the weights came."""
     made, weights = folder / FILE, folder / "model.safetensors"
     ready = made.is_file() and made.stat().st_mtime >= weights.stat().st_mtime
-    return _OnnxModel(folder) if ready and find_spec("onnxruntime") else _TorchModel(folder)
+    on_cpu = device == "cpu"
+    return _OnnxModel(folder) if on_cpu and ready and find_spec("onnxruntime") else _TorchModel(folder, device)
 
 
 class _TorchModel:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, device: str) -> None:
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging
 
         logging.disable_progress_bar()
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-        self._model: Any = AutoModel.from_pretrained(folder).eval()
+        self._model: Any = AutoModel.from_pretrained(folder).eval().to(device)
+        self.together = 16 if device == "cpu" else 256
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
         return [self._tokenizer(text, truncation=True, max_length=LONGEST)["input_ids"] for text in texts]
@@ -49,13 +57,15 @@ class _TorchModel:
     def vectors(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         import torch
 
-        ids, mask = map(torch.from_numpy, _padded(rows))
+        ids, mask = (torch.from_numpy(part).to(self._model.device) for part in _padded(rows))
         with torch.inference_mode():
-            found: NDArray[np.float32] = _pooled(self._model, ids, mask).numpy()
+            found: NDArray[np.float32] = _pooled(self._model, ids, mask).cpu().numpy()
         return found
 
 
 class _OnnxModel:
+    together = 16
+
     def __init__(self, folder: Path) -> None:
         import onnxruntime
         from tokenizers import Tokenizer

@@ -1,6 +1,6 @@
 """Grammar-constrained decoding of calls, for several conversations at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,8 @@ from agent.errors import ModelError
 from agent.models.engine import Computed, Engine, Row
 from agent.models.grammar import Grammar
 from agent.models.slots import Kept
+
+Narrow = Callable[[Sequence[int]], LLMatcher | None]
 
 
 @dataclass(eq=False)
@@ -24,6 +26,8 @@ class Job:
         matcher: The grammar's state.
         rng: Source of randomness when sampling.
         max_tokens: Greatest length of the call in tokens.
+        narrow: Returns a narrower grammar once the tool is known, such as one whose words stand in the window; it is
+            called when the call has changed, until it returns one.
         tokens: The call so far.
         chosen: How many tokens of the call were chosen.
         forced: How many tokens of the call the grammar left no choice about.
@@ -37,6 +41,7 @@ class Job:
     matcher: LLMatcher
     rng: np.random.Generator
     max_tokens: int
+    narrow: Narrow | None = None
     tokens: list[int] = field(default_factory=list)
     chosen: int = 0
     forced: int = 0
@@ -72,15 +77,21 @@ class Job:
 
     def force(self) -> None:
         """Append the tokens that the grammar leaves no choice about."""
+        self._append_forced()
+        if self.narrow is not None and (narrower := self.narrow(self.tokens)) is not None:
+            self.matcher, self.narrow = narrower, None
+            self._append_forced()
+        if self.matcher.is_error():
+            raise ModelError(f"the grammar broke off after {len(self.tokens)} tokens: {self.matcher.get_error()}")
+        self.done = self.matcher.is_stopped() or len(self.tokens) >= self.max_tokens
+
+    def _append_forced(self) -> None:
         tokens = self.matcher.compute_ff_tokens()
         if tokens:
             self.matcher.consume_tokens(tokens)
             self.tokens += tokens
             self.feed += tokens
             self.forced += len(tokens)
-        if self.matcher.is_error():
-            raise ModelError(f"the grammar broke off after {len(self.tokens)} tokens: {self.matcher.get_error()}")
-        self.done = self.matcher.is_stopped() or len(self.tokens) >= self.max_tokens
 
 
 def write(jobs: Sequence[Job], engine: Engine, grammar: Grammar, temperature: float) -> None:

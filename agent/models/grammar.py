@@ -44,6 +44,7 @@ _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _EDGES = ".,;:!?…\"'`“”‘’«»()[]{}<>*"
 _PARTS = re.compile(r"[-_/&+.,:;@'’]")
 _ABBREVIATION = re.compile(r"\w{1,3}\.")
+_NAMED = re.compile(r'\{"name":"([^"]+)"')
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 
 
@@ -136,6 +137,12 @@ def _one(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def named_in(beginning: str) -> str:
+    """Return the name of the tool in the beginning of a call; an empty text if it is not whole yet."""
+    found = _NAMED.match(beginning)
+    return found[1] if found else ""
+
+
 class Grammar:
     """Compiler of offered tools into matchers over one tokenizer's vocabulary (llguidance).
 
@@ -188,6 +195,20 @@ class Grammar:
                 self._compiled.popitem(last=False)
         self._compiled.move_to_end(key)
         return self._compiled[key].deep_copy()
+
+    def after(self, spec: ToolSpec, words: Sequence[str], tokens: Sequence[int]) -> LLMatcher | None:
+        """Return a matcher for a call to one tool that begins with ``tokens``; ``None`` if none does.
+
+        Args:
+            spec: The tool.
+            words: Words that its extractive arguments may be made of.
+            tokens: The beginning of the call.
+
+        Raises:
+            ModelError: The grammar can't express the tool's schema.
+        """
+        matcher = self._compile(json.dumps(call_schema([spec], words)))
+        return matcher if matcher.consume_tokens(list(tokens)) and not matcher.is_error() else None
 
     def _compile(self, schema: str) -> LLMatcher:
         matcher = LLMatcher(self._tokenizer, LLMatcher.grammar_from_json_schema(schema), log_level=0)

@@ -63,6 +63,7 @@ class GraphedPass:
         """Forget the recordings, because what they write was moved."""
         self._graphs.clear()
         self._seen.clear()
+        self._pool = torch.cuda.graph_pool_handle()  # the memory of the old one went with its last recording
 
     @property
     def recorded(self) -> int:

@@ -13,9 +13,9 @@ from agent.errors import ConfigError, ModelError
 from agent.hub import adapters, catalog
 from agent.models import prepared
 from agent.models.base import Decision, Turn, Usage
-from agent.models.decode import Job, write
+from agent.models.decode import Job, Narrow, write
 from agent.models.engine import Engine
-from agent.models.grammar import NOTHING, Grammar, words_of
+from agent.models.grammar import NOTHING, Grammar, named_in, words_of
 from agent.models.local_config import LocalModelConfig
 from agent.models.prompt_feed import PromptFeed
 from agent.models.slots import Slots
@@ -169,8 +169,7 @@ class LocalModel:
         began = time.perf_counter()
         dropped = [self._feed.prepare(turn.chat) for turn in turns]
         try:
-            matchers = [self.grammar.matcher(turn.offer, self._words(turn)) for turn in turns]
-            jobs = [self._job(turn.chat, matcher) for turn, matcher in zip(turns, matchers, strict=True)]
+            jobs = [self._job(turn) for turn in turns]
             counted = [self._feed[turn.chat].already_counted for turn in turns]
             prefill = [len(job.feed) - count for job, count in zip(jobs, counted, strict=True)]
             write(jobs, self.engine, self.grammar, self.config.temperature)
@@ -196,10 +195,28 @@ class LocalModel:
         self._feed.forget_all()
         self._rngs.clear()
 
-    def _job(self, chat: Chat, matcher: LLMatcher) -> Job:
+    def _job(self, turn: Turn) -> Job:
+        chat, matcher = turn.chat, self.grammar.matcher(turn.offer)
         span, tokens = self._feed[chat].surprise_span, self._feed.take(chat)
         rng = self._rngs.setdefault(chat, np.random.default_rng(chat.seed))
-        return Job(self._slots[chat], tokens, span, matcher, rng, self.config.max_call_tokens)
+        most = self.config.max_call_tokens
+        return Job(self._slots[chat], tokens, span, matcher, rng, most, self._narrow(turn))
+
+    def _narrow(self, turn: Turn) -> Narrow | None:
+        """Return what limits the extractive arguments of the tool that is called to the words in the window.
+
+        That grammar is another at every decision, and takes long to compile: it is made when such a tool is chosen.
+        """
+        specs = {spec.name: spec for spec in turn.offer if spec.extractive}
+        if not self.config.extractive or not specs:
+            return None
+
+        def narrow(tokens: Sequence[int]) -> LLMatcher | None:
+            spec = specs.get(named_in(self.grammar.text(tokens)))
+            words = self._words(turn) if spec else []
+            return self.grammar.after(spec, words, tokens) if spec and words else None
+
+        return narrow
 
     def _finish(self, chat: Chat, job: Job, usage: Usage, seconds: float) -> Decision:
         text = self.grammar.text([token for token in job.tokens if token != self.tokenizer.eos_token_id])

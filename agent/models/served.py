@@ -1,6 +1,7 @@
-"""One engine for several processes: whoever waits is served in the next pass, so that nobody waits for the slowest."""
+"""One engine and one embedder for several processes: whoever waits is served in the next pass."""
 
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -13,16 +14,21 @@ import numpy as np
 
 from agent.errors import ModelError
 from agent.models.engine import Computed, Engine, Masks, Row
+from memory import EmbedderError
+from memory.embedding import Embedder, Vectors
+
+MOST_KEPT = 1024
+"""Vectors that a process keeps."""
 
 
 @contextmanager
-def serving(engine: Engine) -> Iterator[Any]:
-    """Serve an engine to other processes on this machine, in a thread.
+def serving(engine: Engine, embedder: Embedder | None = None) -> Iterator[Any]:
+    """Serve an engine and an embedder to other processes on this machine, in a thread.
 
     Yields:
-        The address for :class:`ServedEngine`. The thread ends with this context.
+        The address for :class:`ServedEngine` and :class:`ServedEmbedder`. The thread ends with this context.
     """
-    server = _Server(engine)
+    server = _Server(engine, embedder)
     threads = [threading.Thread(target=run, daemon=True) for run in (server.accept, server.serve)]
     for thread in threads:
         thread.start()
@@ -36,8 +42,9 @@ def serving(engine: Engine) -> Iterator[Any]:
 class _Server:
     """Takes requests as they come, and answers all that wait with one pass."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, embedder: Embedder | None) -> None:
         self.engine = engine
+        self.embedder = embedder
         self.listener = Listener()
         self._clients: list[Connection] = []
         self._new: SimpleQueue[Connection] = SimpleQueue()
@@ -56,22 +63,47 @@ class _Server:
                 self._ringer.send(None)
 
     def serve(self) -> None:
-        """Answer until the server closes."""
-        while not self._closing.is_set():
-            asked: list[tuple[Connection, Sequence[Row], Any]] = []
-            for ready in wait([self._bell, *self._clients]):
-                assert isinstance(ready, Connection)
-                if ready is self._bell:
-                    ready.recv()
-                    while not self._new.empty():
-                        self._clients.append(self._new.get())
-                    continue
-                try:
-                    asked.append((ready, *ready.recv()))
-                except (EOFError, OSError):
-                    self._leave(ready)
-            if asked:
-                self._answer(asked)
+        """Answer until the server closes; clients that wait when it fails find it gone."""
+        try:
+            while not self._closing.is_set():
+                self._serve()
+        finally:
+            for client in self._clients:
+                client.close()
+
+    def _serve(self) -> None:
+        """Answer all that wait."""
+        asked: list[tuple[Connection, Sequence[Row], Any]] = []
+        texts: list[tuple[Connection, list[str]]] = []
+        for ready in wait([self._bell, *self._clients]):
+            assert isinstance(ready, Connection)
+            if ready is self._bell:
+                ready.recv()
+                while not self._new.empty():
+                    self._clients.append(self._new.get())
+                continue
+            try:
+                question = ready.recv()
+            except (EOFError, OSError):
+                self._leave(ready)
+                continue
+            if isinstance(question, list):
+                texts.append((ready, question))
+            else:
+                asked.append((ready, *question))
+        if texts:
+            self._embed(texts)
+        if asked:
+            self._answer(asked)
+
+    def _embed(self, asked: Sequence[tuple[Connection, list[str]]]) -> None:
+        assert self.embedder is not None
+        vectors = self.embedder.embed([text for _, texts in asked for text in texts])
+        at = 0
+        for client, texts in asked:
+            with suppress(OSError):
+                client.send(vectors[at : at + len(texts)])
+            at += len(texts)
 
     def _answer(self, asked: Sequence[tuple[Connection, Sequence[Row], Any]]) -> None:
         rows = [replace(row, slot=self._slot(client, row.slot)) for client, own, _ in asked for row in own]
@@ -134,3 +166,36 @@ class ServedEngine:
         if isinstance(answer, Exception):
             raise answer
         return list(answer)
+
+
+class ServedEmbedder:
+    """An embedder of another process.
+
+    Args:
+        address: What :func:`serving` gave.
+        like: The embedder that is served, or one like it, which is not loaded; for its name and figures.
+    """
+
+    def __init__(self, address: Any, like: Embedder) -> None:
+        self._server = Client(address)
+        self._server.recv()
+        self.name, self.dim = like.name, like.dim
+        self.answer_min = getattr(like, "answer_min", None)
+        self._kept: OrderedDict[str, Vectors] = OrderedDict()
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Embed texts as float32 ``[len(texts), dim]``; the newest are kept.
+
+        Raises:
+            EmbedderError: The process that serves is gone.
+        """
+        if missing := [text for text in dict.fromkeys(texts) if text not in self._kept]:
+            try:
+                self._server.send(missing)
+                self._kept.update(zip(missing, self._server.recv(), strict=True))
+            except (EOFError, OSError) as error:
+                raise EmbedderError("the process that serves the embedder is gone") from error
+        found = np.stack([self._kept[text] for text in texts]) if texts else np.zeros((0, self.dim), np.float32)
+        while len(self._kept) > MOST_KEPT:
+            self._kept.popitem(last=False)
+        return found

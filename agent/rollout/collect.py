@@ -24,13 +24,14 @@ from agent.logs.manifest import MANIFEST, Row, append, by_kind, read, totals, wr
 from agent.logs.resume import changed_settings
 from agent.models.base import Model
 from agent.models.local import LocalModel, LocalModelConfig
-from agent.models.served import ServedEngine, serving
+from agent.models.served import ServedEmbedder, ServedEngine, serving
 from agent.policies import expert_for
 from agent.policies.choice import make_model
 from agent.rollout.processes import worker_pool
 from agent.rollout.runner import short_name
 from agent.rollout.worker import RolloutWorker
 from agent.text_env import Env, MakeEnv, visits_of
+from memory import Embedder, MiniLMEmbedder
 
 RESUMABLE_KEYS = {"episodes", "workers", "batch", "runs", "name"}
 """Settings that may differ when a collection is resumed."""
@@ -76,9 +77,9 @@ class Collection:
         """Return the number of episodes that are played in turn with one memory."""
         return visits_of(env)
 
-    def worker(self, model: Model | None = None) -> RolloutWorker:
+    def worker(self, model: Model | None = None, embedder: Embedder | None = None) -> RolloutWorker:
         """Return the worker that plays."""
-        return RolloutWorker(self.config, self.folder, self.first, self.make_env, model)
+        return RolloutWorker(self.config, self.folder, self.first, self.make_env, model, embedder)
 
     def _folder(self) -> Path:
         config, now = self.config, datetime.now().astimezone()
@@ -155,10 +156,16 @@ class Collection:
             self._play(self.worker(model), missing, advance)
         elif isinstance(model, LocalModel):
             model.reserve(min(self.config.batch, len(missing)))
-            with serving(model.engine) as address:
+            with serving(model.engine, self._embedder(model)) as address:
                 self._share(workers, missing, advance, address)
         else:
             self._share(workers, missing, advance)
+
+    def _embedder(self, model: LocalModel) -> Embedder | None:
+        """Return the embedder that serves all processes, if it computes on a GPU."""
+        memory = self.config.memory
+        on_gpu = memory.enabled and memory.embedder == "minilm" and model.device.startswith("cuda")
+        return MiniLMEmbedder(device=model.device) if on_gpu else None
 
     def _processes(self, model: Model | None, worlds: int) -> int:
         """Return how many processes play: one where a model decides on a CPU, which has no time to spare."""
@@ -255,10 +262,12 @@ def _begin_work(run: Collection, address: Any, waiting: Any, played: Any) -> Non
     _waiting, _played = waiting, played
     try:
         choice = run.config.model
-        model = None
+        model, embedder = None, None
         if address is not None and isinstance(choice, LocalModelConfig):
             model = LocalModel(choice, engine=ServedEngine(address))
-        _worker = run.worker(model)
+            if run._embedder(model) is not None:
+                embedder = ServedEmbedder(address, MiniLMEmbedder())
+        _worker = run.worker(model, embedder)
     except Exception as error:  # raised again when the first world is to be played
         _worker = error
 

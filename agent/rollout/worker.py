@@ -36,17 +36,24 @@ class RolloutWorker:
         first: Seed of the first episode.
         make_env: Makes the environment.
         model: The model that decides, for ``policy=model``; otherwise the expert or the random policy decides.
+        embedder: The embedder of the memories; by default the one that the settings name.
     """
 
     def __init__(
-        self, config: CollectConfig, folder: Path, first: int, make_env: MakeEnv, model: Model | None = None
+        self,
+        config: CollectConfig,
+        folder: Path,
+        first: int,
+        make_env: MakeEnv,
+        model: Model | None = None,
+        embedder: Embedder | None = None,
     ) -> None:
         self.config = config
         self.folder = folder
         self.first = first
         self.size = config.batch if config.policy == "model" else 1
         self._plugins = load_all(config.plugins)
-        self._embedder: Embedder | None = by_name(config.memory.embedder) if config.memory.enabled else None
+        self._embedder = (embedder or by_name(config.memory.embedder)) if config.memory.enabled else None
         self._library = library_of(config.memory)
         self._all = [make_env(config.env.id, **config.env.kwargs) for _ in range(self.size)]
         self._envs = deque(self._all)
