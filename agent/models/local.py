@@ -65,13 +65,21 @@ class LocalModel:
         self.path = catalog.resolve(self.config.name)
         self.adapter = adapters.resolve(self.config.adapter) if self.config.adapter else None
         folder = self._prepared() if loaded is None and engine is None else None
-        self.tokenizer: Any = loaded[1] if loaded else FastTokenizer.load(folder) if folder else tokenizer_of(self.path)
+        self.tokenizer: Any = self._tokenizer(loaded, engine, folder)
         self.tokens = ChatTokens(self.tokenizer)
         self.engine = engine or self._engine(loaded[0] if loaded else None, folder)
         self.grammar = Grammar(self.tokenizer, self.engine.vocab_size)
         self._slots = Slots()
         self._rngs: dict[Chat, np.random.Generator] = {}
         self._feed = PromptFeed(self.tokens, self.window, self._slots.held, self._slots.cut)
+
+    def _tokenizer(self, loaded: tuple[Any, Any] | None, engine: Engine | None, folder: Path | None) -> Any:
+        """Return the tokenizer; that of Transformers is loaded only where there is no other."""
+        if loaded is not None:
+            return loaded[1]
+        if folder is not None:
+            return FastTokenizer.load(folder)
+        return getattr(engine, "tokenizer", None) or tokenizer_of(self.path)
 
     def _prepared(self) -> Path | None:
         """Return the folder of the model as ONNX Runtime takes it, if that computes."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from agent.errors import ModelError
 from agent.models.engine import Computed, Engine, Masks, Row
+from agent.models.tokenizer import FastTokenizer
 from memory import EmbedderError
 from memory.embedding import Embedder, Vectors
 
@@ -22,13 +23,13 @@ MOST_KEPT = 1024
 
 
 @contextmanager
-def serving(engine: Engine, embedder: Embedder | None = None) -> Iterator[Any]:
-    """Serve an engine and an embedder to other processes on this machine, in a thread.
+def serving(engine: Engine, tokenizer: FastTokenizer, embedder: Embedder | None = None) -> Iterator[Any]:
+    """Serve an engine, its tokenizer and an embedder to other processes on this machine, in a thread.
 
     Yields:
         The address for :class:`ServedEngine` and :class:`ServedEmbedder`. The thread ends with this context.
     """
-    server = _Server(engine, embedder)
+    server = _Server(engine, tokenizer, embedder)
     threads = [threading.Thread(target=run, daemon=True) for run in (server.accept, server.serve)]
     for thread in threads:
         thread.start()
@@ -42,8 +43,9 @@ def serving(engine: Engine, embedder: Embedder | None = None) -> Iterator[Any]:
 class _Server:
     """Takes requests as they come, and answers all that wait with one pass."""
 
-    def __init__(self, engine: Engine, embedder: Embedder | None) -> None:
+    def __init__(self, engine: Engine, tokenizer: FastTokenizer, embedder: Embedder | None) -> None:
         self.engine = engine
+        self.tokenizer = tokenizer.parts()
         self.embedder = embedder
         self.listener = Listener()
         self._clients: list[Connection] = []
@@ -58,7 +60,7 @@ class _Server:
         while not self._closing.is_set():
             with suppress(OSError, EOFError):
                 client = self.listener.accept()
-                client.send((self.engine.name, self.engine.vocab_size, self.engine.device))
+                client.send((self.engine.name, self.engine.vocab_size, self.engine.device, self.tokenizer))
                 self._new.put(client)
                 self._ringer.send(None)
 
@@ -143,11 +145,15 @@ class ServedEngine:
 
     Args:
         address: What :func:`serving` gave.
+
+    Attributes:
+        tokenizer: The model's tokenizer.
     """
 
     def __init__(self, address: Any) -> None:
         self._server = Client(address)
-        self.name, self.vocab_size, self.device = self._server.recv()
+        self.name, self.vocab_size, self.device, parts = self._server.recv()
+        self.tokenizer = FastTokenizer.of_parts(*parts)
 
     def reserve(self, slots: int) -> None:
         """Do nothing: the process that serves makes room for all."""

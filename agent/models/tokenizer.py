@@ -43,6 +43,15 @@ class FastTokenizer:
         ends = json.loads((folder / ENDS).read_text(encoding="utf-8"))
         return cls(Tokenizer.from_file(str(folder / FILE)), ends["eos_token_id"], ends["bos_token"])
 
+    def parts(self) -> tuple[str, int | None, str | None]:
+        """Return what :meth:`of_parts` makes the tokenizer of, in another process."""
+        return self.backend.to_str(), self.eos_token_id, self.bos_token
+
+    @classmethod
+    def of_parts(cls, backend: str, eos_token_id: int | None, bos_token: str | None) -> "FastTokenizer":
+        """Return the tokenizer that :meth:`parts` took apart."""
+        return cls(Tokenizer.from_str(backend), eos_token_id, bos_token)
+
     def save(self, folder: Path) -> None:
         """Write the tokenizer into a folder."""
         ends = {"eos_token_id": self.eos_token_id, "bos_token": self.bos_token}

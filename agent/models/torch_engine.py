@@ -1,6 +1,7 @@
 """A Transformers model as an engine: rows packed without padding, keys and values in slots, CUDA graphs on a GPU."""
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -48,6 +49,9 @@ class TorchEngine:
         self._kernel = self._device.type == "cuda" and has_kernel(self._device, self._dtype, size)
         self._graphed: GraphedPass | None = None
         self.record = True
+        if self._device.type == "cuda" and not self._kernel:
+            reason = f"no FlashAttention for {str(self._dtype).removeprefix('torch.')} on this GPU"
+            warnings.warn(f"{reason}: conversations are computed one by one, which is slower", stacklevel=2)
         if self._kernel:
             self._graphed = GraphedPass(self._hidden, config.hidden_size, LARGEST, self._dtype, self._device)
 

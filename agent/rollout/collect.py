@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from copy import copy
 from datetime import datetime
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -25,6 +25,7 @@ from agent.logs.resume import changed_settings
 from agent.models.base import Model
 from agent.models.local import LocalModel, LocalModelConfig
 from agent.models.served import ServedEmbedder, ServedEngine, serving
+from agent.models.tokenizer import FastTokenizer
 from agent.policies import expert_for
 from agent.policies.choice import make_model
 from agent.rollout.processes import worker_pool
@@ -156,7 +157,7 @@ class Collection:
             self._play(self.worker(model), missing, advance)
         elif isinstance(model, LocalModel):
             model.reserve(min(self.config.batch, len(missing)))
-            with serving(model.engine, self._embedder(model)) as address:
+            with serving(model.engine, FastTokenizer.of(model.tokenizer), self._embedder(model)) as address:
                 self._share(workers, missing, advance, address)
         else:
             self._share(workers, missing, advance)
@@ -168,7 +169,7 @@ class Collection:
         return MiniLMEmbedder(device=model.device) if on_gpu else None
 
     def _processes(self, model: Model | None, worlds: int) -> int:
-        """Return how many processes play: one where a model decides on a CPU, which has no time to spare."""
+        """Return how many processes play: one where a model decides on a CPU, or many play anyway."""
         cores = os.cpu_count() or 1
         if self.config.policy != "model":
             return min(self.config.workers or cores, worlds)
@@ -176,8 +177,8 @@ class Collection:
             return 1
         side_by_side = min(self.config.batch, worlds)
         if self.config.workers is None:
-            on_gpu = model.device.startswith("cuda")
-            return max(1, min(cores - 1, side_by_side // LEAST_SHARE)) if on_gpu else 1
+            spare = model.device.startswith("cuda") and parent_process() is None
+            return max(1, min(cores - 1, side_by_side // LEAST_SHARE)) if spare else 1
         return min(self.config.workers, side_by_side)
 
     def _started(self) -> Model | None:
@@ -220,7 +221,7 @@ class Collection:
         run.config = self.config.model_copy(update={"batch": -(-self.config.batch // workers)})
         missing = len(worlds)
         try:
-            with worker_pool(workers, _begin_work, (run, address, waiting, played)) as pool:
+            with worker_pool(workers, _begin_work, (run, address, waiting, played), share_gpus=False) as pool:
                 playing = {pool.submit(_play_all) for _ in range(workers)}
                 while missing:
                     with suppress(Empty):

@@ -12,11 +12,15 @@ from multiprocessing import connection, get_context
 from typing import Any
 
 from agent.errors import WorkerLostError
+from agent.threads import has_gpu
 
 
 @contextmanager
 def worker_pool(
-    count: int, initializer: Callable[..., None] | None = None, initargs: tuple[Any, ...] = ()
+    count: int,
+    initializer: Callable[..., None] | None = None,
+    initargs: tuple[Any, ...] = (),
+    share_gpus: bool = True,
 ) -> Iterator[ProcessPoolExecutor]:
     """Start worker processes with one torch thread each; the GPUs are assigned to them in turn.
 
@@ -26,12 +30,13 @@ def worker_pool(
         count: Number of processes.
         initializer: Called in each process before its first work.
         initargs: Arguments of ``initializer``.
+        share_gpus: Whether the processes compute on the GPUs, if there are any.
 
     Raises:
         WorkerLostError: A process was killed, or ran out of memory.
     """
     context = get_context("spawn")
-    setup = (context.Value("i", 0), initializer, initargs)
+    setup = (context.Value("i", 0), share_gpus, initializer, initargs)
     pool = ProcessPoolExecutor(count, context, initializer=_init_worker, initargs=setup)
     try:
         with _one_thread_each():
@@ -60,17 +65,18 @@ def _one_thread_each() -> Iterator[None]:
             os.environ["OMP_NUM_THREADS"] = threads
 
 
-def _init_worker(turn: Any, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
-    import torch
-
+def _init_worker(
+    turn: Any, share_gpus: bool, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]
+) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with turn.get_lock():
         number = turn.value
         turn.value += 1
-    torch.set_num_threads(1)
-    if gpus := torch.cuda.device_count():
-        torch.cuda.set_device(number % gpus)
+    if share_gpus and has_gpu():
+        import torch
+
+        torch.cuda.set_device(number % torch.cuda.device_count())
     if initializer is not None:
         initializer(*initargs)
 

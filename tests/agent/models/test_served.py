@@ -2,13 +2,19 @@
 
 import threading
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 
 from agent.errors import ModelError
 from agent.models.engine import Computed, Masks, Row
-from agent.models.served import ServedEngine, serving
+from agent.models.served import ServedEmbedder, ServedEngine, serving
+from agent.models.tokenizer import FastTokenizer
+from memory import EmbedderError, HashingEmbedder
+from memory.embedding import Vectors
 
 
 class Counting:
@@ -37,14 +43,19 @@ class Counting:
         return [Computed(len(self.kept[row.slot]) if row.chooses else -1, tuple(map(float, row.ids))) for row in rows]
 
 
+def words() -> FastTokenizer:
+    return FastTokenizer(Tokenizer(WordLevel({"red": 0, "ball": 1}, unk_token="red")), 1, None)
+
+
 def masks_for(count: int) -> Masks:
     return lambda: np.full((count, 2), -1, np.int32)
 
 
 def test_every_client_has_slots_of_its_own() -> None:
     engine = Counting()
-    with serving(engine) as address:
+    with serving(engine, words()) as address:
         clients = [ServedEngine(address) for _ in range(5)]
+        assert all(client.tokenizer.encoded("ball")[0] == [1] for client in clients)
         assert {(client.name, client.vocab_size, client.device) for client in clients} == {("counting", 64, "here")}
         answers: dict[int, list[Computed]] = {}
 
@@ -65,7 +76,7 @@ def test_every_client_has_slots_of_its_own() -> None:
 
 
 def test_a_pass_that_fails_reaches_who_asked_and_the_next_goes_on() -> None:
-    with serving(Counting()) as address:
+    with serving(Counting(), words()) as address:
         client = ServedEngine(address)
         with pytest.raises(ModelError, match="RuntimeError: no luck"):
             client.step([Row(0, 0, [13])], masks_for(1))
@@ -74,7 +85,7 @@ def test_a_pass_that_fails_reaches_who_asked_and_the_next_goes_on() -> None:
 
 def test_slots_of_a_client_that_is_gone_are_used_again() -> None:
     engine = Counting()
-    with serving(engine) as address:
+    with serving(engine, words()) as address:
         for _ in range(3):
             client = ServedEngine(address)
             client.step([Row(number, 0, [1]) for number in range(4)], masks_for(4))
@@ -85,7 +96,26 @@ def test_slots_of_a_client_that_is_gone_are_used_again() -> None:
 
 
 def test_a_server_that_is_gone_is_named() -> None:
-    with serving(Counting()) as address:
+    with serving(Counting(), words()) as address:
         client = ServedEngine(address)
     with pytest.raises(ModelError, match="serves the model is gone"):
         client.step([Row(0, 0, [1])], masks_for(1))
+
+
+def test_an_embedder_is_served_too_and_embeds_a_text_once() -> None:
+    class Noting(HashingEmbedder):
+        asked: ClassVar[list[str]] = []
+
+        def embed(self, texts: Sequence[str]) -> Vectors:
+            self.asked.extend(texts)
+            return super().embed(texts)
+
+    with serving(Counting(), words(), Noting(16)) as address:
+        client = ServedEmbedder(address, HashingEmbedder(16))
+        found = [client.embed(["a red ball", "a door", "a red ball"]), client.embed(["a door"])]
+        assert client.embed([]).shape == (0, 16)
+    assert np.array_equal(found[0], HashingEmbedder(16).embed(["a red ball", "a door", "a red ball"]))
+    assert np.array_equal(found[1], found[0][1:2])
+    assert Noting.asked == ["a red ball", "a door"]
+    with pytest.raises(EmbedderError, match="serves the embedder is gone"):
+        client.embed(["a window"])

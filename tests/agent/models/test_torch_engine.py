@@ -8,10 +8,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from agent.errors import ModelError
+from agent.errors import ConfigError, ModelError
 from agent.models.engine import Row, draw
 from agent.models.graphs import shape_of
-from agent.models.torch_engine import TorchEngine
+from agent.models.torch_engine import LARGEST, LOGITS, TorchEngine
 
 VOCABULARY = 320
 
@@ -129,6 +129,28 @@ def test_a_conversation_that_is_too_long_is_refused() -> None:
     engine = TorchEngine(network("llama3"), 60)
     with pytest.raises(ModelError, match=r"65 tokens does not fit into 64: raise model\.seq_len"):
         engine.step([Row(0, 60, [5] * 5)], all_allowed(1))
+
+
+def test_too_many_worlds_for_the_card_are_told_before_the_first_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = TorchEngine(network("llama3"), 1024)
+    each = engine._cache.slot_bytes
+    working = 12 * LOGITS + LARGEST * 64 * 64
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (working + 101 * each, 1 << 40))
+    for name in ("memory_reserved", "memory_allocated"):
+        monkeypatch.setattr(torch.cuda, name, lambda _device: 0)
+    engine._check_memory(100)
+    with pytest.raises(ConfigError, match=r"150 worlds at once need .* are free: at most batch=100, or a smaller"):
+        engine._check_memory(150)
+
+
+def test_room_is_made_without_losing_what_is_kept() -> None:
+    model = network("llama3")
+    engine = TorchEngine(model, 100)
+    tokens = [5, 9, 17, 33]
+    engine.step([Row(0, 0, tokens[:3], chooses=False)], all_allowed(0))
+    engine.reserve(40)
+    after = engine.step([Row(39, 0, [8, 8]), Row(0, 3, tokens[3:])], all_allowed(2))
+    assert after[1].token == int(alone(model, tokens)[-1].argmax())
 
 
 def test_draws_follow_the_seed_and_the_mask() -> None:
