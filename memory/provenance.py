@@ -100,6 +100,13 @@ class Provenance:
                 )
 
 
+ORIGIN = (
+    "p.source, p.doc_id, p.text_span, p.time, p.conf, p.trust, CASE WHEN EXISTS (SELECT 1 FROM lineage"
+    " WHERE origin = p.id) THEN (SELECT json_group_array(json_array(parent_table, parent_id)) FROM lineage"
+    " WHERE origin = p.id) END"
+)
+"""SQL expressions of what :func:`from_row` takes, of a row ``p`` of the table ``provenance``."""
+
 _INSERT = (
     "INSERT INTO provenance(item_table, item_id, role, source, doc_id, text_span, time, conf, trust, said)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -229,21 +236,32 @@ def of(db: sqlite3.Connection, table: str, row_id: int) -> tuple[Provenance, ...
 def of_many(db: sqlite3.Connection, table: str, row_ids: Iterable[int]) -> dict[int, tuple[Provenance, ...]]:
     """Return the origins of several rows of one table, by row id."""
     rows = db.execute(
-        "SELECT p.item_id, p.source, p.doc_id, p.text_span, p.time, p.conf, p.trust,"
-        " (SELECT json_group_array(json_array(parent_table, parent_id)) FROM lineage WHERE origin = p.id)"
-        " FROM provenance p WHERE p.item_table = ? AND p.role = 'said'"
+        f"SELECT p.item_id, {ORIGIN} FROM provenance p WHERE p.item_table = ? AND p.role = 'said'"
         " AND p.item_id IN (SELECT value FROM json_each(?)) ORDER BY p.id",
         (table, json.dumps(list(row_ids))),
     )
     origins_by_row: dict[int, list[Provenance]] = {}
-    for row_id, *values, lineage in rows.fetchall():
-        origin = Provenance(*values)
-        if lineage != "[]":
-            parents = tuple((parent[0], parent[1]) for parent in json.loads(lineage))
-            least = min([origin.trust, *(trust(db, parent) for parent in parents)])
-            origin = replace(origin, derived_from=parents, trust=least)
-        origins_by_row.setdefault(row_id, []).append(origin)
+    for row_id, *values in rows.fetchall():
+        origins_by_row.setdefault(row_id, []).append(from_row(db, *values))
     return {row_id: tuple(origins) for row_id, origins in origins_by_row.items()}
+
+
+def from_row(
+    db: sqlite3.Connection,
+    source: str,
+    doc_id: str,
+    text_span: str,
+    time: float,
+    conf: float,
+    own: float,
+    lineage: str | None,
+) -> Provenance:
+    """Return an origin, with its effective trust, from the values of :data:`ORIGIN`; ``own`` is its own trust."""
+    if lineage is not None:
+        parents = tuple((parent[0], parent[1]) for parent in json.loads(lineage))
+        least = min([own, *(trust(db, parent) for parent in parents)])
+        return Provenance(source, doc_id, text_span, time, conf, least, parents)
+    return Provenance(source, doc_id, text_span, time, conf, own)
 
 
 def trust(db: sqlite3.Connection, row: Row) -> float:

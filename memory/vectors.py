@@ -91,7 +91,10 @@ class VectorIndex:
         """
         if k < 1:
             raise InvalidItemError(f"k must be at least 1, got {k}")
-        query = self.check(vector)
+        return self.nearest(self.check(vector), k)
+
+    def nearest(self, query: Vectors, k: int) -> list[tuple[int, float]]:
+        """Search as :meth:`search` does, with a vector that :meth:`check` returned and ``k`` of at least 1."""
         with self.store.lock:
             self.sync()
             if self._index.ntotal == 0:

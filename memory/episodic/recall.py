@@ -121,7 +121,7 @@ class Searcher:
         return self.index.check(self.embedder.embed([text])[0]), expressions
 
     def _nearest(self, dense: Vectors, k: int) -> list[tuple[int, float]]:
-        return self._sparse.search(dense, k) if self._sparse else self.index.search(dense, k)
+        return self._sparse.search(dense, k) if self._sparse else self.index.nearest(dense, k)
 
     def _similarities(self, dense: Vectors, ids: list[int]) -> dict[int, float]:
         """Return the similarity of rows that only the search by words found."""
@@ -145,4 +145,4 @@ class Searcher:
             return dense
         if self._completion is None or self._completion[0] != row[1]:
             self._completion = row[1], Completion.load(self.store.db, row[0])
-        return np.asarray(self._completion[1](dense[None])[0], np.float32)
+        return self.index.check(self._completion[1](dense[None])[0])

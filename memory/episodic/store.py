@@ -241,8 +241,8 @@ class EpisodicStore:
         """
         with self.store.lock:
             ranked = self._searcher.rank(query, k)
-            traces = read(self.store.db, [row_id for row_id, *_ in ranked])
-        return [Recall(traces[row_id], *scores) for row_id, *scores in ranked if row_id in traces]
+            traces = read(self.store.db, [hit[0] for hit in ranked])
+        return [Recall(traces[i], score, near, covered) for i, score, near, covered in ranked if i in traces]
 
     def configure(self, recall: RecallConfig) -> None:
         """Replace the settings of recall."""

@@ -3,10 +3,12 @@
 import hashlib
 import json
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from json.encoder import encode_basestring_ascii
-from typing import Literal
+from typing import Any, Literal
 
 from memory import provenance
 from memory.clean import clean_text
@@ -112,6 +114,16 @@ class Trace:
     provenance: tuple[Provenance, ...]
 
 
+_ORIGIN = 13  # the column in which the origin begins
+_MARKS = 64  # up to so many ids are parameters each, which is quicker than a list in JSON
+_SELECT = (
+    'SELECT t.id, t.key, t.who, t.what, t."where", t."when", t.span_ref, t.state_sketch, t.salience_tags, t.salience,'
+    f" t.pinned, t.strength, t.time, {provenance.ORIGIN} FROM traces t LEFT JOIN provenance p"
+    " ON p.item_table = 'traces' AND p.item_id = t.id AND p.role = 'said' WHERE t.id IN"
+)
+_ORDER = "ORDER BY t.id, p.id"
+
+
 def digest(key: str, who: str, what: str, where: str) -> str:
     """Return the SHA-256 of what identifies an event; its time is not part of it."""
     listed = ", ".join(map(encode_basestring_ascii, (key, who, what, where)))
@@ -120,26 +132,33 @@ def digest(key: str, who: str, what: str, where: str) -> str:
 
 def read(db: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Trace]:
     """Return traces by id; ids without a row are left out."""
-    wanted = list(ids)
-    rows = db.execute(
-        'SELECT id, key, who, what, "where", "when", span_ref, state_sketch, salience_tags, salience,'
-        " pinned, strength, time FROM traces WHERE id IN (SELECT value FROM json_each(?))",
-        (json.dumps(wanted),),
-    ).fetchall()
-    origins = provenance.of_many(db, "traces", wanted)
-    return {
-        row[0]: Trace(
-            id=row[0],
-            key=row[1],
-            entity_slots=dict(zip(SLOTS, row[2:6], strict=True)),
-            tokens_span_ref=row[6],
-            state_sketch=row[7],
-            salience_tags=tuple(json.loads(row[8])),
-            salience=row[9],
-            pinned=bool(row[10]),
-            strength=row[11],
-            time=row[12],
-            provenance=origins.get(row[0], ()),
-        )
-        for row in rows
-    }
+    rows = _rows(db, list(ids))
+    origins: defaultdict[int, list[Provenance]] = defaultdict(list)
+    for row in rows:
+        if row[_ORIGIN] is not None:
+            origins[row[0]].append(provenance.from_row(db, *row[_ORIGIN:]))
+    traces: dict[int, Trace] = {}
+    for row_id, key, who, what, where, when, span, sketch, tags, salience, pinned, strength, time, *_ in rows:
+        if row_id not in traces:
+            traces[row_id] = Trace(
+                row_id,
+                key,
+                {"who": who, "what": what, "where": where, "when": when},
+                span,
+                sketch,
+                tuple(json.loads(tags)) if tags != "[]" else (),
+                salience,
+                bool(pinned),
+                strength,
+                time,
+                tuple(origins[row_id]),
+            )
+    return traces
+
+
+def _rows(db: sqlite3.Connection, ids: list[int]) -> list[Any]:
+    """Return the rows of traces, once for each of their origins, the oldest first."""
+    if len(ids) <= _MARKS:
+        with suppress(OverflowError):  # an id that is no 64-bit number
+            return db.execute(f"{_SELECT} ({', '.join('?' * len(ids))}) {_ORDER}", ids).fetchall()
+    return db.execute(f"{_SELECT} (SELECT value FROM json_each(?)) {_ORDER}", (json.dumps(ids),)).fetchall()

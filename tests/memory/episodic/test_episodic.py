@@ -43,6 +43,18 @@ def test_the_same_event_strengthens(memory: Memory, origin: Provenance) -> None:
     assert len(memory.episodic) == len(memory.episodic.index) == 2
 
 
+def test_traces_are_read_with_all_their_origins(memory: Memory) -> None:
+    origins = [Provenance(name, time=1.0) for name in "cab"]
+    ids = [memory.episodic.write(f"wall {number}", {"what": "a wall"}, origin="sam") for number in range(80)]
+    for origin in origins:
+        memory.episodic.write("wall 3", {"what": "a wall"}, origin=origin)
+    assert memory.episodic.get(ids[3]).provenance[1:] == tuple(origins)
+    assert len({hit.trace.id for hit in memory.episodic.recall("wall 3", 80)}) == 80
+    assert memory.episodic.existing([2**70, *ids]) == ids and memory.episodic.existing([2**70, ids[0]]) == ids[:1]
+    with pytest.raises(AttributeError):
+        memory.episodic.get(ids[3]).provenance[1].trust = 0.5  # type: ignore[misc]
+
+
 def test_deleted_traces_are_not_recalled(memory: Memory, origin: Provenance) -> None:
     kept = memory.episodic.write("kept", origin=origin)
     gone = memory.episodic.write("gone", origin=origin)
