@@ -127,8 +127,10 @@ class CollectConfig(RunConfig):
 
     policy: Policy
     split: Literal["train", "validation", "test"]
-    workers: int | None = Field(ge=1, description="Number of processes; by default one for each core.")
-    batch: int = Field(ge=1, description="Worlds that the model plays in lock-step.")
+    workers: int | None = Field(
+        ge=1, description="Number of processes; by default one for each core, or one with a model on a CPU."
+    )
+    batch: int = Field(ge=1, description="Worlds that the model plays side by side.")
     keep_memories: bool = Field(False, description="Whether to save a copy of the memory after each episode.")
     window: bool = Field(
         description="Whether experts see only what fits into the window of the model that model= names."

@@ -15,6 +15,9 @@ SPINS = "GOMP_SPINCOUNT"
 MOST_THREADS = 8
 """More threads than these are no faster for the small products of one conversation."""
 
+NODES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd", "/dev/nvhost-ctrl")
+"""Device files of which a machine with a GPU has one: NVIDIA's, Windows' in WSL, AMD's, a Jetson's."""
+
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault(SPINS, "1000")
 
@@ -30,7 +33,7 @@ def cpu_threads() -> int:
 
 def has_gpu() -> bool:
     """Return whether PyTorch finds an NVIDIA GPU; it is asked only where there may be one."""
-    if sys.platform == "linux" and not Path("/dev/nvidiactl").exists() and "torch" not in sys.modules:
+    if sys.platform == "linux" and "torch" not in sys.modules and not any(Path(node).exists() for node in NODES):
         return False
     import torch
 

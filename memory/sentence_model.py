@@ -1,5 +1,7 @@
 """The network of the sentence embedder, in PyTorch or prepared for ONNX Runtime, where it takes half the time."""
 
+import os
+import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -7,6 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from memory.errors import EmbedderError
 
 FILE = "model.onnx"
 """Name of the prepared network, beside the weights."""
@@ -35,10 +39,15 @@ class SentenceModel(Protocol):
 
 def load(folder: Path, device: str = "cpu") -> SentenceModel:
     """Return the network of a folder: on a CPU the prepared one, if :func:`prepare` was run since the weights came."""
-    made, weights = folder / FILE, folder / "model.safetensors"
-    ready = made.is_file() and made.stat().st_mtime >= weights.stat().st_mtime
     on_cpu = device == "cpu"
-    return _OnnxModel(folder) if on_cpu and ready and find_spec("onnxruntime") else _TorchModel(folder, device)
+    ready = on_cpu and is_prepared(folder) and find_spec("onnxruntime")
+    return _OnnxModel(folder) if ready else _TorchModel(folder, device)
+
+
+def is_prepared(folder: Path) -> bool:
+    """Return whether :func:`prepare` was run since the weights came."""
+    made, weights = folder / FILE, folder / "model.safetensors"
+    return made.is_file() and made.stat().st_mtime >= weights.stat().st_mtime
 
 
 class _TorchModel:
@@ -74,7 +83,10 @@ class _OnnxModel:
         options.intra_op_num_threads = 1  # short texts are no faster with more
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(str(folder / FILE), options, ["CPUExecutionProvider"])
+        try:
+            self._session = onnxruntime.InferenceSession(str(folder / FILE), options, ["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime has errors of its own
+            raise EmbedderError(f"{folder / FILE} is damaged ({error}): delete it") from error
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.enable_truncation(LONGEST)
         self._tokenizer.no_padding()
@@ -112,8 +124,8 @@ def prepare(folder: Path) -> Path:
     Args:
         folder: Folder with ``model.safetensors``.
     """
-    import warnings
-
+    if is_prepared(folder):
+        return folder / FILE
     import torch
     from transformers import AutoModel
 
@@ -128,7 +140,7 @@ def prepare(folder: Path) -> Path:
             return _pooled(self.model, ids, mask)
 
     target = folder / FILE
-    partial = target.with_suffix(".partial")
+    partial = target.with_suffix(f".partial-{os.getpid()}")
     ids = torch.ones((2, 7), dtype=torch.long)
     axes = {0: "rows", 1: "tokens"}
     with warnings.catch_warnings():

@@ -261,7 +261,10 @@ def _prepare(names: list[str]) -> None:
         return
     for name in names:
         wanted = name if name == "minilm" else adapters.SHIPPED
-        print(f"{wanted}: {prepared.prepare_named(wanted)}")  # noqa: T201
+        try:
+            print(f"{wanted}: {prepared.prepare_named(wanted)}")  # noqa: T201
+        except CatalogError as error:
+            print(f"not prepared for ONNX Runtime, and slower so: {error}", file=sys.stderr)  # noqa: T201
 
 
 @models_app.command("verify")

@@ -208,7 +208,7 @@ class Grammar:
             ModelError: The grammar can't express the tool's schema.
         """
         matcher = self._compile(json.dumps(call_schema([spec], words)))
-        return matcher if matcher.consume_tokens(list(tokens)) and not matcher.is_error() else None
+        return matcher if matcher.try_consume_tokens(list(tokens)) == len(tokens) else None
 
     def _compile(self, schema: str) -> LLMatcher:
         matcher = LLMatcher(self._tokenizer, LLMatcher.grammar_from_json_schema(schema), log_level=0)

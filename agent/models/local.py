@@ -112,14 +112,12 @@ class LocalModel:
             *(["merge=false"] if self.adapter and not config.merge else []),
             *([f"device={config.device}"] if config.device not in ("auto", "cpu") else []),
         ]
-        if config.backend != "onnx":
-            made = not wrong and prepared.is_prepared(prepared.folder_of(self.path, self.adapter))
-            return (
-                config.backend == "auto"
-                and made
-                and prepared.available()
-                and not (config.device == "auto" and has_gpu())
-            )
+        if config.backend == "torch":
+            return False
+        if config.backend == "auto":
+            if wrong or not prepared.available() or (config.device == "auto" and has_gpu()):
+                return False
+            return prepared.is_prepared(prepared.folder_of(self.path, self.adapter))
         if wrong:
             raise ConfigError(f"model.backend=onnx computes in float32 on a CPU: leave out model.{wrong[0]}")
         if not prepared.available():

@@ -11,13 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.errors import ModelError
+from agent.errors import CatalogError, ConfigError, ModelError
+from agent.models import prepared
 from agent.models.engine import Computed, Masks, Row, draw
 
 OPTIONS = {
     "inter_op_num_threads": 1,
     "session.intra_op.allow_spinning": "0",  # other processes get their turn
 }
+
+MARGIN = 64
+"""Tokens by which a conversation may be longer than the window: those that open an answer."""
 
 
 class OnnxEngine:
@@ -27,6 +31,10 @@ class OnnxEngine:
         folder: The prepared model.
         slot_length: Most tokens of a conversation.
         threads: Threads to compute with.
+
+    Raises:
+        CatalogError: The prepared model is damaged.
+        ConfigError: The model reads fewer tokens than a conversation may have.
     """
 
     name = "onnx"
@@ -35,14 +43,20 @@ class OnnxEngine:
     def __init__(self, folder: Path, slot_length: int, threads: int) -> None:
         import onnxruntime_genai as og
 
+        if not prepared.is_prepared(folder):
+            raise CatalogError(f"{folder} is damaged or incomplete: run `hippo models prepare` again")
         settings = {"intra_op_num_threads": threads, **OPTIONS}
         config = og.Config(str(folder))
         config.overlay(json.dumps({"model": {"decoder": {"session_options": settings}}}))
+        about = json.loads((folder / "genai_config.json").read_text())["model"]
+        most = int(about["context_length"])
+        if most + MARGIN < slot_length:
+            raise ConfigError(f"model.seq_len: this model reads at most {most} tokens, got more: lower it")
         self._model = og.Model(config)
-        self._length = slot_length
+        self._length = min(slot_length, most)
         self._generators: dict[int, Any] = {}
         self._og = og
-        self.vocab_size = int(json.loads((folder / "genai_config.json").read_text())["model"]["vocab_size"])
+        self.vocab_size = int(about["vocab_size"])
 
     def reserve(self, slots: int) -> None:
         """Do nothing: each conversation takes its memory when it begins."""

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import platform
 import shutil
 import subprocess
 import sys
 import tempfile
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from filelock import FileLock
 from agent.errors import CatalogError
 from agent.hub import adapters, catalog
 from agent.models.local_config import LocalModelConfig
-from agent.models.tokenizer import FILE, FastTokenizer
+from agent.models.tokenizer import FastTokenizer
 from agent.models.tokens import tokenizer_of
 from memory import sentence_model
 from memory.paths import cache_dir
@@ -24,6 +26,9 @@ BUILDER = "onnxruntime_genai.models.builder"
 FORM = "fp32"
 """Precision of prepared models. Those of 8 and 4 bits are no faster at the length of our steps, and say other things
 (docs/results/batch.md)."""
+
+SIZES = "hippo_sizes.json"
+"""Name of the list of a prepared model's files and their sizes in bytes."""
 
 MOST_PACKED = 1 << 30
 """Bytes of weights that are kept packed as well: they take the same space again."""
@@ -36,21 +41,33 @@ PACKED = {
 
 
 def available() -> bool:
-    """Return whether ONNX Runtime GenAI is installed."""
-    return find_spec("onnxruntime_genai") is not None
+    """Return whether ONNX Runtime GenAI is installed, and what it converts with."""
+    return all(find_spec(name) for name in ("onnxruntime_genai", "onnx", "onnx_ir"))
 
 
 def folder_of(model: Path, adapter: Path | None) -> Path:
     """Return where a prepared model is kept, whether it is there or not."""
-    parts = [str(model.resolve()), *(str(part.stat().st_mtime_ns) for part in sorted(model.glob("*.safetensors")))]
-    parts += [adapters.digest(adapter) if adapter else "", FORM]
+    manifest = model / catalog.MANIFEST
+    weights = sorted(model.glob("*.safetensors"))
+    sizes = [f"{part.name} {part.stat().st_size} {part.stat().st_mtime_ns}" for part in weights]
+    small = [model / "config.json", model / "tokenizer.json"]
+    parts = [FORM, platform.machine(), metadata.version("onnxruntime"), metadata.version("onnxruntime-genai")]
+    parts += [manifest.read_text(encoding="utf-8")] if manifest.is_file() else sizes
+    if adapter:
+        small.append(adapter / adapters.SETTINGS)
+        parts.append(adapters.digest(adapter))
+    parts += [hashlib.sha256(file.read_bytes()).hexdigest() for file in small if file.is_file()]
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     return cache_dir() / "onnx" / f"{adapter.name if adapter else model.name}-{key}"
 
 
 def is_prepared(folder: Path) -> bool:
-    """Return whether a prepared model is there."""
-    return (folder / FILE).is_file()
+    """Return whether a prepared model is there, whole."""
+    listed = folder / SIZES
+    if not listed.is_file():
+        return False
+    sizes: dict[str, int] = json.loads(listed.read_text(encoding="utf-8"))
+    return all((folder / name).is_file() and (folder / name).stat().st_size == size for name, size in sizes.items())
 
 
 def prepare_named(name: str) -> Path:
@@ -64,6 +81,8 @@ def prepare_named(name: str) -> Path:
     """
     if name == "minilm":
         return sentence_model.prepare(catalog.resolve(name))
+    if name in catalog.BY_NAME and catalog.entry(name).role != "language":
+        raise CatalogError(f"{name} is not converted: only language models, adapters and minilm are")
     if name in catalog.BY_NAME or (Path(name) / "config.json").is_file():
         return prepare(LocalModelConfig(name=name), catalog.resolve(name), None)
     adapter = adapters.resolve(name)
@@ -84,10 +103,14 @@ def prepare(config: LocalModelConfig, model: Path, adapter: Path | None) -> Path
         CatalogError: It can't be converted.
     """
     target = folder_of(model, adapter)
+    if is_prepared(target):
+        return target
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.parent / f".{target.name}.lock"):
         if is_prepared(target):
             return target
+        for leftover in target.parent.glob(f".{target.name}-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
         print(  # noqa: T201 - it takes a while
             f"Preparing {target.name.rsplit('-', 1)[0]} for this CPU, once (about 30 s)", file=sys.stderr
         )
@@ -98,6 +121,8 @@ def prepare(config: LocalModelConfig, model: Path, adapter: Path | None) -> Path
             _convert(merged, Path(scratch) / "converted")
             _pack(Path(scratch) / "converted", made)
             FastTokenizer.of(tokenizer).save(made)
+            sizes = {path.name: path.stat().st_size for path in made.iterdir()}
+            (made / SIZES).write_text(json.dumps(sizes), encoding="utf-8")
             shutil.rmtree(target, ignore_errors=True)
             made.replace(target)
     return target
@@ -142,4 +167,7 @@ def _pack(source: Path, folder: Path) -> None:
     options.log_severity_level = 3
     for key, value in PACKED.items():
         options.add_session_config_entry(key, value)
-    onnxruntime.InferenceSession(str(source / graph), options, ["CPUExecutionProvider"])
+    try:
+        onnxruntime.InferenceSession(str(source / graph), options, ["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime has errors of its own, such as for a full disk
+        raise CatalogError(f"ONNX Runtime can't keep the converted model in {folder.parent.parent}: {error}") from error

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from agent.errors import ModelError
+from agent.errors import ModelError, ServerError
 from agent.models.engine import Computed, Engine, Masks, Row
 from agent.models.tokenizer import FastTokenizer
 from memory import EmbedderError
@@ -70,7 +70,9 @@ class _Server:
             while not self._closing.is_set():
                 self._serve()
         finally:
-            for client in self._clients:
+            self._closing.set()
+            self.listener.close()
+            for client in [*self._clients, *(self._new.get() for _ in range(self._new.qsize()))]:
                 client.close()
 
     def _serve(self) -> None:
@@ -100,7 +102,13 @@ class _Server:
 
     def _embed(self, asked: Sequence[tuple[Connection, list[str]]]) -> None:
         assert self.embedder is not None
-        vectors = self.embedder.embed([text for _, texts in asked for text in texts])
+        try:
+            vectors = self.embedder.embed([text for _, texts in asked for text in texts])
+        except Exception as error:  # the boundary: each client raises it
+            for client, _ in asked:
+                with suppress(OSError):
+                    client.send(EmbedderError(f"{type(error).__name__}: {error}"))
+            return
         at = 0
         for client, texts in asked:
             with suppress(OSError):
@@ -113,7 +121,11 @@ class _Server:
         answer: Iterator[Computed] | None = None
         try:
             answer = iter(self.engine.step(rows, lambda: np.concatenate(masks)))
-        except Exception as error:  # the boundary: each client raises it
+        except Exception as error:  # the boundary: who asked for it raises it
+            if len(asked) > 1:  # find out whose fault it is
+                for one in asked:
+                    self._answer([one])
+                return
             failure = ModelError(f"{type(error).__name__}: {error}")
         for client, own, _ in asked:
             with suppress(OSError):  # a client that is gone is noticed when it is read from
@@ -162,13 +174,14 @@ class ServedEngine:
         """Pass tokens through the model; see :meth:`agent.models.engine.Engine.step`.
 
         Raises:
-            ModelError: The pass failed, or the process that serves is gone.
+            ModelError: The pass failed.
+            ServerError: The process that serves is gone.
         """
         try:
             self._server.send((rows, masks() if any(row.chooses for row in rows) else None))
             answer = self._server.recv()
         except (EOFError, OSError) as error:
-            raise ModelError("the process that serves the model is gone") from error
+            raise ServerError("the process that serves the model is gone: resume the run") from error
         if isinstance(answer, Exception):
             raise answer
         return list(answer)
@@ -188,19 +201,27 @@ class ServedEmbedder:
         self.name, self.dim = like.name, like.dim
         self.answer_min = getattr(like, "answer_min", None)
         self._kept: OrderedDict[str, Vectors] = OrderedDict()
+        self._lock = threading.Lock()  # tools run in threads
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed texts as float32 ``[len(texts), dim]``; the newest are kept.
 
         Raises:
-            EmbedderError: The process that serves is gone.
+            EmbedderError: The pass failed, or the process that serves is gone.
         """
+        with self._lock:
+            return self._embed(texts)
+
+    def _embed(self, texts: Sequence[str]) -> Vectors:
         if missing := [text for text in dict.fromkeys(texts) if text not in self._kept]:
             try:
                 self._server.send(missing)
-                self._kept.update(zip(missing, self._server.recv(), strict=True))
+                answer = self._server.recv()
             except (EOFError, OSError) as error:
                 raise EmbedderError("the process that serves the embedder is gone") from error
+            if isinstance(answer, Exception):
+                raise answer
+            self._kept.update(zip(missing, answer, strict=True))
         found = np.stack([self._kept[text] for text in texts]) if texts else np.zeros((0, self.dim), np.float32)
         while len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)

@@ -45,6 +45,7 @@ class TorchEngine:
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         length = -(-slot_length // 64) * 64
+        _refuse_other_attention(config, slot_length)
         self._cache = SlotCache(config.num_hidden_layers, heads, size, length, self._dtype, self._device)
         self._kernel = self._device.type == "cuda" and has_kernel(self._device, self._dtype, size)
         self._graphed: GraphedPass | None = None
@@ -135,7 +136,7 @@ class TorchEngine:
             shape = shape_of(*shape, largest=LARGEST)
         length = self._cache.length
         blob = packed(rows, length, *shape[:2], spare=self._cache.slots - 1)
-        if self._graphed is not None and self.record:
+        if self._graphed is not None and self.record and shape[0] <= LARGEST:
             return self._graphed(blob, shape)
         ends = np.cumsum([0, *sizes]).tolist()
         bounds = tuple(
@@ -197,3 +198,16 @@ def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
         part.append(row)
         size += len(row.ids)
     yield part
+
+
+def _refuse_other_attention(config: Any, length: int) -> None:
+    """Refuse models whose attention is not over all earlier tokens.
+
+    Raises:
+        ConfigError: The model attends to fewer tokens than a conversation may have, or changes its scores.
+    """
+    window = getattr(config, "sliding_window", None)
+    if window is not None and window < length and getattr(config, "use_sliding_window", True):
+        raise ConfigError(f"this model attends to the last {window} tokens only: set model.seq_len to less than that")
+    if getattr(config, "attn_logit_softcapping", None):
+        raise ConfigError("models that cap the scores of their attention (Gemma 2) are not supported: choose another")

@@ -153,10 +153,11 @@ class Collection:
             return
         model = self._started()
         workers = self._processes(model, len(missing))
+        if isinstance(model, LocalModel):
+            model.reserve(min(workers * -(-self.config.batch // workers), len(missing)))
         if workers == 1:
             self._play(self.worker(model), missing, advance)
         elif isinstance(model, LocalModel):
-            model.reserve(min(self.config.batch, len(missing)))
             with serving(model.engine, FastTokenizer.of(model.tokenizer), self._embedder(model)) as address:
                 self._share(workers, missing, advance, address)
         else:
@@ -214,6 +215,7 @@ class Collection:
         """
         context = get_context("spawn")
         waiting, played = context.Queue(), context.Queue()
+        waiting.cancel_join_thread()  # after an interruption nobody takes what still waits
         for item in [*worlds, *[None] * workers]:
             waiting.put(item)
         run = copy(self)

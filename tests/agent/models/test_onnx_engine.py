@@ -1,5 +1,6 @@
 """ONNX Runtime computes what PyTorch computes."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from tokenizers import Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from agent.errors import ConfigError, ModelError
+from agent.errors import CatalogError, ConfigError, ModelError
 from agent.models import prepared
 from agent.models.engine import Row
 from agent.models.local import LocalModel, LocalModelConfig
@@ -96,3 +97,25 @@ def test_what_it_can_not_do_is_said(tiny: Path) -> None:
         LocalModel(name=str(tiny), backend="onnx", load_in_4bit=True)
     with pytest.raises(ConfigError, match=r"leave out model\.device=cuda"):
         LocalModel(name=str(tiny), backend="onnx", device="cuda")
+
+
+def test_a_damaged_model_is_named(made: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(made, copy)
+    assert prepared.is_prepared(copy)
+    data = copy / "model.onnx.data"
+    data.write_bytes(data.read_bytes()[:-100])
+    assert not prepared.is_prepared(copy)
+    with pytest.raises(CatalogError, match="is damaged or incomplete: run `hippo models prepare` again"):
+        OnnxEngine(copy, 100, 1)
+
+
+def test_what_changed_is_prepared_again(tiny: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny, copy)
+    before = prepared.folder_of(copy, None)
+    config = copy / "config.json"
+    config.write_text(config.read_text().replace('"rms_norm_eps": 1e-06', '"rms_norm_eps": 1e-05'))
+    assert prepared.folder_of(copy, None).name != before.name
+    with pytest.raises(CatalogError, match="spacy-en is not converted"):
+        prepared.prepare_named("spacy-en")

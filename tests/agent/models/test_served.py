@@ -9,7 +9,7 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
-from agent.errors import ModelError
+from agent.errors import ModelError, ServerError
 from agent.models.engine import Computed, Masks, Row
 from agent.models.served import ServedEmbedder, ServedEngine, serving
 from agent.models.tokenizer import FastTokenizer
@@ -98,7 +98,7 @@ def test_slots_of_a_client_that_is_gone_are_used_again() -> None:
 def test_a_server_that_is_gone_is_named() -> None:
     with serving(Counting(), words()) as address:
         client = ServedEngine(address)
-    with pytest.raises(ModelError, match="serves the model is gone"):
+    with pytest.raises(ServerError, match="serves the model is gone"):
         client.step([Row(0, 0, [1])], masks_for(1))
 
 
@@ -119,3 +119,50 @@ def test_an_embedder_is_served_too_and_embeds_a_text_once() -> None:
     assert Noting.asked == ["a red ball", "a door"]
     with pytest.raises(EmbedderError, match="serves the embedder is gone"):
         client.embed(["a window"])
+
+
+def test_who_asks_wrongly_is_told_and_the_others_are_answered() -> None:
+    with serving(Counting(), words()) as address:
+        clients = [ServedEngine(address) for _ in range(3)]
+        found: dict[int, object] = {}
+
+        def ask(number: int) -> None:
+            for _ in range(20):
+                try:
+                    found[number] = clients[number].step([Row(0, 0, [13 if number == 1 else 1])], masks_for(1))[0].token
+                except ModelError as error:
+                    found[number] = str(error)
+
+        askers = [threading.Thread(target=ask, args=(number,)) for number in range(3)]
+        for asker in askers:
+            asker.start()
+        for asker in askers:
+            asker.join()
+    assert found == {0: 1, 1: "RuntimeError: no luck", 2: 1}
+
+
+def test_an_embedder_that_fails_is_named_and_threads_may_share_one() -> None:
+    class Failing(HashingEmbedder):
+        def embed(self, texts: Sequence[str]) -> Vectors:
+            if "bad" in texts:
+                raise RuntimeError("out of memory")
+            return super().embed(texts)
+
+    plain = HashingEmbedder(16)
+    with serving(Counting(), words(), Failing(16)) as address:
+        client = ServedEmbedder(address, plain)
+        with pytest.raises(EmbedderError, match="out of memory"):
+            client.embed(["bad"])
+        wrong: list[str] = []
+
+        def ask(start: int) -> None:
+            texts = [f"word {number}" for number in range(start, start + 200)]
+            wrong.extend(text for text in texts if not np.array_equal(client.embed([text]), plain.embed([text])))
+
+        askers = [threading.Thread(target=ask, args=(start,)) for start in (0, 1000)]
+        for asker in askers:
+            asker.start()
+        for asker in askers:
+            asker.join()
+        assert not wrong
+        assert ServedEngine(address).step([Row(0, 0, [1])], masks_for(1))[0].token == 1

@@ -153,6 +153,14 @@ def test_room_is_made_without_losing_what_is_kept() -> None:
     assert after[1].token == int(alone(model, tokens)[-1].argmax())
 
 
+def test_attention_over_fewer_tokens_is_refused() -> None:
+    model = network("phi3")
+    model.config.sliding_window = 50
+    with pytest.raises(ConfigError, match=r"the last 50 tokens only: set model\.seq_len"):
+        TorchEngine(model, 60)
+    TorchEngine(model, 50)
+
+
 def test_draws_follow_the_seed_and_the_mask() -> None:
     logits = np.full(50, -np.inf, np.float32)
     logits[[4, 9, 11]] = [0.0, 1.0, -2.0]
