@@ -84,7 +84,8 @@ class TorchEngine:
     def _check_memory(self, slots: int) -> None:
         free = torch.cuda.mem_get_info(self._device)[0]
         free += torch.cuda.memory_reserved(self._device) - torch.cuda.memory_allocated(self._device)
-        working = 12 * LOGITS + LARGEST * 64 * int(self.head.weight.shape[-1])
+        tokens = min(LARGEST, (slots + 1) * self._cache.length)
+        working = 12 * LOGITS + tokens * 64 * int(self._config.hidden_size)
         each = self._cache.slot_bytes
         kept = self._cache.slots * each  # copied to a larger place: both are held for a moment
         if (slots + 1) * each + working > free:
