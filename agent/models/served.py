@@ -34,7 +34,7 @@ def serving(engine: Engine, tokenizer: FastTokenizer, embedder: Embedder | None 
     for thread in threads:
         thread.start()
     try:
-        yield server.listener.address
+        yield server.address
     finally:
         server.close()
         threads[1].join()
@@ -48,11 +48,13 @@ class _Server:
         self.tokenizer = tokenizer.parts()
         self.embedder = embedder
         self.listener = Listener()
+        self.address = self.listener.address
         self._clients: list[Connection] = []
         self._new: SimpleQueue[Connection] = SimpleQueue()
         self._slots: dict[tuple[Connection, int], int] = {}
         self._free: list[int] = []
         self._closing = threading.Event()
+        self._stopping = threading.Lock()
         self._bell, self._ringer = Pipe(duplex=False)
 
     def accept(self) -> None:
@@ -60,6 +62,9 @@ class _Server:
         while not self._closing.is_set():
             with suppress(OSError, EOFError):
                 client = self.listener.accept()
+                if self._closing.is_set():
+                    client.close()
+                    return
                 client.send((self.engine.name, self.engine.vocab_size, self.engine.device, self.tokenizer))
                 self._new.put(client)
                 self._ringer.send(None)
@@ -70,8 +75,7 @@ class _Server:
             while not self._closing.is_set():
                 self._serve()
         finally:
-            self._closing.set()
-            self.listener.close()
+            self._stop_accepting()
             for client in [*self._clients, *(self._new.get() for _ in range(self._new.qsize()))]:
                 client.close()
 
@@ -145,11 +149,17 @@ class _Server:
 
     def close(self) -> None:
         """End both threads."""
-        self._closing.set()
+        self._stop_accepting()
         self._ringer.send(None)
-        with suppress(OSError, EOFError):
-            Client(self.listener.address).close()  # accept() waits for one
-        self.listener.close()
+
+    def _stop_accepting(self) -> None:
+        with self._stopping:
+            if self._closing.is_set():
+                return
+            self._closing.set()
+            with suppress(OSError, EOFError):
+                Client(self.address).close()  # accept() waits for one
+            self.listener.close()
 
 
 class ServedEngine:

@@ -1,9 +1,10 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 import envs
-from agent import Agent, AgentConfig, ScriptedModel
+from agent import Agent, AgentConfig, Chat, ScriptedModel
 from agent.logs.events import (
     Decided,
     End,
@@ -71,7 +72,12 @@ def test_windows_are_what_the_model_sees_when_it_plays(model: LocalModel) -> Non
         return call
 
     seen: list[int] = []
-    feed = PromptFeed(model.tokens, Window(512), held=lambda _chat: len(seen), clear=lambda _chat: seen.clear())
+
+    def cut(_chat: Chat, _tokens: Sequence[int]) -> int:
+        seen.clear()
+        return 0
+
+    feed = PromptFeed(model.tokens, Window(512), held=lambda _chat: len(seen), cut=cut)
     with Memory.open(None, HashingEmbedder()) as memory:
         agent = Agent(
             ScriptedModel(answer), memory, ["find", "plan_route", "explore"], config=AgentConfig(max_calls=60)

@@ -192,8 +192,16 @@ def test_the_model_plays_worlds_in_lock_step(tmp_path: Path, dtype: str) -> None
     told = [(before.type, after.surprise) for before, after in pairwise(events) if isinstance(after, Decided)]
     assert [surprise is None for _, surprise in told] == [kind == "returned" for kind, _ in told]
     assert any(surprise for _, surprise in told)
-    shared = collect(tmp_path, *words, "workers=2", "batch=4", "name=shared")
-    assert logs(shared.folder) == logs(done.folder)  # two processes act, one model decides for both
+
+
+@pytest.mark.slow
+@pytest.mark.model
+def test_processes_that_share_a_model_play_as_one_does(tmp_path: Path, dtype: str) -> None:
+    words = ("env=episodic_qa", "policy=model", "episodes=4", "agent.max_calls=3", "memory.embedder=hashing")
+    words = (*words, f"model.dtype={dtype}", "batch=4")
+    alone = collect(tmp_path, *words, "name=alone")
+    shared = collect(tmp_path, *words, "workers=2", "name=shared")
+    assert logs(shared.folder) == logs(alone.folder)
 
 
 def test_a_server_is_asked_by_one_process(tmp_path: Path) -> None:
