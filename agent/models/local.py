@@ -81,12 +81,6 @@ class LocalModel:
             return FastTokenizer.load(folder)
         return getattr(engine, "tokenizer", None) or tokenizer_of(self.path)
 
-    def _prepared(self) -> Path | None:
-        """Return the folder of the model as ONNX Runtime takes it, if that computes."""
-        if not self._on_onnx():
-            return None
-        return prepared.prepare(self.config, self.path, self.adapter)
-
     def _engine(self, network: Any | None, folder: Path | None) -> Engine:
         longest = self.config.seq_len + len(self.tokens.generation_prompt)
         if folder is not None:
@@ -100,29 +94,31 @@ class LocalModel:
             network = load_network(self.config, self.path, self.adapter, self.tokenizer)
         return TorchEngine(network, longest)
 
-    def _on_onnx(self) -> bool:
-        """Return whether ONNX Runtime computes.
+    def _prepared(self) -> Path | None:
+        """Return the folder of the model as ONNX Runtime takes it, if that computes.
 
         Raises:
-            ConfigError: It was asked for, and can't.
+            CatalogError: It can't be converted.
+            ConfigError: ONNX Runtime was asked for, and can't compute with these settings.
         """
         config = self.config
+        if config.backend == "torch":
+            return None
         wrong = [
             *(["load_in_4bit=true"] if config.load_in_4bit else []),
             *(["merge=false"] if self.adapter and not config.merge else []),
             *([f"device={config.device}"] if config.device not in ("auto", "cpu") else []),
         ]
-        if config.backend == "torch":
-            return False
         if config.backend == "auto":
             if wrong or not prepared.available() or (config.device == "auto" and has_gpu()):
-                return False
-            return prepared.is_prepared(prepared.folder_of(self.path, self.adapter))
+                return None
+            folder = prepared.folder_of(self.path, self.adapter)
+            return folder if prepared.is_prepared(folder) else None
         if wrong:
             raise ConfigError(f"model.backend=onnx computes in float32 on a CPU: leave out model.{wrong[0]}")
         if not prepared.available():
             raise ConfigError("model.backend=onnx needs ONNX Runtime: pip install onnxruntime-genai onnx onnx-ir")
-        return True
+        return prepared.prepare(config, self.path, self.adapter)
 
     def describe(self) -> dict[str, object]:
         """Return name, folder's hashes, precision and adapter."""
