@@ -7,6 +7,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.errors import ModelError
+
 Masks = Callable[[], NDArray[np.int32]]
 """Returns which tokens may come next, for each row that chooses one: int32 ``[rows, ceil(vocabulary / 32)]``, one bit a
 token. It is called while the device computes."""
@@ -87,6 +89,16 @@ class Engine(Protocol):
             masks: What may come next in the rows that choose, in their order; not called if none does.
         """
         ...
+
+
+def check_length(row: Row, most: int) -> None:
+    """Refuse a row that is longer than its slot.
+
+    Raises:
+        ModelError: It is; ``most`` is the length of a slot in tokens.
+    """
+    if (length := row.start + len(row.ids)) > most:
+        raise ModelError(f"a conversation of {length} tokens does not fit into {most}: raise model.seq_len")
 
 
 def draw(logits: NDArray[np.float32], temperature: float, seed: int) -> int:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.errors import CatalogError, ConfigError, ModelError
+from agent.errors import CatalogError, ConfigError
 from agent.models import prepared
-from agent.models.engine import Computed, Masks, Row, draw
+from agent.models.engine import Computed, Masks, Row, check_length, draw
 
 OPTIONS = {
     "inter_op_num_threads": 1,
@@ -83,11 +83,7 @@ class OnnxEngine:
 
     def _pass(self, row: Row) -> tuple[NDArray[np.float32], tuple[float, ...]]:
         """Return the logits after the row's last token, and its scores."""
-        if row.start + len(row.ids) > self._length:
-            raise ModelError(
-                f"a conversation of {row.start + len(row.ids)} tokens does not fit into {self._length}: "
-                "raise model.seq_len"
-            )
+        check_length(row, self._length)
         generator = self._generator(row.slot)
         if generator.token_count() > row.start:
             generator.rewind_to(row.start)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from agent.errors import ConfigError, ModelError
-from agent.models.engine import Computed, Masks, Row, draw
+from agent.errors import ConfigError
+from agent.models.engine import Computed, Masks, Row, check_length, draw
 from agent.models.graphs import GraphedPass, shape_of
 from agent.models.ragged import SlotCache, has_kernel, packed, ragged_attention, unpacked
 
@@ -104,11 +104,7 @@ class TorchEngine:
             ModelError: A row is longer than its slot.
         """
         for row in rows:
-            if row.start + len(row.ids) > self._cache.length:
-                raise ModelError(
-                    f"a conversation of {row.start + len(row.ids)} tokens does not fit into {self._cache.length}: "
-                    "raise model.seq_len"
-                )
+            check_length(row, self._cache.length)
         self.reserve(max(row.slot for row in rows) + 1)
         last: list[torch.Tensor] = []
         scores: list[torch.Tensor] = []
