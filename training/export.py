@@ -75,8 +75,7 @@ def export(
     """
     folder = adapters.resolve(adapter)
     card = adapters.card(folder)
-    settings = adapters.settings(folder)
-    name = card.get("base", {}).get("name") or settings["base_model_name_or_path"]
+    name = adapters.base_of(folder)
     path = catalog.resolve(name)
     adapters.check(folder, path)
     listed = tools_of(card, tools)

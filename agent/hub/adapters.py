@@ -81,6 +81,18 @@ def settings(folder: Path) -> dict[str, Any]:
     return content
 
 
+def base_of(folder: Path) -> str:
+    """Return the name or folder of the model that an adapter was trained on.
+
+    Raises:
+        CatalogError: Its card or settings can't be read, or do not say.
+    """
+    name = card(folder).get("base", {}).get("name") or settings(folder).get("base_model_name_or_path")
+    if not name:
+        raise CatalogError(f"{folder / SETTINGS} does not say which model the adapter was trained on")
+    return str(name)
+
+
 def digest(folder: Path) -> str:
     """Return the SHA-256 of the weights, in hexadecimal."""
     return hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()

@@ -86,8 +86,7 @@ def prepare_named(name: str) -> Path:
     if name in catalog.BY_NAME or (Path(name) / "config.json").is_file():
         return prepare(LocalModelConfig(name=name), catalog.resolve(name), None)
     adapter = adapters.resolve(name)
-    card = adapters.card(adapter)
-    base = card.get("base", {}).get("name") or adapters.settings(adapter)["base_model_name_or_path"]
+    base = adapters.base_of(adapter)
     return prepare(LocalModelConfig(name=base), catalog.resolve(base), adapter)
 
 

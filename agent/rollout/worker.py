@@ -15,7 +15,7 @@ from agent.loop import Agent
 from agent.models.base import Model
 from agent.models.local import LocalModelConfig
 from agent.models.scripted import Policy, ScriptedModel
-from agent.models.tokens import ChatTokens
+from agent.models.tokens import ChatTokens, tokenizer_of
 from agent.models.window import Window, Windowed
 from agent.policies import RandomCaller, expert_for
 from agent.policies.plugin import plugged_policy
@@ -161,9 +161,7 @@ def windowed(script: Policy, model: LocalModelConfig) -> Windowed:
     Raises:
         CatalogError: There is no such model.
     """
-    from transformers import AutoTokenizer
-
-    tokens = ChatTokens(AutoTokenizer.from_pretrained(catalog.resolve(model.name)))
+    tokens = ChatTokens(tokenizer_of(catalog.resolve(model.name)))
     return Windowed(script, tokens, Window(model.seq_len, model.max_call_tokens))
 
 
