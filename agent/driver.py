@@ -11,7 +11,7 @@ from agent.episode import Episode
 from agent.errors import ServerError
 from agent.logs.events import Event
 from agent.logs.log import EventLog
-from agent.models.base import Model
+from agent.models.base import ContinuousModel, Decision, Model
 from agent.text_env import Env
 from memory import Embedder, InvalidItemError
 from memory.clean import clean_text, text_of
@@ -122,7 +122,7 @@ def play(
 def rounds(
     model: Model, slots: Iterable[EpisodeSlot], size: int, env_timeout: float = 30.0
 ) -> Generator[EpisodeSlot | None, None, None]:
-    """Play slots side by side, one decision for each episode in a round.
+    """Play slots side by side, one decision in a round for each episode whose model is ready first.
 
     Every ending leaves complete logs: also Ctrl-C, an error, or a caller that stops iterating.
 
@@ -168,49 +168,53 @@ def rounds(
 
 
 def advance(model: Model, slots: Sequence[EpisodeSlot], env_timeout: float) -> None:
-    """Take one decision for each slot's episode, and a step of its environment where that is an action."""
-    episodes = [slot.episode for slot in slots if slot.episode is not None]
-    results = decide(model, episodes) if episodes else []
-    for slot, episode, result in zip(slots, episodes, results, strict=True):
+    """Take the decisions that are ready next, and a step of the environment for each that is an action."""
+    playing = {slot.episode: slot for slot in slots if slot.episode is not None}
+    for episode, result in decide(model, [*playing]):
+        slot = playing[episode]
         if result is not None and result.acts and episode.end is None:
             _step(slot.env, episode, result.action, env_timeout)
         slot.stepped()
 
 
-def decide(model: Model, episodes: Sequence[Episode]) -> list[ToolResult | None]:
-    """Take one decision for each episode; one that the model can't decide for ends.
+def decide(model: Model, episodes: Sequence[Episode]) -> list[tuple[Episode, ToolResult | None]]:
+    """Take the decisions that are ready next, at least one; other episodes are decided for by a later call.
 
-    An episode with a macro under way is decided by that.
+    An episode with a macro under way is decided by that; one that the model can't decide for ends, without a result.
     """
-    running = [episode.running_macro for episode in episodes]
-    if any(running):
-        waiting = [episode for episode, busy in zip(episodes, running, strict=True) if not busy]
-        asked = iter(decide(model, waiting) if waiting else ())
-        return [episode.proceed() if busy else next(asked) for episode, busy in zip(episodes, running, strict=True)]
+    if running := [episode for episode in episodes if episode.running_macro]:
+        waiting = [episode for episode in episodes if not episode.running_macro]
+        decided = decide(model, waiting) if waiting else []
+        return [*decided, *((episode, episode.proceed()) for episode in running)]
     try:
-        decisions = model.decide([episode.turn() for episode in episodes])
+        ready = _decisions(model, episodes)
     except ServerError as error:
         for episode in episodes:
             episode.finish("model_error", f"{type(error).__name__}: {error}")
         raise
     except Exception as error:  # the boundary: a model may raise anything
         if len(episodes) > 1:  # find out whose fault it is
-            return [result for episode in episodes for result in decide(model, [episode])]
+            return [pair for episode in episodes for pair in decide(model, [episode])]
         episodes[0].finish("model_error", f"{type(error).__name__}: {text_of(error)}")
-        return [None]
-    _embed_together(episodes)
-    return [episode.take(decision) for episode, decision in zip(episodes, decisions, strict=True)]
+        return [(episodes[0], None)]
+    _embed_together(ready)
+    return [(episode, episode.take(decision)) for episode, decision in ready]
 
 
-def _embed_together(episodes: Sequence[Episode]) -> None:
-    """Embed in one pass what the episodes' write gates ask for next; embedders keep their newest vectors."""
-    if len(episodes) < 2:
-        return
+def _decisions(model: Model, episodes: Sequence[Episode]) -> list[tuple[Episode, Decision]]:
+    turns = [episode.turn() for episode in episodes]
+    decisions = model.decide_next(turns) if isinstance(model, ContinuousModel) else model.decide(turns)
+    pairs = zip(episodes, decisions, strict=True)
+    return [(episode, decision) for episode, decision in pairs if decision is not None]
+
+
+def _embed_together(ready: Sequence[tuple[Episode, Decision]]) -> None:
+    """Embed in one pass what the episodes will ask for when they take their decisions; embedders keep new vectors."""
     asked: dict[int, tuple[Embedder, list[str]]] = {}
-    for episode in episodes:
-        if (pending := episode.to_embed()) is not None:
-            embedder, text = pending
-            asked.setdefault(id(embedder), (embedder, []))[1].append(text)
+    for episode, decision in ready if len(ready) > 1 else ():
+        embedder, texts = episode.to_embed(decision)
+        if embedder is not None and texts:
+            asked.setdefault(id(embedder), (embedder, []))[1].extend(texts)
     for embedder, texts in asked.values():
         embedder.embed(texts)
 

@@ -68,6 +68,7 @@ class Episode:
         self._last_call: ToolCall | None = None
         self._macro: _RunningMacro | None = None
         self._observation = ""
+        self._turn: Turn | None = None
         self._repeated: tuple[tuple[str, str], int] = (("", ""), 0)
 
     @property
@@ -84,7 +85,12 @@ class Episode:
         self.chat.add(Message("user", self._observation, observed=True))
 
     def turn(self) -> Turn:
-        """Return what the model is to decide now."""
+        """Return what the model is to decide now; it stays the same until the decision is taken."""
+        if self._turn is None:
+            self._turn = self._next_turn()
+        return self._turn
+
+    def _next_turn(self) -> Turn:
         available, texts = self._info.get("available_actions"), self._info.get("choices")
         hidden: set[str] = set()
         if available and self.config.narrow_actions:
@@ -107,6 +113,7 @@ class Episode:
             The result; if it ``acts``, the caller steps the environment with its ``action`` and calls
             :meth:`observe`.
         """
+        self._turn = None
         self.stats.add(decision)
         self._write_pending(decision.surprise)
         call, problem = _parse(decision)
@@ -303,9 +310,17 @@ class Episode:
         if event:
             self._emit_wrote(event)
 
-    def to_embed(self) -> tuple[Embedder, str] | None:
-        """Return the observation that the write gate will ask about, and the embedder that it asks."""
-        return self._writer.to_embed() if self._writer else None
+    def to_embed(self, decision: Decision) -> tuple[Embedder | None, list[str]]:
+        """Return the embedder of the memory, and what it will be asked for when a decision is taken.
+
+        These are the observation that the write gate asks about, and the words given to a tool of the memory.
+        """
+        if self._writer is None:
+            return None, []
+        call, _ = _parse(decision)
+        given = self._memory_tools.to_embed(call) if self._memory_tools and call is not None else ()
+        texts = (self._writer.pending_text, *given)
+        return self._writer.memory.episodic.embedder, [text for text in texts if text.strip()]
 
     def _emit_wrote(self, event: Wrote) -> None:
         self.stats.writes += 1

@@ -232,7 +232,7 @@ class Agent:
         elif episode.end is None:
             episode.observe(observation, reward, False, False, info or {})
         while episode.end is None:
-            result = decide(self.model, [episode])[0]
+            _, result = decide(self.model, [episode])[0]
             if result is not None and result.acts:
                 return result.action
         raise AgentError(f"the episode has ended ({episode.end.ending}): {episode.end.reason}; call reset")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.logs.events import Wrote
-from memory import Embedder, Memory, Provenance
+from memory import Memory, Provenance
 from memory.episodic import WriteGate
 from memory.relational import Tuple
 from memory.spatial import Sighting, View, place_name
@@ -110,10 +110,10 @@ class MemoryWriter:
         ids = graph.upsert(tuples)
         return ids, "; ".join(f"{t.head} seen at {t.tail}" for t in tuples)
 
-    def to_embed(self) -> tuple[Embedder, str] | None:
-        """Return the pending observation, and the embedder of the memory; ``None`` if there is none."""
-        text = self.pending.text if self.pending else ""
-        return (self.memory.episodic.embedder, text) if text.strip() else None
+    @property
+    def pending_text(self) -> str:
+        """The observation that the gate will be asked about; empty if there is none."""
+        return self.pending.text if self.pending else ""
 
     def write_pending(self, surprise: float | None) -> Wrote | None:
         """Ask the gate about the pending observation, and write it as a trace if the gate opens.

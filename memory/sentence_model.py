@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -52,24 +53,48 @@ def is_prepared(folder: Path) -> bool:
 
 class _TorchModel:
     def __init__(self, folder: Path, device: str) -> None:
+        import torch
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging
 
         logging.disable_progress_bar()
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-        self._model: Any = AutoModel.from_pretrained(folder).eval().to(device)
+        self._model: Any = AutoModel.from_pretrained(folder).eval().requires_grad_(False).to(device)
+        self._recorded: dict[tuple[int, ...], Any] | None = None
+        if device != "cpu":
+            self._recorded, self._pool = {}, torch.cuda.graph_pool_handle()
         self.together = 16 if device == "cpu" else 256
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        return [self._tokenizer(text, truncation=True, max_length=LONGEST)["input_ids"] for text in texts]
+        return self._tokenizer(list(texts), truncation=True, max_length=LONGEST)["input_ids"] if texts else []
 
     def vectors(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         import torch
 
-        ids, mask = (torch.from_numpy(part).to(self._model.device) for part in _padded(rows))
-        with torch.inference_mode():
-            found: NDArray[np.float32] = _pooled(self._model, ids, mask).cpu().numpy()
+        padded = _padded(rows, round_up=self._recorded is not None)
+        ids, mask = (torch.from_numpy(part).to(self._model.device) for part in padded)
+        with torch.no_grad():
+            found: NDArray[np.float32] = self._pass(ids, mask)[: len(rows)].cpu().numpy()
         return found
+
+    def _pass(self, ids: Any, mask: Any) -> Any:
+        """Compute a batch; on a GPU a pass of each shape is recorded as a CUDA graph, and replayed."""
+        import torch
+
+        if self._recorded is None:
+            return _pooled(self._model, ids, mask)
+        if ids.shape not in self._recorded:
+            try:
+                compute = partial(_pooled, self._model)
+                self._recorded[ids.shape] = torch.cuda.make_graphed_callables(compute, (ids, mask), pool=self._pool)
+            except RuntimeError as error:
+                self._recorded = None
+                reason = str(error).splitlines()[0]
+                warnings.warn(
+                    f"the embedder can't be recorded as a CUDA graph, and is slower so: {reason}", stacklevel=2
+                )
+                return _pooled(self._model, ids, mask)
+        return self._recorded[ids.shape](ids, mask)
 
 
 class _OnnxModel:
@@ -100,8 +125,12 @@ class _OnnxModel:
         return found
 
 
-def _padded(rows: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    ids, mask = np.zeros((2, len(rows), max(map(len, rows))), np.int64)
+def _padded(rows: Sequence[Sequence[int]], round_up: bool = False) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return ids and mask, ``[rows, tokens]``; rounded up, their shapes are few."""
+    count, longest = len(rows), max(map(len, rows))
+    if round_up:
+        count, longest = (1 << (size - 1).bit_length() for size in (count, max(longest, 16)))
+    ids, mask = np.zeros((2, count, longest), np.int64)
     for at, row in enumerate(rows):
         ids[at, : len(row)], mask[at, : len(row)] = row, 1
     return ids, mask

@@ -251,6 +251,8 @@ class Store(AbstractContextManager["Store"]):
 
         A cache of rows in main memory compares it and reads the rows again if it differs.
         """
+        if self.path is None:
+            return 0, self.rollbacks  # no other process can open it
         with self.lock:
             return int(self.db.execute("PRAGMA data_version").fetchone()[0]), self.rollbacks
 

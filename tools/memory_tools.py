@@ -16,7 +16,7 @@ from tools.errors import UnknownToolError
 from tools.spatial_tools import SpatialTools
 from tools.tool import MAX_CHOICES, Tool, tool
 from tools.toolbox import tools_of, unknown
-from tools.types import ToolResult
+from tools.types import ToolCall, ToolResult
 
 MAX_CUE = 500
 MAX_NOTE = 4000
@@ -71,6 +71,11 @@ class MemoryTools(SpatialTools):
         if context.episode != self.context.episode or not context.step:
             self._recalled.clear()
         super().update(context)
+
+    def to_embed(self, call: ToolCall) -> list[str]:
+        """Return the texts that a call will have embedded."""
+        given = call.arguments.get({"recall": "cue", "remember": "text"}.get(call.name, ""))
+        return [given] if isinstance(given, str) else []
 
     def _entities(self) -> list[str]:
         names = [name for name in self.memory.relational.entities() if place_number(name) is None]

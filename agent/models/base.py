@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from agent.chat import Chat
 from memory.clean import clean_text
@@ -50,7 +50,7 @@ class Decision:
         logprobs: Natural-log probability of each of the observation's tokens.
         cut: Whether the answer ran into its limit before it was complete.
         usage: What it cost.
-        seconds: Wall-clock time, shared equally by the turns of one batch.
+        seconds: Wall-clock time, shared equally by the turns that were waited for together.
     """
 
     text: str
@@ -83,4 +83,16 @@ class Model(Protocol):
 
     def describe(self) -> dict[str, object]:
         """Return what ``run.json`` records of the model: name, path, hashes, precision, adapter."""
+        ...
+
+
+@runtime_checkable
+class ContinuousModel(Model, Protocol):
+    """A model whose answers need not wait for one another."""
+
+    def decide_next(self, turns: Sequence[Turn]) -> list[Decision | None]:
+        """Answer the turns whose answers are complete first, at least one; ``None`` for the others.
+
+        Those are given again, the same turns, with new ones, and go on meanwhile.
+        """
         ...

@@ -7,7 +7,7 @@ import numpy as np
 from llguidance import LLMatcher
 
 from agent.errors import ModelError
-from agent.models.engine import Computed, Engine, Row
+from agent.models.engine import Computed, Engine, Pending, Row
 from agent.models.grammar import Grammar
 from agent.models.slots import Kept
 
@@ -32,7 +32,8 @@ class Job:
         chosen: How many tokens of the call were chosen.
         forced: How many tokens of the call the grammar left no choice about.
         logprobs: Natural-log probabilities of the scored tokens.
-        done: Whether the call is complete.
+        done: Whether all tokens of the call are known.
+        read: Whether its prompt has passed through the model.
     """
 
     kept: Kept
@@ -47,6 +48,12 @@ class Job:
     forced: int = 0
     logprobs: tuple[float, ...] = ()
     done: bool = False
+    read: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is nothing left to compute."""
+        return self.read and self.done
 
     def row(self, temperature: float) -> Row:
         """Return the tokens that pass through the model next."""
@@ -56,7 +63,7 @@ class Job:
     def passed(self, computed: Computed) -> None:
         """Take in what the pass gave."""
         self.kept.tokens += self.feed
-        self.feed = []
+        self.feed, self.read = [], True
         if self.scored:
             self.logprobs, self.scored = computed.logprobs, range(0)
         if not self.done:
@@ -94,21 +101,47 @@ class Job:
             self.forced += len(tokens)
 
 
-def write(jobs: Sequence[Job], engine: Engine, grammar: Grammar, temperature: float) -> None:
-    """Write every job's call, and store the results in the jobs.
+class Writer:
+    """Writes the calls of several conversations at once: new ones join, and complete ones leave, after every pass.
 
     Args:
-        jobs: Calls to be written, of different conversations.
         engine: Computes the tokens.
         grammar: The grammar's masks.
-        temperature: 0: greedy; above 0: sampling with each job's ``rng``.
     """
-    for job in jobs:
-        job.force()
-    waiting = list(jobs)
-    while waiting:
-        rows = [job.row(temperature) for job in waiting]
-        choosing = [job.matcher for job in waiting if not job.done]
-        for job, computed in zip(waiting, engine.step(rows, lambda: grammar.masks(choosing)), strict=True):  # noqa: B023
-            job.passed(computed)
-        waiting = [job for job in waiting if not job.done]
+
+    def __init__(self, engine: Engine, grammar: Grammar) -> None:
+        self.engine = engine
+        self.grammar = grammar
+        self._pending: Pending | None = None
+        self._passing: list[Job] = []
+
+    def advance(self, jobs: Sequence[Job], temperature: float) -> None:
+        """Wait for the pass under way, and begin the next one with all calls that are not complete.
+
+        Where a GPU computes, the first pass takes only half of the calls: afterwards one half is computed while the
+        other half acts.
+
+        Args:
+            jobs: The calls that are being written; those that are left out of one call are not written on.
+            temperature: 0: greedy; above 0: sampling with each job's ``rng``.
+        """
+        under_way = self._pending is not None
+        self.land()
+        open_jobs = [job for job in jobs if not job.complete]
+        if not under_way and len(open_jobs) > 1 and self.engine.device.startswith("cuda"):
+            open_jobs = open_jobs[: len(open_jobs) // 2]
+        if open_jobs:
+            self._begin(open_jobs, temperature)
+
+    def land(self) -> None:
+        """Wait for the pass under way, if there is one."""
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            for job, computed in zip(self._passing, pending(), strict=True):
+                job.passed(computed)
+
+    def _begin(self, jobs: list[Job], temperature: float) -> None:
+        rows = [job.row(temperature) for job in jobs]
+        choosing = [job.matcher for job in jobs if not job.done]
+        self._passing = jobs
+        self._pending = self.engine.begin(rows, lambda: self.grammar.masks(choosing))

@@ -55,6 +55,10 @@ class Computed:
     logprobs: tuple[float, ...] = ()
 
 
+Pending = Callable[[], list[Computed]]
+"""Waits for a pass that was begun, and returns what it gave for each row."""
+
+
 class Engine(Protocol):
     """Keeps keys and values of several conversations, and passes tokens through a model."""
 
@@ -81,8 +85,10 @@ class Engine(Protocol):
         """
         ...
 
-    def step(self, rows: Sequence[Row], masks: Masks) -> list[Computed]:
-        """Pass tokens of several conversations, of different slots, through the model once.
+    def begin(self, rows: Sequence[Row], masks: Masks) -> Pending:
+        """Begin to pass tokens of several conversations, of different slots, through the model once.
+
+        The caller may do other things before it waits for what is returned, but begins no other pass.
 
         Args:
             rows: The tokens.

@@ -72,7 +72,7 @@ class GraphedPass:
 
     def __call__(self, blob: NDArray[np.int32], shape: tuple[int, int, int]) -> torch.Tensor:
         """Compute a pass; the result is overwritten by the next."""
-        packed = torch.from_numpy(blob)
+        packed = torch.from_numpy(blob).pin_memory()
         if shape in self._graphs:
             graph, static = self._graphs[shape]
             static.copy_(packed, non_blocking=True)
@@ -81,7 +81,7 @@ class GraphedPass:
         if shape in self._seen and not self.broken and len(self._graphs) < MOST_GRAPHS and self._record(packed, shape):
             return self(blob, shape)
         self._seen.add(shape)
-        return self.compute(packed.to(self.device), *shape)
+        return self.compute(packed.to(self.device, non_blocking=True), *shape)
 
     def _record(self, packed: torch.Tensor, shape: tuple[int, int, int]) -> bool:
         static = packed.to(self.device)

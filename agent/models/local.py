@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from agent.errors import ConfigError, ModelError
 from agent.hub import adapters, catalog
 from agent.models import prepared
 from agent.models.base import Decision, Turn, Usage
-from agent.models.decode import Job, Narrow, write
+from agent.models.decode import Job, Narrow, Writer
 from agent.models.engine import Engine
 from agent.models.grammar import NOTHING, Grammar, named_in, words_of
 from agent.models.local_config import LocalModelConfig
@@ -26,6 +28,16 @@ from agent.models.window import Window
 from agent.threads import cpu_threads, has_gpu
 
 __all__ = ["LocalModel", "LocalModelConfig"]
+
+
+@dataclass(eq=False)
+class _Writing:
+    """A call that is being written, with what it cost so far."""
+
+    job: Job
+    prefill: int
+    dropped: int
+    seconds: float = 0.0
 
 
 class LocalModel:
@@ -69,6 +81,8 @@ class LocalModel:
         self.tokens = ChatTokens(self.tokenizer)
         self.engine = engine or self._engine(loaded[0] if loaded else None, folder)
         self.grammar = Grammar(self.tokenizer, self.engine.vocab_size)
+        self._writer = Writer(self.engine, self.grammar)
+        self._writing: dict[Chat, _Writing] = {}
         self._slots = Slots()
         self._rngs: dict[Chat, np.random.Generator] = {}
         self._feed = PromptFeed(self.tokens, self.window, self._slots.held, self._slots.cut)
@@ -153,6 +167,7 @@ class LocalModel:
 
     def release(self, chat: Chat) -> None:
         """Forget what is kept of a chat that has ended."""
+        self._writing.pop(chat, None)
         self._slots.release(chat)
         self._feed.forget(chat)
         self._rngs.pop(chat, None)
@@ -164,25 +179,46 @@ class LocalModel:
             ModelError: Two turns have the same chat, or a turn offers no tool.
             ObservationTooLongError: One observation alone does not fit into the window.
         """
+        found: dict[int, Decision] = {}
+        while len(found) < len(turns):
+            open_turns = [(at, turn) for at, turn in enumerate(turns) if at not in found]
+            ready = self.decide_next([turn for _, turn in open_turns])
+            found |= {at: done for (at, _), done in zip(open_turns, ready, strict=True) if done is not None}
+        return [found[at] for at in range(len(turns))]
+
+    def decide_next(self, turns: Sequence[Turn]) -> list[Decision | None]:
+        """Answer the turns whose answers are complete first; see :meth:`agent.models.base.ContinuousModel.decide_next`.
+
+        Raises:
+            ModelError: Two turns have the same chat, or a turn offers no tool.
+            ObservationTooLongError: One observation alone does not fit into the window.
+        """
         if len({id(turn.chat) for turn in turns}) != len(turns):
             raise ModelError("a chat can wait for one decision at a time, got the same chat twice")
         if not all(turn.offer for turn in turns):
             raise ModelError(NOTHING)
         began = time.perf_counter()
-        dropped = [self._feed.prepare(turn.chat) for turn in turns]
         try:
-            jobs = [self._job(turn) for turn in turns]
-            counted = [self._feed[turn.chat].already_counted for turn in turns]
-            prefill = [len(job.feed) - count for job, count in zip(jobs, counted, strict=True)]
-            write(jobs, self.engine, self.grammar, self.config.temperature)
+            for turn in turns:
+                if turn.chat not in self._writing:
+                    self._writing[turn.chat] = self._begin(turn)
+            asked = [self._writing[turn.chat] for turn in turns]
+            while asked and not any(writing.job.complete for writing in asked):
+                self._writer.advance([one.job for one in self._writing.values()], self.config.temperature)
         except BaseException:
             self._forget_all()
             raise
-        seconds = (time.perf_counter() - began) / len(turns)
-        return [
-            self._finish(turn.chat, job, Usage(count, job.chosen, job.forced, drop), seconds)
-            for turn, job, count, drop in zip(turns, jobs, prefill, dropped, strict=True)
-        ]
+        seconds = (time.perf_counter() - began) / max(1, len(turns))
+        for writing in asked:
+            writing.seconds += seconds
+        return [self._finish(turn.chat) if self._writing[turn.chat].job.complete else None for turn in turns]
+
+    def _begin(self, turn: Turn) -> _Writing:
+        dropped = self._feed.prepare(turn.chat)
+        job = self._job(turn)
+        prefill = len(job.feed) - self._feed[turn.chat].already_counted
+        job.force()
+        return _Writing(job, prefill, dropped)
 
     def _words(self, turn: Turn) -> list[str]:
         """Return the words that extractive arguments may be made of: those in the window that others wrote."""
@@ -193,6 +229,9 @@ class LocalModel:
 
     def _forget_all(self) -> None:
         """Forget all that is kept after a pass that failed; the chats restart from their messages."""
+        with suppress(Exception):  # the answer of a server must be read before it is asked again
+            self._writer.land()
+        self._writing.clear()
         self._slots.clear()
         self._feed.forget_all()
         self._rngs.clear()
@@ -220,7 +259,10 @@ class LocalModel:
 
         return narrow
 
-    def _finish(self, chat: Chat, job: Job, usage: Usage, seconds: float) -> Decision:
+    def _finish(self, chat: Chat) -> Decision:
+        writing = self._writing.pop(chat)
+        job = writing.job
         text = self.grammar.text([token for token in job.tokens if token != self.tokenizer.eos_token_id])
         self._feed.answered(chat, text, job.feed)
-        return Decision(text, surprise_of(job.logprobs), job.logprobs, job.cut, usage, seconds)
+        usage = Usage(writing.prefill, job.chosen, job.forced, writing.dropped)
+        return Decision(text, surprise_of(job.logprobs), job.logprobs, job.cut, usage, writing.seconds)

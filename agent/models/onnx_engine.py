@@ -5,6 +5,7 @@ What runs is prepared once from the weights with the adapter added (:mod:`agent.
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from agent.errors import CatalogError, ConfigError
 from agent.models import prepared
-from agent.models.engine import Computed, Masks, Row, check_length, draw
+from agent.models.engine import Computed, Masks, Pending, Row, check_length, draw
 
 OPTIONS = {
     "inter_op_num_threads": 1,
@@ -68,12 +69,19 @@ class OnnxEngine:
             self._generators[slot] = self._og.Generator(self._model, params)
         return self._generators[slot]
 
-    def step(self, rows: Sequence[Row], masks: Masks) -> list[Computed]:
-        """Pass tokens of several conversations through the model; see :meth:`agent.models.engine.Engine.step`.
+    def begin(self, rows: Sequence[Row], masks: Masks) -> Pending:
+        """Take tokens of several conversations; see :meth:`agent.models.engine.Engine.begin`.
+
+        They are computed when they are waited for: nothing else is idle meanwhile.
 
         Raises:
             ModelError: A row is longer than its slot.
         """
+        for row in rows:
+            check_length(row, self._length)
+        return partial(self._step, rows, masks)
+
+    def _step(self, rows: Sequence[Row], masks: Masks) -> list[Computed]:
         passed = [self._pass(row) for row in rows]
         allowed = iter(masks() if any(row.chooses for row in rows) else ())
         return [
@@ -83,7 +91,6 @@ class OnnxEngine:
 
     def _pass(self, row: Row) -> tuple[NDArray[np.float32], tuple[float, ...]]:
         """Return the logits after the row's last token, and its scores."""
-        check_length(row, self._length)
         generator = self._generator(row.slot)
         if generator.token_count() > row.start:
             generator.rewind_to(row.start)

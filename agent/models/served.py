@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from agent.errors import ModelError, ServerError
-from agent.models.engine import Computed, Engine, Masks, Row
+from agent.models.engine import Computed, Engine, Masks, Pending, Row
 from agent.models.tokenizer import FastTokenizer
 from memory import EmbedderError
 from memory.embedding import Embedder, Vectors
@@ -124,7 +124,7 @@ class _Server:
         masks = [mask for _, _, mask in asked if mask is not None]
         answer: Iterator[Computed] | None = None
         try:
-            answer = iter(self.engine.step(rows, lambda: np.concatenate(masks)))
+            answer = iter(self.engine.begin(rows, lambda: np.concatenate(masks))())
         except Exception as error:  # the boundary: who asked for it raises it
             if len(asked) > 1:  # find out whose fault it is
                 for one in asked:
@@ -180,21 +180,31 @@ class ServedEngine:
     def reserve(self, slots: int) -> None:
         """Do nothing: the process that serves makes room for all."""
 
-    def step(self, rows: Sequence[Row], masks: Masks) -> list[Computed]:
-        """Pass tokens through the model; see :meth:`agent.models.engine.Engine.step`.
+    def begin(self, rows: Sequence[Row], masks: Masks) -> Pending:
+        """Have tokens passed through the model; see :meth:`agent.models.engine.Engine.begin`.
 
         Raises:
-            ModelError: The pass failed.
+            ModelError: The pass failed; raised when it is waited for.
             ServerError: The process that serves is gone.
         """
-        try:
+        with _served():
             self._server.send((rows, masks() if any(row.chooses for row in rows) else None))
+        return self._answer
+
+    def _answer(self) -> list[Computed]:
+        with _served():
             answer = self._server.recv()
-        except (EOFError, OSError) as error:
-            raise ServerError("the process that serves the model is gone: resume the run") from error
         if isinstance(answer, Exception):
             raise answer
         return list(answer)
+
+
+@contextmanager
+def _served() -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, OSError) as error:
+        raise ServerError("the process that serves the model is gone: resume the run") from error
 
 
 class ServedEmbedder:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from agent.errors import ConfigError
-from agent.models.engine import Computed, Masks, Row, check_length, draw
+from agent.models.engine import Computed, Masks, Pending, Row, check_length, draw
 from agent.models.graphs import GraphedPass, shape_of
 from agent.models.ragged import SlotCache, has_kernel, packed, ragged_attention, unpacked
 
@@ -97,8 +98,8 @@ class TorchEngine:
             )
 
     @torch.inference_mode()
-    def step(self, rows: Sequence[Row], masks: Masks) -> list[Computed]:
-        """Pass tokens of several conversations through the model once; see :meth:`agent.models.engine.Engine.step`.
+    def begin(self, rows: Sequence[Row], masks: Masks) -> Pending:
+        """Begin a pass of tokens of several conversations; see :meth:`agent.models.engine.Engine.begin`.
 
         Raises:
             ModelError: A row is longer than its slot.
@@ -109,21 +110,39 @@ class TorchEngine:
         last: list[torch.Tensor] = []
         scores: list[torch.Tensor] = []
         for part in _parts(rows):
-            hidden = self._pass(part)
             starts = np.cumsum([0, *(len(row.ids) for row in part)])
-            ends = [int(end) - 1 for row, end in zip(part, starts[1:], strict=True) if row.chooses]
-            if ends:
-                last.append(hidden[torch.tensor(ends, device=self._device)])
-            scores += self._scores(part, starts.tolist(), hidden)
+            ends = self._there([int(end) - 1 for row, end in zip(part, starts[1:], strict=True) if row.chooses])
+            places = self._there([at + i for row, at in zip(part, starts.tolist(), strict=False) for i in row.places])
+            targets = self._there([row.ids[i] for row in part for i in row.places])
+            hidden = self._pass(part)
+            last.append(hidden[ends])
+            scores += self._scores(hidden, places, targets)
         choosing = [row for row in rows if row.chooses]
-        tokens = iter(self._choose(choosing, torch.cat(last), masks) if choosing else ())
-        logprobs = torch.cat(scores).tolist() if scores else []
-        found, at = [], 0
-        for row in rows:
-            count = len(row.places)
-            found.append(Computed(next(tokens) if row.chooses else -1, tuple(logprobs[at : at + count])))
-            at += count
-        return found
+        logits = self._logits(torch.cat(last), masks) if choosing else None
+        best = logits.argmax(-1) if logits is not None else None
+
+        def computed() -> list[Computed]:
+            logprobs = torch.cat(scores).tolist() if scores else []
+            chosen = [] if best is None else best.tolist()
+            found, at = [], 0
+            for row in rows:
+                token, count = -1, len(row.places)
+                if row.chooses:
+                    token = chosen.pop(0)
+                    if row.temperature > 0 and logits is not None:
+                        token = draw(logits[-1 - len(chosen)].cpu().numpy(), row.temperature, row.seed)
+                found.append(Computed(token, tuple(logprobs[at : at + count])))
+                at += count
+            return found
+
+        return computed
+
+    def _there(self, values: Sequence[int] | NDArray[np.int32]) -> torch.Tensor:
+        """Return whole numbers on the device, without waiting for it."""
+        tensor = torch.as_tensor(values, dtype=None if isinstance(values, np.ndarray) else torch.long)
+        if self._device.type == "cuda":
+            tensor = tensor.pin_memory()
+        return tensor.to(self._device, non_blocking=True)
 
     def _pass(self, rows: Sequence[Row]) -> torch.Tensor:
         """Return the hidden states of the rows' tokens, ``[tokens or more, width]``."""
@@ -140,7 +159,7 @@ class TorchEngine:
             (begin, end, row.slot * length, row.start + end - begin)
             for row, begin, end in zip(rows, ends, ends[1:], strict=False)
         )
-        return self._hidden(torch.from_numpy(blob).to(self._device), *shape, bounds)
+        return self._hidden(self._there(blob), *shape, bounds)
 
     def _hidden(
         self,
@@ -158,30 +177,22 @@ class TorchEngine:
             ).last_hidden_state
         return hidden[0]
 
-    def _scores(self, rows: Sequence[Row], starts: Sequence[int], hidden: torch.Tensor) -> list[torch.Tensor]:
-        """Return the log-probabilities of the scored tokens from the hidden states before them."""
-        places = [at + i for row, at in zip(rows, starts, strict=False) for i in row.places]
-        targets = [row.ids[i] for row in rows for i in row.places]
-        if not places:
+    def _scores(self, hidden: torch.Tensor, places: torch.Tensor, targets: torch.Tensor) -> list[torch.Tensor]:
+        """Return the log-probabilities of tokens from the hidden states before their places."""
+        if not len(places):
             return []
-        before, wanted = torch.tensor([places, targets], device=self._device)
         return [
             -torch.nn.functional.cross_entropy(self.head(hidden[part - 1]).float(), target, reduction="none")
-            for part, target in zip(*(x.split(LOGITS // self._vocab_size) for x in (before, wanted)), strict=True)
+            for part, target in zip(*(x.split(LOGITS // self._vocab_size) for x in (places, targets)), strict=True)
         ]
 
-    def _choose(self, rows: Sequence[Row], hidden: torch.Tensor, masks: Masks) -> list[int]:
-        """Return each row's next token among those allowed; ``hidden`` is ``[rows, width]``."""
-        logits = self.head(hidden).float()
-        bits = torch.from_numpy(masks()).to(self._device)
+    def _logits(self, hidden: torch.Tensor, masks: Masks) -> torch.Tensor:
+        """Return the logits of the next tokens, minus infinity for those that may not come; ``[rows, vocabulary]``."""
+        logits: torch.Tensor = self.head(hidden).float()
+        bits = self._there(masks())
         shifts = torch.arange(32, device=self._device, dtype=torch.int32)
         allowed = ((bits[:, :, None] >> shifts) & 1).flatten(1)[:, : logits.shape[1]].bool()
-        logits = logits.masked_fill(~allowed, -math.inf)
-        best: list[int] = logits.argmax(-1).tolist()
-        for index, row in enumerate(rows):
-            if row.temperature > 0:
-                best[index] = draw(logits[index].cpu().numpy(), row.temperature, row.seed)
-        return best
+        return logits.masked_fill(~allowed, -math.inf)
 
 
 def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

@@ -25,7 +25,7 @@ import torch
 from agent.config import LocalChoice, load_collect
 from agent.logs.events import Decided, End
 from agent.logs.log import read_events
-from agent.models.engine import Computed, Engine, Masks, Row
+from agent.models.engine import Computed, Engine, Masks, Pending, Row
 from agent.models.local import LocalModel, LocalModelConfig
 from agent.models.torch_engine import TorchEngine
 from agent.rollout.collect import Collection
@@ -61,14 +61,19 @@ class TimedEngine:
         """Make room."""
         self.engine.reserve(slots)
 
-    def step(self, rows: Sequence[Row], masks: Masks) -> list[Computed]:
-        """Pass tokens through the model, and note the time."""
+    def begin(self, rows: Sequence[Row], masks: Masks) -> Pending:
+        """Begin to pass tokens through the model, and note the time until they are waited for and back."""
         began = time.perf_counter()
-        computed = self.engine.step(rows, masks)
-        self.seconds += time.perf_counter() - began
+        pending = self.engine.begin(rows, masks)
         self.passes += 1
         self.rows += len(rows)
         self.tokens += sum(len(row.ids) for row in rows)
+
+        def computed() -> list[Computed]:
+            found = pending()
+            self.seconds += time.perf_counter() - began
+            return found
+
         return computed
 
 

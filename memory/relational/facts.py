@@ -80,7 +80,7 @@ class FactTable:
         ).fetchone()
         return row is not None
 
-    def spans(self, fact_ids: Iterable[int]) -> Mapping[int, list[str]]:
+    def spans(self, fact_ids: Iterable[int]) -> Mapping[int, tuple[str, ...]]:
         """Return the sentences in which facts were told, by fact, oldest first; forgotten sentences are not there."""
         rows = self.store.db.execute(
             "SELECT item_id, text_span FROM provenance WHERE item_table = 'facts' AND role = 'said'"
@@ -90,7 +90,7 @@ class FactTable:
         spans: dict[int, list[str]] = {}
         for fact_id, words in rows.fetchall():
             spans.setdefault(fact_id, []).append(words)
-        return spans
+        return {fact_id: tuple(told) for fact_id, told in spans.items()}
 
     def read_in(self, trace_ids: Sequence[int]) -> list[int]:
         """Return the ids of the facts that were derived from some traces."""

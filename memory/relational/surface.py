@@ -1,8 +1,9 @@
 """Names as they were told: the graph compares names in lower case, and shows them in their surface form."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import networkx as nx
 
@@ -12,11 +13,12 @@ from memory.relational.language.tense import PLAN_END
 from memory.relational.tuples import Fact
 
 
-def surface_form(name: str, texts: Iterable[str]) -> str:
+@lru_cache(4096)  # every decision asks for all names again
+def surface_form(name: str, texts: tuple[str, ...]) -> str:
     """Return a stored name as the first of several texts spells it; the name itself if none does.
 
-    If a text has it more than once, one with a capital inside a sentence is preferred: ``surface_form("will", ["One
-    day Will will come"])`` is ``"Will"``.
+    If a text has it more than once, one with a capital inside a sentence is preferred: ``surface_form("will", ("One
+    day Will will come",))`` is ``"Will"``.
     """
     spaced = r"\s+".join(map(re.escape, name.split()))
     pattern = re.compile(rf"(?<!\w){spaced}(?!\w)", re.IGNORECASE)

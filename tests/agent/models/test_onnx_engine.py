@@ -77,7 +77,7 @@ def test_it_says_what_pytorch_says(tiny: Path, made: Path) -> None:
             rows.append(Row(int(slot), kept[slot], ids, range(len(ids) // 2, len(ids)), bool(rng.random() < 0.7)))
             kept[slot] += len(ids)
         count = sum(row.chooses for row in rows)
-        one, other = onnx.step(rows, allowed(count)), reference.step(rows, allowed(count))
+        one, other = onnx.begin(rows, allowed(count))(), reference.begin(rows, allowed(count))()
         assert [computed.token for computed in one] == [computed.token for computed in other]
         for a, b in zip(one, other, strict=True):
             assert a.logprobs == pytest.approx(b.logprobs, abs=1e-4)
@@ -87,9 +87,9 @@ def test_masks_bind_and_long_conversations_are_refused(made: Path) -> None:
     engine = OnnxEngine(made, 100, 1)
     mask = np.zeros((1, 9), np.int32)
     mask[0, 2] = 1 << 9
-    assert engine.step([Row(0, 0, [1, 2, 3])], lambda: mask)[0].token == 2 * 32 + 9
+    assert engine.begin([Row(0, 0, [1, 2, 3])], lambda: mask)()[0].token == 2 * 32 + 9
     with pytest.raises(ModelError, match=r"103 tokens does not fit into 100: raise model\.seq_len"):
-        engine.step([Row(0, 3, [1] * 100)], allowed(1))
+        engine.begin([Row(0, 3, [1] * 100)], allowed(1))()
 
 
 def test_what_it_can_not_do_is_said(tiny: Path) -> None:

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
 from agent.errors import ModelError, ServerError
-from agent.models.engine import Computed, Masks, Row
+from agent.models.engine import Computed, Masks, Pending, Row
 from agent.models.served import ServedEmbedder, ServedEngine, serving
 from agent.models.tokenizer import FastTokenizer
 from memory import EmbedderError, HashingEmbedder
@@ -31,7 +31,7 @@ class Counting:
     def reserve(self, slots: int) -> None:
         """Nothing to do."""
 
-    def step(self, rows: Sequence[Row], masks: Masks) -> list[Computed]:
+    def begin(self, rows: Sequence[Row], masks: Masks) -> Pending:
         if any(13 in row.ids for row in rows):
             raise RuntimeError("no luck")
         allowed = masks() if any(row.chooses for row in rows) else np.zeros((0, 2), np.int32)
@@ -40,7 +40,8 @@ class Counting:
         self.passes.append([row.slot for row in rows])
         for row in rows:
             self.kept[row.slot] = [*self.kept.get(row.slot, [])[: row.start], *row.ids]
-        return [Computed(len(self.kept[row.slot]) if row.chooses else -1, tuple(map(float, row.ids))) for row in rows]
+        found = [Computed(len(self.kept[row.slot]) if row.chooses else -1, tuple(map(float, row.ids))) for row in rows]
+        return lambda: found
 
 
 def words() -> FastTokenizer:
@@ -62,7 +63,7 @@ def test_every_client_has_slots_of_its_own() -> None:
         def play(number: int) -> None:
             for step in range(20):
                 rows = [Row(0, step * (number + 1), [number] * (number + 1)), Row(1, 0, [7], chooses=False)]
-                answers[number] = clients[number].step(rows, masks_for(1))
+                answers[number] = clients[number].begin(rows, masks_for(1))()
 
         players = [threading.Thread(target=play, args=(number,)) for number in range(5)]
         for player in players:
@@ -79,8 +80,8 @@ def test_a_pass_that_fails_reaches_who_asked_and_the_next_goes_on() -> None:
     with serving(Counting(), words()) as address:
         client = ServedEngine(address)
         with pytest.raises(ModelError, match="RuntimeError: no luck"):
-            client.step([Row(0, 0, [13])], masks_for(1))
-        assert client.step([Row(0, 0, [1, 2])], masks_for(1))[0].token == 2
+            client.begin([Row(0, 0, [13])], masks_for(1))()
+        assert client.begin([Row(0, 0, [1, 2])], masks_for(1))()[0].token == 2
 
 
 def test_slots_of_a_client_that_is_gone_are_used_again() -> None:
@@ -88,10 +89,10 @@ def test_slots_of_a_client_that_is_gone_are_used_again() -> None:
     with serving(engine, words()) as address:
         for _ in range(3):
             client = ServedEngine(address)
-            client.step([Row(number, 0, [1]) for number in range(4)], masks_for(4))
+            client.begin([Row(number, 0, [1]) for number in range(4)], masks_for(4))()
             client._server.close()
         last = ServedEngine(address)
-        last.step([Row(0, 0, [1])], masks_for(1))
+        last.begin([Row(0, 0, [1])], masks_for(1))()
     assert len(engine.kept) <= 8
 
 
@@ -99,7 +100,7 @@ def test_a_server_that_is_gone_is_named() -> None:
     with serving(Counting(), words()) as address:
         client = ServedEngine(address)
     with pytest.raises(ServerError, match="serves the model is gone"):
-        client.step([Row(0, 0, [1])], masks_for(1))
+        client.begin([Row(0, 0, [1])], masks_for(1))()
 
 
 def test_an_embedder_is_served_too_and_embeds_a_text_once() -> None:
@@ -129,7 +130,9 @@ def test_who_asks_wrongly_is_told_and_the_others_are_answered() -> None:
         def ask(number: int) -> None:
             for _ in range(20):
                 try:
-                    found[number] = clients[number].step([Row(0, 0, [13 if number == 1 else 1])], masks_for(1))[0].token
+                    found[number] = (
+                        clients[number].begin([Row(0, 0, [13 if number == 1 else 1])], masks_for(1))()[0].token
+                    )
                 except ModelError as error:
                     found[number] = str(error)
 
@@ -165,4 +168,4 @@ def test_an_embedder_that_fails_is_named_and_threads_may_share_one() -> None:
         for asker in askers:
             asker.join()
         assert not wrong
-        assert ServedEngine(address).step([Row(0, 0, [1])], masks_for(1))[0].token == 1
+        assert ServedEngine(address).begin([Row(0, 0, [1])], masks_for(1))()[0].token == 1

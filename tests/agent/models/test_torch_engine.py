@@ -79,7 +79,7 @@ def play(engine: TorchEngine, model: Any, passes: int, most: int, tolerance: flo
             scored = range(size // 3, size) if rng.random() < 0.5 else range(0)
             rows.append(Row(int(slot), len(kept[slot]), ids, scored, bool(rng.random() < 0.8)))
             kept[slot] += ids
-        computed = engine.step(rows, all_allowed(sum(row.chooses for row in rows)))
+        computed = engine.begin(rows, all_allowed(sum(row.chooses for row in rows)))()
         for row, got in zip(rows, computed, strict=True):
             expected = alone(model, kept[row.slot])
             before = [expected[row.start + i - 1, row.ids[i]].item() for i in row.places]
@@ -115,20 +115,20 @@ def test_masks_bind_the_choice() -> None:
     masks = np.zeros((2, VOCABULARY // 32), np.int32)
     masks[0, 3], masks[1, 5] = 1 << 7, 1 << 30
     rows = [Row(0, 0, [5, 6]), Row(1, 0, [7], chooses=False), Row(2, 0, [8, 9, 10], temperature=2.0, seed=3)]
-    assert [computed.token for computed in engine.step(rows, lambda: masks)] == [3 * 32 + 7, -1, 5 * 32 + 30]
+    assert [computed.token for computed in engine.begin(rows, lambda: masks)()] == [3 * 32 + 7, -1, 5 * 32 + 30]
 
 
 def test_the_attention_of_a_model_in_training_stays() -> None:
     model = network("qwen2")
     before = model.config._attn_implementation
-    TorchEngine(model, 100).step([Row(0, 0, [5])], all_allowed(1))
+    TorchEngine(model, 100).begin([Row(0, 0, [5])], all_allowed(1))()
     assert model.config._attn_implementation == before
 
 
 def test_a_conversation_that_is_too_long_is_refused() -> None:
     engine = TorchEngine(network("llama3"), 60)
     with pytest.raises(ModelError, match=r"65 tokens does not fit into 64: raise model\.seq_len"):
-        engine.step([Row(0, 60, [5] * 5)], all_allowed(1))
+        engine.begin([Row(0, 60, [5] * 5)], all_allowed(1))()
 
 
 def test_too_many_worlds_for_the_card_are_told_before_the_first_step(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,9 +147,9 @@ def test_room_is_made_without_losing_what_is_kept() -> None:
     model = network("llama3")
     engine = TorchEngine(model, 100)
     tokens = [5, 9, 17, 33]
-    engine.step([Row(0, 0, tokens[:3], chooses=False)], all_allowed(0))
+    engine.begin([Row(0, 0, tokens[:3], chooses=False)], all_allowed(0))()
     engine.reserve(40)
-    after = engine.step([Row(39, 0, [8, 8]), Row(0, 3, tokens[3:])], all_allowed(2))
+    after = engine.begin([Row(39, 0, [8, 8]), Row(0, 3, tokens[3:])], all_allowed(2))()
     assert after[1].token == int(alone(model, tokens)[-1].argmax())
 
 

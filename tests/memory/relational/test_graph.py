@@ -139,7 +139,7 @@ def test_names_are_compared_in_lower_case_and_shown_as_they_were_told(memory: Me
     ],
 )
 def test_a_surface_form_is_a_whole_name(name: str, words: list[str], shown: str) -> None:
-    assert surface_form(name, words) == shown
+    assert surface_form(name, tuple(words)) == shown
 
 
 def test_a_merge_joins_and_an_unmerge_parts(memory: Memory) -> None:
