@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 Pass = Callable[[torch.Tensor, int, int, int], torch.Tensor]
 """Computes hidden states ``[tokens, width]`` from a packed array, its tokens, its rows and the longest row."""
 
-MOST_GRAPHS = 96
+MOST_GRAPHS = 192
 """Graphs that are kept; other shapes are computed without."""
 
-_GROWTH = 1.15
+_GROWTH = 1.2
 
 
 def shape_of(tokens: int, rows: int, longest: int, largest: int) -> tuple[int, int, int]:
@@ -30,10 +30,10 @@ def shape_of(tokens: int, rows: int, longest: int, largest: int) -> tuple[int, i
         size = -(-int(size * _GROWTH) // 16) * 16
     count = 1
     while count < rows:
-        count *= 2
-    width = 32
+        count *= 4
+    width = 128
     while width < longest:
-        width *= 4
+        width *= 8
     return max(min(size, largest), tokens), count, width
 
 
@@ -48,12 +48,17 @@ class GraphedPass:
         largest: Most tokens of a pass.
         dtype: Precision of the hidden states.
         device: The GPU.
+
+    Attributes:
+        broken: Whether the model can't be recorded.
+        computed: How many passes were computed without a recording.
     """
 
     def __init__(self, compute: Pass, width: int, largest: int, dtype: torch.dtype, device: torch.device) -> None:
         self.compute = compute
         self.device = device
         self.broken = False
+        self.computed = 0
         self._hidden = torch.zeros((largest, width), dtype=dtype, device=device)
         self._seen: set[tuple[int, int, int]] = set()
         self._graphs: dict[tuple[int, int, int], tuple[torch.cuda.CUDAGraph, torch.Tensor]] = {}
@@ -81,6 +86,7 @@ class GraphedPass:
         if shape in self._seen and not self.broken and len(self._graphs) < MOST_GRAPHS and self._record(packed, shape):
             return self(blob, shape)
         self._seen.add(shape)
+        self.computed += 1
         return self.compute(packed.to(self.device, non_blocking=True), *shape)
 
     def _record(self, packed: torch.Tensor, shape: tuple[int, int, int]) -> bool:

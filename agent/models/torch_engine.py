@@ -67,6 +67,11 @@ class TorchEngine:
         """Where the model is."""
         return str(self._device)
 
+    @property
+    def graphs(self) -> GraphedPass | None:
+        """The recorded passes; ``None`` where none are recorded."""
+        return self._graphed
+
     def reserve(self, slots: int) -> None:
         """Make room for ``slots`` conversations, numbered from 0; what is kept stays.
 

@@ -20,15 +20,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import torch
 
 from agent.config import LocalChoice, load_collect
 from agent.logs.events import Decided, End
 from agent.logs.log import read_events
 from agent.models.engine import Computed, Engine, Masks, Pending, Row
 from agent.models.local import LocalModel, LocalModelConfig
-from agent.models.torch_engine import TorchEngine
 from agent.rollout.collect import Collection
+from agent.threads import cpu_threads
 from envs import make, seeds_of
 
 
@@ -79,7 +78,8 @@ class TimedEngine:
 
 def measure(model: LocalModel, size: int, asked: argparse.Namespace) -> dict[str, Any]:
     """Play ``size`` worlds for ``steps`` decisions in each episode."""
-    engine = model.engine = TimedEngine(model.engine.engine if isinstance(model.engine, TimedEngine) else model.engine)
+    engine = TimedEngine(model.engine.engine if isinstance(model.engine, TimedEngine) else model.engine)
+    model = LocalModel(model.config, engine=engine)
     with TemporaryDirectory() as folder:
         settings = [
             "env=hippo/WaterMaze-v0",
@@ -97,8 +97,7 @@ def measure(model: LocalModel, size: int, asked: argparse.Namespace) -> dict[str
             update={"episodes": 2 * size, "model": LocalChoice(**model.config.model_dump(exclude={"kind"}))}
         )
         config.env.kwargs["max_steps"] = 100_000
-        if on_gpu := model.device.startswith("cuda"):
-            torch.cuda.reset_peak_memory_stats()
+        on_gpu = model.device.startswith("cuda")
         began = time.perf_counter()
         collection = Collection(config, seeds_of("train"), make, model)
         collection.run()
@@ -118,8 +117,25 @@ def measure(model: LocalModel, size: int, asked: argparse.Namespace) -> dict[str
         "ms_a_pass": 1e3 * engine.seconds / engine.passes,
         "malformed": sum(end.invalid_calls for end in ends),
         "errors": sum(end.ending in ("model_error", "env_error") for end in ends),
-        "peak_gib": torch.cuda.max_memory_allocated() / 2**30 if on_gpu else None,
+        **(_of_gpu(engine.engine) if on_gpu else {}),
     }
+
+
+def _of_gpu(engine: Any) -> dict[str, Any]:
+    import torch  # not above: the processes that play read this file too, and do without
+
+    graphs = engine.graphs
+    return {
+        "peak_gib": torch.cuda.max_memory_allocated() / 2**30,
+        "graphs": graphs.recorded if graphs else 0,
+        "passes_without": graphs.computed if graphs else None,
+    }
+
+
+def _device(model: LocalModel) -> str:
+    import torch
+
+    return torch.cuda.get_device_name() if model.device.startswith("cuda") else "CPU"
 
 
 def main() -> None:
@@ -136,8 +152,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object as stdout's last line")
     asked = parser.parse_args()
     model = LocalModel(LocalModelConfig(name=asked.model, load_in_4bit=asked.nf4, adapter=asked.adapter))
-    if asked.no_graphs and isinstance(model.engine, TorchEngine):
-        model.engine.record = False
+    if asked.no_graphs:
+        vars(model.engine)["record"] = False
     rows = []
     for size in asked.sizes:
         warm = argparse.Namespace(**{**vars(asked), "steps": min(asked.steps, 30)})
@@ -147,9 +163,8 @@ def main() -> None:
         print(
             "  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in rows[-1].items()), flush=True
         )
-    device = torch.cuda.get_device_name() if model.device.startswith("cuda") else "CPU"
     if asked.json:
-        where = {"device": device, "cores": os.cpu_count(), "threads": torch.get_num_threads()}
+        where = {"device": _device(model), "cores": os.cpu_count(), "threads": cpu_threads()}
         print(json.dumps({"model": asked.model, **where, "nf4": asked.nf4, "memory": asked.memory, "rows": rows}))
 
 
