@@ -21,6 +21,8 @@ from agent.hub import adapters
 from agent.logs.files import atomic_write
 from agent.logs.manifest import Row, counted, totals
 from agent.logs.resume import changed_settings
+from agent.models.base import Model
+from agent.policies.choice import make_model
 from agent.rollout.collect import Collection
 from agent.rollout.processes import worker_pool
 from agent.rollout.worker import counted_visits
@@ -135,9 +137,18 @@ def _visits(env: str) -> tuple[int, int]:
         return visits_of(world), counted_visits(world)
 
 
-def _played(config: CollectConfig) -> tuple[list[Row], Path]:
-    """Play a task and return its rows and folder; episodes that were played before are not played again."""
+def _played(config: CollectConfig, models: list[Model] | None = None) -> tuple[list[Row], Path]:
+    """Play a task and return its rows and folder; episodes that were played before are not played again.
+
+    Args:
+        config: Settings.
+        models: The model, if it was loaded before; else it is put there once it is.
+    """
     collection = Collection(config, seeds_of(config.split), make)
+    if models is not None and collection.worlds():
+        if not models:
+            models.append(make_model(config))
+        collection.model = models[0]
     collection.run()
     return collection.rows, collection.folder
 
@@ -276,9 +287,10 @@ class Improver:
         return played
 
     def _all(self, parts: Sequence[CollectConfig]) -> dict[str, tuple[list[Row], Path]]:
-        """Play the given parts; return the results by name."""
+        """Play the given parts, all with the same adapter; return the results by name."""
         if self.loop.processes == 1:
-            return {str(config.name): _played(config) for config in parts}
+            models: list[Model] = []  # loaded once for all
+            return {str(config.name): _played(config, models) for config in parts}
         try:
             with worker_pool(self.loop.processes) as pool:
                 played = pool.map(_played, parts)
