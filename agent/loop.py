@@ -123,7 +123,7 @@ class Agent:
     def run_batch(
         self, envs: Sequence[Env], seeds: Sequence[int], logs: Sequence[Path] | None = None
     ) -> list[list[Event]]:
-        """Play one episode in each environment in lock-step, deciding for all in one batch.
+        """Play one episode in each environment side by side, deciding for many in one batch.
 
         The episodes must not share a place graph, so this is for agents without a memory.
 

@@ -1,6 +1,6 @@
 """The evaluation harness: every arm of a suite plays the same worlds, and no finished episode is played again.
 
-A job is a batch of worlds of one task for one arm, played in lock-step by one process. An interrupted evaluation plays
+A job is a batch of worlds of one task for one arm, played side by side by one process. An interrupted evaluation plays
 unfinished jobs again from their beginning, so that its results are the same as without the interruption.
 """
 

@@ -88,7 +88,7 @@ class EvalConfig(_Strict):
     plugins: tuple[str, ...] = Field((), description="Your own tools, as for `hippo run plugins=`, for every arm.")
     split: Literal["train", "validation", "test"] = "test"
     seed: int = Field(400_000, ge=0, description="First seed, counted from the split's first.")
-    batch: int = Field(8, ge=1, description="Worlds that one process plays in lock-step.")
+    batch: int = Field(8, ge=1, description="Worlds that one process plays side by side.")
     processes: int = Field(1, ge=1, description="Processes that play at the same time.")
     runs: Path = Field(Path("runs/eval"), description="Folder of evaluations.")
     name: str | None = Field(None, pattern=r"^[\w.-]+$", description="Name of the folder; the same name resumes.")

@@ -99,7 +99,7 @@ class ImproveConfig:
         validate: Least number of validation episodes of each task that are played before and after a round;
             ingestion episodes are not counted.
         replayed: Episodes that a round trains on.
-        batch: Worlds that are played in lock-step.
+        batch: Worlds that are played side by side.
         tolerance: Greatest accepted drop of success on a task, as a share, compared with the first adapter.
         max_calls: Greatest number of decisions in one episode.
         processes: Processes that play tasks, or parts of them, at the same time, each with its own model on one of the

@@ -99,7 +99,7 @@ def collect(
 ) -> None:
     """Play many episodes and log them, each world with its own memory; the same name= again resumes the collection.
 
-    workers= says how many processes play, batch= how many worlds a model plays in lock-step, split= and seed= which
+    workers= says how many processes play, batch= how many worlds a model plays side by side, split= and seed= which
     worlds, env.kwargs.level= how hard they are.
 
     Examples:

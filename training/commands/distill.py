@@ -83,7 +83,7 @@ def improve(
     worlds: Annotated[int, typer.Option(min=1, help="Worlds of each task that a round plays.")] = 32,
     validate: Annotated[int, typer.Option(min=1, help="Validation episodes of each task.")] = 64,
     replayed: Annotated[int, typer.Option(min=1, help="Episodes that a round trains on.")] = 256,
-    batch: Annotated[int, typer.Option(min=1, help="Worlds that one process plays in lock-step.")] = 16,
+    batch: Annotated[int, typer.Option(min=1, help="Worlds that are played side by side.")] = 16,
     processes: Annotated[int, typer.Option(min=1, help="Processes that play at the same time.")] = 1,
     tolerance: Annotated[float, typer.Option(min=0, help="Greatest drop of success that is accepted.")] = 0.02,
     as_json: Json = False,
