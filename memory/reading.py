@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from memory import relational
 from memory.episodic import EpisodicStore, Event
 from memory.errors import InvalidItemError
 from memory.mentions import TITLE, MentionIndex
@@ -10,7 +11,6 @@ from memory.provenance import Provenance, origin_of
 from memory.relational import KG, Tuple
 from memory.relational.endings import Ending
 from memory.relational.extract import Extraction, Extractor, validate_text
-from memory.relational.rules import RuleExtractor
 from memory.rows import chunks
 
 BATCH = 64
@@ -71,8 +71,15 @@ class Reader:
         self.episodic = episodic
         self.kg = kg
         self.mentions = mentions
-        self.extractor = extractor or RuleExtractor()
+        self._extractor = extractor
         self.conf_min = conf_min
+
+    @property
+    def extractor(self) -> Extractor:
+        """The extractor; the rules are imported when they are first asked for."""
+        if self._extractor is None:
+            self._extractor = relational.RuleExtractor()
+        return self._extractor
 
     def read_many(
         self, passages: Sequence[Passage], progress: Callable[[int], object] = lambda _done: None
@@ -103,7 +110,7 @@ class Reader:
             doc_id = origin.doc_id or passage.title
             origins.append(replace(origin, doc_id=doc_id, text_span=passage.text, speaker=speaker))
         texts = [passage.text for passage in passages]
-        if isinstance(self.extractor, RuleExtractor):
+        if isinstance(self.extractor, relational.RuleExtractor):
             pairs = list(self.extractor.read_many(texts, origins))
         else:
             pairs = [(Extraction(tuples), []) for tuples in self.extractor.extract_many(texts, origins)]

@@ -1,6 +1,5 @@
 """The tools of one agent: described, narrowed, validated, dispatched, timed out."""
 
-import asyncio
 import inspect
 import json
 import os
@@ -130,6 +129,8 @@ def _checked(name: str, result: ToolResult) -> ToolResult:
 def _finished(value: Any) -> Any:
     """Return the result of a call; of an ``async`` function, run to its end."""
     if inspect.isawaitable(value):
+        import asyncio  # not above: few tools are async, and it takes long to import
+
         return asyncio.run(_awaited(value))
     return value
 

@@ -188,3 +188,7 @@ def _parts(text: str) -> list[str]:
         parts.append(rest[:end])
         rest = rest[end:].lstrip()
     return [*parts, rest]
+
+
+TupleExtractor = RuleExtractor
+"""The extractor that is used by default."""
