@@ -41,6 +41,15 @@ def describe(db: sqlite3.Connection, row: Row) -> dict[str, Any] | None:
     }
 
 
+def sources(db: sqlite3.Connection) -> list[dict[str, Any]]:
+    """Return who said what is remembered: source, count of rows, times of the first and the last statement."""
+    found = db.execute(
+        "SELECT source, count(DISTINCT item_table || item_id), min(time), max(time) FROM provenance"
+        " WHERE role = 'said' GROUP BY source ORDER BY source"
+    )
+    return [dict(zip(("source", "rows", "first", "last"), row, strict=True)) for row in found.fetchall()]
+
+
 def contents(db: sqlite3.Connection) -> dict[str, list[tuple[Any, ...]]]:
     """Return every row of every table with what is remembered, to compare two memories."""
     tables = (*table_names(), "provenance", "lineage", "replay")

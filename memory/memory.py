@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from memory import forget as forgetting
 from memory import transfer, undo, verify
-from memory.describe import describe
+from memory.describe import describe, sources
 from memory.embedder_record import EmbedderRecord
 from memory.embedding import Embedder, MiniLMEmbedder, recorded
 from memory.episodic import EpisodicStore, RecallConfig, ReplayConfig, ReplayItem, Retention
@@ -333,6 +333,11 @@ class Memory(AbstractContextManager["Memory"]):
         """Return one row of any store with its origins and lineage, or ``None``; see :mod:`memory.describe`."""
         with self.store.lock:
             return describe(self.store.db, row)
+
+    def sources(self) -> list[dict[str, Any]]:
+        """Return who said what is remembered: ``source``, ``rows``, and the times of the ``first`` and ``last``."""
+        with self.store.lock:
+            return sources(self.store.db)
 
     def verify(self) -> Report:
         """Check the integrity of the memory: pages, references, vectors, origins and snapshots."""

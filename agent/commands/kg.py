@@ -246,7 +246,7 @@ def show(
             subgraph = memory.relational.retrieve(entity, k)
             rows = [_told(item) for item in subgraph.facts]
             if picture is not None:
-                from agent.commands.graph_picture import draw
+                from agent.pictures.graph_picture import draw
 
                 draw(subgraph.graph, subgraph.seeds, picture, entity)
         names = memory.relational.aliases.names(normalise(entity))

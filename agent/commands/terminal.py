@@ -21,10 +21,10 @@ from agent.logs.events import (
     Start,
     Wrote,
 )
+from agent.pictures.maps import remembered_map
 from agent.shown import shown_result
 from agent.statistics import wilson_ci
 from memory import Memory
-from memory.spatial import GridMap, Pose
 
 LINES = 14
 STORE_STYLES = {"episodic": "magenta", "relational": "cyan", "spatial": "green"}
@@ -57,37 +57,6 @@ def line(event: Event) -> Text | None:
 
 def _arguments(event: Decided | Ran) -> str:
     return ", ".join(f"{key}={value!r}" for key, value in (event.arguments or {}).items())
-
-
-def remembered_map(frame: GridMap, pose: Pose | None) -> Text:
-    """Return the map as the agent remembers it; what the agent never saw stays blank."""
-    if not frame.places:
-        return Text("nothing yet")
-    xs = [x for x, _ in frame.places]
-    ys = [y for _, y in frame.places]
-    drawing = Text()
-    for y in range(min(ys), max(ys) + 1):
-        for x in range(min(xs), max(xs) + 1):
-            place = frame.places.get((x, y))
-            if pose and (pose.x, pose.y) == (x, y):
-                drawing.append("▶▼◀▲"[pose.heading] + " ", style="bold bright_white")
-            elif place is None:
-                drawing.append("  ")
-            elif place.label:
-                drawing.append("★ ", style="bold yellow")
-            elif place.content == "wall":
-                drawing.append("██", style="bright_black")
-            elif place.is_landmark:
-                drawing.append(_initials(place.content), style="cyan")
-            else:
-                drawing.append("• " if place.visits else "· ", style="green" if place.visits else "bright_black")
-        drawing.append("\n")
-    drawing.rstrip()
-    return drawing
-
-
-def _initials(content: str) -> str:
-    return "".join(word[0] for word in content.split()[-2:]).ljust(2)
 
 
 class TerminalView:

@@ -141,7 +141,7 @@ def test_one_half_acts_while_the_other_is_computed(model: LocalModel) -> None:
     late = Late(model.engine)
     other = LocalModel(model.config, engine=late)
     one, two = (
-        [[e.text for e in world if isinstance(e, Decided)] for world in played(each, 2, 2)] for each in (model, other)
+        [[e.text for e in world if isinstance(e, Decided)] for world in played(each, 2, 1)] for each in (model, other)
     )
     assert one == two
     assert late.passes[0] == 1

@@ -26,6 +26,7 @@ def test_the_halves_are_large_and_alike() -> None:
     assert kinds[0] == kinds[1]
 
 
+@pytest.mark.slow
 def test_little_that_is_true_is_retired(figures: dict[str, Any], others: list[dict[str, Any]]) -> None:
     retired = sum(one["false_retirements"] * one["holds"] for one in (figures, *others))
     assert retired <= 0.015 * sum(one["holds"] for one in (figures, *others))  # 8 of 721; the aim is 0.005

@@ -64,7 +64,7 @@ def test_routes_are_planned_and_drawn(cli: Cli, folder: Path, tmp_path: Path) ->
     [
         (("plan", "moon"), "no place called 'moon'"),
         (("plan", "ball", "--map", "attic"), "no map is called 'attic'"),
-        (("plan", "ball", "--from", "hall"), "--from takes a place"),
+        (("plan", "ball", "--from", "hall"), "the start is a place"),
         (("plan", "ball", "--from", "place 999"), "not on the map"),
         (("show", "--out", "room.gif"), ".png or .svg"),
         (("export", "room.txt"), ".graphml or .json"),

@@ -4,7 +4,8 @@ from rich.console import Console
 
 import envs
 from agent import Agent, ScriptedModel
-from agent.commands.terminal import TerminalView, remembered_map, table
+from agent.commands.terminal import TerminalView, table
+from agent.pictures.maps import remembered_map
 from agent.policies.script import RouteFollower
 from memory import Memory
 

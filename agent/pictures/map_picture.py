@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from agent.commands.graph_picture import PictureError
+from agent.pictures.graph_picture import PictureError
 from memory.spatial import HEADINGS, Pose, Route, Terrain
 from memory.spatial.explore import frontier
 

@@ -1,0 +1,1 @@
+"""Pictures and texts of what is remembered: maps and graphs."""

@@ -1,0 +1,1 @@
+"""Serving to other people's agents: the memories over MCP."""
