@@ -106,6 +106,7 @@ class RunConfig(_Settings):
     env: EnvChoice
     agent: AgentConfig
     plugins: list[str]
+    mcp: list[str] = Field([], description="MCP servers whose tools the agent gets: command lines or addresses.")
     runs: Path
     name: str | None
 

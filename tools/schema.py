@@ -3,6 +3,7 @@
 import functools
 import inspect
 import json
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, get_args, get_origin, get_type_hints
@@ -104,16 +105,25 @@ def parameters_schema(model: type[BaseModel], name: str = "") -> dict[str, Any]:
     Raises:
         ToolSchemaError: A type that contains itself, or that no grammar can express.
     """
-    schema = model.model_json_schema(schema_generator=_Schema)
-    definitions = schema.pop("$defs", {})
-    tidy: dict[str, Any] = _inline(schema, definitions, ())
-    tidy.setdefault("properties", {})
-    tidy.setdefault("required", [])
+    tidy = tidy_schema(model.model_json_schema(schema_generator=_Schema))
     for argument, node in tidy["properties"].items():
         if problem := unexpressed(node):
             raise ToolSchemaError(
                 f"tool {name!r}: parameter {argument!r} can't be generated under a grammar: {problem}"
             )
+    return tidy
+
+
+def tidy_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON schema of an object with ``$ref``s inlined, objects closed, and strings bounded.
+
+    Raises:
+        ToolSchemaError: A type contains itself, or a reference leads nowhere.
+    """
+    bare = {key: value for key, value in schema.items() if key not in ("$defs", "definitions", "$schema", "$id")}
+    tidy: dict[str, Any] = _inline(bare, {**schema.get("definitions", {}), **schema.get("$defs", {})}, ())
+    tidy.setdefault("properties", {})
+    tidy.setdefault("required", [])
     return tidy
 
 
@@ -145,7 +155,9 @@ def _inline(node: Any, definitions: Mapping[str, Any], path: tuple[str, ...]) ->
     if not isinstance(node, dict):
         return node
     if reference := node.get("$ref"):
-        name = str(reference).removeprefix("#/$defs/")
+        name = re.sub(r"^#/(\$defs|definitions)/", "", str(reference))
+        if name not in definitions:
+            raise ToolSchemaError(f"the schema refers to {reference!r}, which it does not hold")
         if name in path:
             raise ToolSchemaError(f"type {name} contains itself: a tool's arguments must have bounded depth")
         return _inline(definitions[name], definitions, (*path, name))

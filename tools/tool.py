@@ -138,6 +138,11 @@ class Tool:
                 known[key] = False
         return known[key]
 
+    def signature(self) -> str:
+        """Return name and arguments in words, as an invalid call is answered: ``recall(cue: string)``."""
+        expected = ", ".join(f"{name}: {_short(s)}" for name, s in self.schema["properties"].items())
+        return f"{self.name}({expected})"
+
     def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any] | ToolResult:
         """Return checked arguments, or an ``invalid`` result that says what was expected."""
         try:
@@ -146,8 +151,7 @@ class Tool:
             problems = "; ".join(
                 f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {_lower(e['msg'])}" for e in error.errors()
             )
-            expected = ", ".join(f"{name}: {_short(s)}" for name, s in self.schema["properties"].items())
-            return ToolResult.invalid(f"{self.name}({expected}) expected; {problems}")
+            return ToolResult.invalid(f"{self.signature()} expected; {problems}")
         except Exception as error:  # the boundary: a validator may raise anything
             return ToolResult.invalid(f"{self.name}: its arguments were refused: {text_of(error)}")
         return {field.alias or name: getattr(checked, name) for name, field in type(checked).model_fields.items()}
@@ -221,12 +225,12 @@ def tool(
         ToolSchemaError: The function has no docstring, a parameter has no usable type, ``choices`` or ``extractive``
             names something that is not a parameter, or an extractive argument is not a string.
     """
-    _check_options(choices, timeout, when, extractive)
+    check_options(choices, timeout, when, extractive)
     make = functools.partial(_make, name=name, choices=choices or {}, timeout=timeout, when=when, extractive=extractive)
     return make if function is None else make(function)
 
 
-def _check_options(choices: Any, timeout: Any, when: Any, extractive: Any) -> None:
+def check_options(choices: Any, timeout: Any, when: Any, extractive: Any) -> None:
     """Raise if an option of :func:`tool` is of another type than it should be.
 
     Raises:

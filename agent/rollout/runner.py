@@ -24,6 +24,7 @@ from agent.rollout.memories import gate_of, library_of, open_memory
 from agent.text_env import Env, MakeEnv
 from memory import Memory
 from tools import MemoryTools
+from tools.mcp_tools import mcp_tools
 from tools.plugins import load_all
 
 LOST = "server_lost.json"
@@ -76,7 +77,7 @@ class Run:
 
     def _open(self) -> None:
         config = self.config
-        plugins = load_all(config.plugins)
+        plugins = [*load_all(config.plugins), *self._stack.enter_context(mcp_tools(config.mcp))]
         self.env = self.make_env(config.env.id, **config.env.kwargs)
         self._stack.callback(self.env.close)
         if config.memory.enabled:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from agent.config import POLICIES, CollectConfig
@@ -24,6 +24,7 @@ from agent.text_env import Env, MakeEnv, visits_of
 from memory import Embedder, Memory
 from memory.embedding import by_name
 from tools import MemoryTools
+from tools.mcp_tools import mcp_tools
 from tools.plugins import load_all
 
 
@@ -52,7 +53,8 @@ class RolloutWorker:
         self.folder = folder
         self.first = first
         self.size = config.batch if config.policy == "model" else 1
-        self._plugins = load_all(config.plugins)
+        self._stack = ExitStack()
+        self._plugins = [*load_all(config.plugins), *self._stack.enter_context(mcp_tools(config.mcp))]
         self._embedder = (embedder or by_name(config.memory.embedder)) if config.memory.enabled else None
         self._library = library_of(config.memory)
         self._all = [make_env(config.env.id, **config.env.kwargs) for _ in range(self.size)]
@@ -148,7 +150,8 @@ class RolloutWorker:
         return memory
 
     def close(self) -> None:
-        """Close the environments."""
+        """Close the environments, and the connections to servers."""
+        self._stack.close()
         for env in self._all:
             env.close()
         if self._library is not None:

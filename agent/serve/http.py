@@ -13,6 +13,10 @@ MOST_CONNECTIONS = 4096
 """Open files that are asked for, one for each connection."""
 
 
+BACKLOG = 2048
+"""Connections that may wait to be accepted."""
+
+
 class TokenGuard:
     """An ASGI application behind a bearer token.
 
@@ -96,9 +100,12 @@ def serve(app: Any, host: str, port: int, ready: Callable[[str], object]) -> Non
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+        listener.listen(BACKLOG)
     except OSError as error:
         raise ConfigError(f"can't listen on {host}:{port}: {error.strerror or error}") from error
-    config = uvicorn.Config(app, log_level="warning", timeout_keep_alive=15, timeout_graceful_shutdown=3, backlog=2048)
+    config = uvicorn.Config(
+        app, log_level="warning", timeout_keep_alive=15, timeout_graceful_shutdown=3, backlog=BACKLOG
+    )
     server = uvicorn.Server(config)
     with listener:
         ready(f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}")

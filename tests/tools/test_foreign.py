@@ -1,0 +1,121 @@
+"""Tools that come as JSON schemas."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from llguidance import LLMatcher
+
+from agent.models.grammar import call_schema
+from tools import ToolArgumentError, Toolbox, ToolCall, ToolResult, ToolSchemaError
+from tools.foreign import MAX_ARGUMENTS, from_schema
+
+WEATHER = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "properties": {
+        "city": {"$ref": "#/$defs/City", "description": "Where."},
+        "days": {"type": "integer", "minimum": 1, "maximum": 7, "default": 1},
+        "units": {"enum": ["metric", "imperial"]},
+    },
+    "required": ["city"],
+    "additionalProperties": False,
+    "$defs": {"City": {"type": "string", "minLength": 1, "maxLength": 40}},
+}
+
+
+def weather() -> Any:
+    return from_schema("get-weather.v2", "Say what the weather will be.\nMore words.", WEATHER, lambda given: given)
+
+
+def test_a_name_with_dots_and_dashes_is_mapped() -> None:
+    tool = weather()
+    assert (tool.name, tool.original) == ("get_weather_v2", "get-weather.v2")
+    assert tool.description == "Say what the weather will be"
+    assert from_schema("3d", "", {}, print).name == "tool_3d"
+
+
+def test_a_call_is_checked_and_run() -> None:
+    box = Toolbox([weather()])
+    assert box.dispatch(ToolCall(name="get_weather_v2", arguments={"city": "Riga"})).data == {"city": "Riga"}
+    for arguments, words in (
+        ({}, "'city' is a required property"),
+        ({"city": "Riga", "days": 8}, "days: 8 is greater than the maximum of 7"),
+        ({"city": 7}, "city: 7 is not of type 'string'"),
+        ({"city": "Riga", "wind": True}, "Additional properties are not allowed"),
+        ({"city": "x" * (MAX_ARGUMENTS + 1)}, "at most 64,000"),
+        ({"city": float("nan")}, "no JSON"),
+    ):
+        result = box.dispatch(ToolCall.model_construct(name="get_weather_v2", arguments=arguments))
+        assert result.status == "invalid"
+        assert words in result.text
+    with pytest.raises(ToolArgumentError, match="by name"):
+        weather()("Riga")
+    assert weather()(city="Riga") == {"city": "Riga"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"type": "strin"}, "no JSON schema"),
+        ({"type": "array"}, "must be an object"),
+        ({"properties": {"a": {"$ref": "#/$defs/B"}}}, "does not hold"),
+        (
+            {"properties": {"a": {"$ref": "#/$defs/B"}}, "$defs": {"B": {"properties": {"b": {"$ref": "#/$defs/B"}}}}},
+            "contains itself",
+        ),
+    ],
+)
+def test_a_schema_that_can_not_be_taken_is_refused(schema: dict[str, Any], words: str) -> None:
+    with pytest.raises(ToolSchemaError, match=words):
+        from_schema("odd", "Do something", schema, print)
+
+
+def test_what_no_grammar_has_is_left_to_the_check() -> None:
+    schema = {
+        "properties": {"at": {"type": "string", "format": "uri-reference", "pattern": "(?!x)a"}},
+        "not": {"required": ["never"]},
+    }
+    tool = from_schema("odd", "Do something", schema, lambda given: "done")
+    assert "pattern" not in tool.schema["properties"]["at"]
+    box = Toolbox([tool])
+    assert box.dispatch(ToolCall(name="odd", arguments={"at": "abc"})).status == "ok"
+    assert box.dispatch(ToolCall(name="odd", arguments={"at": "xyz"})).status == "invalid"
+    assert box.dispatch(ToolCall(name="odd", arguments={"never": 1})).status == "invalid"
+
+
+LEAVES: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    st.just({"type": "string"}),
+    st.just({"type": "integer", "minimum": -5, "maximum": 5}),
+    st.just({"type": "number"}),
+    st.just({"type": "boolean"}),
+    st.just({"type": ["string", "null"]}),
+    st.just({"enum": ["red", "green", 3, None]}),
+    st.just({"type": "string", "format": "date"}),
+    st.just({"type": "string", "minLength": 2, "maxLength": 9}),
+    st.just({"const": "fixed"}),
+)
+NODES = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.builds(lambda item: {"type": "array", "items": item, "maxItems": 3}, inner),
+        st.builds(lambda one, other: {"anyOf": [one, other]}, inner, inner),
+        st.builds(
+            lambda fields: {"type": "object", "properties": fields, "required": [*fields][:1]},
+            st.dictionaries(st.sampled_from(["a", "b", "c-d", "e.f"]), inner, min_size=1, max_size=3),
+        ),
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(st.sampled_from(["x", "y", "long-name", "é"]), NODES, max_size=4), st.data())
+def test_schemas_of_others_are_taken_by_the_grammar(fields: dict[str, Any], data: st.DataObject) -> None:
+    schema = {"type": "object", "properties": fields, "required": data.draw(st.just([*fields][:2]))}
+    tool = from_schema("some.tool", "Do something", schema, lambda _given: ToolResult.ok("done"))
+    grammar = LLMatcher.grammar_from_json_schema(json.dumps(call_schema([tool.spec()])))
+    assert not LLMatcher.validate_grammar(grammar, None)
+    assert tool.spec().openai()["function"]["parameters"]["properties"].keys() == fields.keys()
