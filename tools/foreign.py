@@ -80,6 +80,20 @@ _PLAIN = frozenset(
 """Keywords that every grammar has; what others demand is checked when the call is there."""
 
 
+_FORMS = frozenset({"date", "time", "date-time", "email", "uuid", "ipv4", "ipv6"})
+"""Forms of texts that are written as they are everywhere; what others mean by an address differs."""
+
+
+def _without_forms(node: Any) -> Any:
+    """Return a schema without the forms of texts that are not :data:`_FORMS`."""
+    if isinstance(node, list):
+        return [_without_forms(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    loose = isinstance(node.get("format"), str) and node["format"] not in _FORMS
+    return {key: _without_forms(value) for key, value in node.items() if not (loose and key == "format")}
+
+
 def _plainer(node: Any) -> Any:
     """Return a schema with the keywords of :data:`_PLAIN` only."""
     if isinstance(node, list):
@@ -130,7 +144,7 @@ def from_schema(
         raise ToolSchemaError(f"tool {name!r}: its schema is no JSON schema: {error.message}") from error
     if schema.get("type", "object") != "object" or not isinstance(schema.get("properties", {}), Mapping):
         raise ToolSchemaError(f"tool {name!r}: its arguments must be an object, got {schema.get('type')}")
-    tidy = tidy_schema({"type": "object", **schema})
+    tidy = tidy_schema(_without_forms({"type": "object", **schema}))
     if unexpressed(tidy):
         tidy = _plainer(tidy)
     if problem := unexpressed(tidy):
