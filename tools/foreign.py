@@ -1,6 +1,5 @@
 """Tools that come as JSON schemas: from an MCP server, a catalogue, another program."""
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,9 +17,6 @@ from tools.types import ToolResult
 
 MAX_DESCRIPTION = 200
 """Longest description of a tool of others, in characters: a small model reads all of them at every step."""
-
-MAX_ARGUMENTS = 64_000
-"""Longest arguments of a call as JSON, in characters."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +47,6 @@ class SchemaTool(Tool):
     def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any] | ToolResult:
         """Return the arguments, or an ``invalid`` result that says what was expected."""
         given = dict(arguments)
-        try:
-            size = len(json.dumps(given, allow_nan=False))
-        except (TypeError, ValueError, RecursionError) as error:
-            return ToolResult.invalid(f"{self.name}: its arguments are no JSON: {text_of(error)}")
-        if size > MAX_ARGUMENTS:
-            return ToolResult.invalid(f"{self.name}: arguments of {size:,} characters, at most {MAX_ARGUMENTS:,}")
         try:
             problems = [_told(error) for error in self.validator.iter_errors(given)]
         except Exception as error:  # the boundary: a schema of others may refer to what is not there

@@ -5,7 +5,9 @@ import importlib.util
 import inspect
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Iterable
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,6 +15,9 @@ from typing import Any
 from tools.errors import ToolSchemaError, UnknownToolError
 from tools.tool import Tool
 from tools.toolbox import tools_of, unknown
+
+GROUP = "hippo.tools"
+"""Group of entry points with which an installed package offers a module with tools, or one tool."""
 
 _imported: dict[str, tuple[Path, int, int]] = {}
 """File, time and size of each plugin that was imported, by the name of its module: it is imported once."""
@@ -44,16 +49,17 @@ def load(path: str) -> list[Tool]:
     """Load the tools that ``path`` names.
 
     Args:
-        path: ``module``, ``module:tool`` or ``folder/file.py[:tool]``; without a tool, all of them.
+        path: ``module``, ``module:tool`` or ``folder/file.py[:tool]``, or a name that a package registered in the group
+            ``hippo.tools``; without a tool, all of them.
 
     Raises:
         UnknownToolError: The module or the tool does not exist.
-        ToolSchemaError: The module holds no tool, or can't be imported.
+        ToolSchemaError: The module holds no tool, or can't be imported; or two packages registered the name.
     """
     place, name = split_path(path)
-    module = _module(place)
+    module = _registered(place) or _module(place)
     by_name: dict[str, Tool] = {}
-    for item in tools_of(module):
+    for item in [module] if isinstance(module, Tool) else tools_of(module):
         if by_name.setdefault(item.name, item) is not item:
             raise ToolSchemaError(f"{place} holds two tools called {item.name!r}: give one another name")
     if not by_name:
@@ -63,6 +69,30 @@ def load(path: str) -> list[Tool]:
     if name and name not in by_name:
         raise UnknownToolError(unknown(f"tool in {place}", name, by_name))
     return [by_name[name]] if name else list(by_name.values())
+
+
+def installed() -> list[EntryPoint]:
+    """Return what installed packages registered in the group ``hippo.tools``, by name."""
+    return sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
+
+
+def _registered(name: str) -> Any:
+    """Return what a package registered under a name; ``None`` if none did.
+
+    Raises:
+        ToolSchemaError: Two packages did, or it can't be imported.
+    """
+    entries = [entry for entry in installed() if entry.name == name]
+    if len(entries) > 1:
+        owners = Counter(str(entry.dist and entry.dist.name) for entry in entries)
+        raise ToolSchemaError(f"{name!r} is registered by {' and '.join(owners)}: name the module, {entries[0].module}")
+    if not entries:
+        return None
+    try:
+        return entries[0].load()
+    except (Exception, SystemExit) as error:
+        words = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+        raise ToolSchemaError(f"plugin {name!r} ({entries[0].value}) can't be imported: {words}") from error
 
 
 def load_object(path: str, what: str) -> Any:

@@ -15,7 +15,7 @@ from memory.clean import clean_data, clean_text, text_of
 from memory.nearest import did_you_mean
 from tools.errors import ToolSchemaError, UnknownToolError
 from tools.tool import Tool
-from tools.types import Status, ToolCall, ToolResult, ToolSpec
+from tools.types import MAX_CALL, Status, ToolCall, ToolResult, ToolSpec
 
 Done = tuple[bool, Any]
 
@@ -82,6 +82,8 @@ class Toolbox:
         item = self._tools.get(call.name)
         if item is None:
             return ToolResult.invalid(unknown("tool", call.name, self._tools))
+        if problem := _unfit(call):
+            return ToolResult.invalid(problem)
         arguments = item.validate(call.arguments)
         if isinstance(arguments, ToolResult):
             return arguments
@@ -95,6 +97,15 @@ class Toolbox:
         if inspect.isgenerator(value) or inspect.isasyncgen(value):
             return ToolResult.failed(f"{call.name} gave a generator, whose result is not yet there: return a list")
         return _told(value)
+
+
+def _unfit(call: ToolCall) -> str:
+    """Return why arguments are not looked at; empty if they are JSON of a usual size."""
+    try:
+        size = len(json.dumps(call.arguments, ensure_ascii=False, default=str))
+    except (TypeError, ValueError, RecursionError) as error:
+        return f"{call.name}: its arguments are no JSON: {text_of(error)}"
+    return f"{call.name}: arguments of {size:,} characters, at most {MAX_CALL:,}" if size > MAX_CALL else ""
 
 
 def _told(value: Any) -> ToolResult:

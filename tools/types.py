@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 Status = Literal["ok", "invalid", "failed"]
 MAX_ECHO = 120
 
+MAX_CALL = 64_000
+"""Longest call as JSON, in characters."""
+
 
 class ToolCall(BaseModel):
     """A request to run one tool, as a model writes it: ``{"name": ..., "arguments": {...}}``."""
@@ -24,8 +27,10 @@ class ToolCall(BaseModel):
         """Read one call from a model's words.
 
         Raises:
-            ValueError: The text is not one JSON object with a name and arguments; nothing is guessed.
+            ValueError: The text is not one JSON object with a name and arguments, or too long; nothing is guessed.
         """
+        if len(text) > MAX_CALL:
+            raise ValueError(f"a call has at most {MAX_CALL:,} characters, got {len(text):,}")
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:

@@ -164,13 +164,19 @@ def tools(
     with plain_errors():
         from memory import HashingEmbedder, Memory
         from tools import MemoryTools, Toolbox
-        from tools.plugins import load_all
+        from tools.errors import ToolError
+        from tools.plugins import installed, load, load_all
 
         if paths:
             shown_tools = load_all(paths)
             Toolbox(shown_tools)
         else:
             shown_tools = MemoryTools(Memory.open(None, HashingEmbedder())).select()
+            for name in dict.fromkeys(entry.name for entry in installed()):
+                try:
+                    shown_tools += load(name)
+                except ToolError as error:  # it is named, and does not stop the rest
+                    print(f"left out: {error}", file=sys.stderr)  # noqa: T201
         if as_json:
             emit([tool.spec().openai() for tool in shown_tools])
             return

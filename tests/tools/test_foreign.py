@@ -10,7 +10,7 @@ from llguidance import LLMatcher
 
 from agent.models.grammar import call_schema
 from tools import ToolArgumentError, Toolbox, ToolCall, ToolResult, ToolSchemaError
-from tools.foreign import MAX_ARGUMENTS, from_schema
+from tools.foreign import from_schema
 
 WEATHER = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -45,8 +45,7 @@ def test_a_call_is_checked_and_run() -> None:
         ({"city": "Riga", "days": 8}, "days: 8 is greater than the maximum of 7"),
         ({"city": 7}, "city: 7 is not of type 'string'"),
         ({"city": "Riga", "wind": True}, "Additional properties are not allowed"),
-        ({"city": "x" * (MAX_ARGUMENTS + 1)}, "at most 64,000"),
-        ({"city": float("nan")}, "no JSON"),
+        ({"city": "x" * 64_001}, "at most 64,000"),
     ):
         result = box.dispatch(ToolCall.model_construct(name="get_weather_v2", arguments=arguments))
         assert result.status == "invalid"

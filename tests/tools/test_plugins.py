@@ -3,7 +3,7 @@
 import dataclasses
 import datetime as dt
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +124,33 @@ def test_what_json_has_not_is_told_in_words() -> None:
         return object()
 
     assert "object" in Toolbox([give]).dispatch(ToolCall(name="give")).text
+
+
+def package(folder: Path, name: str, entries: str, code: str) -> None:
+    """Install a package with entry points, as pip leaves it."""
+    (folder / f"{name}.py").write_text(code)
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[hippo.tools]\n{entries}\n")
+
+
+def test_tools_of_installed_packages_have_names(
+    folder: Path, cli: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(folder)
+    package(folder, "clock_9", "clock = clock_9\nchime = clock_9:strike", TOOL.format(name="strike"))
+    package(folder, "broken_9", "broken = broken_9", "raise RuntimeError('out of order')")
+    package(folder, "twin_9", "clock = twin_9\nbare = twin_9", "x = 1")
+    assert [item.name for item in load("chime")] == ["strike"]
+    with pytest.raises(ToolSchemaError, match=r"registered by .* and .*: name the module"):
+        load("clock")
+    with pytest.raises(ToolSchemaError, match=r"'broken' .* can't be imported: RuntimeError: out of order"):
+        load("broken")
+    with pytest.raises(ToolSchemaError, match="holds no tool"):
+        load("bare")
+    code, out, err = cli("tools")
+    assert code == 0
+    assert "strike(n): Count" in out
+    assert "out of order" in err
+    assert "two tools" not in err
