@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from agent.episode import Episode
-from agent.errors import ServerError
+from agent.errors import ModelError, ServerError
 from agent.logs.events import Event
 from agent.logs.log import EventLog
 from agent.models.base import ContinuousModel, Decision, Model
@@ -205,7 +205,10 @@ def _decisions(model: Model, episodes: Sequence[Episode]) -> list[tuple[Episode,
     turns = [episode.turn() for episode in episodes]
     decisions = model.decide_next(turns) if isinstance(model, ContinuousModel) else model.decide(turns)
     pairs = zip(episodes, decisions, strict=True)
-    return [(episode, decision) for episode, decision in pairs if decision is not None]
+    ready = [(episode, decision) for episode, decision in pairs if decision is not None]
+    if len(ready) < (1 if isinstance(model, ContinuousModel) else len(episodes)):
+        raise ModelError(f"{model.name} gave no decision: decide() answers every turn, decide_next() at least one")
+    return ready
 
 
 def _embed_together(ready: Sequence[tuple[Episode, Decision]]) -> None:
@@ -216,7 +219,8 @@ def _embed_together(ready: Sequence[tuple[Episode, Decision]]) -> None:
         if embedder is not None and texts:
             asked.setdefault(id(embedder), (embedder, []))[1].extend(texts)
     for embedder, texts in asked.values():
-        embedder.embed(texts)
+        with suppress(Exception):  # who needs them asks again, and is told what is wrong
+            embedder.embed(texts)
 
 
 def _step(env: Env, episode: Episode, action: Any, env_timeout: float) -> None:

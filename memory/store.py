@@ -224,7 +224,9 @@ class Store(AbstractContextManager["Store"]):
         Raises:
             InvalidItemError: A transaction is open.
         """
-        if self._depth:
+        with self.lock:  # another thread's transaction ends before this goes on
+            inside = self._depth > 0
+        if inside:
             raise InvalidItemError(f"{what} is a transaction of its own: call it outside of transaction()")
 
     @contextmanager
@@ -243,7 +245,8 @@ class Store(AbstractContextManager["Store"]):
     @property
     def in_transaction(self) -> bool:
         """Whether this connection has an open write transaction, which may still be rolled back."""
-        return self._depth > 0
+        with self.lock:
+            return self._depth > 0
 
     @property
     def stamp(self) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 from pydantic import BaseModel
+from referencing import Registry
 
 from memory.clean import clean_text, text_of
 from tools.errors import ToolArgumentError, ToolSchemaError
@@ -70,6 +71,18 @@ _PLAIN = frozenset(
 """Keywords that every grammar has; what others demand is checked when the call is there."""
 
 
+_NAME = re.compile(r"[^\W\d][\w.$@-]{0,63}")
+"""Names of arguments; the model reads them."""
+
+MAX_NAME = 64
+
+
+def _without_booleans(tidy: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema of an object whose arguments are schemas: ``true`` is anything, ``false`` is not there."""
+    properties = {name: {} if node is True else node for name, node in tidy["properties"].items() if node is not False}
+    return {**tidy, "properties": properties}
+
+
 _FORMS = frozenset({"date", "time", "date-time", "email", "uuid", "ipv4", "ipv6"})
 """Forms of texts that are written as they are everywhere; what others mean by an address differs."""
 
@@ -126,15 +139,24 @@ def from_schema(
         ToolSchemaError: The schema is none, is not that of an object, or can't be generated under a grammar.
     """
     check_options(None, timeout, None, ())
+    if not isinstance(schema, Mapping):
+        raise ToolSchemaError(f"tool {name!r}: its schema is no object, got {type(schema).__name__}")
     plain = re.sub(r"\W+", "_", clean_text(name), flags=re.ASCII).strip("_")
     plain = f"tool_{plain}" if not plain or plain[0].isdigit() else plain
+    if len(plain) > MAX_NAME:
+        raise ToolSchemaError(f"tool {plain[:MAX_NAME]!r}…: its name has more than {MAX_NAME} characters")
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
         raise ToolSchemaError(f"tool {name!r}: its schema is no JSON schema: {error.message}") from error
     if schema.get("type", "object") != "object" or not isinstance(schema.get("properties", {}), Mapping):
         raise ToolSchemaError(f"tool {name!r}: its arguments must be an object, got {schema.get('type')}")
-    tidy = tidy_schema(_without_forms({"type": "object", **schema}))
+    if odd := [argument for argument in schema.get("properties", {}) if not _NAME.fullmatch(argument)]:
+        raise ToolSchemaError(f"tool {name!r}: {odd[0][:80]!r} is no name of an argument")
+    try:
+        tidy = _without_booleans(tidy_schema(_without_forms({"type": "object", **schema})))
+    except RecursionError as error:
+        raise ToolSchemaError(f"tool {name!r}: its schema is nested too deeply") from error
     if unexpressed(tidy):
         tidy = _plainer(tidy)
     if problem := unexpressed(tidy):
@@ -153,5 +175,5 @@ def from_schema(
         tidy,
         timeout=timeout,
         original=name,
-        validator=Draft202012Validator(schema),
+        validator=Draft202012Validator(schema, registry=Registry()),  # nothing is fetched
     )

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 TIMEOUT = 30.0
 """Seconds for a call of a tool, and for a server to answer when it is started."""
 
+MOST_TOOLS = 256
+"""Most tools of one server: a small model reads all of them."""
+
 TOKEN = "HIPPO_MCP_TOKEN_"  # noqa: S105
 """Environment variable with a bearer token, for the address of a name: ``HIPPO_MCP_TOKEN_NOTES``."""
 
@@ -49,13 +52,20 @@ def mcp_tools(servers: Sequence[str], timeout: float = TIMEOUT) -> Iterator[list
         raise ToolSchemaError("mcp= needs the MCP SDK: pip install 'hippo-llm-memory[mcp]'")
     from anyio.from_thread import start_blocking_portal
 
-    with ExitStack() as stack:
+    stack = ExitStack()
+    try:
         portal = stack.enter_context(start_blocking_portal())
-        found: list[Tool] = []
+        found: dict[str, Tool] = {}
         for words in servers:
             prefix, place = _parts(words)
-            found += _connected(stack, portal, place, prefix, timeout)
-        yield found
+            for tool in _connected(stack, portal, place, prefix, timeout):
+                if tool.name in found:
+                    _left_out(place, f"there is a tool {tool.name!r} already; put NAME= before the server")
+                else:
+                    found[tool.name] = tool
+        yield list(found.values())
+    finally:
+        stack.close()  # not a with: the connections would wrap what the caller raises
 
 
 def _parts(words: str) -> tuple[str, str]:
@@ -83,11 +93,15 @@ def _connected(stack: ExitStack, portal: "BlockingPortal", place: str, prefix: s
                 connection.caller(one.name),
                 timeout=timeout,
             )
-        except ToolSchemaError as error:
-            warnings.warn(f"the MCP server {place!r}: {error}; the tool is left out", stacklevel=4)
+        except Exception as error:  # the boundary: a schema of others may be anything
+            _left_out(place, text_of(error))
             continue
         tools.append(replace(tool, original=one.name))
     return tools
+
+
+def _left_out(place: str, why: str) -> None:
+    warnings.warn(f"the MCP server {place!r}: {why}; the tool is left out", stacklevel=5)
 
 
 def _client(place: str, prefix: str, timeout: float) -> "Client":
@@ -98,7 +112,8 @@ def _client(place: str, prefix: str, timeout: float) -> "Client":
         token = os.environ.get(f"{TOKEN}{prefix.upper()}") if prefix else None
         return Client(_with_token(place, token) if token else place, read_timeout_seconds=timeout)
     program, *arguments = shlex.split(place) or [""]
-    parameters = StdioServerParameters(command=program, args=arguments, env=dict(os.environ))
+    known = {key: value for key, value in os.environ.items() if key != "HIPPO_TOKEN" and not key.startswith(TOKEN)}
+    parameters = StdioServerParameters(command=program, args=arguments, env=known)
     return Client(parameters, read_timeout_seconds=timeout)
 
 
@@ -112,15 +127,22 @@ def _with_token(place: str, token: str) -> Any:
 
 
 async def _listed(client: "Client") -> list[Any]:
-    """Return all tools of a server, page by page."""
+    """Return all tools of a server, page by page.
+
+    Raises:
+        ToolSchemaError: There are too many.
+    """
     tools: list[Any] = []
     cursor: str | None = None
-    while True:
+    for _ in range(MOST_TOOLS):
         page = await client.list_tools(cursor=cursor)
         tools += page.tools
         cursor = page.next_cursor
-        if cursor is None:
+        if cursor is None and len(tools) <= MOST_TOOLS:
             return tools
+        if len(tools) > MOST_TOOLS:
+            break
+    raise ToolSchemaError(f"it lists more than {MOST_TOOLS} tools, or no end of them")
 
 
 class _Connection:
@@ -150,7 +172,7 @@ def _result(result: Any) -> ToolResult:
     """Return what a server gave: its texts, other content by kind, and the structured content as data."""
     parts = []
     for item in result.content:
-        words = getattr(item, "text", None)
+        words = getattr(item, "text", None) or getattr(getattr(item, "resource", None), "text", None)
         parts.append(words if isinstance(words, str) else f"[{getattr(item, 'mime_type', None) or item.type}]")
     words = clean_text("\n".join(parts))
     if result.is_error:

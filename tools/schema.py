@@ -16,6 +16,12 @@ from tools.errors import ToolSchemaError
 MAX_STRING = 120
 """Longest string argument, in characters, where the signature sets no other limit."""
 
+MAX_PARTS = 5_000
+"""Most parts of a tool's schema, references written out."""
+
+_NAMED = frozenset({"properties", "patternProperties", "dependentSchemas"})
+"""Keywords whose value has names of the writer's own."""
+
 _NOISE = frozenset({"title", "default", "description", "uniqueItems"})
 _FORMATS = frozenset({"email", "hostname", "ipv4", "ipv6", "uuid"})
 """Formats that the grammar knows as strictly as pydantic; a path or bytes is any text."""
@@ -121,7 +127,11 @@ def tidy_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
         ToolSchemaError: A type contains itself, or a reference leads nowhere.
     """
     bare = {key: value for key, value in schema.items() if key not in ("$defs", "definitions", "$schema", "$id")}
-    tidy: dict[str, Any] = _inline(bare, {**schema.get("definitions", {}), **schema.get("$defs", {})}, ())
+    known = {**schema.get("definitions", {}), **schema.get("$defs", {})}
+    try:
+        tidy: dict[str, Any] = _inline(bare, known, (), [0])
+    except RecursionError as error:
+        raise ToolSchemaError("the schema is nested too deeply: make it flatter") from error
     tidy.setdefault("properties", {})
     tidy.setdefault("required", [])
     return tidy
@@ -149,30 +159,51 @@ def _strict_form(node: Any) -> str | None:
     return next((form for item in node.values() if (form := _strict_form(item)) is not None), None)
 
 
-def _inline(node: Any, definitions: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+def _inline(node: Any, definitions: Mapping[str, Any], path: tuple[str, ...], size: list[int]) -> Any:
+    """Return a schema with its references written out.
+
+    Args:
+        node: The schema, or a part of it.
+        definitions: What references may lead to.
+        path: Names of the references that led here.
+        size: How many parts there are so far; one number, which is counted up.
+
+    Raises:
+        ToolSchemaError: A type contains itself, a reference leads nowhere, or there is no end.
+    """
+    size[0] += 1
+    if size[0] > MAX_PARTS:
+        raise ToolSchemaError(f"the schema has more than {MAX_PARTS:,} parts, references written out: make it smaller")
     if isinstance(node, list):
-        return [_inline(item, definitions, path) for item in node]
+        return [_inline(item, definitions, path, size) for item in node]
     if not isinstance(node, dict):
         return node
-    if reference := node.get("$ref"):
-        name = re.sub(r"^#/(\$defs|definitions)/", "", str(reference))
+    reference = node.get("$ref")
+    if isinstance(reference, str):
+        name = re.sub(r"^#/(\$defs|definitions)/", "", reference)
         if name not in definitions:
             raise ToolSchemaError(f"the schema refers to {reference!r}, which it does not hold")
         if name in path:
             raise ToolSchemaError(f"type {name} contains itself: a tool's arguments must have bounded depth")
-        return _inline(definitions[name], definitions, (*path, name))
-    tidy = {key: _inline(value, definitions, path) for key, value in node.items() if key not in _NOISE}
-    if "properties" in node:
-        tidy["properties"] = {key: _inline(value, definitions, path) for key, value in node["properties"].items()}
+        return _inline(definitions[name], definitions, (*path, name), size)
+    tidy: dict[str, Any] = {}
+    for key, value in node.items():
+        if key in _NAMED and isinstance(value, dict):  # names of the writer's own stand here, not keywords
+            tidy[key] = {name: _inline(part, definitions, path, size) for name, part in value.items()}
+        elif key in ("enum", "const", "required"):
+            tidy[key] = value
+        elif key not in _NOISE:
+            tidy[key] = _inline(value, definitions, path, size)
     for bound in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"):
         if isinstance(tidy.get(bound), Decimal):
             tidy[bound] = float(tidy[bound])
     if node.get("type") == "object" and "additionalProperties" not in node:
         tidy["additionalProperties"] = False
-    if (form := node.get("format")) in _PATTERNS:
+    form = node.get("format")
+    if isinstance(form, str) and form in _PATTERNS:
         tidy["pattern"] = _PATTERNS[form]
         del tidy["format"]
-    elif form in _LOOSE:
+    elif isinstance(form, str) and form in _LOOSE:
         del tidy["format"]
     if tidy.get("type") == "string" and not {"enum", "const", "maxLength", "format", "pattern"} & set(tidy):
         tidy["maxLength"] = MAX_STRING

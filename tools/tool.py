@@ -19,6 +19,9 @@ DEFAULT_TIMEOUT = 5.0
 MAX_CHOICES = 64
 """With more choices than this, an argument is left free: the grammar would cost more than it gains."""
 
+MAX_SHORT = 64
+"""Most values of an argument that the answer to an invalid call lists."""
+
 MAX_KNOWN = 10_000
 """Greatest number of values of choices that a tool remembers as valid or not."""
 
@@ -180,8 +183,14 @@ def _argument(model: type[BaseModel], name: str) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def _short(schema: Mapping[str, Any]) -> str:
-    return "|".join(map(str, schema["enum"])) if "enum" in schema else str(schema.get("type", "any"))
+def _short(schema: Any) -> str:
+    """Return what a schema allows in a word or a few; of a long list of values, the first."""
+    if not isinstance(schema, Mapping):
+        return "any"
+    if "enum" not in schema:
+        return str(schema.get("type", "any"))
+    values = [str(value)[:40] for value in schema["enum"]]
+    return "|".join(values if len(values) <= MAX_SHORT else [*values[:MAX_SHORT], "…"])
 
 
 @overload

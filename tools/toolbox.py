@@ -84,7 +84,10 @@ class Toolbox:
             return ToolResult.invalid(unknown("tool", call.name, self._tools))
         if problem := _unfit(call):
             return ToolResult.invalid(problem)
-        arguments = item.validate(call.arguments)
+        try:
+            arguments = item.validate(call.arguments)
+        except Exception as error:  # the boundary: a schema of others may be anything
+            return ToolResult.invalid(f"{call.name}: its arguments can't be checked: {text_of(error)}")
         if isinstance(arguments, ToolResult):
             return arguments
         ended, value = run_for(item.timeout, lambda: _finished(item.function(**arguments)))

@@ -135,10 +135,16 @@ class Writer:
 
     def land(self) -> None:
         """Wait for the pass under way, if there is one."""
-        if self._pending is not None:
-            pending, self._pending = self._pending, None
-            for job, computed in zip(self._passing, pending(), strict=True):
-                job.passed(computed)
+        if self._pending is None:
+            return
+        try:
+            found = self._pending()
+        except Exception:
+            self._pending = None
+            raise  # after an interruption the answer is still to come: it is waited for again
+        self._pending = None
+        for job, computed in zip(self._passing, found, strict=True):
+            job.passed(computed)
 
     def _begin(self, jobs: list[Job], temperature: float) -> None:
         rows = [job.row(temperature) for job in jobs]

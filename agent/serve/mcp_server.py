@@ -120,6 +120,7 @@ def _add_tools(server: MCPServer[Any], service: MemoryService) -> None:
         """Read a text into the memory: each paragraph as a trace, with the facts in it."""
 
         def told(done: int, of: int) -> None:
+            anyio.from_thread.check_cancelled()  # what was read so far stays
             anyio.from_thread.run(ctx.report_progress, done, of)
 
         def work() -> Read:
@@ -151,7 +152,7 @@ def _add_tools(server: MCPServer[Any], service: MemoryService) -> None:
 
     @server.tool(title="Undo a forgetting", annotations=ADDS)
     def undo(
-        operation: Annotated[int, Field(ge=0, description="Its number; 0 is the last one.")] = 0,
+        operation: Annotated[int, Field(ge=0, lt=2**53, description="Its number; 0 is the last one.")] = 0,
     ) -> Returned:
         """Bring back what was forgotten; what was written since stays."""
         with _plain_errors(ToolError):

@@ -131,6 +131,7 @@ class MemoryService:
         self.source = source
         self.embedder = embedder
         self._memory: Memory | None = None
+        self._timer: threading.Timer | None = None
         self._opening = threading.Lock()
         self._walking = threading.Lock()  # where one stands on a map is a state of the memory
 
@@ -157,12 +158,14 @@ class MemoryService:
             with suppress(Exception):  # the first call says what is wrong
                 self.memory.embedder.embed(["warm"])
 
-        timer = threading.Timer(seconds, warm_up)
-        timer.daemon = True
-        timer.start()
+        self._timer = threading.Timer(seconds, warm_up)
+        self._timer.daemon = True
+        self._timer.start()
 
     def close(self) -> None:
         """Close the memory."""
+        if self._timer is not None:
+            self._timer.cancel()
         with self._opening:
             if self._memory is not None:
                 self._memory.close()
@@ -315,7 +318,8 @@ class MemoryService:
         """Return the learnt maps."""
         from agent.pictures.maps import maps_of
 
-        return maps_of(self.memory)
+        with self._walking:
+            return maps_of(self.memory)
 
     def map_text(self, name: str) -> str:
         """Return a map as text: a drawing where it has coordinates, and what is where."""

@@ -81,6 +81,21 @@ def test_nobody_waits_for_the_longest_answer(fails: bool) -> None:
     assert fails or model.decided_beside_open > 5
 
 
+class Silent(Slow):
+    """Never answers."""
+
+    def decide_next(self, turns: Sequence[Turn]) -> list[Decision | None]:
+        return [None for _ in turns]
+
+
+def test_a_model_that_gives_nothing_ends_the_episode() -> None:
+    for world in played(Silent(), 2, calls=2):
+        end = world[-1]
+        assert isinstance(end, End)
+        assert end.ending == "model_error"
+        assert "no decision" in end.reason
+
+
 class Recorder(HashingEmbedder):
     """An embedder that notes what it was asked for together."""
 

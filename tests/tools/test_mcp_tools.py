@@ -74,6 +74,29 @@ def test_an_agent_calls_it_in_an_episode(server: str) -> None:
     assert [event.text for event in events if isinstance(event, Returned)] == ["42 m", "42 m"]
 
 
+SAME = """
+from mcp.server.mcpserver import MCPServer
+
+server = MCPServer("twins", log_level="ERROR")
+for name in ("a.b", "a-b", "c"):
+    server.add_tool(lambda: "done", name=name, description="Do it")
+server.run("stdio")
+"""
+
+
+def test_names_that_are_taken_are_left_out(tmp_path: Path) -> None:
+    file = tmp_path / "twins.py"
+    file.write_text(SAME)
+    place = f"{sys.executable} {file}"
+    with pytest.warns(UserWarning, match="'a_b' already; put NAME="), mcp_tools([place]) as tools:
+        assert [tool.name for tool in tools] == ["a_b", "c"]
+
+
+def test_what_the_caller_raises_is_raised(server: str) -> None:
+    with pytest.raises(ValueError, match="mine"), mcp_tools([server]):
+        raise ValueError("mine")
+
+
 @pytest.mark.parametrize("place", ["no-such-program --at all", "http://127.0.0.1:9/mcp", f"{sys.executable} -c 1"])
 def test_a_server_that_is_not_there_is_named(place: str) -> None:
     with pytest.raises(ToolSchemaError, match="can't be used"), mcp_tools([place], timeout=5):
