@@ -118,6 +118,28 @@ def _told(error: Any) -> str:
     return f"{place}: {words if len(words) <= MAX_DESCRIPTION else words[:MAX_DESCRIPTION] + '…'}"
 
 
+def _tidy(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schema in terms that a grammar has.
+
+    Raises:
+        ToolSchemaError: It is none, is not that of an object, or can't be generated under a grammar.
+    """
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        raise ToolSchemaError(f"tool {name!r}: its schema is no JSON schema: {error.message}") from error
+    if schema.get("type", "object") != "object" or not isinstance(schema.get("properties", {}), Mapping):
+        raise ToolSchemaError(f"tool {name!r}: its arguments must be an object, got {schema.get('type')}")
+    if odd := [argument for argument in schema.get("properties", {}) if not _NAME.fullmatch(argument)]:
+        raise ToolSchemaError(f"tool {name!r}: {odd[0][:80]!r} is no name of an argument")
+    tidy = _without_booleans(tidy_schema(_without_forms({"type": "object", **schema})))
+    if unexpressed(tidy):
+        tidy = _plainer(tidy)
+    if problem := unexpressed(tidy):
+        raise ToolSchemaError(f"tool {name!r} can't be generated under a grammar: {problem}")
+    return tidy
+
+
 def from_schema(
     name: str,
     description: str,
@@ -146,21 +168,9 @@ def from_schema(
     if len(plain) > MAX_NAME:
         raise ToolSchemaError(f"tool {plain[:MAX_NAME]!r}…: its name has more than {MAX_NAME} characters")
     try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        raise ToolSchemaError(f"tool {name!r}: its schema is no JSON schema: {error.message}") from error
-    if schema.get("type", "object") != "object" or not isinstance(schema.get("properties", {}), Mapping):
-        raise ToolSchemaError(f"tool {name!r}: its arguments must be an object, got {schema.get('type')}")
-    if odd := [argument for argument in schema.get("properties", {}) if not _NAME.fullmatch(argument)]:
-        raise ToolSchemaError(f"tool {name!r}: {odd[0][:80]!r} is no name of an argument")
-    try:
-        tidy = _without_booleans(tidy_schema(_without_forms({"type": "object", **schema})))
+        tidy = _tidy(name, schema)
     except RecursionError as error:
-        raise ToolSchemaError(f"tool {name!r}: its schema is nested too deeply") from error
-    if unexpressed(tidy):
-        tidy = _plainer(tidy)
-    if problem := unexpressed(tidy):
-        raise ToolSchemaError(f"tool {name!r} can't be generated under a grammar: {problem}")
+        raise ToolSchemaError(f"tool {name!r}: its schema is nested too deeply: make it flatter") from error
     lines = clean_text(description).strip().splitlines() or [plain]
     first = lines[0].strip().rstrip(".")
 
