@@ -49,7 +49,7 @@ def mcp_tools(servers: Sequence[str], timeout: float = TIMEOUT) -> Iterator[list
         yield []
         return
     if find_spec("mcp") is None:
-        raise ToolSchemaError("mcp= needs the MCP SDK: pip install 'hippo-llm-memory[mcp]'")
+        raise ToolSchemaError("mcp= needs the MCP SDK: pip install mcp")
     from anyio.from_thread import start_blocking_portal
 
     stack = ExitStack()

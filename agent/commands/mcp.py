@@ -40,7 +40,7 @@ def mcp(
     """
     with plain_errors():
         if find_spec("mcp") is None:
-            raise ConfigError("the MCP SDK is not installed: pip install 'hippo-llm-memory[mcp]'")
+            raise ConfigError("the MCP SDK is not installed: pip install mcp")
         from agent.serve.http import TokenGuard, address_of, check_token, hosts_of, serve
         from agent.serve.mcp_server import server_of
         from agent.serve.service import MemoryService
