@@ -133,6 +133,7 @@ def test_a_metric_that_ignores_wrong_answers(evaluate: Evaluate, tmp_path: Path)
     assert summary["arms"]["random_calls"]["success"] > summary["arms"]["random_calls"]["em"]
 
 
+@pytest.mark.slow
 def test_an_arm_without_memory_that_knows_the_answers(evaluate: Evaluate, arm: Callable[..., str]) -> None:
     """Its file says that it has another world's memory; in truth it keeps its own."""
     cheat = arm("cheat", "about: says it is without\nmemories: empty\nof: expert")

@@ -1,7 +1,6 @@
 """Forgetting by provenance, and undoing it."""
 
 import sqlite3
-import threading
 from pathlib import Path
 
 import pytest
@@ -393,23 +392,3 @@ def test_a_crash_between_leaves_all_or_nothing(tmp_path: Path, monkeypatch: pyte
             memory.forget(source="mallory")
         assert contents(memory.store.db) == before
         assert [h.trace.key for h in memory.episodic.recall("a")] == ["a"]
-
-
-def test_another_thread_may_write_meanwhile(tmp_path: Path) -> None:
-    with Memory.open(tmp_path, HashingEmbedder()) as memory:
-        memory.episodic.write("a lamp", origin="one")
-        entered, leave = threading.Event(), threading.Event()
-
-        def write() -> None:
-            with memory.transaction():
-                memory.episodic.write("a key", origin="two")
-                entered.set()
-                leave.wait(5)
-
-        thread = threading.Thread(target=write)
-        thread.start()
-        entered.wait(5)
-        threading.Timer(0.2, leave.set).start()
-        assert memory.forget(source="one").removed == {"traces": 1}
-        thread.join()
-        assert len(memory.episodic) == 1

@@ -3,6 +3,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from memory.store import Store
 
 WRITER = """
 import sys
+import threading
 from memory import HashingEmbedder, Memory, Provenance
 memory = Memory.open(sys.argv[1], HashingEmbedder())
 for i in range(int(sys.argv[3])):
@@ -139,3 +141,23 @@ def test_an_unwritable_cache_does_not_keep_the_database_open(tmp_path: Path, ori
     memory.close()
     with pytest.raises(sqlite3.ProgrammingError):
         memory.store.db.execute("SELECT 1")
+
+
+def test_another_thread_may_write_meanwhile(tmp_path: Path) -> None:
+    with Memory.open(tmp_path, HashingEmbedder()) as memory:
+        memory.episodic.write("a lamp", origin="one")
+        entered, leave = threading.Event(), threading.Event()
+
+        def write() -> None:
+            with memory.transaction():
+                memory.episodic.write("a key", origin="two")
+                entered.set()
+                leave.wait(5)
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        entered.wait(5)
+        threading.Timer(0.2, leave.set).start()
+        assert memory.forget(source="one").removed == {"traces": 1}
+        thread.join()
+        assert len(memory.episodic) == 1

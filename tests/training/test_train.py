@@ -61,6 +61,7 @@ def test_the_model_plays_with_it_merged_or_not(made: Path, tiny: Path) -> None:
     assert merged != pytest.approx(plain, abs=1e-7)
 
 
+@pytest.mark.slow
 def test_only_what_is_learnt_is_scored(tiny: Path, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The loss and the gradient are those of a plain TRL, which scores every token on a CPU."""
     from trl.kernels.chunked_logprob import ChunkedLogProbFunction as Head

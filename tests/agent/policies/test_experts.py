@@ -64,7 +64,7 @@ def success(ends: dict[str, list[End]], *kinds: str) -> float:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-@pytest.mark.parametrize("first", [0, 2_500_000], ids=["train", "test"])
+@pytest.mark.parametrize("first", [pytest.param(0, marks=pytest.mark.slow), 2_500_000], ids=["train", "test"])
 def test_experts_do_every_mission(name: str, first: int) -> None:
     assert success(play(name, 4, first=first)) >= (0.96 if "Courier" in name else 1.0)
 

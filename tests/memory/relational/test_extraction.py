@@ -65,6 +65,7 @@ def test_a_pronoun_nobody_can_resolve_states_nothing(rules: RuleExtractor) -> No
     assert facts(rules, "It opens the chest.") == set()
 
 
+@pytest.mark.slow
 def test_a_long_text_is_read_in_bounded_time(rules: RuleExtractor) -> None:
     import time
 
