@@ -176,7 +176,7 @@ class MemoryService:
         from memory import Provenance
 
         given = {name: value for name, value in slots.items() if value}
-        origin = Provenance(source or self.source, text_span=text)
+        origin = Provenance(source.strip() or self.source, text_span=text)
         trace = self.memory.episodic.write(text, given, origin=origin, pinned=True, tags=("pin",))
         return Remembered(trace=trace)
 
@@ -224,7 +224,7 @@ class MemoryService:
         from memory.relational.names import canonical, normalise, relation_name
 
         names = canonical(normalise(head), relation_name(relation), normalise(tail))
-        origin = Provenance(source or self.source, text_span=f"{head} {relation} {tail}")
+        origin = Provenance(source.strip() or self.source, text_span=f"{head} {relation} {tail}")
         graph = self.memory.relational
         with self.memory.store.write():
             before = {fact.id for fact in graph.history(names[0], names[1]) if fact.valid_to is None}
@@ -254,7 +254,7 @@ class MemoryService:
             done += count
             progress(done, len(parts))
 
-        origin = Provenance(source or self.source, doc_id=title)
+        origin = Provenance(source.strip() or self.source, doc_id=title)
         readings = self.memory.reader.read_many([Passage(part, title, origin) for part in parts], advance)
         return Read(traces=[one.trace for one in readings], facts=[fact for one in readings for fact in one.facts])
 

@@ -85,6 +85,7 @@ def test_a_long_text_is_read_in_parts_of_three_sentences() -> None:
 
 
 @pytest.mark.model
+@pytest.mark.slow
 def test_the_trained_reader_reads(dtype: Literal["bfloat16", "float32"]) -> None:
     config = LocalModelConfig(adapter="hippo-reader", max_call_tokens=320, dtype=dtype)
     reader = ModelExtractor(LocalModel(config))

@@ -183,7 +183,8 @@ def test_chance_is_the_same_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.model
-def test_the_model_plays_worlds_in_lock_step(tmp_path: Path, dtype: str) -> None:
+@pytest.mark.slow
+def test_the_model_plays_worlds_side_by_side(tmp_path: Path, dtype: str) -> None:
     words = ("env=episodic_qa", "policy=model", "episodes=4", "agent.max_calls=3", "memory.embedder=hashing")
     words = (*words, f"model.dtype={dtype}")
     done = collect(tmp_path, *words, "workers=null", "batch=2")
