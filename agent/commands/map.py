@@ -30,7 +30,7 @@ FACING = ("east", "south", "west", "north")
 
 
 @app.command("list")
-def listmaps_of(folder: Folder, as_json: Json = False) -> None:
+def list_maps(folder: Folder, as_json: Json = False) -> None:
     """List the maps with their numbers of places."""
     with opened(folder) as memory:
         maps = maps_of(memory)
