@@ -92,9 +92,12 @@ def bounded(node: Any) -> Any:
         return [bounded(item) for item in node]
     if not isinstance(node, dict) or {"enum", "const"} & set(node):
         return node
-    found = {key: bounded(value) for key, value in node.items()}
-    if isinstance(names := node.get("properties"), dict):  # one of which may be called enum
-        found["properties"] = {name: bounded(value) for name, value in names.items()}
+    found = {
+        key: {name: bounded(part) for name, part in value.items()}  # one of which may be called enum
+        if key == "properties" and isinstance(value, dict)
+        else bounded(value)
+        for key, value in node.items()
+    }
     kind = node.get("type")
     if kind in ("number", "integer"):
         given = [abs(float(node[key])) for key in _BOUNDS if isinstance(node.get(key), int | float)]

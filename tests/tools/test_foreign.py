@@ -104,7 +104,7 @@ def test_arguments_may_be_called_like_keywords() -> None:
 
 def test_deep_and_branching_schemas_end() -> None:
     began = time.perf_counter()
-    from_schema("deep", "Do something", nested(30), print)
+    call_schema([from_schema("deep", "Do something", nested(30), print).spec()])
     doubling = {f"T{n}": {"properties": {side: {"$ref": f"#/$defs/T{n + 1}"} for side in "ab"}} for n in range(40)}
     doubling["T40"] = {"type": "string"}
     with pytest.raises(ToolSchemaError, match="more than 5,000 parts"):
