@@ -1,7 +1,7 @@
 """A memory as an MCP server: tools, resources and prompts of the official SDK around a :class:`MemoryService`."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -69,15 +69,16 @@ def server_of(service: MemoryService, version: str = "") -> MCPServer[Any]:
 
 def _add_tools(server: MCPServer[Any], service: MemoryService) -> None:
     @server.tool(title="Recall", annotations=READS)
+    @_plain_errors(ToolError)
     def recall(
         cue: Annotated[Text, Field(description="A question, or words of what is looked for.")],
         k: Annotated[int, Field(ge=1, le=MAX_ANSWERS, description="Most traces.")] = 5,
     ) -> Recalled:
         """Search what happened before, by meaning and by words; empty where nothing answers."""
-        with _plain_errors(ToolError):
-            return service.recall(cue, k)
+        return service.recall(cue, k)
 
     @server.tool(title="Remember", annotations=ADDS)
+    @_plain_errors(ToolError)
     def remember(
         text: Annotated[Text, Field(description="What to remember, in words that say it alone.")],
         who: Annotated[Slot, Field(description="Who did or said it.")] = "",
@@ -87,19 +88,19 @@ def _add_tools(server: MCPServer[Any], service: MemoryService) -> None:
         source: Said = "",
     ) -> Remembered:
         """Write something down for later. The same text again strengthens its trace."""
-        with _plain_errors(ToolError):
-            return service.remember(text, {"who": who, "what": what, "where": where, "when": when}, source)
+        return service.remember(text, {"who": who, "what": what, "where": where, "when": when}, source)
 
     @server.tool(title="Ask for facts", annotations=READS)
+    @_plain_errors(ToolError)
     def ask(
         question: Annotated[Text, Field(description="A name, or a question such as: where does Ida live?")],
         k: Annotated[int, Field(ge=1, le=MAX_ANSWERS, description="Most facts.")] = 8,
     ) -> Known:
         """Return facts about a person or thing, plans included."""
-        with _plain_errors(ToolError):
-            return service.ask(question, k)
+        return service.ask(question, k)
 
     @server.tool(title="Tell a fact", annotations=ADDS)
+    @_plain_errors(ToolError)
     def tell(
         head: Annotated[Name, Field(description="Who or what: Ida.")],
         relation: Annotated[Name, Field(description="A verb: lives in.")],
@@ -107,8 +108,7 @@ def _add_tools(server: MCPServer[Any], service: MemoryService) -> None:
         source: Said = "",
     ) -> Told:
         """Add a fact to the graph; an older one that can't be true beside it ends, and stays in the history."""
-        with _plain_errors(ToolError):
-            return service.tell(head, relation, tail, source)
+        return service.tell(head, relation, tail, source)
 
     @server.tool(title="Read a text", annotations=ADDS)
     async def read(
@@ -123,23 +123,24 @@ def _add_tools(server: MCPServer[Any], service: MemoryService) -> None:
             anyio.from_thread.check_cancelled()  # what was read so far stays
             anyio.from_thread.run(ctx.report_progress, done, of)
 
+        @_plain_errors(ToolError)
         def work() -> Read:
-            with _plain_errors(ToolError):
-                return service.read(text, title, source, told)
+            return service.read(text, title, source, told)
 
         return await anyio.to_thread.run_sync(work)
 
     @server.tool(title="Plan a route", annotations=READS)
+    @_plain_errors(ToolError)
     def plan(
         goal: Annotated[Name, Field(description="A thing, a mark, a description, place 12, or explore.")],
         map: Annotated[str, Field(max_length=300, description="Name of the map; by default the largest.")] = "",  # noqa: A002
         start: Annotated[str, Field(max_length=40, description="Place to start from, as: place 12.")] = "",
     ) -> Planned:
         """Return the cheapest route to a goal over a map that an agent has learnt."""
-        with _plain_errors(ToolError):
-            return service.plan(goal, map, start)
+        return service.plan(goal, map, start)
 
     @server.tool(title="Forget", annotations=REMOVES)
+    @_plain_errors(ToolError)
     def forget(
         source: Annotated[str, Field(max_length=200, description="Everything that this source said.")] = "",
         document: Annotated[str, Field(max_length=300, description="Everything from this document.")] = "",
@@ -147,67 +148,68 @@ def _add_tools(server: MCPServer[Any], service: MemoryService) -> None:
         dry_run: Annotated[bool, Field(description="Only say what would be forgotten.")] = False,
     ) -> Forgot:
         """Forget what a source or document said, or single rows, with all that came of it. It can be undone."""
-        with _plain_errors(ToolError):
-            return service.forget(source, document, rows, dry_run)
+        return service.forget(source, document, rows, dry_run)
 
     @server.tool(title="Undo a forgetting", annotations=ADDS)
+    @_plain_errors(ToolError)
     def undo(
         operation: Annotated[int, Field(ge=0, lt=2**53, description="Its number; 0 is the last one.")] = 0,
     ) -> Returned:
         """Bring back what was forgotten; what was written since stays."""
-        with _plain_errors(ToolError):
-            return service.undo(operation)
+        return service.undo(operation)
 
     @server.tool(title="Sources", annotations=READS)
+    @_plain_errors(ToolError)
     def sources() -> Sources:
         """Return who said what is remembered, and how much."""
-        with _plain_errors(ToolError):
-            return service.sources()
+        return service.sources()
 
     @server.tool(title="Inspect a row", annotations=READS)
+    @_plain_errors(ToolError)
     def inspect(row: Annotated[Name, Field(description="As traces:12 or facts:3.")]) -> dict[str, Any]:
         """Return one row with its origins, its trust, what it came from and what came of it."""
-        with _plain_errors(ToolError):
-            return service.inspect(row)
+        return service.inspect(row)
 
 
 def _add_resources(server: MCPServer[Any], service: MemoryService) -> None:
-    def found(work: Callable[[], Any]) -> Any:
-        with _plain_errors(ResourceNotFoundError):
-            return work()
-
-    def as_json(work: Callable[[], Any]) -> str:
-        return json.dumps(found(work), indent=1, ensure_ascii=False)
+    def as_json(found: Any) -> str:
+        return json.dumps(found, indent=1, ensure_ascii=False)
 
     @server.resource("hippo://stats", mime_type="application/json")
+    @_plain_errors(ResourceNotFoundError)
     def stats() -> str:
         """Counts of traces, facts, places and macros."""
-        return as_json(service.stats)
+        return as_json(service.stats())
 
     @server.resource("hippo://maps", mime_type="application/json")
+    @_plain_errors(ResourceNotFoundError)
     def maps() -> str:
         """The maps that were learnt."""
-        return as_json(service.maps)
+        return as_json(service.maps())
 
     @server.resource("hippo://traces/{number}", mime_type="application/json")
+    @_plain_errors(ResourceNotFoundError)
     def trace(number: str) -> str:
         """One trace with its origins."""
-        return as_json(lambda: service.inspect(f"traces:{number}"))
+        return as_json(service.inspect(f"traces:{number}"))
 
     @server.resource("hippo://entities/{name}", mime_type="application/json")
+    @_plain_errors(ResourceNotFoundError)
     def entity(name: str) -> str:
         """What is known of a person or thing."""
-        return as_json(lambda: service.entity(name).model_dump())
+        return as_json(service.entity(name).model_dump())
 
     @server.resource("hippo://maps/{name}/text", mime_type="text/plain")
+    @_plain_errors(ResourceNotFoundError)
     def map_text(name: str) -> str:
         """A map as text."""
-        return str(found(lambda: service.map_text(name)))
+        return service.map_text(name)
 
     @server.resource("hippo://maps/{name}/picture", mime_type="image/png")
+    @_plain_errors(ResourceNotFoundError)
     def map_picture(name: str) -> bytes:
         """A map as a picture."""
-        return bytes(found(lambda: service.map_picture(name)))
+        return service.map_picture(name)
 
 
 def _add_prompts(server: MCPServer[Any]) -> None:
