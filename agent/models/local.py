@@ -179,12 +179,11 @@ class LocalModel:
             ModelError: Two turns have the same chat, or a turn offers no tool.
             ObservationTooLongError: One observation alone does not fit into the window.
         """
-        found: dict[int, Decision] = {}
-        while len(found) < len(turns):
-            open_turns = [(at, turn) for at, turn in enumerate(turns) if at not in found]
-            ready = self.decide_next([turn for _, turn in open_turns])
-            found |= {at: done for (at, _), done in zip(open_turns, ready, strict=True) if done is not None}
-        return [found[at] for at in range(len(turns))]
+        found: dict[Chat, Decision] = {}
+        while waiting := [turn for turn in turns if turn.chat not in found]:
+            ready = zip(waiting, self.decide_next(waiting), strict=True)
+            found |= {turn.chat: decision for turn, decision in ready if decision is not None}
+        return [found[turn.chat] for turn in turns]
 
     def decide_next(self, turns: Sequence[Turn]) -> list[Decision | None]:
         """Answer the turns whose answers are complete first; see :meth:`agent.models.base.ContinuousModel.decide_next`.
