@@ -128,14 +128,14 @@ class TorchEngine:
 
         def computed() -> list[Computed]:
             logprobs = torch.cat(scores).tolist() if scores else []
-            chosen = [] if best is None else best.tolist()
+            chosen = iter(enumerate([] if best is None else best.tolist()))
             found, at = [], 0
             for row in rows:
                 token, count = -1, len(row.places)
                 if row.chooses:
-                    token = chosen.pop(0)
+                    index, token = next(chosen)
                     if row.temperature > 0 and logits is not None:
-                        token = draw(logits[-1 - len(chosen)].cpu().numpy(), row.temperature, row.seed)
+                        token = draw(logits[index].cpu().numpy(), row.temperature, row.seed)
                 found.append(Computed(token, tuple(logprobs[at : at + count])))
                 at += count
             return found
