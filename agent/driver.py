@@ -203,10 +203,13 @@ def decide(model: Model, episodes: Sequence[Episode]) -> list[tuple[Episode, Too
 
 def _decisions(model: Model, episodes: Sequence[Episode]) -> list[tuple[Episode, Decision]]:
     turns = [episode.turn() for episode in episodes]
-    decisions = model.decide_next(turns) if isinstance(model, ContinuousModel) else model.decide(turns)
+    if isinstance(model, ContinuousModel):
+        decisions, least = model.decide_next(turns), 1
+    else:
+        decisions, least = [*model.decide(turns)], len(turns)
     pairs = zip(episodes, decisions, strict=True)
     ready = [(episode, decision) for episode, decision in pairs if decision is not None]
-    if len(ready) < (1 if isinstance(model, ContinuousModel) else len(episodes)):
+    if len(ready) < least:
         raise ModelError(f"{model.name} gave no decision: decide() answers every turn, decide_next() at least one")
     return ready
 
