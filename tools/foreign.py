@@ -56,10 +56,6 @@ class SchemaTool(Tool):
             return ToolResult.invalid(f"{self.signature()} expected; {'; '.join(problems[:3])}")
         return given
 
-    def _takes(self, name: str, value: Any) -> bool:
-        node = self.schema["properties"].get(name, {})
-        return value != "" and bool(self.validator.evolve(schema=node).is_valid(value))
-
 
 _PLAIN = frozenset(
     (

@@ -5,7 +5,6 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections import Counter
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -84,7 +83,7 @@ def _registered(name: str) -> Any:
     """
     entries = [entry for entry in installed() if entry.name == name]
     if len(entries) > 1:
-        owners = Counter(str(entry.dist and entry.dist.name) for entry in entries)
+        owners = [str(entry.dist and entry.dist.name) for entry in entries]
         raise ToolSchemaError(f"{name!r} is registered by {' and '.join(owners)}: name the module, {entries[0].module}")
     if not entries:
         return None
