@@ -35,6 +35,11 @@ def fail(why: str) -> str:
     raise ValueError(why)
 
 @server.tool()
+def known() -> str:
+    """Say what is known of tokens."""
+    return " ".join(key for key in os.environ if "TOKEN" in key)
+
+@server.tool()
 def die() -> str:
     """End the server."""
     os._exit(3)
@@ -53,7 +58,7 @@ def server(tmp_path: Path) -> str:
 def test_a_server_of_others_works_and_fails_as_a_tool(server: str) -> None:
     with mcp_tools([f"odd={server}"]) as tools:
         box = Toolbox(tools)
-        assert box.names == ["odd_add_up_now", "odd_fail", "odd_die"]
+        assert box.names == ["odd_add_up_now", "odd_fail", "odd_known", "odd_die"]
         assert box["odd_add_up_now"].description == "Add numbers up"
         assert box.dispatch(ToolCall(name="odd_add_up_now", arguments={"numbers": [1, 2], "unit": "s"})).text == "3 s"
         invalid = box.dispatch(ToolCall(name="odd_add_up_now", arguments={"numbers": ["one"]}))
@@ -90,6 +95,38 @@ def test_names_that_are_taken_are_left_out(tmp_path: Path) -> None:
     place = f"{sys.executable} {file}"
     with pytest.warns(UserWarning, match="'a_b' already; put NAME="), mcp_tools([place]) as tools:
         assert [tool.name for tool in tools] == ["a_b", "c"]
+
+
+def test_our_tokens_are_not_handed_on(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HIPPO_TOKEN", "HIPPO_MCP_TOKEN_NOTES", "TOKEN_OF_THEIRS"):
+        monkeypatch.setenv(name, "secret")
+    with mcp_tools([server]) as tools:
+        assert Toolbox(tools).dispatch(ToolCall(name="known")).text == "TOKEN_OF_THEIRS"
+
+
+ENDLESS = """
+import anyio
+from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
+from mcp_types import ListToolsResult
+
+async def listed(ctx, params):
+    return ListToolsResult(tools=[], next_cursor="more")
+
+async def main():
+    server = Server("endless", on_list_tools=listed)
+    async with stdio_server() as streams:
+        await server.run(*streams, server.create_initialization_options())
+
+anyio.run(main)
+"""
+
+
+def test_a_list_without_end_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "endless.py"
+    file.write_text(ENDLESS)
+    with pytest.raises(ToolSchemaError, match="no end of them"), mcp_tools([f"{sys.executable} {file}"]):
+        pass
 
 
 def test_what_the_caller_raises_is_raised(server: str) -> None:

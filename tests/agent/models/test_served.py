@@ -10,8 +10,10 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
 from agent.errors import ModelError, ServerError
+from agent.models.decode import Job, Writer
 from agent.models.engine import Computed, Masks, Pending, Row
 from agent.models.served import ServedEmbedder, ServedEngine, serving
+from agent.models.slots import Kept
 from agent.models.tokenizer import FastTokenizer
 from memory import EmbedderError, HashingEmbedder
 from memory.embedding import Vectors
@@ -169,3 +171,29 @@ def test_an_embedder_that_fails_is_named_and_threads_may_share_one() -> None:
             asker.join()
         assert not wrong
         assert ServedEngine(address).begin([Row(0, 0, [1])], masks_for(1))()[0].token == 1
+
+
+def test_an_answer_that_was_not_waited_for_is_not_the_next_one() -> None:
+    """After Ctrl-C while a pass is waited for, its answer is still to come."""
+
+    class Interrupted(Counting):
+        def begin(self, rows: Sequence[Row], masks: Masks) -> Pending:
+            pending = super().begin(rows, masks)
+            waits = iter([KeyboardInterrupt])
+
+            def wait() -> list[Computed]:
+                if (error := next(waits, None)) is not None:
+                    raise error
+                return pending()
+
+            return wait
+
+    job = Job(Kept(0), [1, 2], range(0), None, np.random.default_rng(0), 9, done=True)  # type: ignore[arg-type]
+    writer = Writer(Interrupted(), None)  # type: ignore[arg-type]
+    writer.advance([job], 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        writer.land()
+    assert not job.complete
+    writer.land()
+    assert job.complete
+    assert job.kept.tokens == [1, 2]
