@@ -11,6 +11,7 @@ from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError
 from mcp_types import ToolAnnotations
 from pydantic import Field
 
+from agent.errors import AgentError
 from agent.serve.service import (
     MAX_ANSWERS,
     Forgot,
@@ -42,12 +43,12 @@ Slot = Annotated[str, Field(max_length=200)]
 
 @contextmanager
 def _plain_errors(kind: type[Exception]) -> Iterator[None]:
-    """Raise what went wrong in the memory as an error that the client is told."""
+    """Raise what went wrong in the memory, or in drawing it, as an error that the client is told."""
     from memory import StoreError
 
     try:
         yield
-    except StoreError as error:
+    except (StoreError, AgentError) as error:
         raise kind(str(error)) from error
 
 

@@ -15,9 +15,11 @@ import httpx
 import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
+from mcp.shared.exceptions import MCPError
 
 import envs
 from agent.errors import ConfigError
+from agent.pictures.graph_picture import PictureError
 from agent.serve.http import address_of, check_token, hosts_of
 from agent.serve.mcp_server import server_of
 from agent.serve.service import MemoryService
@@ -184,6 +186,19 @@ def test_maps_are_planned_over_and_shown(service: MemoryService) -> None:
         picture = (await client.read_resource(f"hippo://maps/{name}/picture")).contents[0]
         assert picture.mime_type == "image/png"
         assert picture.blob.startswith("iVBOR")  # type: ignore[union-attr]
+
+    session(service, work)
+
+
+def test_a_picture_that_can_not_be_drawn_says_why(service: MemoryService, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_name: str) -> bytes:
+        raise PictureError("the map is empty: there is nothing to draw")
+
+    monkeypatch.setattr(service, "map_picture", fail)
+
+    async def work(client: Client) -> None:
+        with pytest.raises(MCPError, match="nothing to draw"):
+            await client.read_resource("hippo://maps/attic/picture")
 
     session(service, work)
 
