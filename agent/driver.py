@@ -17,7 +17,7 @@ from memory import Embedder, InvalidItemError
 from memory.clean import clean_text, text_of
 from memory.spatial import View
 from tools import ToolResult
-from tools.toolbox import run_for
+from tools.running import run_for
 
 Emit = Callable[[Event], None]
 Open = Callable[[Emit], tuple[Episode, str, Mapping[str, Any]]]

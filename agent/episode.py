@@ -6,13 +6,15 @@ from typing import Any
 
 from agent.chat import Chat, Message
 from agent.episode_state import AgentConfig, EpisodeContext, EpisodeStats
-from agent.logs.events import Decided, End, Ending, Event, Observed, Ran, Returned, Wrote
+from agent.logs.events import Decided, End, Ending, Event, Observed, Progressed, Ran, Returned, Wrote
 from agent.memory_writer import MemoryWriter
 from agent.models.base import Decision, Turn
+from agent.reports import Reports
 from agent.shown import shown_observation, shown_result
 from memory import Embedder
 from tools import MemoryTools, Toolbox, ToolCall, ToolContext, ToolResult, ToolSpec
 from tools import names as tool_names
+from tools.details import fitted
 from tools.macro_run import MacroRun
 from tools.schema import narrowed
 
@@ -37,6 +39,7 @@ class Episode:
         config: Settings of the loop.
         emit: Receives every event, in order.
         writer: Writes into the memory, if there is one.
+        env: The environment, for tools that ask for it.
         memory_tools: The memory's tools; they receive a :class:`~tools.ToolContext` after every observation.
 
     Attributes:
@@ -53,14 +56,17 @@ class Episode:
         emit: Callable[[Event], None],
         writer: MemoryWriter | None = None,
         memory_tools: MemoryTools | None = None,
+        env: Any = None,
     ) -> None:
         self.context = context
         self.toolbox = toolbox
         self.config = config
-        self.chat = Chat(context.mission, toolbox.specs(), seed=context.seed or 0)
+        self.chat = Chat(context.mission, fitted(toolbox.specs(), config.max_details), seed=context.seed or 0)
         self.stats = EpisodeStats()
         self.end: End | None = None
         self._emit = emit
+        self._env = env
+        self._reports = Reports(self._progressed)
         self._writer = writer
         self._memory_tools = memory_tools
         self._own_tools = {tool.name for tool in memory_tools.select()} if memory_tools else set()
@@ -125,7 +131,8 @@ class Episode:
             result = ToolResult.invalid(problem)
         else:
             self.stats.tool_calls[call.name] += 1
-            result = self.toolbox.dispatch(call)
+            with self._reports.of(call):
+                result = self.toolbox.dispatch(call)
             if isinstance(result.program, MacroRun):
                 self._macro = _RunningMacro(call, result.program)
                 return self.proceed()
@@ -151,6 +158,10 @@ class Episode:
             )
         )
 
+    def _progressed(self, call: ToolCall, done: float, words: str) -> None:
+        turn, step = self.stats.turns, self.stats.steps
+        self._emit(Progressed(turn=turn, step=step, name=call.name, done=done, text=words))
+
     # macros
 
     def proceed(self) -> ToolResult:
@@ -171,7 +182,7 @@ class Episode:
                     arguments=following.arguments,
                 )
             )
-            result = macro.result = self.toolbox.dispatch(following)
+            result = macro.result = self.toolbox.dispatch(following, repeats=True)
             if result.acts:
                 self._last_call = following
                 self.stats.macro_actions += 1
@@ -280,9 +291,19 @@ class Episode:
         if self._writer:
             wrote = self._writer.perceive(text, view, action, reward, step)
             note = self._writer.note
+        now = ToolContext(
+            self.context.label,
+            self.context.mission,
+            step,
+            view,
+            self._possible(info),
+            self._writer.memory if self._writer else None,
+            self._env,
+            self._reports.report,
+        )
+        self.toolbox.context = now
         if self._memory_tools:
-            able = self._possible(info)
-            self._memory_tools.update(ToolContext(self.context.label, self.context.mission, step, view, able))
+            self._memory_tools.update(now)
         self._observation = shown_observation(text, note)
         self._emit(
             Observed(

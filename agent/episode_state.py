@@ -12,6 +12,9 @@ from agent.logs.events import End, Ending, Start
 from agent.models.base import Decision, Usage
 from agent.shown import MAX_RESULT
 
+MAX_DETAILS = 1200
+"""Characters of descriptions of arguments that a prompt has room for: about 300 tokens."""
+
 
 class AgentConfig(BaseModel):
     """Settings of the loop."""
@@ -21,6 +24,11 @@ class AgentConfig(BaseModel):
     max_calls: int = Field(100, ge=1, description="Most decisions in one episode.")
     max_repeats: int = Field(8, ge=0, description="Same call with same result in a row before looping; 0 is off.")
     narrow_actions: bool = Field(True, description="Offer only actions that can have an effect now.")
+    max_details: int = Field(
+        MAX_DETAILS,
+        ge=0,
+        description="Most characters of descriptions of arguments in the prompt; what is more is cut.",
+    )
     max_result: int = Field(MAX_RESULT, ge=80, description="Longest result of a tool in characters; the rest is cut.")
     history: bool = Field(False, description="The conversation of earlier episodes in a world stays in the prompt.")
     env_timeout: float = Field(30.0, gt=0, description="Seconds for one step of the environment.")

@@ -19,6 +19,7 @@ from memory import Memory
 from memory.episodic import WriteGate
 from tools import MemoryTools, Tool, Toolbox
 from tools.actions import action_tools
+from tools.journal import JOURNAL, Journal
 
 
 class Agent:
@@ -180,7 +181,14 @@ class Agent:
             on_step: Called after the reset and after every decision, for example to draw.
         """
         opens = [
-            partial(self._open, env, seed, numbers[index] if numbers else None, label=labels[index] if labels else None)
+            partial(
+                self._open,
+                env,
+                seed,
+                numbers[index] if numbers else None,
+                label=labels[index] if labels else None,
+                log=logs[index] if logs else None,
+            )
             for index, seed in enumerate(seeds)
         ]
         return EpisodeSlot(self.model, env, opens, logs, keep, on_step)
@@ -291,6 +299,7 @@ class Agent:
         number: int | None = None,
         emit: Emit | None = None,
         label: str | None = None,
+        log: Path | None = None,
     ) -> tuple[Episode, str, Mapping[str, Any]]:
         """Reset the environment; return its episode, which is still to be started, the observation and its info."""
         observation, info = reset(env, seed)
@@ -309,7 +318,9 @@ class Agent:
             label=self._label(label, number),
         )
         self._episodes += 1
-        episode, last = self._episode(context, actions, emit or partial(ignore_event, 0)), self._last
+        emit = emit or partial(ignore_event, 0)
+        journal = Journal(log.with_name(JOURNAL)) if log is not None else None
+        episode, last = self._episode(context, actions, emit, env, journal), self._last
         if self.config.history:
             if last is not None and last.context.world == context.world:
                 episode.chat.messages = [*last.chat.messages]
@@ -320,12 +331,19 @@ class Agent:
         """Return what the memory calls an episode."""
         return " ".join(filter(None, (self.name, label or f"episode {number}")))
 
-    def _episode(self, context: EpisodeContext, actions: list[Tool], emit: Emit) -> Episode:
+    def _episode(
+        self,
+        context: EpisodeContext,
+        actions: list[Tool],
+        emit: Emit,
+        env: Env | None = None,
+        journal: Journal | None = None,
+    ) -> Episode:
         writer = None
         if self.memory:
             writer = MemoryWriter(self.memory, self.gate, f"env:{context.env}", context.label)
-        toolbox = Toolbox([*actions, *self._extra])
-        return Episode(context, toolbox, self.config, emit, writer, self._memory_tools)
+        toolbox = Toolbox([*actions, *self._extra], journal)
+        return Episode(context, toolbox, self.config, emit, writer, self._memory_tools, env)
 
 
 def _actions(actions: Mapping[str, tuple[Any, str]] | Sequence[str]) -> Mapping[str, tuple[Any, str]]:

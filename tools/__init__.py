@@ -1,22 +1,17 @@
 """A typed function becomes a tool; a toolbox validates and runs the calls."""
 
-from typing import TYPE_CHECKING
-
 import tools.neighbours  # noqa: F401 - refuses to go on where another file hides the package memory
-from memory.lazy import lazy
 from tools.context import ToolContext
+from tools.decorator import tool
 from tools.errors import ToolArgumentError, ToolError, ToolSchemaError, UnknownToolError
 from tools.memory_tools import MemoryTools
-from tools.tool import Tool, tool
+from tools.policy import CallPolicy
+from tools.tool import Tool
 from tools.toolbox import Toolbox
 from tools.types import ToolCall, ToolResult, ToolSpec
 
-if TYPE_CHECKING:
-    from tools.foreign import from_schema
-else:
-    __getattr__ = lazy(__name__, {"foreign": "from_schema"})
-
 __all__ = [
+    "CallPolicy",
     "MemoryTools",
     "Tool",
     "ToolArgumentError",
@@ -28,6 +23,5 @@ __all__ = [
     "ToolSpec",
     "Toolbox",
     "UnknownToolError",
-    "from_schema",
     "tool",
 ]

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, create_model
 
+from tools.arguments import TypedArguments
 from tools.names import ANSWER
 from tools.schema import parameters_schema
 from tools.tool import Tool
@@ -66,4 +67,4 @@ def _action_tools(named: tuple[tuple[str, type, Any, str], ...]) -> tuple[Tool, 
 
 def _tool(name: str, description: str, function: Any, fields: dict[str, Any]) -> Tool:
     model = create_model(name, __config__={"extra": "forbid"}, **fields)
-    return Tool(name, description, function, model, parameters_schema(model))
+    return Tool(name, description, function, TypedArguments(model), parameters_schema(model))

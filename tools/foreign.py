@@ -1,60 +1,59 @@
-"""Tools that come as JSON schemas: from an MCP server, a catalogue, another program."""
+"""Arguments of tools that come as JSON schemas: from an MCP server, a catalogue, another program."""
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
-from pydantic import BaseModel
 from referencing import Registry
 
-from memory.clean import clean_text, text_of
 from tools.errors import ToolArgumentError, ToolSchemaError
 from tools.schema import MAX_STRING, tidy_schema, unexpressed
-from tools.tool import DEFAULT_TIMEOUT, Tool, check_options
-from tools.types import ToolResult
 
-MAX_DESCRIPTION = 200
-"""Longest description of a tool of others, in characters: a small model reads all of them at every step."""
+MAX_REASON = 200
+"""Longest reason why an argument is refused, in characters."""
 
 
-@dataclass(frozen=True)
-class SchemaTool(Tool):
-    """A tool whose arguments are checked against a JSON schema; :func:`from_schema` makes one.
+class SchemaArguments:
+    """Arguments that are checked against a JSON schema, and given as they are.
+
+    Args:
+        name: Name of the tool, for errors.
+        schema: JSON schema (2020-12), an object.
 
     Attributes:
-        original: Its name where it comes from, which may have dots and dashes.
-        validator: Checks arguments against the schema as it was given.
+        tidy: The schema in terms that a grammar has.
+        names: Names of the arguments.
+
+    Raises:
+        ToolSchemaError: The schema is none, is not that of an object, or can't be generated under a grammar.
     """
 
-    original: str = ""
-    validator: Draft202012Validator = field(default_factory=lambda: Draft202012Validator({}), repr=False, compare=False)
+    def __init__(self, name: str, schema: Mapping[str, Any]) -> None:
+        if not isinstance(schema, Mapping):
+            raise ToolSchemaError(f"tool {name!r}: its schema is no object, got {type(schema).__name__}")
+        try:
+            self.tidy = _tidy(name, schema)
+        except RecursionError as error:
+            raise ToolSchemaError(f"tool {name!r}: its schema is nested too deeply: make it flatter") from error
+        self.names = tuple(self.tidy["properties"])
+        self._validator = Draft202012Validator(schema, registry=Registry())  # nothing is fetched
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call it with arguments by name, checked against the schema.
+    def check(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments.
 
         Raises:
-            ToolArgumentError: They don't fit, or some are given without a name.
+            ToolArgumentError: They don't fit.
         """
-        if args:
-            raise ToolArgumentError(f"{self.name} takes its arguments by name")
-        checked = self.validate(kwargs)
-        if isinstance(checked, ToolResult):
-            raise ToolArgumentError(checked.text)
-        return self.function(**checked)
+        arguments = dict(given)
+        if problems := [_told(error) for error in self._validator.iter_errors(arguments)]:
+            raise ToolArgumentError("; ".join(problems[:3]))
+        return arguments
 
-    def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any] | ToolResult:
-        """Return the arguments, or an ``invalid`` result that says what was expected."""
-        given = dict(arguments)
-        try:
-            problems = [_told(error) for error in self.validator.iter_errors(given)]
-        except Exception as error:  # the boundary: a schema of others may refer to what is not there
-            return ToolResult.invalid(f"{self.name}: its arguments can't be checked: {text_of(error)}")
-        if problems:
-            return ToolResult.invalid(f"{self.signature()} expected; {'; '.join(problems[:3])}")
-        return given
+    def takes(self, name: str, value: Any) -> bool:
+        """Return whether one argument may have a value."""
+        return bool(self._validator.evolve(schema=self.tidy["properties"][name]).is_valid(value))
 
 
 _PLAIN = frozenset(
@@ -69,8 +68,6 @@ _PLAIN = frozenset(
 
 _NAME = re.compile(r"[^\W\d][\w.$@-]{0,63}")
 """Names of arguments; the model reads them."""
-
-MAX_NAME = 64
 
 
 def _without_booleans(tidy: dict[str, Any]) -> dict[str, Any]:
@@ -100,7 +97,7 @@ def _plainer(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     kept = {key: _plainer(value) for key, value in node.items() if key in _PLAIN and key != "properties"}
-    kept |= {key: node[key] for key in ("enum", "const") if key in node}
+    kept |= {key: node[key] for key in ("enum", "const", "description", "default") if key in node}
     if "properties" in node:
         kept["properties"] = {name: _plainer(value) for name, value in node["properties"].items()}
     if kept.get("type") == "string" and not {"enum", "const", "maxLength"} & set(kept):
@@ -111,7 +108,7 @@ def _plainer(node: Any) -> Any:
 def _told(error: Any) -> str:
     place = ".".join(map(str, error.absolute_path)) or "arguments"
     words = str(error.message)
-    return f"{place}: {words if len(words) <= MAX_DESCRIPTION else words[:MAX_DESCRIPTION] + '…'}"
+    return f"{place}: {words if len(words) <= MAX_REASON else words[:MAX_REASON] + '…'}"
 
 
 def _tidy(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,52 +131,3 @@ def _tidy(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     if problem := unexpressed(tidy):
         raise ToolSchemaError(f"tool {name!r} can't be generated under a grammar: {problem}")
     return tidy
-
-
-def from_schema(
-    name: str,
-    description: str,
-    schema: Mapping[str, Any],
-    call: Callable[[dict[str, Any]], Any],
-    *,
-    timeout: float = DEFAULT_TIMEOUT,
-) -> SchemaTool:
-    """Make a tool of a JSON schema.
-
-    Args:
-        name: Its name; what the model writes has an underscore for every sign that is no letter or digit.
-        description: What it does; the model reads the first line, at most :data:`MAX_DESCRIPTION` characters.
-        schema: JSON schema (2020-12) of its arguments, an object.
-        call: Runs it with the arguments; gives a :class:`~tools.ToolResult`, or anything else to be told as text.
-        timeout: Seconds before a call counts as failed.
-
-    Raises:
-        ToolSchemaError: The schema is none, is not that of an object, or can't be generated under a grammar.
-    """
-    check_options(None, timeout, None, ())
-    if not isinstance(schema, Mapping):
-        raise ToolSchemaError(f"tool {name!r}: its schema is no object, got {type(schema).__name__}")
-    plain = re.sub(r"\W+", "_", clean_text(name), flags=re.ASCII).strip("_")
-    plain = f"tool_{plain}" if not plain or plain[0].isdigit() else plain
-    if len(plain) > MAX_NAME:
-        raise ToolSchemaError(f"tool {plain[:MAX_NAME]!r}…: its name has more than {MAX_NAME} characters")
-    try:
-        tidy = _tidy(name, schema)
-    except RecursionError as error:
-        raise ToolSchemaError(f"tool {name!r}: its schema is nested too deeply: make it flatter") from error
-    lines = clean_text(description).strip().splitlines() or [plain]
-    first = lines[0].strip().rstrip(".")
-
-    def function(**arguments: Any) -> Any:
-        return call(arguments)
-
-    return SchemaTool(
-        plain,
-        first if len(first) <= MAX_DESCRIPTION else f"{first[:MAX_DESCRIPTION]}…",
-        function,
-        BaseModel,
-        tidy,
-        timeout=timeout,
-        original=name,
-        validator=Draft202012Validator(schema, registry=Registry()),  # nothing is fetched
-    )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from memory.clean import clean_text, text_of
 from tools.errors import ToolSchemaError
+from tools.policy import CallPolicy
 from tools.tool import Tool
 from tools.types import ToolResult
 
@@ -75,8 +76,6 @@ def _parts(words: str) -> tuple[str, str]:
 
 
 def _connected(stack: ExitStack, portal: "BlockingPortal", place: str, prefix: str, timeout: float) -> list[Tool]:
-    from tools.foreign import from_schema  # not above: it takes a while to import
-
     try:
         client = stack.enter_context(portal.wrap_async_context_manager(_client(place, prefix, timeout)))
         listed = portal.call(_listed, client)
@@ -86,18 +85,25 @@ def _connected(stack: ExitStack, portal: "BlockingPortal", place: str, prefix: s
     tools: list[Tool] = []
     for one in listed:
         try:
-            tool = from_schema(
+            tool = Tool.from_schema(
                 f"{prefix}_{one.name}" if prefix else one.name,
                 one.description or one.title or one.name,
                 one.input_schema,
                 connection.caller(one.name),
-                timeout=timeout,
+                policy=CallPolicy(timeout, side_effects=not _harmless(one)),
+                trusted=False,
             )
         except Exception as error:  # the boundary: a schema of others may be anything
             _left_out(place, text_of(error))
             continue
         tools.append(replace(tool, original=one.name))
     return tools
+
+
+def _harmless(tool: Any) -> bool:
+    """Return whether a server says that a tool only reads, or that a second call changes nothing more."""
+    about = tool.annotations
+    return bool(about and (about.read_only_hint or about.idempotent_hint))
 
 
 def _left_out(place: str, why: str) -> None:

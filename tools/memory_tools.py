@@ -12,9 +12,10 @@ from memory.relational import Fact, Tuple
 from memory.relational.names import canonical, normalise, relation_name
 from memory.spatial import place_number
 from tools.context import ToolContext
+from tools.decorator import tool
 from tools.errors import UnknownToolError
 from tools.spatial_tools import SpatialTools
-from tools.tool import MAX_CHOICES, Tool, tool
+from tools.tool import MAX_CHOICES, Tool
 from tools.toolbox import tools_of, unknown
 from tools.types import ToolCall, ToolResult
 

@@ -1,10 +1,7 @@
 """Tools that users bring, loaded by import path."""
 
 import importlib
-import importlib.util
 import inspect
-import sys
-import traceback
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -12,14 +9,12 @@ from types import ModuleType
 from typing import Any
 
 from tools.errors import ToolSchemaError, UnknownToolError
+from tools.plugin_files import module_of_file
 from tools.tool import Tool
 from tools.toolbox import tools_of, unknown
 
 GROUP = "hippo.tools"
 """Group of entry points with which an installed package offers a module with tools, or one tool."""
-
-_imported: dict[str, tuple[Path, int, int]] = {}
-"""File, time and size of each plugin that was imported, by the name of its module: it is imported once."""
 
 
 def load_all(paths: Iterable[str]) -> list[Tool]:
@@ -132,39 +127,4 @@ def _module(place: str) -> ModuleType:
             except (ModuleNotFoundError, ValueError, TypeError) as error:
                 raise UnknownToolError(f"no module {place!r} ({error}): give a module name or a .py file") from error
         place = str(here)  # a module in the current folder, which a command does not search
-    file = Path(place).expanduser()
-    if not file.is_file():
-        raise UnknownToolError(f"no file {place}: give a module name or a .py file")
-    name = f"hippo_plugin_{file.stem}"  # a file called random.py must not hide the real one
-    state = file.resolve(), file.stat().st_mtime_ns, file.stat().st_size
-    if name in sys.modules and _imported.get(name) == state:
-        return sys.modules[name]
-    if (known := _imported_as_world(file)) is not None:
-        return known
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise UnknownToolError(f"can't import {place}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    if (folder := str(file.resolve().parent)) not in sys.path:
-        sys.path.append(folder)  # what stands beside the file can be imported by it, and hides nothing
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        del sys.modules[name]
-        words = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
-        raise ToolSchemaError(f"{place} can't be imported: {words}{_line(error, file)}") from error
-    _imported[name] = state
-    return module
-
-
-def _imported_as_world(file: Path) -> ModuleType | None:
-    """Return the module of a file that was imported for a world that it registers, which must not be done twice."""
-    worlds = [module for name, module in [*sys.modules.items()] if name.startswith("hippo_env_")]
-    return next((one for one in worlds if Path(str(one.__file__)).resolve() == file.resolve()), None)
-
-
-def _line(error: BaseException, file: Path) -> str:
-    """Return where in a file an error came from, in words; empty where that is unknown or said already."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == file]
-    return f" (line {lines[-1]})" if lines and not isinstance(error, SyntaxError) else ""
+    return module_of_file(place)

@@ -5,12 +5,18 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, get_args, get_origin, get_type_hints
+from types import MappingProxyType
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 
+from memory.clean import clean_text
+from tools.context import ToolContext
 from tools.errors import ToolSchemaError
 
 MAX_STRING = 120
@@ -22,7 +28,10 @@ MAX_PARTS = 5_000
 _NAMED = frozenset({"properties", "patternProperties", "dependentSchemas"})
 """Keywords whose value has names of the writer's own."""
 
-_NOISE = frozenset({"title", "default", "description", "uniqueItems"})
+_NOISE = frozenset({"title", "uniqueItems"})
+_WORDS = ("description", "default")
+"""Keywords that say something to who reads the schema, and forbid nothing."""
+
 _FORMATS = frozenset({"email", "hostname", "ipv4", "ipv6", "uuid"})
 """Formats that the grammar knows as strictly as pydantic; a path or bytes is any text."""
 
@@ -48,8 +57,28 @@ class _Schema(GenerateJsonSchema):
         return self.float_schema(schema)
 
 
-def parameters_model(function: Callable[..., Any], name: str) -> type[BaseModel]:
-    """Make the pydantic model of ``function``'s parameters, ``self`` left out. Its fields have the names as aliases.
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """The parameters of a function.
+
+    Attributes:
+        model: Pydantic model of those that a caller gives; its fields have the names as aliases.
+        injected: Name of the parameter that gets the :class:`~tools.context.ToolContext`; empty if none does.
+    """
+
+    model: type[BaseModel]
+    injected: str
+
+
+def parameters_of(
+    function: Callable[..., Any], name: str, described: Mapping[str, str] = MappingProxyType({})
+) -> Parameters:
+    """Read the parameters of ``function``, ``self`` left out.
+
+    Args:
+        function: The function.
+        name: Name of the tool, for errors.
+        described: Descriptions of parameters; one in the type hint goes before.
 
     Raises:
         ToolSchemaError: A parameter without a type hint, a ``*args`` or ``**kwargs``, or a type
@@ -67,6 +96,7 @@ def parameters_model(function: Callable[..., Any], name: str) -> type[BaseModel]
     except Exception as error:
         raise ToolSchemaError(f"tool {name!r}: can't resolve its type hints: {error}") from error
     fields: dict[str, Any] = {}
+    injected = ""
     try:
         parameters = [*inspect.signature(whole).parameters.values()]
     except (TypeError, ValueError) as error:
@@ -78,13 +108,18 @@ def parameters_model(function: Callable[..., Any], name: str) -> type[BaseModel]
             raise ToolSchemaError(f"tool {name!r}: parameter {parameter} can't be given by name; use a plain one")
         if parameter.name not in hints:
             raise ToolSchemaError(f"tool {name!r}: parameter {parameter.name!r} needs a type hint")
+        if _is_context(hints[parameter.name]):
+            injected = parameter.name
+            continue
         if (key := _key_type(hints[parameter.name])) is not None:
             raise ToolSchemaError(
                 f"tool {name!r}: parameter {parameter.name!r} is a dict with keys of type {key}; JSON's keys are texts:"
                 " use dict[str, ...]"
             )
         default = ... if parameter.default is parameter.empty else parameter.default
-        fields[f"argument_{number}"] = (hints[parameter.name], Field(default, alias=parameter.name))
+        words = described.get(parameter.name, "") if _described(hints[parameter.name]) is None else ""
+        about: dict[str, Any] = {"description": words} if words else {}
+        fields[f"argument_{number}"] = (hints[parameter.name], Field(default, alias=parameter.name, **about))
     try:
         config = ConfigDict(extra="forbid", allow_inf_nan=False)
         model: type[BaseModel] = create_model(name, __config__=config, **fields)
@@ -92,7 +127,19 @@ def parameters_model(function: Callable[..., Any], name: str) -> type[BaseModel]
     except Exception as error:  # pydantic has an error type of its own for each reason
         reason = " ".join(str(error).split("\n")[:2])
         raise ToolSchemaError(f"tool {name!r}: JSON can't carry its parameters: {reason}") from error
-    return model
+    return Parameters(model, injected)
+
+
+def _is_context(hint: Any) -> bool:
+    """Return whether a type hint is that of the context, or of the context or nothing."""
+    inner = get_args(hint)
+    return hint is ToolContext or (ToolContext in inner and all(one in (ToolContext, type(None)) for one in inner))
+
+
+def _described(hint: Any) -> str | None:
+    """Return the description in a type hint, ``None`` if it has none."""
+    notes = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    return next((note.description for note in notes if isinstance(note, FieldInfo) and note.description), None)
 
 
 def _key_type(hint: Any) -> str | None:
@@ -156,7 +203,8 @@ def _strict_form(node: Any) -> str | None:
     form = node.get("format") or node.get("contentMediaType")
     if isinstance(form, str) and form not in _FORMATS:
         return form
-    return next((form for item in node.values() if (form := _strict_form(item)) is not None), None)
+    parts = (item for key, item in node.items() if key not in ("default", "enum", "const"))
+    return next((form for item in parts if (form := _strict_form(item)) is not None), None)
 
 
 def _inline(node: Any, definitions: Mapping[str, Any], path: tuple[str, ...], size: list[int]) -> Any:
@@ -185,15 +233,20 @@ def _inline(node: Any, definitions: Mapping[str, Any], path: tuple[str, ...], si
             raise ToolSchemaError(f"the schema refers to {reference!r}, which it does not hold")
         if name in path:
             raise ToolSchemaError(f"type {name} contains itself: a tool's arguments must have bounded depth")
-        return _inline(definitions[name], definitions, (*path, name), size)
+        whole = _inline(definitions[name], definitions, (*path, name), size)
+        return whole | _words_of(node) if isinstance(whole, dict) else whole
     tidy: dict[str, Any] = {}
     for key, value in node.items():
         if key in _NAMED and isinstance(value, dict):  # names of the writer's own stand here, not keywords
             tidy[key] = {name: _inline(part, definitions, path, size) for name, part in value.items()}
         elif key in ("enum", "const", "required"):
             tidy[key] = value
-        elif key not in _NOISE:
+        elif key not in _NOISE and key not in _WORDS:
             tidy[key] = _inline(value, definitions, path, size)
+    tidy |= _words_of(node)
+    told = [part for part in tidy.get("anyOf", ()) if isinstance(part, dict) and "description" in part]
+    if len(told) == 1 and "description" not in tidy:  # an optional argument is described like others
+        tidy["description"] = told[0].pop("description")
     for bound in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"):
         if isinstance(tidy.get(bound), Decimal):
             tidy[bound] = float(tidy[bound])
@@ -210,10 +263,21 @@ def _inline(node: Any, definitions: Mapping[str, Any], path: tuple[str, ...], si
     return tidy
 
 
+def _words_of(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return description and default of a part of a schema, the description in one line of clean text."""
+    words = {}
+    if isinstance(node.get("description"), str):
+        words["description"] = " ".join(clean_text(node["description"]).split())
+    with suppress(ValueError, TypeError, RecursionError):  # a default that is no JSON is not told
+        if "default" in node:
+            words["default"] = json.loads(json.dumps(node["default"], allow_nan=False))
+    return words
+
+
 def narrowed(schema: Mapping[str, Any], choices: Mapping[str, list[Any]]) -> dict[str, Any]:
     """Return the schema with the named properties limited to ``choices``."""
     properties = dict(schema["properties"])
     for name, values in choices.items():
         kind = {"type": "string"} if all(isinstance(value, str) for value in values) else {}
-        properties[name] = {**kind, "enum": values}
+        properties[name] = {**kind, "enum": values, **_words_of(properties.get(name, {}))}
     return {**schema, "properties": properties}

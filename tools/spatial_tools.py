@@ -9,8 +9,8 @@ from memory import InvalidItemError, Memory, UnknownItemError
 from memory.procedural import SymbolicState
 from memory.spatial import Route
 from tools.context import ToolContext
+from tools.decorator import tool
 from tools.macro_run import MacroRun, StateReader
-from tools.tool import tool
 from tools.types import ToolResult
 
 Goal = Annotated[str, Field(min_length=1, max_length=60)]

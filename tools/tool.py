@@ -1,21 +1,22 @@
-"""A typed function becomes a tool."""
+"""A tool: a function with a name, a description and a schema for its arguments."""
 
 import functools
 import inspect
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Annotated, Any, overload
-
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from typing import Any, Self
 
 from memory.clean import clean_text, text_of
+from tools.arguments import Arguments
+from tools.context import ToolContext
 from tools.errors import ToolArgumentError, ToolError, ToolSchemaError
-from tools.schema import narrowed, parameters_model, parameters_schema
+from tools.policy import CallPolicy
+from tools.schema import narrowed
 from tools.types import ToolResult, ToolSpec
 
-DEFAULT_TIMEOUT = 5.0
 MAX_CHOICES = 64
 """With more choices than this, an argument is left free: the grammar would cost more than it gains."""
 
@@ -25,6 +26,14 @@ MAX_SHORT = 64
 MAX_KNOWN = 10_000
 """Greatest number of values of choices that a tool remembers as valid or not."""
 
+MAX_NAME = 64
+
+UNTRUSTED = "[untrusted] "
+"""What stands before the description of a tool that nobody vouches for."""
+
+MAX_DESCRIPTION = 200
+"""Longest description of a tool of others, in characters: a small model reads all of them at every step."""
+
 Choices = Callable[..., Sequence[Any]]
 When = Callable[..., bool]
 
@@ -33,32 +42,88 @@ When = Callable[..., bool]
 class Tool:
     """A function with a name, a one-line description and a schema for its arguments.
 
-    Made by :func:`tool`. On a class it binds like a method, so one object can offer several tools
-    that share its state.
+    Made by :func:`tool` or by :meth:`from_schema`. On a class it binds like a method, so one object can offer several
+    tools that share its state.
 
     Attributes:
         name: What the model calls it.
         description: First line of the docstring.
         function: What runs. It returns a :class:`ToolResult`, or anything else to be told as text.
-        model: Pydantic model of the arguments.
+        arguments: What checks the arguments.
         schema: JSON schema of the arguments.
         choices: For a string argument, a function that lists what exists now.
-        timeout: Seconds before a call counts as failed.
+        policy: How its calls are run.
         when: Tells whether the tool is offered now; by default it always is.
         extractive: String arguments for which a grammar-constrained model may use only words in the window.
+        injected: Name of the parameter that gets the :class:`~tools.ToolContext`; empty if none does.
+        trusted: Whether its description comes from somebody who is trusted; that of a server does not.
+        original: Its name where it comes from, which may have dots and dashes; empty if it is the same.
         taken: Whether values of choices are valid, as far as that was looked at.
     """
 
     name: str
     description: str
     function: Callable[..., Any]
-    model: type[BaseModel]
+    arguments: Arguments
     schema: Mapping[str, Any] = field(repr=False)
     choices: Mapping[str, Choices] = field(default_factory=dict)
-    timeout: float = DEFAULT_TIMEOUT
+    policy: CallPolicy = field(default_factory=CallPolicy)
     when: When | None = None
     extractive: Sequence[str] = ()
+    injected: str = ""
+    trusted: bool = True
+    original: str = ""
     taken: dict[tuple[str, type, Any], bool] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def from_schema(
+        cls,
+        name: str,
+        description: str,
+        schema: Mapping[str, Any],
+        call: Callable[[dict[str, Any]], Any],
+        *,
+        policy: CallPolicy | None = None,
+        trusted: bool = True,
+    ) -> Self:
+        """Make a tool of a JSON schema, as MCP servers and catalogues give them.
+
+        Args:
+            name: Its name; what the model writes has an underscore for every sign that is no letter or digit.
+            description: What it does; the model reads the first line, at most :data:`MAX_DESCRIPTION` characters.
+            schema: JSON schema (2020-12) of its arguments, an object.
+            call: Runs it with the arguments; gives a :class:`~tools.ToolResult`, or anything else to be told as text.
+            policy: How its calls are run.
+            trusted: Whether you vouch for its description; else it is shown as untrusted.
+
+        Raises:
+            ToolSchemaError: The schema is none, is not that of an object, or can't be generated under a grammar.
+        """
+        from tools.foreign import SchemaArguments  # not above: it takes a while to import
+
+        plain = re.sub(r"\W+", "_", clean_text(name), flags=re.ASCII).strip("_")
+        plain = f"tool_{plain}" if not plain or plain[0].isdigit() else plain
+        if len(plain) > MAX_NAME:
+            raise ToolSchemaError(f"tool {plain[:MAX_NAME]!r}…: its name has more than {MAX_NAME} characters")
+        if policy is not None and policy.process:
+            raise ToolSchemaError(f"tool {plain!r}: process= is for typed functions, not for tools of a schema")
+        arguments = SchemaArguments(name, schema)
+        lines = clean_text(description).strip().splitlines() or [plain]
+        first = lines[0].strip().rstrip(".")
+
+        def function(**given: Any) -> Any:
+            return call(given)
+
+        return cls(
+            plain,
+            first if len(first) <= MAX_DESCRIPTION else f"{first[:MAX_DESCRIPTION]}…",
+            function,
+            arguments,
+            arguments.tidy,
+            policy=policy or CallPolicy(),
+            trusted=trusted,
+            original=name if name != plain else "",
+        )
 
     def __get__(self, instance: object, owner: type | None = None) -> "Tool":
         """Bind to an object, as a method does."""
@@ -74,10 +139,12 @@ class Tool:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function as it is, with arguments that were checked and converted as the model's are.
 
+        A parameter for the context gets an empty one, unless it is given by name.
+
         Raises:
             ToolArgumentError: An argument is missing, unknown or of another type than the signature says.
         """
-        names = [field.alias or name for name, field in self.model.model_fields.items()]
+        names = self.arguments.names
         method = "self" not in names and next(iter(inspect.signature(self.function).parameters), "") == "self"
         owner, given = args[:method], args[method:]
         if method and not owner:
@@ -86,14 +153,15 @@ class Tool:
             raise ToolArgumentError(f"{self.name} takes {len(names)} arguments, got {len(given)}")
         if twice := set(names[: len(given)]) & set(kwargs):
             raise ToolArgumentError(f"{self.name}: {', '.join(sorted(twice))} given twice")
+        context = {self.injected: kwargs.pop(self.injected, None) or ToolContext()} if self.injected else {}
         checked = self.validate(dict(zip(names, given, strict=False)) | kwargs)
         if isinstance(checked, ToolResult):
             raise ToolArgumentError(checked.text)
-        return self.function(*owner, **checked)
+        return self.function(*owner, **checked, **context)
 
     def spec(self) -> ToolSpec:
         """Return the tool as the prompt describes it once, without the choices of the moment."""
-        return ToolSpec(self.name, self.description, self.schema, tuple(self.extractive))
+        return self._spec(self.schema, tuple(self.extractive))
 
     def offer(self) -> ToolSpec | None:
         """Return the tool as it can be called now; ``None`` if it is not offered or an argument has no choices."""
@@ -110,7 +178,11 @@ class Tool:
             if len(values) <= MAX_CHOICES:
                 allowed[name] = values
         free = tuple(name for name in self.extractive if name not in allowed)
-        return ToolSpec(self.name, self.description, narrowed(self.schema, allowed), free)
+        return self._spec(narrowed(self.schema, allowed), free)
+
+    def _spec(self, schema: Mapping[str, Any], extractive: tuple[str, ...]) -> ToolSpec:
+        mark = "" if self.trusted else UNTRUSTED
+        return ToolSpec(self.name, f"{mark}{self.description}", schema, extractive)
 
     def _asked(self, what: str, function: Callable[..., Any]) -> Any:
         """Return what a function of the tool writer says.
@@ -134,11 +206,8 @@ class Tool:
             if len(known) > MAX_KNOWN:
                 known.clear()
             limit = self.schema["properties"][name].get("maxLength", math.inf)
-            try:
-                _argument(self.model, name).validate_python(value)
-                known[key] = not isinstance(value, str) or len(value) <= limit
-            except ValidationError:
-                known[key] = False
+            short = not isinstance(value, str) or len(value) <= limit
+            known[key] = short and self.arguments.takes(name, value)
         return known[key]
 
     def signature(self) -> str:
@@ -149,20 +218,11 @@ class Tool:
     def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any] | ToolResult:
         """Return checked arguments, or an ``invalid`` result that says what was expected."""
         try:
-            checked = self.model.model_validate(dict(arguments))
-        except ValidationError as error:
-            problems = "; ".join(
-                f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {_lower(e['msg'])}" for e in error.errors()
-            )
-            return ToolResult.invalid(f"{self.signature()} expected; {problems}")
+            return self.arguments.check(arguments)
+        except ToolArgumentError as error:
+            return ToolResult.invalid(f"{self.signature()} expected; {error}")
         except Exception as error:  # the boundary: a validator may raise anything
-            return ToolResult.invalid(f"{self.name}: its arguments were refused: {text_of(error)}")
-        return {field.alias or name: getattr(checked, name) for name, field in type(checked).model_fields.items()}
-
-
-def _lower(words: str) -> str:
-    """Return a sentence with a small first letter, and all values in it as they are."""
-    return words[:1].lower() + words[1:]
+            return ToolResult.invalid(f"{self.name}: its arguments can't be checked: {text_of(error)}")
 
 
 def _plain(value: Any) -> Any:
@@ -175,14 +235,6 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, int | float | bool) and abs(value) < 2**63 else None
 
 
-@functools.lru_cache(maxsize=1024)
-def _argument(model: type[BaseModel], name: str) -> TypeAdapter[Any]:
-    """Return what checks one argument of a model by itself."""
-    field = next(one for one in model.model_fields.values() if (one.alias or "") == name)
-    kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
-    return TypeAdapter(kind)
-
-
 def _short(schema: Any) -> str:
     """Return what a schema allows in a word or a few; of a long list of values, the first."""
     if not isinstance(schema, Mapping):
@@ -191,108 +243,3 @@ def _short(schema: Any) -> str:
         return str(schema.get("type", "any"))
     values = [str(value)[:40] for value in schema["enum"]]
     return "|".join(values if len(values) <= MAX_SHORT else [*values[:MAX_SHORT], "…"])
-
-
-@overload
-def tool(function: Callable[..., Any], /) -> Tool: ...
-@overload
-def tool(
-    *,
-    name: str | None = None,
-    choices: Mapping[str, Choices] | None = None,
-    timeout: float = DEFAULT_TIMEOUT,
-    when: When | None = None,
-    extractive: Sequence[str] = (),
-) -> Callable[[Callable[..., Any]], Tool]: ...
-
-
-def tool(
-    function: Callable[..., Any] | None = None,
-    /,
-    *,
-    name: str | None = None,
-    choices: Mapping[str, Choices] | None = None,
-    timeout: float = DEFAULT_TIMEOUT,
-    when: When | None = None,
-    extractive: Sequence[str] = (),
-) -> Tool | Callable[[Callable[..., Any]], Tool]:
-    """Make a tool of a typed function or method.
-
-    Name, description, argument model and JSON schema come from the signature and the first line of
-    the docstring. Works as ``@tool`` and as ``@tool(timeout=1.0)``.
-
-    Args:
-        function: The function.
-        name: Name of the tool, if it is not the function's.
-        choices: For a string argument, a function (on a class: a method) that lists what exists now.
-        timeout: Seconds before a call counts as failed.
-        when: A function (on a class: a method) that tells whether the tool is offered now.
-        extractive: String arguments, such as names, for which a grammar-constrained model may use only words in the
-            window, because small models misspell what they copy.
-
-    Raises:
-        ToolSchemaError: The function has no docstring, a parameter has no usable type, ``choices`` or ``extractive``
-            names something that is not a parameter, or an extractive argument is not a string.
-    """
-    check_options(choices, timeout, when, extractive)
-    make = functools.partial(_make, name=name, choices=choices or {}, timeout=timeout, when=when, extractive=extractive)
-    return make if function is None else make(function)
-
-
-def check_options(choices: Any, timeout: Any, when: Any, extractive: Any) -> None:
-    """Raise if an option of :func:`tool` is of another type than it should be.
-
-    Raises:
-        ToolSchemaError: One is.
-    """
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
-        raise ToolSchemaError(f"timeout must be above 0 seconds, got {timeout!r}")
-    if choices is not None and not (isinstance(choices, Mapping) and all(callable(one) for one in choices.values())):
-        raise ToolSchemaError(f"choices= is a dict from arguments to functions that list values, got {choices!r}")
-    if when is not None and not callable(when):
-        raise ToolSchemaError(f"when= is a function that tells whether the tool is offered, got {when!r}")
-    if not isinstance(extractive, str) and not (
-        isinstance(extractive, Sequence) and all(isinstance(name, str) for name in extractive)
-    ):
-        raise ToolSchemaError(f"extractive= is a list of names of arguments, got {extractive!r}")
-
-
-def _make(
-    function: Callable[..., Any],
-    *,
-    name: str | None,
-    choices: Mapping[str, Choices],
-    timeout: float,
-    when: When | None,
-    extractive: Sequence[str],
-) -> Tool:
-    inner = function
-    while isinstance(inner, functools.partial):
-        inner = inner.func
-    if not callable(inner):
-        raise ToolSchemaError(f"@tool takes a function, got {inner!r}")
-    title = str(name or getattr(inner, "__name__", type(inner).__name__.lower()))
-    if isinstance(inner, Tool):
-        raise ToolSchemaError(f"{inner.name!r} is a tool already")
-    called = inner if inspect.isroutine(inner) else type(inner).__call__
-    if inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called):
-        raise ToolSchemaError(f"tool {title!r} is a generator, whose result is not yet there: return a list instead")
-    if not title.isidentifier():
-        raise ToolSchemaError(f"tool name {title!r} must be a plain identifier")
-    description = (inspect.getdoc(inner) or "").partition("\n")[0].strip().rstrip(".")
-    if not description:
-        raise ToolSchemaError(f"tool {title!r} needs a docstring: its first line is what the model reads")
-    model = parameters_model(function, title)
-    schema = parameters_schema(model, title)
-    if unknown := set(choices) - set(schema["properties"]):
-        raise ToolSchemaError(f"tool {title!r}: choices for {sorted(unknown)}, which it does not take")
-    if whole := [n for n in choices if schema["properties"][n].get("type") in ("array", "object")]:
-        raise ToolSchemaError(
-            f"tool {title!r}: choices for {whole}, but choices are single values, not lists or objects"
-        )
-    if isinstance(extractive, str):
-        raise ToolSchemaError(f"tool {title!r}: extractive={extractive!r} expected a list: extractive=[{extractive!r}]")
-    strings = [argument for argument, node in schema["properties"].items() if node.get("type") == "string"]
-    if unknown := set(extractive) - set(strings):
-        raise ToolSchemaError(f"tool {title!r}: extractive {sorted(unknown)}, but its string arguments are {strings}")
-    return Tool(title, description, function, model, schema, dict(choices), timeout, when, tuple(extractive))

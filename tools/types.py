@@ -106,6 +106,25 @@ class ToolSpec:
     parameters: Mapping[str, Any]
     extractive: tuple[str, ...] = ()
 
+    def line(self) -> str:
+        """Return the tool in one line, as our chat templates list it.
+
+        ``post(to, day="today", note?): Send a letter. to: who gets it``: an argument with a default shows it, another
+        that may be left out has a question mark, those with a description follow.
+        """
+        required = self.parameters.get("required")
+        shown, told = [], []
+        for name, node in self.parameters.get("properties", {}).items():
+            about = node if isinstance(node, Mapping) else {}
+            if about.get("default") is not None:
+                shown.append(f"{name}={json.dumps(about['default'], ensure_ascii=False)}")
+            else:
+                shown.append(name if required is None or name in required else f"{name}?")
+            if about.get("description"):
+                told.append(f"{name}: {about['description']}")
+        ending = ". " + "; ".join(told) if told else ""
+        return f"{self.name}({', '.join(shown)}): {self.description}{ending}"
+
     def openai(self) -> dict[str, Any]:
         """Return the specification in OpenAI's function format."""
         return {

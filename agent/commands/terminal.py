@@ -16,6 +16,7 @@ from agent.logs.events import (
     End,
     Event,
     Observed,
+    Progressed,
     Ran,
     Returned,
     Start,
@@ -45,6 +46,8 @@ def line(event: Event) -> Text | None:
         case Returned():
             style = {"ok": "default", "invalid": "red", "failed": "yellow"}[event.status]
             return Text(f"{event.step:>4} {event.status:<6} {shown_result('ok', event.text)}", style=style)
+        case Progressed():
+            return Text(f"{event.step:>4} {event.done:>4.0%}   {event.text}", style="dim")
         case Wrote():
             score = "" if event.score is None else f" (S {event.score:.2f})"
             return Text(f"{event.step:>4} writes {event.store}{score}: {event.text}", style=STORE_STYLES[event.store])

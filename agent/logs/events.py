@@ -93,6 +93,15 @@ class Ran(_Event):
     arguments: dict[str, Any]
 
 
+class Progressed(_Event):
+    """What a tool says of a call that takes long, before it returns."""
+
+    type: Literal["progressed"] = "progressed"
+    name: str
+    done: float = Field(description="From 0 to 1.")
+    text: str
+
+
 class Returned(_Event):
     """The result of a tool."""
 
@@ -139,7 +148,7 @@ class End(_Event):
     model_seconds: float
 
 
-Event = Start | Observed | Decided | Ran | Returned | Wrote | End
+Event = Start | Observed | Decided | Ran | Progressed | Returned | Wrote | End
 PARSER: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 
 

@@ -60,8 +60,7 @@ def _name_of(text: str) -> str | None:
 
 def listed(tools: Sequence[ToolSpec]) -> str:
     """Return the list of tools in the words of our chat templates."""
-    lines = (f"{spec.name}({', '.join(spec.parameters['properties'])}): {spec.description}" for spec in tools)
-    return "\n".join(["Tools:", *lines, 'Answer with {"name":tool,"arguments":{...}}'])
+    return "\n".join(["Tools:", *(spec.line() for spec in tools), 'Answer with {"name":tool,"arguments":{...}}'])
 
 
 class EndpointModel:

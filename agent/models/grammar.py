@@ -97,6 +97,7 @@ def bounded(node: Any) -> Any:
         if key == "properties" and isinstance(value, dict)
         else bounded(value)
         for key, value in node.items()
+        if key not in ("description", "default")  # words, which a grammar has no use for
     }
     kind = node.get("type")
     if kind in ("number", "integer"):

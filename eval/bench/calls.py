@@ -20,7 +20,7 @@ from pydantic import BaseModel, Field
 
 from eval.bench.report import tell
 from memory import HashingEmbedder, Memory
-from tools import MemoryTools, Toolbox, ToolCall, from_schema, tool
+from tools import MemoryTools, Tool, Toolbox, ToolCall, tool
 
 
 class Color(Enum):
@@ -107,7 +107,13 @@ def toolbox() -> Toolbox:
     """Return the tools that are called."""
     memory = Memory.open(None, HashingEmbedder())
     return Toolbox(
-        [paint, post, weigh, from_schema("order", "Order something", ORDER, _foreign), *MemoryTools(memory).select()]
+        [
+            paint,
+            post,
+            weigh,
+            Tool.from_schema("order", "Order something", ORDER, _foreign),
+            *MemoryTools(memory).select(),
+        ]
     )
 
 

@@ -9,18 +9,21 @@ from gymnasium import spaces
 
 import envs
 from agent import Agent, AgentError, ConfigError, Event, ScriptedModel, Turn
+from agent.driver import advance
 from agent.logs.events import (
     Decided,
     Observed,
+    Progressed,
     Returned,
     Start,
     Wrote,
     untimed,
 )
+from agent.logs.log import read_events
 from agent.policies.script import RouteFollower
 from memory import HashingEmbedder, Memory
 from tests.agent.corridor import AHEAD, Corridor, agent, ending
-from tools import ToolCall, UnknownToolError, tool
+from tools import ToolCall, ToolContext, UnknownToolError, tool
 
 
 def test_an_episode_is_decide_act_remember(memory: Memory) -> None:
@@ -44,6 +47,52 @@ def test_recalled_text_is_never_written_back(memory: Memory) -> None:
     assert keys.count("a secret") == 1
     assert all(key == "a secret" or key.startswith("You stand") for key in keys)
     assert [strength for (strength,) in memory.store.db.execute("SELECT strength FROM traces")] == [1] * len(keys)
+
+
+def test_a_tool_sees_the_moment_and_tells_its_progress(memory: Memory) -> None:
+    seen: list[ToolContext] = []
+
+    @tool
+    def look(how: str, now: ToolContext) -> str:
+        """Look around."""
+        seen.append(now)
+        now.progress(0.5, f"looking {how}")
+        return "done"
+
+    env = Corridor()
+    player = Agent(
+        ScriptedModel([ToolCall(name="look", arguments={"how": "up"}), *[AHEAD] * 4]), memory, plugins=[look]
+    )
+    events = list(player.run(env, seed=0))
+    seen[0].progress(0.9, "too late")
+    assert (seen[0].step, seen[0].memory, seen[0].env) == (0, memory, env)
+    assert set(seen[0].actions) >= {"ahead"}
+    told = [(e.name, e.done, e.text) for e in events if isinstance(e, Progressed)]
+    assert told == [("look", 0.5, "looking up")]
+
+
+def test_an_episode_that_is_played_again_repeats_no_side_effects(tmp_path: Path) -> None:
+    sent: list[str] = []
+
+    @tool(side_effects=True)
+    def send(text: str) -> str:
+        """Send a mail."""
+        sent.append(text)
+        return f"sent as number {len(sent)}"
+
+    def play() -> list[Returned]:
+        script = [ToolCall(name="send", arguments={"text": "hello"}), *[AHEAD] * 4]
+        player = Agent(ScriptedModel(script), plugins=[send])
+        slot = player.slot(Corridor(), [0], logs=[tmp_path / "000000" / "events.jsonl"])
+        slot.overwrite = True
+        assert slot.begin()
+        while slot.playing:
+            advance(player.model, [slot], 5.0)
+        slot.close()
+        return [e for e in read_events(tmp_path / "000000" / "events.jsonl") if isinstance(e, Returned)]
+
+    assert [e.text for e in play()] == [e.text for e in play()] == ["sent as number 1"]
+    assert sent == ["hello"]
 
 
 def test_the_second_visit_uses_what_the_first_learnt(memory: Memory) -> None:

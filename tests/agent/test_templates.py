@@ -6,12 +6,24 @@ import pytest
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from transformers.utils.chat_template_utils import render_jinja_template
 
+from agent.models.endpoint import listed
 from agent.models.tokens import plain_template
 from agent.prompts import template
-from tools import Toolbox, ToolCall
+from tools import Tool, Toolbox, ToolCall
 from tools.actions import action_tools
 
-BOX = Toolbox(action_tools({"ahead": (1, "step ahead"), "back": (0, "step back")}))
+POST = {
+    "properties": {
+        "to": {"type": "string", "description": 'Who gets it: a "name"'},
+        "day": {"type": "string", "default": "today"},
+        "copies": {"type": "integer", "default": 1, "description": "How many"},
+        "note": {"type": "string"},
+    },
+    "required": ["to"],
+}
+POST_LINE = 'post(to, day="today", copies=1, note?): Send a letter. to: Who gets it: a "name"; copies: How many'
+ACTIONS = action_tools({"ahead": (1, "step ahead"), "back": (0, "step back")})
+BOX = Toolbox([*ACTIONS, Tool.from_schema("post", "Send a letter", POST, print)])
 CALL = ToolCall(name="ahead", arguments={"note": 'say "hi" <now>'})
 MESSAGES = [
     {"role": "system", "content": "You act."},
@@ -37,7 +49,8 @@ def rendered(family: str, messages: list[dict[str, object]]) -> tuple[str, list[
 @pytest.mark.parametrize("family", ENDS)
 def test_tools_and_calls_are_shown(family: str) -> None:
     text, _ = rendered(family, MESSAGES)
-    assert "\nahead(): step ahead\nback(): step back\n" in text
+    assert f"\nahead(): step ahead\nback(): step back\n{POST_LINE}\n" in text
+    assert listed(BOX.specs()) in text  # servers are told in the same words
     assert CALL.text() in text
     assert "Another door." in text
 

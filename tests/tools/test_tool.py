@@ -25,10 +25,11 @@ def test_name_description_and_schema_come_from_the_signature() -> None:
     assert (measure.name, measure.description) == ("measure", "Measure a distance")
     point = {
         "type": "object",
-        "properties": {"x": {"type": "integer"}, "y": {"type": "integer"}},
+        "properties": {"x": {"type": "integer"}, "y": {"type": "integer", "default": 0}},
         "required": ["x"],
         "additionalProperties": False,
     }
+    unit = {"type": "string", "enum": ["cells", "steps"], "default": "cells"}
     assert measure.spec().openai() == {
         "type": "function",
         "function": {
@@ -36,7 +37,7 @@ def test_name_description_and_schema_come_from_the_signature() -> None:
             "description": "Measure a distance",
             "parameters": {
                 "type": "object",
-                "properties": {"start": point, "end": point, "unit": {"type": "string", "enum": ["cells", "steps"]}},
+                "properties": {"start": point, "end": point, "unit": unit},
                 "required": ["start", "end"],
                 "additionalProperties": False,
             },
