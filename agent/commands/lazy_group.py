@@ -10,6 +10,7 @@ COMMANDS = {
     "memory": ("agent.commands.memory:app", "A memory: look into it, forget, undo, copy, check, move."),
     "kg": ("agent.commands.kg:app", "The knowledge graph: fill it from text, ask it, draw it, export it."),
     "mcp": ("agent.commands.mcp:mcp", "Serve a memory to MCP hosts, over stdio or HTTP."),
+    "tools": ("agent.commands.tools:app", "Tools: begin a new one, list, show, check, call, export."),
     "map": ("agent.commands.map:app", "Maps: list, show, plan over them, export."),
     "macros": ("agent.commands.macros:app", "Macros: mine, list, show, test, forget."),
     "adapters": ("training.commands.adapters:app", "Adapters: list, show."),

@@ -156,36 +156,6 @@ def envs(pattern: Annotated[str, typer.Argument(help="Part of a name.")] = "") -
 
 
 @app.command()
-def tools(
-    paths: Annotated[list[str] | None, typer.Argument(help="Your own tools: module, module:tool or file.py.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Show tools as the model sees them; with a path, the tools that it holds."""
-    with plain_errors():
-        from memory import HashingEmbedder, Memory
-        from tools import MemoryTools, Toolbox
-        from tools.errors import ToolError
-        from tools.plugins import installed, load, load_all
-
-        if paths:
-            shown_tools = load_all(paths)
-            Toolbox(shown_tools)
-        else:
-            shown_tools = MemoryTools(Memory.open(None, HashingEmbedder())).select()
-            for name in dict.fromkeys(entry.name for entry in installed()):
-                try:
-                    shown_tools += load(name)
-                except ToolError as error:  # it is named, and does not stop the rest
-                    print(f"left out: {error}", file=sys.stderr)  # noqa: T201
-        if as_json:
-            emit([tool.spec().openai() for tool in shown_tools])
-            return
-        for tool in shown_tools:
-            arguments = ", ".join(tool.schema["properties"])
-            print(f"{tool.name}({arguments}): {tool.description}")  # noqa: T201
-
-
-@app.command()
 def doctor(as_json: Json = False) -> None:
     """Say what is installed, what is missing and how to get it."""
     from agent.commands.doctor import checks

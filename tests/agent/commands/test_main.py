@@ -82,7 +82,7 @@ def test_your_own_tool_is_in_the_loop(tmp_path: Path) -> None:
     log = Path(json.loads(out)["run_dir"]) / "000000" / "events.jsonl"
     assert code == 0
     assert "compass" in [tool["function"]["name"] for tool in json.loads(log.read_text().splitlines()[0])["tools"]]
-    assert hippo("tools", str(file))[1] == "compass(): Tell where north is\n"
+    assert hippo("tools", "list", str(file))[1] == "compass(): Tell where north is\n"
 
 
 def test_interruption_ends_cleanly(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_lists_and_help() -> None:
     assert "BabyAI-GoToLocal-v0\n" in hippo("envs", "gotolocal")[1]
     assert hippo("envs")[1].startswith("babyai_goto\nbabyai_mixed\ncourier\n")
     assert "recall(cue): Search what happened before" in hippo("tools")[1]
-    assert json.loads(hippo("tools", "--json")[1])[0]["function"]["name"] == "recall"
+    assert json.loads(hippo("tools", "list", "--json")[1])[0]["name"] == "recall"
     assert {row["name"] for row in json.loads(hippo("models", "list", "--json")[1])} >= {"smollm2-135m", "minilm"}
     code, out, _ = hippo("--help")
     assert code == 0
