@@ -77,6 +77,8 @@ def run(
                     played.play(watch, draw)
                 except KeyboardInterrupt:
                     interrupted = True
+            if missing := getattr(played.model, "note", ""):
+                console.print(f"note: {missing}", style="yellow", highlight=False)
             console.print(table(played.episodes))
             if as_json:
                 emit(played.result())

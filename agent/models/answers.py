@@ -22,6 +22,7 @@ class Answer:
         cut: Whether the answer ran into its limit.
         prompt_tokens: As the server counts; 0 if it does not say.
         completion_tokens: Likewise.
+        logprobs: Natural-log probabilities of the tokens of the newest observation, if the server gives them.
     """
 
     text: str
@@ -30,6 +31,7 @@ class Answer:
     cut: bool = False
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    logprobs: tuple[float, ...] = ()
 
 
 def read_answer(body: Any, names: Sequence[str]) -> Answer:

@@ -5,15 +5,17 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from agent.chat import Chat
+from agent.models import prompt_logprobs
 from agent.models.answers import Answer, read_answer
 from agent.models.base import Decision, Turn, Usage
 from agent.models.grammar import call_schema
+from agent.models.surprise import surprise_of
 from tools import ToolSpec
 
 CHARS_PER_TOKEN = 4
@@ -37,9 +39,14 @@ class EndpointConfig(BaseModel):
     retries: int = Field(4, ge=0, description="How often a request is repeated after a passing failure.")
     backoff: float = Field(0.5, ge=0, description="Seconds before the first repetition; doubled each time.")
     max_call_tokens: int = Field(160, ge=16)
-    calls: Literal["tools", "schema"] = Field(
-        "tools", description="tools: the server's own tool calls; schema: JSON under the grammar's schema, as trained."
+    calls: Literal["auto", "schema", "tools"] = Field(
+        "auto",
+        description="schema: JSON under the grammar's schema, as trained; tools: the server's own tool calls; auto: the"
+        " first where the server keeps to schemas.",
     )
+    stream: bool = Field(False, description="Have answers streamed; the timeout is then for each piece.")
+    surprise: bool = Field(True, description="Ask for the probabilities of observations, where the server gives them.")
+    restart: float = Field(60.0, ge=0, description="Seconds to wait for a server that answered before and is gone.")
 
 
 @dataclass
@@ -73,6 +80,9 @@ class EndpointModel:
 
     Args:
         config: Settings.
+
+    Attributes:
+        note: What the server does not offer, in a sentence; empty while nothing is missing.
     """
 
     def __init__(self, config: EndpointConfig | None = None) -> None:
@@ -87,12 +97,21 @@ class EndpointModel:
             self.config.timeout,
             self.config.retries,
             self.config.backoff,
+            self.config.restart,
         )
+        self._calls = "tools" if self.config.calls == "tools" else "schema"
+        self._asks_surprise = self.config.surprise
+        self.note = ""
         self._kept: weakref.WeakKeyDictionary[Chat, _Kept] = weakref.WeakKeyDictionary()
 
     def describe(self) -> dict[str, object]:
         """Return the settings without the key."""
         return {"kind": "endpoint", **self.config.model_dump(exclude={"api_key"})}
+
+    @property
+    def calls(self) -> str:
+        """How calls are asked for: ``schema`` or ``tools``."""
+        return self._calls
 
     def release(self, chat: Chat) -> None:
         """Forget the calls that were still to be made; the server keeps no state of a chat."""
@@ -120,17 +139,48 @@ class EndpointModel:
             kept.reasoning[len(turn.chat.messages)] = answer.reasoning
         kept.queued.extend(answer.further[:MAX_QUEUED])
         usage = Usage(answer.prompt_tokens, answer.completion_tokens, 0, dropped)
-        return Decision(answer.text, cut=answer.cut, usage=usage, seconds=time.perf_counter() - began)
+        return Decision(
+            answer.text,
+            surprise_of(answer.logprobs),
+            answer.logprobs,
+            cut=answer.cut,
+            usage=usage,
+            seconds=time.perf_counter() - began,
+        )
 
     def _ask(self, turn: Turn, kept: _Kept, names: Sequence[str]) -> Answer:
-        asked = self._with_schema(turn) if self.config.calls == "schema" else self._with_tools(turn, kept)
+        """Ask the server; with ``calls=auto`` once more in the other way, where it does not keep to schemas."""
+        answer = self._asked(turn, kept, names)
+        if self.config.calls == "auto" and self._calls == "schema" and not answer.cut:
+            if not self._server.lacks("response_format") and _name_of(answer.text) in names:
+                return answer
+            self._calls = "tools"
+            return self._asked(turn, kept, names)
+        return answer
+
+    def _asked(self, turn: Turn, kept: _Kept, names: Sequence[str]) -> Answer:
+        asked = self._with_schema(turn) if self._calls == "schema" else self._with_tools(turn, kept)
         request = asked | {
             "model": self.config.name,
             "max_tokens": self.config.max_call_tokens,
             "temperature": self.config.temperature,
             "seed": turn.chat.seed,
         }
-        return read_answer(self._server.complete(request), names)
+        newest = turn.chat.messages[-1]
+        observed = newest.content if newest.observed else ""
+        if self._asks_surprise and observed:
+            request |= prompt_logprobs.REQUEST
+        if self.config.stream:
+            request |= {"stream": True, "stream_options": {"include_usage": True}}
+        body = self._server.complete(request)
+        answer = replace(read_answer(body, names), logprobs=prompt_logprobs.logprobs_of(body, observed))
+        if self._asks_surprise and observed and not answer.logprobs:
+            self._asks_surprise = False
+            self.note = (
+                f"{self._server.url} gives no probabilities of the prompt: surprise is not measured, and the write gate"
+                " goes by novelty and reward"
+            )
+        return answer
 
     def _with_tools(self, turn: Turn, kept: _Kept) -> dict[str, Any]:
         """Return the part of a request that leaves the form of calls to the server."""

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from agent.errors import ServerError
+from agent.models.streams import assembled
 from memory.clean import MAX_ERROR, clean_data, clean_text
 
 _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
@@ -19,7 +20,13 @@ _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529
 _LONGEST_WAIT = 30.0
 """Seconds that are waited at most before a repetition, whatever the server asks for."""
 
-_OPTIONAL = ("parallel_tool_calls", "seed", "tool_choice", "temperature", "max_tokens")
+_RESTART_PAUSE = 1.0
+"""Seconds between two questions to a server that starts again."""
+
+_OPTIONAL = (
+    *("parallel_tool_calls", "seed", "tool_choice", "temperature", "max_tokens"),
+    *("prompt_logprobs", "stream_options"),
+)
 """Parameters of a request that servers may refuse; the request is repeated without the one that the refusal names."""
 
 
@@ -32,15 +39,24 @@ class Server:
         timeout: Seconds for one answer.
         retries: How often a request is repeated after a passing failure.
         backoff: Seconds before the first repetition; doubled each time.
+        restart: Seconds to wait for a server that answered before, and now can't be reached or says that it starts.
     """
 
-    def __init__(self, url: str, key: str | None, timeout: float, retries: int, backoff: float) -> None:
+    def __init__(
+        self, url: str, key: str | None, timeout: float, retries: int, backoff: float, restart: float = 0.0
+    ) -> None:
         self.url = url.rstrip("/")
         self.retries = retries
         self.backoff = backoff
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._timeout = timeout
         self._without: set[str] = set()
+        self._restart = restart
+        self._answered = False
+
+    def lacks(self, what: str) -> bool:
+        """Return whether the server refused a part of requests, such as ``response_format``."""
+        return what in self._without
 
     def complete(self, request: Mapping[str, Any]) -> Any:
         """Send a request to ``/chat/completions`` and return the decoded body.
@@ -49,11 +65,15 @@ class Server:
             ServerError: The server can't be reached, refuses the request, or answers with something that is no JSON.
         """
         failures = 0
+        lost: float | None = None
         while True:
+            away = False
             try:
-                response = self._post(self._fitted(request))
+                body, response = self._post(self._fitted(request))
                 if response.status_code < 300:
-                    return _decoded(response)
+                    self._answered = True
+                    return body if body is not None else _decoded(response)
+                away = response.status_code == 503
                 problem = f"it answered {response.status_code}: {_said(response)}"
                 if self._refused(response):
                     continue
@@ -62,10 +82,15 @@ class Server:
                 problem, passing, wait = f"it gave no answer within {self._timeout:g} s", True, 0.0
             except (httpx.ConnectError, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
                 problem, passing, wait = f"it can't be reached: {error}", isinstance(error, httpx.ConnectError), 0.0
+                away = passing
             except httpx.HTTPError as error:  # a cut answer, a closed connection, too many redirects
                 problem, passing, wait = f"its answer broke off: {error or type(error).__name__}", True, 0.0
             except ValueError as error:
                 problem, passing, wait = str(error), True, 0.0
+            lost = (time.monotonic() if lost is None else lost) if away and self._answered else None
+            if lost is not None and time.monotonic() - lost < self._restart:
+                time.sleep(max(min(wait, 2.0), _RESTART_PAUSE))
+                continue
             failures += 1
             if not passing or failures > self.retries:
                 times = f" ({failures} tries)" if failures > 1 else ""
@@ -73,18 +98,28 @@ class Server:
             pause = max(wait, self.backoff * 2 ** (failures - 1) * (0.75 + random.random() / 2))  # noqa: S311
             time.sleep(min(pause, _LONGEST_WAIT))
 
-    def _post(self, request: Mapping[str, Any]) -> httpx.Response:
-        body = json.dumps(clean_data(request), ensure_ascii=False).encode()
+    def _post(self, request: Mapping[str, Any]) -> tuple[Any, httpx.Response]:
+        """Send a request; return the body that a stream was put together to, else ``None``, and the response."""
+        content = json.dumps(clean_data(request), ensure_ascii=False).encode()
         headers = {"Content-Type": "application/json", **self._headers}
-        with httpx.Client(timeout=self._timeout, follow_redirects=True) as client:
-            return client.post(f"{self.url}/chat/completions", content=body, headers=headers)
+        with (
+            httpx.Client(timeout=self._timeout, follow_redirects=True) as client,
+            client.stream("POST", f"{self.url}/chat/completions", content=content, headers=headers) as response,
+        ):
+            streamed = response.headers.get("content-type", "").startswith("text/event-stream")
+            if response.status_code < 300 and streamed:
+                return assembled(response.iter_lines()), response
+            response.read()
+            return None, response
 
     def _fitted(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return a request without what the server does not take."""
         fitted = {key: value for key, value in request.items() if key not in self._without}
         if "max_tokens" in self._without:
             fitted["max_completion_tokens"] = request["max_tokens"]
-        if "json_schema" in self._without and "response_format" in fitted:  # llama-cpp-python's form
+        if "response_format" in self._without:
+            fitted.pop("response_format", None)
+        elif "json_schema" in self._without and "response_format" in fitted:  # llama-cpp-python's form
             schema = request["response_format"]["json_schema"]["schema"]
             fitted["response_format"] = {"type": "json_object", "schema": schema}
         messages = [dict(message) for message in request["messages"]]
@@ -108,7 +143,7 @@ class Server:
         said = _said(response).lower()
         refused = next((name for name in (*_OPTIONAL, "reasoning_content") if name in said), None)
         if refused is None and re.search(r"response_format|json_schema", said):
-            refused = "json_schema"
+            refused = "json_schema" if "json_schema" not in self._without else "response_format"
         if refused is None and "system" in said and re.search(r"role|message|prompt|support", said):
             refused = "system role"
         if refused is None and re.search(r"alternat", said):

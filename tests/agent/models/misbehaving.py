@@ -92,8 +92,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(*replies: Reply, refuses: tuple[str, str] = ("", "")) -> Iterator[MisbehavingServer]:
-    server = MisbehavingServer(("127.0.0.1", 0), _Handler)
+def serving(*replies: Reply, refuses: tuple[str, str] = ("", ""), port: int = 0) -> Iterator[MisbehavingServer]:
+    server = MisbehavingServer(("127.0.0.1", port), _Handler)
     server.replies, server.requests, server.refuses = list(replies), [], refuses
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -71,7 +71,9 @@ def ask(server: Server, **config: Any) -> str:
     talk.add(Message("assistant", call.text(), call))
     talk.add(Message("tool", "You stand at another door."))
     model = EndpointModel(
-        EndpointConfig(url=f"http://127.0.0.1:{server.server_port}/v1", name="m", backoff=0, **config)
+        EndpointConfig(
+            url=f"http://127.0.0.1:{server.server_port}/v1", name="m", backoff=0, **{"calls": "tools"} | config
+        )
     )
     return model.decide([Turn(talk, BOX.offer())])[0].text
 
@@ -153,7 +155,7 @@ def test_the_window_drops_the_oldest_steps(server: Server) -> None:
     for index in range(12):
         talk.add(Message("assistant", ToolCall(name="ahead").text(), ToolCall(name="ahead")))
         talk.add(Message("tool", f"door {index} " * 10))
-    model = EndpointModel(EndpointConfig(url=f"http://127.0.0.1:{server.server_port}/v1", seq_len=256))
+    model = EndpointModel(EndpointConfig(url=f"http://127.0.0.1:{server.server_port}/v1", seq_len=256, calls="tools"))
     decision = model.decide([Turn(talk, BOX.offer())])[0]
     assert decision.usage.dropped == talk.start > 0
     assert talk.visible()[0].role == "tool"
@@ -171,6 +173,6 @@ def test_words_before_a_result_are_sent_as_servers_allow(server: Server) -> None
     talk.add(Message("user", "You stand at a door."))
     talk.add(Message("assistant", "Let me think."))
     talk.add(Message("tool", "invalid: expected a call"))
-    model = EndpointModel(EndpointConfig(url=f"http://127.0.0.1:{server.server_port}/v1"))
+    model = EndpointModel(EndpointConfig(url=f"http://127.0.0.1:{server.server_port}/v1", calls="tools"))
     model.decide([Turn(talk, BOX.offer())])
     assert [m["role"] for m in server.requests[0]["messages"]] == ["system", "user", "assistant", "user"]

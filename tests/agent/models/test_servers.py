@@ -1,12 +1,20 @@
 """What servers do wrong: each ends in a solved episode, or in one honest sentence and an exit code that is not 0."""
 
+import json
+import math
+import threading
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import pytest
 
+from agent import Agent
+from agent.logs.events import Decided, End, Returned
+from agent.models.endpoint import EndpointConfig, EndpointModel
 from tests.agent.corridor import Corridor
 from tests.agent.models.misbehaving import Reply, completion, serving
 
@@ -112,7 +120,8 @@ REFUSED: dict[str, tuple[list[Reply], str]] = {
 def settings(url: str, tmp_path: Path, **more: object) -> list[str]:
     chosen = {
         "env": "gym:tests/Corridor-v0", "model": "endpoint", "model.url": url, "model.name": "m", "model.backoff": 0,
-        "model.timeout": 0.5, "model.retries": 2, "memory": "none", "episodes": 1, "runs": tmp_path, "name": "served",
+        "model.timeout": 0.5, "model.retries": 2,
+        "model.calls": "tools", "memory": "none", "episodes": 1, "runs": tmp_path, "name": "served",
         **more,
     }  # fmt: skip
     return [f"{key}={value}" for key, value in chosen.items()]
@@ -137,6 +146,149 @@ def test_what_can_not_be_helped_is_told_in_the_servers_words(case: str, cli: Hip
     last = err.strip().splitlines()[-1]
     assert last.startswith("error: ")
     assert says in err
+
+
+MALFORMED: dict[str, Reply] = {
+    "words": words("I would go ahead."),
+    "nothing": words(None),
+    "an empty list of calls": {"role": "assistant", "content": "", "tool_calls": []},
+    "half a call": words('{"name": "ahead", "argum'),
+    "a call without a name": words('{"arguments": {}}'),
+    "broken arguments": call("{broken"),
+    "arguments that are a list": call("[1, 2]"),
+    "arguments that are a number": call("7"),
+    "arguments that nobody asked for": call('{"speed": "fast"}'),
+    "an unknown tool": call(name="fly"),
+    "a tool of another harness": call('{"command": "rm -rf /"}', name="bash"),
+    "a call that is a list": words('["ahead", {}]'),
+    "brackets without end": call("[" * 50_000),
+    "a call of 100 kB": call('{"x": "' + "y" * 100_000 + '"}'),
+}
+
+
+@pytest.mark.parametrize("calls", ["tools", "auto"])
+@pytest.mark.parametrize("case", MALFORMED)
+def test_a_malformed_answer_becomes_an_invalid_result(case: str, calls: str, tmp_path: Path) -> None:
+    """Nothing is repaired or guessed: the model is told what was expected, and its next answer counts."""
+    twice = [MALFORMED[case]] * (2 if calls == "auto" else 1)  # one that keeps to no schema is asked again
+    with serving(*twice, RIGHT) as server:
+        model = EndpointModel(EndpointConfig(url=server.url, name="m", backoff=0, calls=calls))  # type: ignore[arg-type]
+        events = list(Agent(model).run(Corridor(), seed=0))
+    statuses = [event.status for event in events if isinstance(event, Returned)]
+    assert statuses in (["invalid"], ["invalid"] * len(twice))
+    assert isinstance(events[-1], End)
+    assert events[-1].success
+
+
+def test_a_server_that_keeps_to_no_schema_is_asked_for_its_own_calls() -> None:
+    with serving(words("Sure, ahead!"), RIGHT) as server:
+        model = EndpointModel(EndpointConfig(url=server.url, name="m", backoff=0))
+        list(Agent(model).run(Corridor(), seed=0))
+    kinds = ["tools" if "tools" in request else "schema" for request in server.requests]
+    assert kinds == ["schema", "tools", "tools", "tools", "tools"]
+    refuses = ("response_format", "response_format is not supported")
+    with serving(RIGHT, refuses=refuses) as server:
+        model = EndpointModel(EndpointConfig(url=server.url, name="m", backoff=0))
+        list(Agent(model).run(Corridor(), seed=0))
+    kinds = ["tools" if "tools" in request else "schema" for request in server.requests]
+    assert (kinds.count("schema"), kinds[-1], model.calls) == (3, "tools", "tools")
+
+
+def sse(*events: Any, end: bool = True) -> tuple[int, bytes, tuple[str, str]]:
+    lines = [f"data: {json.dumps(event)}\n\n" for event in events] + (["data: [DONE]\n\n"] if end else [])
+    return (200, b": hello\n\n" + "".join(lines).encode(), ("Content-Type", "text/event-stream"))
+
+
+def delta(reason: str | None = None, **parts: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": parts, "finish_reason": reason}]}
+
+
+def piece(index: int, **function: str) -> dict[str, Any]:
+    return {"index": index, "function": function}
+
+
+STREAMED: dict[str, list[Reply]] = {
+    "words": [
+        sse(delta(role="assistant"), delta(content='{"name":"ahe'), delta("stop", content='ad","arguments":{}}'))
+    ],
+    "a call in pieces": [
+        sse(
+            delta(tool_calls=[piece(0, name="ahead", arguments="")]),
+            delta("tool_calls", tool_calls=[piece(0, arguments="{}")]),
+        )
+    ],
+    "two calls": [
+        sse(
+            delta(tool_calls=[piece(0, name="ahead", arguments="{"), piece(1, name="ahead", arguments="{}")]),
+            delta("tool_calls", tool_calls=[piece(0, arguments="}")]),
+        )
+    ],
+    "not streamed after all": [RIGHT],
+    "broken off at first": [
+        sse(delta(content="{"), end=False),
+        sse(delta("stop", tool_calls=[piece(0, name="ahead")])),
+    ],
+    "no JSON at first": [(200, b"data: <html>\n\n", ("Content-Type", "text/event-stream")), RIGHT],
+    "an error at first": [sse({"error": {"message": "overloaded"}}), RIGHT],
+    "no end but a reason": [sse(delta("tool_calls", tool_calls=[piece(0, name="ahead", arguments="{}")]), end=False)],
+}
+
+
+@pytest.mark.parametrize("case", STREAMED)
+def test_streams_are_put_together_and_broken_ones_repeated(case: str) -> None:
+    with serving(*STREAMED[case]) as server:
+        model = EndpointModel(EndpointConfig(url=server.url, name="m", backoff=0, stream=True, calls="tools"))
+        events = list(Agent(model).run(Corridor(), seed=0))
+    end = events[-1]
+    assert isinstance(end, End)
+    assert (end.success, end.invalid_calls) == (True, 0), end
+    assert server.requests[0]["stream"] is True
+
+
+def test_surprise_comes_from_the_servers_probabilities() -> None:
+    entries = [None] + [
+        {"7": {"logprob": -0.5, "decoded_token": part}} for part in ("<s>", "You stand", " at door 0.", "</s>")
+    ]
+    with serving({**completion(RIGHT), "prompt_logprobs": entries}) as server:
+        model = EndpointModel(EndpointConfig(url=server.url, name="m", backoff=0, calls="tools"))
+        events = list(Agent(model).run(Corridor(), seed=0))
+    first = next(event for event in events if isinstance(event, Decided))
+    assert first.surprise == pytest.approx(1 - math.exp(-0.5))
+    assert server.requests[0]["prompt_logprobs"] == 0
+    assert "no probabilities" in model.note  # the others are not in this server's one answer
+
+
+def test_a_server_without_probabilities_is_not_asked_again() -> None:
+    for refuses in (("", ""), ("prompt_logprobs", "Unknown parameter: prompt_logprobs")):
+        with serving(RIGHT, refuses=refuses) as server:
+            model = EndpointModel(EndpointConfig(url=server.url, name="m", backoff=0, calls="tools"))
+            events = list(Agent(model).run(Corridor(), seed=0))
+        assert {event.surprise for event in events if isinstance(event, Decided)} == {None}
+        assert sum("prompt_logprobs" in request for request in server.requests) == 1
+        assert "surprise is not measured" in model.note
+
+
+def test_a_server_that_starts_again_is_waited_for() -> None:
+    with serving(RIGHT) as server:
+        port = server.server_port
+        model = EndpointModel(EndpointConfig(url=server.url, name="m", backoff=0, retries=0, calls="tools"))
+        playing = Agent(model).run(Corridor(), seed=0)
+        while not isinstance(next(playing), Decided):
+            pass
+    again: list[Any] = []
+
+    def start() -> None:
+        time.sleep(1.5)
+        again.append(stack.enter_context(serving(RIGHT, port=port)))
+
+    with ExitStack() as stack:
+        thread = threading.Thread(target=start)
+        thread.start()
+        end = list(playing)[-1]
+        thread.join()
+    assert isinstance(end, End)
+    assert end.success
+    assert len(again[0].requests) == 3
 
 
 def test_one_call_at_a_time_is_asked_for_and_several_are_made_in_order(cli: Hippo, tmp_path: Path) -> None:
