@@ -45,6 +45,7 @@ class Episode:
     Attributes:
         chat: The conversation.
         stats: Totals so far.
+        started: Whether there was a first observation.
         end: The last event, once the episode has ended.
     """
 
@@ -64,6 +65,7 @@ class Episode:
         self.chat = Chat(context.mission, fitted(toolbox.specs(), config.max_details), seed=context.seed or 0)
         self.stats = EpisodeStats()
         self.end: End | None = None
+        self.started = False
         self._emit = emit
         self._env = env
         self._reports = Reports(self._progressed)
@@ -84,6 +86,7 @@ class Episode:
 
     def start(self, observation: str, info: Mapping[str, Any]) -> None:
         """Take in the first observation."""
+        self.started = True
         self._emit(self.context.start(self.chat.openai_tools(), self.chat.system()["content"]))
         if self._writer:
             self._writer.enter(self.context.world)

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from agent.chat import Message
 from agent.driver import Emit, EpisodeSlot, decide, ignore_event, play, rounds
 from agent.episode import Episode
 from agent.episode_state import AgentConfig, EpisodeContext
@@ -196,27 +197,35 @@ class Agent:
     def reset(
         self,
         mission: str,
-        actions: Mapping[str, tuple[Any, str]] | Sequence[str],
+        actions: Mapping[str, tuple[Any, str]] | Sequence[str] | Sequence[Tool],
         seed: int = 0,
         world: str = "external",
         emit: Callable[[Event], None] | None = None,
+        earlier: Sequence[Message] = (),
+        origin: str = "external",
+        mapped: bool = True,
     ) -> None:
         """Begin an episode that an external harness drives with :meth:`act`.
 
         Args:
             mission: What is to be done.
             actions: Action names with the value that :meth:`act` returns, and a description; or names alone, which
-                are then what :meth:`act` returns.
+                are then what :meth:`act` returns; or tools whose results are :meth:`~tools.ToolResult.act`.
             seed: Seed of sampling.
             world: Name of the map; give the same again for the same world.
             emit: Receives every event.
+            earlier: Messages of the conversation before this episode.
+            origin: What the episode is played in; what is remembered of it has the source ``env:`` and this.
+            mapped: Whether observations are put on the map.
         """
-        actions = _actions(actions)
+        tools = _acting(actions)
         self.close()
         label = self._label(None, self._episodes)
-        context = EpisodeContext("external", self._episodes, seed, mission, world, list(actions), label=label)
+        names = [tool.name for tool in tools]
+        context = EpisodeContext(origin, self._episodes, seed, mission, world, names, label=label)
         self._episodes += 1
-        self._external = self._episode(context, action_tools(actions), emit or partial(ignore_event, 0))
+        self._external = self._episode(context, tools, emit or partial(ignore_event, 0), mapped=mapped)
+        self._external.chat.messages = [*earlier]
 
     def act(self, observation: str, reward: float = 0.0, info: Mapping[str, Any] | None = None) -> Any:
         """Choose the next action; memory tools may be called on the way.
@@ -235,7 +244,7 @@ class Agent:
         episode = self._external
         if episode is None:
             raise AgentError("act needs reset(mission, actions) first")
-        if not episode.chat.messages:
+        if not episode.started:
             episode.start(observation, info or {})
         elif episode.end is None:
             episode.observe(observation, reward, False, False, info or {})
@@ -261,7 +270,7 @@ class Agent:
             info: May hold the last ``view``.
         """
         episode, self._external = self._external, None
-        if episode is None or not episode.chat.messages:
+        if episode is None or not episode.started:
             return
         if solved is not None and episode.end is None:
             episode.observe(observation, reward, True, False, {**(info or {}), "success": solved})
@@ -338,12 +347,25 @@ class Agent:
         emit: Emit,
         env: Env | None = None,
         journal: Journal | None = None,
+        mapped: bool = True,
     ) -> Episode:
         writer = None
         if self.memory:
-            writer = MemoryWriter(self.memory, self.gate, f"env:{context.env}", context.label)
+            writer = MemoryWriter(self.memory, self.gate, f"env:{context.env}", context.label, mapped)
         toolbox = Toolbox([*actions, *self._extra], journal)
         return Episode(context, toolbox, self.config, emit, writer, self._memory_tools, env)
+
+
+def _acting(actions: Mapping[str, tuple[Any, str]] | Sequence[str] | Sequence[Tool]) -> list[Tool]:
+    """Return actions as tools.
+
+    Raises:
+        ConfigError: There is none, one is named twice, or they are in another form.
+    """
+    given: Sequence[Any] = () if isinstance(actions, str | Mapping) else actions
+    if given and all(isinstance(one, Tool) for one in given):
+        return [*given]
+    return action_tools(_actions(actions))  # type: ignore[arg-type]
 
 
 def _actions(actions: Mapping[str, tuple[Any, str]] | Sequence[str]) -> Mapping[str, tuple[Any, str]]:

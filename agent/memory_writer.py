@@ -38,23 +38,27 @@ class MemoryWriter:
         gate: The write gate.
         source: Provenance of what is written, for example ``env:hippo/WaterMaze-v0``.
         episode: Name of the episode; it is the document in the provenance.
+        mapped: Whether observations are put on the map; those of a conversation are no places.
 
     Attributes:
         note: What the memory adds to the last observation; usually empty.
         pending: The last observation, until the gate has decided on it.
     """
 
-    def __init__(self, memory: Memory, gate: WriteGate, source: str, episode: str) -> None:
+    def __init__(self, memory: Memory, gate: WriteGate, source: str, episode: str, mapped: bool = True) -> None:
         self.memory = memory
         self.gate = gate
         self.source = source
         self.episode = episode
+        self.mapped = mapped
         self.note = ""
         self.pending: Pending | None = None
         self._strange = self._been = False
 
     def enter(self, world: str) -> None:
         """Begin an episode in ``world``, and retire the facts about places that went stale."""
+        if not self.mapped:
+            return
         with self.memory.transaction():
             self._strange = self._been = bool(self.memory.spatial.maps(world))
             for place in self.memory.spatial.enter(world):
@@ -64,6 +68,9 @@ class MemoryWriter:
         self, text: str, view: Mapping[str, Any] | None, action: str | None, reward: float, step: int
     ) -> list[Wrote]:
         """Put an observation on the map, and the things seen into the graph, in one transaction."""
+        if not self.mapped:
+            self.pending = Pending(text, reward, step)
+            return []
         spatial = self.memory.spatial
         origin = Provenance(self.source, self.episode, text)
         before = spatial.place

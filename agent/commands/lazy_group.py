@@ -11,6 +11,10 @@ COMMANDS = {
     "kg": ("agent.commands.kg:app", "The knowledge graph: fill it from text, ask it, draw it, export it."),
     "mcp": ("agent.commands.mcp:mcp", "Serve a memory to MCP hosts, over stdio or HTTP."),
     "tools": ("agent.commands.tools:app", "Tools: begin a new one, list, show, check, call, export."),
+    "serve": (
+        "agent.commands.serve:serve",
+        "Serve an agent, its memory and tools included, as an OpenAI-compatible chat endpoint.",
+    ),
     "map": ("agent.commands.map:app", "Maps: list, show, plan over them, export."),
     "macros": ("agent.commands.macros:app", "Macros: mine, list, show, test, forget."),
     "adapters": ("training.commands.adapters:app", "Adapters: list, show."),

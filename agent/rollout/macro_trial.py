@@ -13,7 +13,7 @@ from agent.loop import Agent
 from agent.models.base import Turn
 from agent.models.scripted import ScriptedModel
 from memory import HashingEmbedder, InvalidItemError, Memory
-from memory.episodic import WriteGate
+from memory.episodic.gate import SHUT
 from memory.procedural import Macro, MacroLib
 from memory.procedural.library import ACCEPT_TRIALS
 from memory.procedural.matching import matches
@@ -22,9 +22,6 @@ from memory.procedural.program import fill
 from memory.procedural.scoring import Outcome
 from tools import ToolCall
 from tools import names as tool_names
-
-SHUT = WriteGate(tau=1e9)
-"""A write gate that never opens: trials write no traces."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
 """Serving over HTTP: on this machine only, unless there is a token; other hosts and origins are refused."""
 
 import hmac
-from collections.abc import Callable
+import json
+import re
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -12,6 +14,9 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MOST_CONNECTIONS = 4096
 """Open files that are asked for, one for each connection."""
 
+
+MAX_BODY = 4 * 2**20
+"""Longest body of a request, in bytes."""
 
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
@@ -40,6 +45,70 @@ class TokenGuard:
                 await send({"type": "http.response.body", "body": b"a bearer token is needed\n"})
                 return
         await self.app(scope, receive, send)
+
+
+class WebGuard:
+    """An ASGI application that answers for its own names and to pages that are allowed only, and no long requests.
+
+    A web page that somebody opens can send requests to this machine; a page of another name that resolves to it
+    (DNS rebinding) has that name in the header Host.
+
+    Args:
+        app: The application.
+        hosts: Values of the header Host, as :func:`hosts_of` returns them.
+        origins: Web pages that may connect, as ``https://app.example``.
+    """
+
+    def __init__(self, app: Any, hosts: Sequence[str], origins: Sequence[str] = ()) -> None:
+        self.app = app
+        self._hosts = {host.removesuffix(":*") for host in hosts}
+        self._origins = {origin.rstrip("/").lower() for origin in origins}
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass a request on if nothing is wrong with it; else answer 421, 403 or 413."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        host = re.sub(r":\d+$", "", headers.get(b"host", "")).lower()
+        origin = headers.get(b"origin", "")
+        if host not in self._hosts:
+            await _refuse(send, 421, "this is no host of that name: start the server with --host NAME")
+        elif origin and origin.lower() not in self._origins:
+            await _refuse(send, 403, "pages of that origin may not connect: start the server with --origin URL")
+        else:
+            await self._limited(scope, receive, send, headers.get(b"content-length", "0"))
+
+    async def _limited(self, scope: Any, receive: Any, send: Any, length: str) -> None:
+        """Pass on a request whose body, as it comes, does not get longer than :data:`MAX_BODY`."""
+        if length.isdecimal() and int(length) > MAX_BODY:
+            await _refuse(send, 413, f"a request has at most {MAX_BODY:,} bytes")
+            return
+        came = 0
+        refused = False
+
+        async def counted() -> Any:
+            nonlocal came
+            message = await receive()
+            came += len(message.get("body", b""))
+            return message if came <= MAX_BODY else {"type": "http.disconnect"}
+
+        async def sending(message: Any) -> None:
+            nonlocal refused
+            if came <= MAX_BODY:
+                await send(message)
+            elif not refused:
+                refused = True
+                await _refuse(send, 413, f"a request has at most {MAX_BODY:,} bytes")
+
+        await self.app(scope, counted, sending)
+
+
+async def _refuse(send: Any, status: int, words: str) -> None:
+    kind = "invalid_request_error"
+    body = json.dumps({"error": {"message": words, "type": kind, "code": None}}).encode()
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
+    await send({"type": "http.response.body", "body": body})
 
 
 def address_of(words: str) -> tuple[str, int]:

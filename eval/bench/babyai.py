@@ -19,11 +19,11 @@ from agent.logs.events import End, Event, Start
 from agent.loop import Agent
 from agent.models.scripted import ScriptedModel
 from agent.policies.follower import MissionFollower
-from agent.rollout.macro_trial import SHUT
 from envs import make
 from eval.bench.report import tell
 from eval.statistics import bootstrap_ci, wilson_ci
 from memory import HashingEmbedder, Memory
+from memory.episodic.gate import SHUT
 
 LEVELS = {
     "go to, room": "BabyAI-GoToLocal-v0",

@@ -29,3 +29,7 @@ class WriteGate(BaseModel):
     def opens(self, score: float) -> bool:
         """Return whether an event of this score is written."""
         return score > self.tau
+
+
+SHUT = WriteGate(tau=1e9)
+"""A write gate that never opens."""

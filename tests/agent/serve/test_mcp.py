@@ -2,8 +2,6 @@
 
 import json
 import os
-import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +24,7 @@ from agent.serve.service import MemoryService
 from envs.perception import ACTIONS
 from memory import HashingEmbedder, Memory
 from memory.spatial import View
+from tests.agent.serve.process import serving
 
 TOKEN = "a-token-of-some-length"
 
@@ -236,15 +235,8 @@ def test_two_servers_share_a_memory(tmp_path: Path) -> None:
 
 @contextmanager
 def served(folder: Path, *options: str) -> Iterator[str]:
-    process = subprocess.Popen(command(folder, "--http", "0", *options), stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stderr is not None
-        found = re.search(r"http://\S+", process.stderr.readline())
-        assert found is not None
-        yield found[0]
-    finally:
-        process.terminate()
-        process.communicate(timeout=10)
+    with serving(command(folder, "--http", "0", *options)) as address:
+        yield address
 
 
 HELLO = {
