@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from agent.loop import Agent
     from agent.models.base import Decision, Model, Turn, Usage
     from agent.models.scripted import ScriptedModel
+    from agent.other_loops import tools_for
 else:
     _NAMES = {
         "chat": "Chat Message",
@@ -25,11 +26,12 @@ else:
         "loop": "Agent",
         "models.base": "Decision Model Turn Usage",
         "models.scripted": "ScriptedModel",
+        "other_loops": "tools_for",
     }
     __getattr__ = lazy(__name__, _NAMES)
 
 __all__ = [
     "Agent", "AgentConfig", "AgentError", "CatalogError", "Chat", "ConfigError", "Decision", "End", "Ending",
     "Event", "EventLog", "HashMismatchError", "LogError", "Message", "Model", "ModelError", "ScriptedModel",
-    "Turn", "Usage", "read_events",
+    "Turn", "Usage", "read_events", "tools_for",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from agent.actions import acting_tools
 from agent.chat import Message
 from agent.driver import Emit, EpisodeSlot, decide, ignore_event, play, rounds
 from agent.episode import Episode
@@ -15,11 +16,11 @@ from agent.errors import AgentError, ConfigError
 from agent.logs.events import Event
 from agent.memory_writer import MemoryWriter
 from agent.models.base import Model
+from agent.other_loops import Form, in_form
 from agent.text_env import Env, action_tools_of, env_name, env_settings, mission_in, optimal_steps_of, reset, world_in
 from memory import Memory
 from memory.episodic import WriteGate
-from tools import MemoryTools, Tool, Toolbox
-from tools.actions import action_tools
+from tools import MemoryTools, Tool, Toolbox, ToolContext
 from tools.journal import JOURNAL, Journal
 
 
@@ -218,7 +219,7 @@ class Agent:
             origin: What the episode is played in; what is remembered of it has the source ``env:`` and this.
             mapped: Whether observations are put on the map.
         """
-        tools = _acting(actions)
+        tools = acting_tools(actions)
         self.close()
         label = self._label(None, self._episodes)
         names = [tool.name for tool in tools]
@@ -253,6 +254,12 @@ class Agent:
             if result is not None and result.acts:
                 return result.action
         raise AgentError(f"the episode has ended ({episode.end.ending}): {episode.end.reason}; call reset")
+
+    def tools_for(self, form: Form) -> Any:
+        """Return the agent's memory tools and plugins as another loop takes them, see :func:`agent.tools_for`."""
+        box = Toolbox(self._extra)
+        box.context = ToolContext(memory=self.memory)
+        return in_form(form, box)
 
     def close(
         self,
@@ -354,37 +361,6 @@ class Agent:
             writer = MemoryWriter(self.memory, self.gate, f"env:{context.env}", context.label, mapped)
         toolbox = Toolbox([*actions, *self._extra], journal)
         return Episode(context, toolbox, self.config, emit, writer, self._memory_tools, env)
-
-
-def _acting(actions: Mapping[str, tuple[Any, str]] | Sequence[str] | Sequence[Tool]) -> list[Tool]:
-    """Return actions as tools.
-
-    Raises:
-        ConfigError: There is none, one is named twice, or they are in another form.
-    """
-    given: Sequence[Any] = () if isinstance(actions, str | Mapping) else actions
-    if given and all(isinstance(one, Tool) for one in given):
-        return [*given]
-    return action_tools(_actions(actions))  # type: ignore[arg-type]
-
-
-def _actions(actions: Mapping[str, tuple[Any, str]] | Sequence[str]) -> Mapping[str, tuple[Any, str]]:
-    """Return actions by name, each with its value and description.
-
-    Raises:
-        ConfigError: There is none, one is named twice, or they are in another form.
-    """
-    if isinstance(actions, str) or not isinstance(actions, Mapping | Sequence) or not actions:
-        raise ConfigError(f"actions: expected a list of names, or {{name: (value, description)}}, got {actions!r}")
-    if isinstance(actions, Mapping):
-        if wrong := [name for name, item in actions.items() if not isinstance(item, tuple) or len(item) != 2]:
-            raise ConfigError(f"action {wrong[0]!r}: expected (value, description), got {actions[wrong[0]]!r}")
-        return actions
-    if wrong := [name for name in actions if not isinstance(name, str) or not name.isidentifier()]:
-        raise ConfigError(f"action {wrong[0]!r}: expected a name of letters, digits and _, as a tool has")
-    if len(set(actions)) < len(actions):
-        raise ConfigError(f"actions: one is named twice: {', '.join(actions)}")
-    return {name: (name, name) for name in actions}
 
 
 def _named(name: str) -> Model:
