@@ -20,9 +20,13 @@ from agent.models.endpoint import EndpointConfig
 from agent.models.local_config import LocalModelConfig
 from memory.episodic import RecallConfig, Retention, WriteGate
 from memory.nearest import did_you_mean
+from memory.registered import names
 from memory.relational import Routing
 from memory.spatial import SpatialConfig
 from tools.plugins import split_path
+
+ENVS, MODELS = "hippo.envs", "hippo.models"
+"""Groups of entry points with which installed packages offer worlds and models."""
 
 GROUPS = ("model", "memory", "env", "experiment", "lora", "train", "data")
 
@@ -66,7 +70,9 @@ class PluginChoice(_Settings):
     """A policy or a model of the user's own."""
 
     kind: Literal["plugin"] = "plugin"
-    path: str = Field(description="module:name or file.py:name; a class is made without arguments.")
+    path: str = Field(
+        description="module:name, file.py:name, or a name in the group hippo.models; a class is made without arguments."
+    )
 
 
 class MemoryChoice(_Settings):
@@ -74,7 +80,8 @@ class MemoryChoice(_Settings):
 
     enabled: bool
     path: Path | None
-    embedder: Literal["minilm", "hashing"]
+    embedder: str = Field(description="minilm, hashing, or a name in the group hippo.embedders.")
+    backend: str = Field("faiss", description="What searches the vectors: faiss, or a name in the group hippo.memory.")
     tools: list[str]
     macros: Path | None = Field(None, description="Folder of a memory whose macros are copied at the start.")
     gate: WriteGate
@@ -232,12 +239,15 @@ def _expand(override: str, folder: Path, listed: Container[str] = (), texts: Con
     if key in GROUPS and not (folder / key / f"{value}.yaml").is_file() and value != "null":
         if key == "env" and (value.startswith("gym:") or "/" in value or "-v" in value):
             return ["env=gym", f"env.id={_quoted(value.removeprefix('gym:'))}"]
-        if key == "model" and split_path(value)[1]:
+        if key == "env" and value in names(ENVS):
+            return ["env=gym", f"env.id={_quoted(value)}"]
+        if key == "model" and (split_path(value)[1] or value in names(MODELS)):
             return ["model=plugin", f"model.path={_quoted(value)}"]
         if key == "model" and ("/" in value or Path(value).expanduser().is_dir()):
             return ["model=local", f"model.name={_quoted(value)}"]
         own = f"; one of your own is {value}:NAME" if key == "model" and value.endswith(".py") else ""
-        raise ConfigError(f"unknown {key} {value!r}: {did_you_mean(value, choices(key))}{own}")
+        offered = names({"model": MODELS, "env": ENVS}[key]) if key in ("model", "env") else []
+        raise ConfigError(f"unknown {key} {value!r}: {did_you_mean(value, [*choices(key), *offered])}{own}")
     if key == "memory.gate" and split_path(value)[1]:
         key = "memory.gate_plugin"
     if key in listed and value not in ("", "null") and value[:1] not in "[$'\"":

@@ -3,8 +3,11 @@
 import difflib
 import importlib
 import importlib.util
+import inspect
 import sys
+import warnings
 import zlib
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,9 @@ IDS = {
     "hippo/DocumentQA-v0": "envs.document_qa:DocumentQA",
 }
 
+
+GROUP = "hippo.envs"
+"""Group of entry points with which an installed package offers a world, or a module that registers some."""
 
 GRIDS = ("MiniGrid-", "BabyAI-")
 
@@ -59,6 +65,8 @@ def make(name: str, **settings: Any) -> gym.Env[str, Any]:
     place, colon, name = name.removeprefix("gym:").rpartition(":")
     if colon:
         _import(place)
+    if not colon and name not in gym.registry:
+        _register_installed(name)
     if name not in gym.registry:
         near = difflib.get_close_matches(name, sorted({*ids, *gym.registry}), n=3, cutoff=0.5)
         hint = f"did you mean {', '.join(near)}?" if near else "see `hippo envs`"
@@ -81,6 +89,51 @@ def make(name: str, **settings: Any) -> gym.Env[str, Any]:
             "environment whose observation space is gymnasium.spaces.Text"
         )
     return env
+
+
+def installed_ids() -> list[str]:
+    """Return every id that installed packages offer, in the group ``hippo.envs`` of entry points or in its modules.
+
+    What can't be imported is told with a warning, and does not stop the rest.
+    """
+    before = set(gym.registry)
+    for entry in entry_points(group=GROUP):
+        try:
+            _offered(entry)
+        except EnvConfigError as error:
+            warnings.warn(f"left out: {error}", stacklevel=2)
+    return sorted({*gym.registry} - before)
+
+
+def _register_installed(name: str) -> None:
+    """Register what installed packages offer: the world of a name, or else all, which may register the id.
+
+    Raises:
+        EnvConfigError: The world of that name can't be imported, or two packages registered it.
+    """
+    named = [entry for entry in entry_points(group=GROUP) if entry.name == name]
+    if len(named) > 1:
+        owners = [str(entry.dist and entry.dist.name) for entry in named]
+        raise EnvConfigError(f"{name!r} is registered by {' and '.join(owners)}: name the module, {named[0].module}:ID")
+    if named:
+        _offered(named[0])
+    elif "/" in name or "-v" in name:
+        installed_ids()
+
+
+def _offered(entry: EntryPoint) -> None:
+    """Import what a package registered: a module, which registers ids with gymnasium, or what makes a world.
+
+    Raises:
+        EnvConfigError: It can't be imported.
+    """
+    try:
+        found = entry.load()
+    except (Exception, SystemExit) as error:  # the boundary: somebody's module may raise anything
+        words = f"{type(error).__name__}: {error}".rstrip(": ")
+        raise EnvConfigError(f"world {entry.name!r} ({entry.value}) can't be imported: {words}") from error
+    if not inspect.ismodule(found) and entry.name not in gym.registry:
+        gym.register(entry.name, entry_point=found, disable_env_checker=True)
 
 
 def _is_imported(file: Path) -> bool:

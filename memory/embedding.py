@@ -15,11 +15,15 @@ from numpy.typing import NDArray
 
 from memory.errors import EmbedderError
 from memory.paths import cache_dir
+from memory.registered import names, registered
 from memory.sentence_model import SentenceModel, load
 
 Vectors = NDArray[np.float32]
 
 _DEFAULT = "minilm"
+
+GROUP = "hippo.embedders"
+"""Group of entry points with which an installed package offers an embedder."""
 
 
 class Embedder(Protocol):
@@ -126,18 +130,27 @@ class HashingEmbedder:
 
 
 def by_name(name: str) -> Embedder:
-    """Make the embedder that a configuration names: ``minilm`` or ``hashing``.
+    """Make the embedder that a configuration names: ``minilm``, ``hashing``, or one that a package registered.
+
+    A class or function in the group ``hippo.embedders`` of entry points is called without arguments.
 
     Raises:
-        EmbedderError: The name is neither of these.
+        EmbedderError: There is none of that name.
+        PluginError: What was registered can't be imported.
     """
     known: dict[str, type[MiniLMEmbedder | HashingEmbedder]] = {
         "minilm": MiniLMEmbedder,
         "hashing": HashingEmbedder,
     }
-    if name not in known:
-        raise EmbedderError(f"unknown embedder {json.dumps(name)}: expected one of {', '.join(known)}")
-    return known[name]()
+    if name in known:
+        return known[name]()
+    made = registered(GROUP, name)
+    if made is None:
+        raise EmbedderError(
+            f"unknown embedder {json.dumps(name)}: expected one of {', '.join([*known, *names(GROUP)])}"
+        )
+    found: Embedder = made()
+    return found
 
 
 def recorded(name: str) -> Embedder:

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from memory import forget as forgetting
 from memory import transfer, undo, verify
+from memory.backends import Backend, index_of
 from memory.describe import describe, sources
 from memory.embedder_record import EmbedderRecord
 from memory.embedding import Embedder, MiniLMEmbedder, recorded
@@ -27,7 +28,6 @@ from memory.store import Store, connect, storage_errors
 from memory.tables import Row
 from memory.transfer import Imported
 from memory.undo import Undone
-from memory.vectors import VectorIndex
 from memory.verify import Report
 
 
@@ -57,6 +57,7 @@ class Memory(AbstractContextManager["Memory"]):
         spatial: SpatialConfig | None = None,
         tuple_conf_min: float = 0.0,
         reembed: bool = False,
+        backend: Backend = "faiss",
     ) -> None:
         record = EmbedderRecord(store, embedder)
         if reembed:
@@ -65,7 +66,7 @@ class Memory(AbstractContextManager["Memory"]):
         self.store = store
         self.embedder = embedder
         self.folder = folder
-        self._index = VectorIndex(store, embedder.dim, folder and folder / "index")
+        self._index = index_of(backend, store, embedder.dim, folder and folder / "index")
         self.episodic = EpisodicStore(store, embedder, self._index, recall, retention, record)
         self.relational = KG(store, embedder=embedder, routing=routing)
         self.retriever = Retriever(self.episodic, self.relational)
@@ -88,6 +89,7 @@ class Memory(AbstractContextManager["Memory"]):
         spatial: SpatialConfig | None = None,
         tuple_conf_min: float = 0.0,
         reembed: bool = False,
+        backend: Backend = "faiss",
     ) -> Self:
         """Open the memory in directory ``path``; create it if missing.
 
@@ -101,8 +103,11 @@ class Memory(AbstractContextManager["Memory"]):
             spatial: Settings of the maps: when two places are one, and how many places are kept.
             tuple_conf_min: Facts that are read from text with less confidence are dropped.
             reembed: Embed all traces anew with ``embedder`` if the memory was written with another one, or is damaged.
+            backend: What searches the vectors: ``faiss``, a name that a package registered in the group
+                ``hippo.memory``, or what makes a :class:`~memory.backends.VectorBackend` of their length.
 
         Raises:
+            InvalidItemError: There is no such backend.
             NotAMemoryError: ``path`` is a file, the directory holds other files, or a newer release wrote
                 the memory.
             EmbedderError: The memory was written with another embedder.
@@ -133,7 +138,7 @@ class Memory(AbstractContextManager["Memory"]):
         try:
             name = store.meta("embedder")
             chosen = embedder or (recorded(name) if name else MiniLMEmbedder())
-            memory = cls(store, chosen, folder, recall, retention, routing, spatial, tuple_conf_min, reembed)
+            memory = cls(store, chosen, folder, recall, retention, routing, spatial, tuple_conf_min, reembed, backend)
             if retention is not None:
                 memory.episodic.evict()
             return memory

@@ -182,11 +182,14 @@ class VectorIndex:
             )
             self._drop(np.array([row[0] for row in gone.fetchall()], np.int64))
         for ids, vectors in self.rows(here.last_id):
-            self._index.add_with_ids(vectors, ids)
+            self._add(ids, vectors)
             if self.store.in_transaction:
                 self._unsure.append((True, ids, vectors))
         self._state = replace(truth, last_id=max(truth.last_id, here.last_id))
         return True
+
+    def _add(self, ids: NDArray[np.int64], vectors: Vectors) -> None:
+        self._index.add_with_ids(vectors, ids)
 
     def _drop(self, ids: NDArray[np.int64]) -> None:
         if not len(ids):

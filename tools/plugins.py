@@ -3,11 +3,12 @@
 import importlib
 import inspect
 from collections.abc import Iterable
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from memory.registered import PluginError, entries, registered
 from tools.errors import ToolSchemaError, UnknownToolError
 from tools.plugin_files import module_of_file
 from tools.tool import Tool
@@ -67,7 +68,7 @@ def load(path: str) -> list[Tool]:
 
 def installed() -> list[EntryPoint]:
     """Return what installed packages registered in the group ``hippo.tools``, by name."""
-    return sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
+    return entries(GROUP)
 
 
 def _registered(name: str) -> Any:
@@ -76,17 +77,10 @@ def _registered(name: str) -> Any:
     Raises:
         ToolSchemaError: Two packages did, or it can't be imported.
     """
-    entries = [entry for entry in installed() if entry.name == name]
-    if len(entries) > 1:
-        owners = [str(entry.dist and entry.dist.name) for entry in entries]
-        raise ToolSchemaError(f"{name!r} is registered by {' and '.join(owners)}: name the module, {entries[0].module}")
-    if not entries:
-        return None
     try:
-        return entries[0].load()
-    except (Exception, SystemExit) as error:
-        words = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
-        raise ToolSchemaError(f"plugin {name!r} ({entries[0].value}) can't be imported: {words}") from error
+        return registered(GROUP, name)
+    except PluginError as error:
+        raise ToolSchemaError(str(error)) from error
 
 
 def load_object(path: str, what: str) -> Any:

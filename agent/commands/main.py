@@ -150,9 +150,10 @@ def envs(pattern: Annotated[str, typer.Argument(help="Part of a name.")] = "") -
     """List the environments that `env=...` takes."""
     from agent.config import choices
     from envs import known_ids
+    from envs.registry import installed_ids
 
     short = [name for name in choices("env") if name != "gym"]
-    for name in [*short, *known_ids()]:
+    for name in dict.fromkeys([*short, *known_ids(), *installed_ids()]):
         if pattern.lower() in name.lower():
             print(name)  # noqa: T201
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
+from agent.config import MODELS
 from agent.errors import ConfigError, ModelError
 from agent.models.base import Model, Turn
 from agent.models.scripted import Policy, ScriptedModel
 from memory.episodic import WriteGate
 from memory.nearest import did_you_mean
+from memory.registered import PluginError, registered
 from tools import Tool, ToolCall, ToolError
 from tools.plugins import load_object
 
@@ -107,9 +109,10 @@ def plugged_gate(path: str, settings: Mapping[str, float]) -> WriteGate:
 def _made(path: str, what: str, settings: Mapping[str, object] = MappingProxyType({})) -> object:
     """Return what a path names; of a class, an object made with these settings."""
     try:
-        found = load_object(path, what)
+        found = registered(MODELS, path) if ":" not in path else None
+        found = load_object(path, what) if found is None else found
         return found(**settings) if inspect.isclass(found) else found
-    except ToolError as error:
+    except (ToolError, PluginError) as error:
         raise ConfigError(str(error)) from error
     except Exception as error:  # the boundary: it may raise anything
         words = " ".join(str(error).split())

@@ -52,5 +52,5 @@ def kept_memory(run: Path, episode: int) -> Path:
 
 
 def _settings(choice: MemoryChoice) -> dict[str, Any]:
-    names = ("recall", "retention", "routing", "spatial", "tuple_conf_min")
+    names = ("recall", "retention", "routing", "spatial", "tuple_conf_min", "backend")
     return {name: getattr(choice, name) for name in names}

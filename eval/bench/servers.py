@@ -28,7 +28,7 @@ from envs import make, seeds_of
 from eval.bench.report import tell
 from memory import HashingEmbedder, Memory
 
-ENV = "hippo/WaterMaze-v0"
+ENV = "BabyAI-GoToLocal-v0"
 KILL_AFTER = 3
 """Decisions of an episode after which its server is killed."""
 
