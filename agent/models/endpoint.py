@@ -222,7 +222,8 @@ class EndpointModel:
     def _turn_over(self, chat: Chat) -> int:
         """Drop the oldest steps when the estimated length exceeds the window."""
         budget = self.config.seq_len * CHARS_PER_TOKEN
-        fixed = len(json.dumps(chat.openai_tools())) + len(chat.system()["content"])
+        shown = listed(chat.tools) if self._calls == "schema" else json.dumps(chat.openai_tools())
+        fixed = len(shown) + len(chat.system()["content"])
         sizes = [len(message.content) for message in chat.visible()]
         if fixed + sum(sizes) <= budget:
             return 0

@@ -162,6 +162,20 @@ def test_the_window_drops_the_oldest_steps(server: Server) -> None:
     assert talk.visible()[-1].content.startswith("door 11")
 
 
+def test_tools_take_the_room_that_their_listing_has(server: Server) -> None:
+    """Their JSON schemas are long, but are not in the prompt when calls are asked for under a schema."""
+    server.message = {"role": "assistant", "content": '{"name":"ahead","arguments":{}}'}
+    many = Toolbox(MemoryTools(Memory.open(None, HashingEmbedder())).select())
+    talk = Chat("go", [*BOX.specs(), *many.specs()])
+    assert len(str(talk.openai_tools())) > 1500
+    talk.add(Message("user", "You stand at a door."))
+    talk.add(Message("assistant", ToolCall(name="ahead").text(), ToolCall(name="ahead")))
+    talk.add(Message("tool", "You stand at another door."))
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    EndpointModel(EndpointConfig(url=url, seq_len=384)).decide([Turn(talk, BOX.offer())])
+    assert talk.start == 0
+
+
 def test_the_key_is_written_nowhere() -> None:
     config = EndpointConfig(api_key=SecretStr("sesame"))
     assert "sesame" not in config.model_dump_json() + str(config)
