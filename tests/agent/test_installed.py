@@ -100,7 +100,7 @@ def test_worlds(cli: Hippo, tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="broken_world"):
         installed_ids()
     assert "OthersCorridor/Long-v0" in gym.registry
-    settings = ["memory=none", f"runs={tmp_path}", "-q"]
+    settings = ["memory=none", f"runs={tmp_path}", "episodes=1", "-q"]
     code, out, err = cli("run", "env=others_corridor", "model=walker", *settings)
     assert (code, "solved 1 of 1" in " ".join(out.split())) == (0, True), err
 
