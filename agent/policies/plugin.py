@@ -23,7 +23,7 @@ from tools.plugins import load_object
 def plugged_policy(path: str) -> Model:
     """Return the model that a path names: a :class:`Model`, or a function or class that answers a turn with a call.
 
-    A class is made without arguments.
+    A class is made, and a function of no arguments called, without arguments.
 
     Raises:
         ConfigError: There is no such thing, or it is neither.
@@ -107,11 +107,13 @@ def plugged_gate(path: str, settings: Mapping[str, float]) -> WriteGate:
 
 
 def _made(path: str, what: str, settings: Mapping[str, object] = MappingProxyType({})) -> object:
-    """Return what a path names; of a class, an object made with these settings."""
+    """Return what a path names; of a class, an object made with these settings; of a function of nothing, its value."""
     try:
         found = registered(MODELS, path) if ":" not in path else None
         found = load_object(path, what) if found is None else found
-        return found(**settings) if inspect.isclass(found) else found
+        if inspect.isclass(found):
+            return found(**settings)
+        return found() if inspect.isfunction(found) and not inspect.signature(found).parameters else found
     except (ToolError, PluginError) as error:
         raise ConfigError(str(error)) from error
     except Exception as error:  # the boundary: it may raise anything
