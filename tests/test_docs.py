@@ -92,10 +92,12 @@ def test_commands_that_are_shown_exist(words: list[str], hippo: Any) -> None:
     if words[0] == "eval" and rest and "=" in rest[0]:
         parse([word for word in rest if not word.startswith("arms=") or "yaml" not in word])
         return
-    assert not hasattr(command, "commands"), f"no such command: {' '.join(words)}"
+    assert getattr(command, "invoke_without_command", not hasattr(command, "commands")), (
+        f"no such command: {' '.join(words)}"
+    )
     options = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
     assert {word for word in rest if word.startswith("-")} <= options | {"--help"}
-    roots = {"run": "config", "collect": "collect", "train": "train"}
+    roots = {"run": "config", "serve": "config", "collect": "collect", "train": "train"}
     if words[0] in roots:
         from agent.config import CollectConfig, RunConfig
         from training.config import load_train
