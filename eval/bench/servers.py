@@ -10,6 +10,7 @@ adapter in this process, and is killed and started again in the middle of one mo
 
 import argparse
 import json
+import os
 import shlex
 import signal
 import socket
@@ -62,7 +63,7 @@ def started(command: str, port: int, seconds: float = 300.0) -> Iterator[subproc
             time.sleep(0.3)
         yield process
     finally:
-        process.send_signal(signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)  # servers have workers
         process.wait()
 
 
