@@ -13,7 +13,14 @@ with filled() as memory:
     ours = tools_for("anthropic", memory, ["recall"], [answer])
     messages = [{"role": "user", "content": QUESTION}]
     for _ in range(6):
-        reply = client.messages.create(model=MODEL, max_tokens=200, system=SYSTEM, messages=messages, tools=ours.tools)
+        reply = client.messages.create(
+            model=MODEL,
+            max_tokens=80,
+            system=SYSTEM,
+            messages=messages,
+            tools=ours.tools,
+            extra_body={"temperature": 0},
+        )
         messages.append({"role": "assistant", "content": [block.model_dump() for block in reply.content]})
         calls = [block for block in reply.content if block.type == "tool_use"]
         if not calls:

@@ -11,7 +11,8 @@ from agent import tools_for
 
 with filled() as memory:
     ours = {one.name: one for one in tools_for("langchain", memory, ["recall"], [answer])}
-    model = ChatOpenAI(model=MODEL, base_url=URL, api_key="none", temperature=0).bind_tools([*ours.values()])
+    chat = ChatOpenAI(model=MODEL, base_url=URL, api_key="none", temperature=0, max_tokens=80)
+    model = chat.bind_tools([*ours.values()])
     messages = [SystemMessage(SYSTEM), HumanMessage(QUESTION)]
     for _ in range(6):
         reply = model.invoke(messages)

@@ -13,7 +13,10 @@ with filled() as memory:
     ours = tools_for("openai", memory, ["recall"], [answer])
     messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": QUESTION}]
     for _ in range(6):
-        message = client.chat.completions.create(model=MODEL, messages=messages, tools=ours.tools).choices[0].message
+        reply = client.chat.completions.create(
+            model=MODEL, messages=messages, tools=ours.tools, temperature=0, max_tokens=80
+        )
+        message = reply.choices[0].message
         messages.append(message.model_dump(exclude_none=True))
         if not message.tool_calls:
             break

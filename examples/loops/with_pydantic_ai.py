@@ -10,10 +10,11 @@ from shared import MODEL, QUESTION, SYSTEM, URL, answer, answers, filled
 
 from agent import tools_for
 
+SETTINGS = {"temperature": 0, "max_tokens": 80}
 with filled() as memory:
     ours = tools_for("pydantic_ai", memory, ["recall"], [answer])
     model = OpenAIChatModel(MODEL, provider=OpenAIProvider(base_url=URL, api_key="none"))
-    agent = Agent(model, system_prompt=SYSTEM, tools=ours, model_settings={"temperature": 0})
+    agent = Agent(model, system_prompt=SYSTEM, tools=ours, model_settings=SETTINGS)
     try:
         said = agent.run_sync(QUESTION, usage_limits=UsageLimits(request_limit=3)).output
     except (UsageLimitExceeded, UnexpectedModelBehavior) as error:  # a model that answers with a call does not end
