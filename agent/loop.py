@@ -19,6 +19,7 @@ from agent.models.base import Model
 from agent.other_loops import Form, in_form
 from agent.text_env import Env, action_tools_of, env_name, env_settings, mission_in, optimal_steps_of, reset, world_in
 from memory import Memory
+from memory.clean import clean_text
 from memory.episodic import WriteGate
 from tools import MemoryTools, Tool, Toolbox, ToolContext
 from tools.journal import JOURNAL, Journal
@@ -223,7 +224,7 @@ class Agent:
         self.close()
         label = self._label(None, self._episodes)
         names = [tool.name for tool in tools]
-        context = EpisodeContext(origin, self._episodes, seed, mission, world, names, label=label)
+        context = EpisodeContext(origin, self._episodes, seed, clean_text(mission), world, names, label=label)
         self._episodes += 1
         self._external = self._episode(context, tools, emit or partial(ignore_event, 0), mapped=mapped)
         self._external.chat.messages = [*earlier]
@@ -245,6 +246,7 @@ class Agent:
         episode = self._external
         if episode is None:
             raise AgentError("act needs reset(mission, actions) first")
+        observation = clean_text(observation)
         if not episode.started:
             episode.start(observation, info or {})
         elif episode.end is None:
@@ -280,7 +282,7 @@ class Agent:
         if episode is None or not episode.started:
             return
         if solved is not None and episode.end is None:
-            episode.observe(observation, reward, True, False, {**(info or {}), "success": solved})
+            episode.observe(clean_text(observation), reward, True, False, {**(info or {}), "success": solved})
         episode.finish("stopped", "the caller closed it")
         self.model.release(episode.chat)
 

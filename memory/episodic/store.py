@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory import provenance
+from memory.clean import clean_text
 from memory.embedder_record import EmbedderRecord
 from memory.embedding import Embedder
 from memory.episodic.lexical import BATCH, flush
@@ -250,7 +251,7 @@ class EpisodicStore:
 
     def novelty(self, text: str) -> float:
         """Return how much ``text`` differs from everything remembered: 1 minus the greatest cosine, in [0, 1]."""
-        hits = self.index.search(self.embedder.embed([text])[0], 1)
+        hits = self.index.search(self.embedder.embed([clean_text(text)])[0], 1)
         return float(np.clip(1.0 - hits[0][1], 0.0, 1.0)) if hits else 1.0
 
     def get(self, trace_id: int) -> Trace:

@@ -95,3 +95,15 @@ def test_memories_take_it_clean(text: str, memory: Memory) -> None:
     assert memory.episodic.recall(text, 1)
     with pytest.raises(InvalidItemError, match="valid Unicode"):
         memory.relational.ask(text)
+
+
+def test_a_harness_that_gives_no_valid_unicode(memory: Memory) -> None:
+    """Half of an emoji, as a foreign harness may cut it, reaches neither embedder nor disk."""
+    broken = "a \ud83d door"
+    player = Agent(ScriptedModel([ToolCall(name="ahead")] * 3), memory)
+    player.reset(broken, ["ahead", "back"])
+    assert player.act(broken) == "ahead"
+    assert player.act(f"another {broken}") == "ahead"
+    player.close(broken, 1.0, True)
+    assert 0.0 <= memory.episodic.novelty(broken) <= 1.0
+    assert all("\ud83d" not in key for (key,) in memory.store.db.execute("SELECT key FROM traces"))
