@@ -6,6 +6,7 @@ from typing import Any
 
 from agent.chat import Chat, Message
 from agent.episode_state import AgentConfig, EpisodeContext, EpisodeStats
+from agent.futility import Futility, State
 from agent.logs.events import Decided, End, Ending, Event, Observed, Progressed, Ran, Returned, Wrote
 from agent.memory_writer import MemoryWriter
 from agent.models.base import Decision, Turn
@@ -68,6 +69,8 @@ class Episode:
         self.started = False
         self._emit = emit
         self._env = env
+        self._futility = Futility()
+        self._here: State = ("", None)
         self._reports = Reports(self._progressed)
         self._writer = writer
         self._memory_tools = memory_tools
@@ -107,6 +110,8 @@ class Episode:
         offer = self.toolbox.offer(hidden)
         if texts and self.config.narrow_actions:
             offer = [self._narrowed(spec, texts) for spec in offer]
+        if self.config.narrow_futile:
+            offer = self._futility.narrowed(offer, self._here, self.context.action_names)
         return Turn(self.chat, offer)
 
     def _narrowed(self, spec: ToolSpec, texts: Sequence[str]) -> ToolSpec:
@@ -217,8 +222,12 @@ class Episode:
         self.stats.invalid += result.status == "invalid"
         self.stats.failed += result.status == "failed"
         shown = shown_result(result.status, result.text, self.config.max_result)
+        wrote = call is not None and call.name in self._own_tools and isinstance(result.data, dict)
+        if call is not None and call.name != tool_names.RUN_MACRO:
+            self._futility.looked(call, self._here, shown, wrote and bool({"trace", "facts"} & {*result.data}))
+            shown = "\n".join(filter(None, (shown, self._noted())))
         self._emit_returned(call, result, shown)
-        if call is not None and call.name in self._own_tools and isinstance(result.data, dict):
+        if wrote and call is not None:
             self._report_writes(call, result.data)
         self.chat.add(Message("tool", shown))
         if not over:
@@ -307,6 +316,10 @@ class Episode:
         self.toolbox.context = now
         if self._memory_tools:
             self._memory_tools.update(now)
+        before, self._here = self._here, (text, self._writer.pose if self._writer else None)
+        if action is not None and self._last_call is not None:
+            self._futility.acted(self._last_call, before, self._here, reward != 0)
+            note = "\n".join(filter(None, (note, self._noted())))
         self._observation = shown_observation(text, note)
         self._emit(
             Observed(
@@ -345,6 +358,11 @@ class Episode:
         given = self._memory_tools.to_embed(call) if self._memory_tools and call is not None else ()
         texts = (self._writer.pending_text, *given)
         return self._writer.memory.episodic.embedder, [text for text in texts if text.strip()]
+
+    def _noted(self) -> str:
+        """Count what was of no use, and return what the model is told of it."""
+        self.stats.futile = self._futility.count
+        return self._futility.note if self.config.narrow_futile else ""
 
     def _emit_wrote(self, event: Wrote) -> None:
         self.stats.writes += 1

@@ -24,6 +24,9 @@ class AgentConfig(BaseModel):
     max_calls: int = Field(100, ge=1, description="Most decisions in one episode.")
     max_repeats: int = Field(8, ge=0, description="Same call with same result in a row before looping; 0 is off.")
     narrow_actions: bool = Field(True, description="Offer only actions that can have an effect now.")
+    narrow_futile: bool = Field(
+        True, description="Offer last or not at all what had no effect, till something changes."
+    )
     max_details: int = Field(
         MAX_DETAILS,
         ge=0,
@@ -97,6 +100,7 @@ class EpisodeStats:
     failed: int = 0
     writes: int = 0
     macro_actions: int = 0
+    futile: int = 0
     usage: Usage = field(default_factory=Usage)
     model_seconds: float = 0.0
     began: float = field(default_factory=time.perf_counter)
@@ -126,6 +130,7 @@ class EpisodeStats:
             forced_tokens=self.usage.forced,
             writes=self.writes,
             macro_actions=self.macro_actions,
+            futile_calls=self.futile,
             seconds=time.perf_counter() - self.began,
             model_seconds=self.model_seconds,
         )

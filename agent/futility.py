@@ -98,7 +98,7 @@ class Futility:
         self._asked[key] = result
 
     def _look_for_rounds(self) -> None:
-        """Notice a round that was made twice; its calls are not offered where they were made, until something is new."""
+        """Notice a round that was made twice; its calls are not offered where they were made till something is new."""
         steps = list(self._steps)
         for length in range(2, min(LONGEST, len(steps) // 2) + 1):
             last = steps[-length:]

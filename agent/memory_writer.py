@@ -10,6 +10,7 @@ from memory.episodic import WriteGate
 from memory.relational import Tuple
 from memory.spatial import Sighting, View, place_name
 from memory.spatial.localize import BELIEVED
+from memory.spatial.view import Pose
 from tools.memory_tools import SEEN_AT
 
 GOAL = "goal"
@@ -116,6 +117,11 @@ class MemoryWriter:
             return None
         ids = graph.upsert(tuples)
         return ids, "; ".join(f"{t.head} seen at {t.tail}" for t in tuples)
+
+    @property
+    def pose(self) -> Pose | None:
+        """Where the agent stands on its map; ``None`` if it does not know, or there are no cells."""
+        return self.memory.spatial.pose if self.mapped else None
 
     @property
     def pending_text(self) -> str:

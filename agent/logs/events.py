@@ -144,6 +144,7 @@ class End(_Event):
     forced_tokens: int
     writes: int
     macro_actions: int = Field(0, description="Environment steps that macros took.")
+    futile_calls: int = Field(0, description="Calls that changed nothing, or asked again what had been answered.")
     seconds: float
     model_seconds: float
 
