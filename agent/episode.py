@@ -10,7 +10,6 @@ from agent.futility import Futility, State
 from agent.logs.events import Decided, End, Ending, Event, Observed, Progressed, Ran, Returned, Wrote
 from agent.memory_writer import MemoryWriter
 from agent.models.base import Decision, Turn
-from agent.reports import Reports
 from agent.shown import shown_observation, shown_result
 from memory import Embedder
 from tools import MemoryTools, Toolbox, ToolCall, ToolContext, ToolResult, ToolSpec
@@ -71,7 +70,7 @@ class Episode:
         self._env = env
         self._futility = Futility()
         self._here: State = ("", None)
-        self._reports = Reports(self._progressed)
+        toolbox.report = self._progressed
         self._writer = writer
         self._memory_tools = memory_tools
         self._own_tools = {tool.name for tool in memory_tools.select()} if memory_tools else set()
@@ -139,8 +138,7 @@ class Episode:
             result = ToolResult.invalid(problem)
         else:
             self.stats.tool_calls[call.name] += 1
-            with self._reports.of(call):
-                result = self.toolbox.dispatch(call)
+            result = self.toolbox.dispatch(call)
             if isinstance(result.program, MacroRun):
                 self._macro = _RunningMacro(call, result.program)
                 return self.proceed()
@@ -166,9 +164,9 @@ class Episode:
             )
         )
 
-    def _progressed(self, call: ToolCall, done: float, words: str) -> None:
+    def _progressed(self, name: str, done: float, words: str) -> None:
         turn, step = self.stats.turns, self.stats.steps
-        self._emit(Progressed(turn=turn, step=step, name=call.name, done=done, text=words))
+        self._emit(Progressed(turn=turn, step=step, name=name, done=done, text=words))
 
     # macros
 
@@ -311,7 +309,6 @@ class Episode:
             self._possible(info),
             self._writer.memory if self._writer else None,
             self._env,
-            self._reports.report,
         )
         self.toolbox.context = now
         if self._memory_tools:

@@ -5,6 +5,20 @@ class AgentError(Exception):
     """Base of every error that the agent package raises on purpose."""
 
 
+class EpisodeEndedError(AgentError):
+    """The episode has ended, so that nothing more can be decided in it.
+
+    Attributes:
+        ending: How it ended.
+        reason: Why, in words.
+    """
+
+    def __init__(self, ending: str, reason: str) -> None:
+        super().__init__(f"the episode has ended ({ending}): {reason}; call reset")
+        self.ending = ending
+        self.reason = reason
+
+
 class ConfigError(AgentError, ValueError):
     """A setting is unknown or out of range."""
 

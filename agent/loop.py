@@ -12,7 +12,7 @@ from agent.chat import Message
 from agent.driver import Emit, EpisodeSlot, decide, ignore_event, play, rounds
 from agent.episode import Episode
 from agent.episode_state import AgentConfig, EpisodeContext
-from agent.errors import AgentError, ConfigError
+from agent.errors import AgentError, ConfigError, EpisodeEndedError
 from agent.logs.events import Event
 from agent.memory_writer import MemoryWriter
 from agent.models.base import Model
@@ -83,6 +83,7 @@ class Agent:
         log: Path | None = None,
         number: int | None = None,
         on_step: Callable[[Env], None] | None = None,
+        once: bool = False,
     ) -> Generator[Event, None, None]:
         """Play one episode and yield its events as they happen.
 
@@ -94,6 +95,7 @@ class Agent:
             log: Where to write ``events.jsonl``.
             number: Number of the episode; counted by the agent by default.
             on_step: Called after the reset and after every step, for example to draw.
+            once: Whether calls with side effects are not made again if this log's episode is played again.
 
         Raises:
             ConfigError: The environment's observations or actions are of another kind.
@@ -112,6 +114,7 @@ class Agent:
             logs=[log] if log else (),
             keep=lambda _index, event: events.append(event),
             on_step=on_step,
+            once=once,
         )
         playing = rounds(self.model, [slot], 1, self.config.env_timeout)
         try:
@@ -171,6 +174,7 @@ class Agent:
         logs: Sequence[Path] = (),
         keep: Callable[[int, Event], None] = ignore_event,
         on_step: Callable[[Env], None] | None = None,
+        once: bool = False,
     ) -> EpisodeSlot:
         """Return episodes to be played in turn in one environment, for :func:`agent.driver.play`.
 
@@ -182,6 +186,8 @@ class Agent:
             logs: An ``events.jsonl`` for each, if they are logged.
             keep: Receives every event with the index of its episode.
             on_step: Called after the reset and after every decision, for example to draw.
+            once: Whether calls with side effects are kept beside the logs, and not made again when the same episode is
+                played again.
         """
         opens = [
             partial(
@@ -190,7 +196,7 @@ class Agent:
                 seed,
                 numbers[index] if numbers else None,
                 label=labels[index] if labels else None,
-                log=logs[index] if logs else None,
+                effects=logs[index].with_name(JOURNAL) if logs and once else None,
             )
             for index, seed in enumerate(seeds)
         ]
@@ -255,7 +261,7 @@ class Agent:
             _, result = decide(self.model, [episode])[0]
             if result is not None and result.acts:
                 return result.action
-        raise AgentError(f"the episode has ended ({episode.end.ending}): {episode.end.reason}; call reset")
+        raise EpisodeEndedError(episode.end.ending, episode.end.reason)
 
     def tools_for(self, form: Form) -> Any:
         """Return the agent's memory tools and plugins as another loop takes them, see :func:`agent.tools_for`."""
@@ -317,7 +323,7 @@ class Agent:
         number: int | None = None,
         emit: Emit | None = None,
         label: str | None = None,
-        log: Path | None = None,
+        effects: Path | None = None,
     ) -> tuple[Episode, str, Mapping[str, Any]]:
         """Reset the environment; return its episode, which is still to be started, the observation and its info."""
         observation, info = reset(env, seed)
@@ -337,7 +343,7 @@ class Agent:
         )
         self._episodes += 1
         emit = emit or partial(ignore_event, 0)
-        journal = Journal(log.with_name(JOURNAL)) if log is not None else None
+        journal = Journal(effects, f"{context.env} {seed}") if effects is not None else None
         episode, last = self._episode(context, actions, emit, env, journal), self._last
         if self.config.history:
             if last is not None and last.context.world == context.world:

@@ -59,6 +59,7 @@ def _run(box: Toolbox, name: str, arguments: Any) -> ToolResult:
     """Run a call as a server wrote it: arguments are a mapping, or JSON."""
     try:
         given = json.loads(arguments or "{}") if isinstance(arguments, str) else arguments
+        given = {} if given is None else given
     except (ValueError, RecursionError) as error:
         return ToolResult.invalid(f"the arguments of {name} are no JSON: {text_of(error)}")
     if not isinstance(given, Mapping):
@@ -87,7 +88,8 @@ class OpenAITools:
     def call(self, tool_call: Any) -> dict[str, Any]:
         """Run one of ``message.tool_calls`` (an object of the SDK, or a dictionary); return the message to append."""
         given = tool_call if isinstance(tool_call, Mapping) else tool_call.model_dump()
-        function = given.get("function") or {}
+        found = given.get("function")
+        function: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
         result = _run(self._box, function.get("name", ""), function.get("arguments"))
         return {"role": "tool", "tool_call_id": given.get("id"), "content": _words(result)}
 

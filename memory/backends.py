@@ -22,8 +22,8 @@ Ids = NDArray[np.int64]
 class VectorBackend(Protocol):
     """A search over vectors of length 1, which a class of your own can do with any library or server.
 
-    The vectors are kept in the memory's own database, which is the truth: a backend may forget all of them, and is then
-    filled again. It is made with the length of the vectors, ``MyBackend(dim)``. Three lines of a package's
+    The vectors are kept in the memory's own database, which is the truth: a backend is filled from it when a memory is
+    opened. It is made with the length of the vectors, ``MyBackend(dim)``. Three lines of a package's
     pyproject.toml register it::
 
         [project.entry-points."hippo.memory"]
@@ -69,10 +69,12 @@ def index_of(backend: Backend, store: Store, dim: int, folder: Any) -> VectorInd
     if make is None:
         known = ["faiss", *names(GROUP)]
         raise InvalidItemError(f"unknown backend {backend!r} of the memory: {did_you_mean(str(backend), known)}")
+    if not callable(make):
+        raise InvalidItemError(f"backend {backend!r} of the memory: expected a name, or what makes one of a dimension")
     made = make(dim)
     if lacking := [name for name in ("__len__", "add", "remove", "search") if not callable(getattr(made, name, None))]:
         raise InvalidItemError(f"backend {backend!r} lacks {', '.join(lacking)}: see memory.backends.VectorBackend")
-    return BackedIndex(store, dim, lambda: make(dim))
+    return BackedIndex(store, dim, lambda: make(dim), made)
 
 
 class BackedIndex(VectorIndex):
@@ -82,11 +84,15 @@ class BackedIndex(VectorIndex):
         store: The database that owns the vectors.
         dim: Length of the vectors, float32.
         make: Makes an empty backend.
+        first: One that was made already.
     """
 
-    def __init__(self, store: Store, dim: int, make: Callable[[], VectorBackend]) -> None:
+    def __init__(
+        self, store: Store, dim: int, make: Callable[[], VectorBackend], first: VectorBackend | None = None
+    ) -> None:
         super().__init__(store, dim)
         self._make = make
+        self._first = first
 
     def __len__(self) -> int:
         """Return the count of vectors."""
@@ -128,7 +134,8 @@ class BackedIndex(VectorIndex):
 
     def _rebuild(self) -> None:
         truth = self._truth()[0]
-        self._index = self._make()
+        first, self._first = self._first, None
+        self._index = self._make() if first is None else first
         for ids, vectors in self.rows(0):
             self._index.add(ids, vectors)
         self._state = replace(State(), epoch=truth.epoch, last_id=truth.last_id, last_removed=truth.last_removed)

@@ -6,6 +6,7 @@ import threading
 import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
@@ -157,11 +158,16 @@ def recorded(name: str) -> Embedder:
     """Make the embedder that a memory was written with, from the name that it stores.
 
     Raises:
-        EmbedderError: The embedder is not from this package; the caller must pass it when opening the memory.
+        EmbedderError: No installed package has it; the caller must pass it when opening the memory.
     """
     if name == MiniLMEmbedder.name:
         return MiniLMEmbedder()
     kind, _, dim = name.partition("-")
     if kind == "hashing" and dim.isdigit():
         return HashingEmbedder(int(dim))
+    for offered in names(GROUP):
+        with suppress(Exception):  # somebody's package may be broken: it is not the one, or the error below is right
+            made = by_name(offered)
+            if made.name == name:
+                return made
     raise EmbedderError(f"this memory was written with the embedder {name!r}: open it from Python, with that one")

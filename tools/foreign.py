@@ -1,11 +1,13 @@
 """Arguments of tools that come as JSON schemas: from an MCP server, a catalogue, another program."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import regex
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
+from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.validators import extend
 from referencing import Registry
 
 from tools.errors import ToolArgumentError, ToolSchemaError
@@ -13,6 +15,35 @@ from tools.schema import MAX_STRING, tidy_schema, unexpressed
 
 MAX_REASON = 200
 """Longest reason why an argument is refused, in characters."""
+
+
+def _fits(pattern: str, text: str) -> bool:
+    """Return whether a pattern of somebody else's fits a text; one that takes too long does not."""
+    try:
+        return regex.search(pattern, text, timeout=PATIENCE) is not None
+    except (TimeoutError, regex.error):
+        return False
+
+
+def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, str) and not _fits(pattern, instance):
+        yield ValidationError(f"{instance[:80]!r} does not match {pattern!r}")
+
+
+def _pattern_properties(validator: Any, patterns: Mapping[str, Any], instance: Any, _schema: Any) -> Iterator[Any]:
+    for pattern, schema in patterns.items() if isinstance(instance, Mapping) else ():
+        for name, value in instance.items():
+            if _fits(pattern, name):
+                yield from validator.descend(value, schema, path=name, schema_path=pattern)
+
+
+_Validator: Any = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator, {"pattern": _pattern, "patternProperties": _pattern_properties}
+)
+"""JSON Schema whose regular expressions end: Python's own would hold up everything."""
+
+PATIENCE = 0.2
+"""Seconds for one regular expression."""
 
 
 class SchemaArguments:
@@ -38,7 +69,7 @@ class SchemaArguments:
         except RecursionError as error:
             raise ToolSchemaError(f"tool {name!r}: its schema is nested too deeply: make it flatter") from error
         self.names = tuple(self.tidy["properties"])
-        self._validator = Draft202012Validator(schema, registry=Registry())  # nothing is fetched
+        self._validator = _Validator(schema, registry=Registry())  # nothing is fetched
 
     def check(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments.

@@ -2,11 +2,15 @@
 
 import atexit
 import importlib
-import sys
+import inspect
+import os
+import signal
 import threading
+from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 from memory.clean import text_of
@@ -18,8 +22,8 @@ from tools.tool import Tool
 START = 60.0
 """Seconds for a process to start and to import the tool's module; they don't count as the call's."""
 
-Place = tuple[str, str, str]
-"""Module, file (of a plugin; else empty) and name of a function."""
+Place = tuple[str, str, str, int]
+"""Module, file (of a plugin; else empty), name of a function, and when the file was written."""
 
 
 def run_in_process(tool: Tool, arguments: dict[str, Any]) -> Done:
@@ -38,7 +42,7 @@ def run_in_process(tool: Tool, arguments: dict[str, Any]) -> Done:
     try:
         worker = worker if worker is not None and worker.alive() else _Worker(place)
         done, value = worker.call(arguments, tool.policy.timeout)
-    except (OSError, EOFError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+    except Exception as error:  # the boundary: processes can't be started everywhere
         if worker is not None:
             worker.kill()
         return True, CallError(f"has no process: {text_of(error) or 'it ended'}")
@@ -57,8 +61,9 @@ def run_in_process(tool: Tool, arguments: dict[str, Any]) -> Done:
 def _place(tool: Tool) -> Place:
     function = tool.function
     name = str(getattr(function, "__module__", ""))
-    file = str(getattr(sys.modules.get(name), "__file__", "")) if name.startswith(PREFIX) else ""
-    return name, file, str(getattr(function, "__qualname__", ""))
+    file = Path(inspect.unwrap(function).__code__.co_filename).resolve()
+    written = file.stat().st_mtime_ns if file.is_file() else 0
+    return name, str(file) if name.startswith(PREFIX) else "", function.__qualname__, written
 
 
 class _Worker:
@@ -90,12 +95,15 @@ class _Worker:
     def call(self, arguments: dict[str, Any], seconds: float) -> Done:
         """Run the tool; ``(False, None)`` when time ran out."""
         self._pipe.send(arguments)
-        if not self._pipe.poll(seconds):
+        if not self._pipe.poll(min(seconds, threading.TIMEOUT_MAX)):
             return False, None
         return True, self._pipe.recv()
 
     def kill(self) -> None:
-        """End the process at once."""
+        """End the process at once, and all that it started."""
+        if self._process.pid is not None and hasattr(os, "killpg"):
+            with suppress(ProcessLookupError, PermissionError):  # it has not begun yet, or has ended
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
         self._process.join(5.0)
         self._pipe.close()
@@ -103,6 +111,8 @@ class _Worker:
 
 def _serve(place: Place, pipe: "Connection[Any, Any]") -> None:
     """Answer calls until the other end is closed."""
+    if hasattr(os, "setsid"):
+        os.setsid()  # Ctrl-C is for the agent; and all that a tool starts can be ended with it
     try:
         tool = _loaded(place)
     except BaseException as error:  # the boundary: a module may raise anything
@@ -118,11 +128,14 @@ def _serve(place: Place, pipe: "Connection[Any, Any]") -> None:
             result: object = result_of(tool.name, finished(tool.function(**arguments)))
         except BaseException as error:  # the boundary: a tool may raise anything, SystemExit included
             result = CallError(f"raised {type(error).__name__}: {text_of(error)}".rstrip(": "))
-        pipe.send(result)
+        try:
+            pipe.send(result)
+        except Exception as error:  # pickle has an error of its own for each reason
+            pipe.send(CallError(f"gave a result that can't leave its process: {text_of(error)}"))
 
 
 def _loaded(place: Place) -> Tool:
-    name, file, function = place
+    name, file, function, _ = place
     name = "__mp_main__" if name == "__main__" else name
     module = module_of_file(file) if file else importlib.import_module(name)
     found = vars(module).values()
@@ -134,6 +147,10 @@ def _loaded(place: Place) -> Tool:
 
 _lock = threading.Lock()
 _idle: dict[Place, list[_Worker]] = {}
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_idle.clear)  # they are the parent's
 
 
 @atexit.register

@@ -109,6 +109,10 @@ def parameters_of(
         if parameter.name not in hints:
             raise ToolSchemaError(f"tool {name!r}: parameter {parameter.name!r} needs a type hint")
         if _is_context(hints[parameter.name]):
+            if injected:
+                raise ToolSchemaError(
+                    f"tool {name!r}: {injected} and {parameter.name} are both the context: one is enough"
+                )
             injected = parameter.name
             continue
         if (key := _key_type(hints[parameter.name])) is not None:

@@ -2,8 +2,11 @@
 
 import inspect
 import json
+import math
+import threading
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from typing import Any
 
 from memory.clean import text_of
@@ -29,6 +32,7 @@ class Toolbox:
 
     Attributes:
         context: What tools with a parameter for it are told of the moment.
+        report: Receives name, share done from 0 to 1, and words of what a tool tells while it runs.
 
     Raises:
         ToolSchemaError: Two tools have the same name, or an item is not a tool.
@@ -36,6 +40,7 @@ class Toolbox:
 
     def __init__(self, tools: Iterable[Tool] = (), journal: Journal | None = None) -> None:
         self.journal = journal
+        self.report: Callable[[str, float, str], None] | None = None
         self.context = ToolContext()
         self._tools: dict[str, Tool] = {}
         for item in tools:
@@ -110,8 +115,15 @@ class Toolbox:
 
     def _run(self, item: Tool, arguments: dict[str, Any]) -> ToolResult:
         """Run a tool with checked arguments, again if it raised or ran out of time and may be tried again."""
+        report = _Report(item.name, self.report)
+        context = {item.injected: replace(self.context, progress=report)} if item.injected else {}
+        try:
+            return self._tried(item, arguments, context)
+        finally:
+            report.close()
+
+    def _tried(self, item: Tool, arguments: dict[str, Any], context: dict[str, ToolContext]) -> ToolResult:
         policy = item.policy
-        context = {item.injected: self.context} if item.injected else {}
         for attempt in range(policy.retries + 1):
             if attempt:
                 time.sleep(min(RETRY_PAUSE * 2 ** (attempt - 1), 5.0))
@@ -127,6 +139,26 @@ class Toolbox:
         if not ended:
             return ToolResult.failed(f"{item.name} took longer than {policy.timeout:g} s{times} and was given up")
         return result_of(item.name, value)
+
+
+class _Report:
+    """What one call tells of its progress; when the call has ended, or was given up, nobody hears it."""
+
+    def __init__(self, name: str, hear: Callable[[str, float, str], None] | None) -> None:
+        self._name = name
+        self._hear = hear
+        self._lock = threading.Lock()
+
+    def __call__(self, done: float, words: str = "") -> None:
+        share = min(max(float(done), 0.0), 1.0) if math.isfinite(done) else 0.0
+        with self._lock:
+            if self._hear is not None:
+                self._hear(self._name, share, text_of(words))
+
+    def close(self) -> None:
+        """Hear nothing more."""
+        with self._lock:
+            self._hear = None
 
 
 def _unfit(call: ToolCall) -> str:

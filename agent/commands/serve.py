@@ -1,7 +1,9 @@
 """``hippo serve``: an agent with its memory and tools as an OpenAI-compatible chat endpoint."""
 
+import os
 import sys
 from contextlib import ExitStack
+from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -74,11 +76,19 @@ def serve(
             def agent(opened: Memory, name: str) -> Agent:
                 return Agent(model, opened, config.memory.tools, plugins, gate, config.agent, name)
 
-            service = ChatService(agent, lambda: open_memory(config.memory, folder, embedder), log)
-            stack.callback(service.close)
+            logs = log and log / f"{datetime.now().astimezone():%Y-%m-%d}" / f"serve-{datetime.now():%H%M%S}"
+            service = ChatService(agent, lambda: open_memory(config.memory, folder, embedder), logs)
 
             def ready(url: str) -> None:
                 print(f"chat at {url}/v1 (model {model.name})", file=sys.stderr, flush=True)  # noqa: T201
 
-            app = WebGuard(app_of(service, model.name), hosts_of(address[0], tuple(host or ())), origin or ())
-            serve_app(TokenGuard(app, token) if token else app, *address, ready)
+            app = app_of(service, model.name)
+            known = TokenGuard(app, token) if token else app
+            guarded = WebGuard(known, hosts_of(address[0], tuple(host or ())), origin or ())
+            try:
+                serve_app(guarded, *address, ready)
+            finally:
+                ended = service.close()
+        if not ended:  # a model or a tool hangs, in a thread that can't be stopped; what was written is on disk
+            sys.stderr.flush()
+            os._exit(1)

@@ -1,6 +1,7 @@
 """``hippo tools``: begins, lists, shows, checks, calls and exports tools."""
 
 import json
+import keyword
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -32,6 +33,8 @@ Servers = Annotated[
 ]
 Stored = Annotated[Path | None, typer.Option("--memory", help="Folder of a memory; an empty one by default.")]
 
+OURS = frozenset({"agent", "envs", "eval", "memory", "tools", "training", "configs"})
+
 HOME = "memory"
 """Where the tools of the memory come from, as lists say it."""
 
@@ -50,8 +53,10 @@ def new(
 ) -> None:
     """Write the file of a new tool, and a test that passes."""
     with plain_errors():
-        if not name.isidentifier() or not name.isascii():
+        if not name.isidentifier() or not name.isascii() or name.startswith("_") or keyword.iskeyword(name):
             raise ConfigError(f"{name!r} can't be the name of a tool: expected letters, digits and _, as open_door")
+        if name in OURS:
+            raise ConfigError(f"a file {name}.py would hide our package {name}: choose another name")
         made = {folder / f"{name}.py": "new_tool.j2", folder / f"test_{name}.py": "new_test.j2"}
         if there := next((path for path in made if path.exists()), None):
             raise ConfigError(f"{there} is there already, and is not overwritten: choose another name")
@@ -147,7 +152,7 @@ def call(
         found = stack.enter_context(_found((), mcp or (), opened))
         tool, _ = _one(name, found)
         box = Toolbox([tool])
-        box.context = ToolContext(memory=opened, progress=_told)
+        box.context, box.report = ToolContext(memory=opened), _told
         made = ToolCall(name=tool.name, arguments=dict(_argument(tool, words) for words in given or ()))
         result = box.dispatch(made)
         if as_json:
@@ -207,7 +212,7 @@ def _memory(path: Path | None) -> Iterator[Memory]:
         with Memory.open(None, HashingEmbedder()) as memory:
             yield memory
         return
-    if not path.expanduser().is_dir():
+    if not (path.expanduser() / "memory.db").is_file():
         raise ConfigError(f"there is no memory in {path}: name the folder of a run's memory, or of `hippo mcp`")
     with Memory.open(path.expanduser()) as memory:
         yield memory
@@ -277,7 +282,7 @@ def _argument(tool: Tool, words: str) -> tuple[str, Any]:
         return name, value
 
 
-def _told(done: float, words: str) -> None:
+def _told(_name: str, done: float, words: str) -> None:
     print(f"{done:.0%} {words}", file=sys.stderr)  # noqa: T201
 
 

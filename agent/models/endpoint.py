@@ -100,6 +100,7 @@ class EndpointModel:
             self.config.restart,
         )
         self._calls = "tools" if self.config.calls == "tools" else "schema"
+        self._keeps = False  # whether it answered under a schema
         self._asks_surprise = self.config.surprise
         self.note = ""
         self._kept: weakref.WeakKeyDictionary[Chat, _Kept] = weakref.WeakKeyDictionary()
@@ -151,12 +152,18 @@ class EndpointModel:
     def _ask(self, turn: Turn, kept: _Kept, names: Sequence[str]) -> Answer:
         """Ask the server; with ``calls=auto`` once more in the other way, where it does not keep to schemas."""
         answer = self._asked(turn, kept, names)
-        if self.config.calls == "auto" and self._calls == "schema" and not answer.cut:
-            if not self._server.lacks("response_format") and _name_of(answer.text) in names:
-                return answer
-            self._calls = "tools"
-            return self._asked(turn, kept, names)
-        return answer
+        if self.config.calls != "auto" or self._calls != "schema" or self._keeps or answer.cut:
+            return answer
+        self._keeps = not self._server.lacks("response_format") and _name_of(answer.text) in names
+        if self._keeps:
+            return answer
+        self._calls = "tools"
+        again = self._asked(turn, kept, names)
+        return replace(
+            again,
+            prompt_tokens=answer.prompt_tokens + again.prompt_tokens,
+            completion_tokens=answer.completion_tokens + again.completion_tokens,
+        )
 
     def _asked(self, turn: Turn, kept: _Kept, names: Sequence[str]) -> Answer:
         asked = self._with_schema(turn) if self._calls == "schema" else self._with_tools(turn, kept)
@@ -174,7 +181,7 @@ class EndpointModel:
             request |= {"stream": True, "stream_options": {"include_usage": True}}
         body = self._server.complete(request)
         answer = replace(read_answer(body, names), logprobs=prompt_logprobs.logprobs_of(body, observed))
-        if self._asks_surprise and observed and not answer.logprobs:
+        if self._asks_surprise and observed and not prompt_logprobs.given(body):
             self._asks_surprise = False
             self.note = (
                 f"{self._server.url} gives no probabilities of the prompt: surprise is not measured, and the write gate"

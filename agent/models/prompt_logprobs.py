@@ -1,10 +1,16 @@
 """Probabilities of the prompt's tokens, where a server gives them (vLLM's ``prompt_logprobs``)."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 REQUEST = {"prompt_logprobs": 0}
 """What a request has to ask for them: those of the tokens that are there, and of no others."""
+
+
+def given(body: Any) -> bool:
+    """Return whether a server gave probabilities of its prompt."""
+    return isinstance(body, Mapping) and isinstance(body.get("prompt_logprobs"), list)
 
 
 def logprobs_of(body: Any, words: str) -> tuple[float, ...]:
@@ -17,19 +23,21 @@ def logprobs_of(body: Any, words: str) -> tuple[float, ...]:
     Returns:
         One for each token that overlaps with the words; none if the server gave no probabilities.
     """
-    given = body.get("prompt_logprobs") if isinstance(body, Mapping) else None
-    if not isinstance(given, list) or not words:
+    if not given(body) or not words.strip():
         return ()
     text, tokens = "", list[tuple[int, float]]()
-    for entry in given:
+    for entry in body["prompt_logprobs"]:
         told = next(iter(entry.values()), None) if isinstance(entry, Mapping) and entry else None
         if not isinstance(told, Mapping):  # the first token has none
             continue
         piece, logprob = told.get("decoded_token"), told.get("logprob")
-        if not isinstance(piece, str) or not isinstance(logprob, int | float):
+        if not isinstance(piece, str) or isinstance(logprob, bool) or not isinstance(logprob, int | float):
+            return ()
+        if not math.isfinite(logprob):
             return ()
         tokens.append((len(text), float(logprob)))
         text += piece
+    words = words.strip()  # templates trim what they show
     start = text.rfind(words)
     if start < 0:
         return ()

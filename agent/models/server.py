@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from agent.errors import ServerError
-from agent.models.streams import assembled
+from agent.models.streams import assembled, lines_of
 from memory.clean import MAX_ERROR, clean_data, clean_text
 
 _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
@@ -89,7 +89,7 @@ class Server:
                 problem, passing, wait = str(error), True, 0.0
             lost = (time.monotonic() if lost is None else lost) if away and self._answered else None
             if lost is not None and time.monotonic() - lost < self._restart:
-                time.sleep(max(min(wait, 2.0), _RESTART_PAUSE))
+                time.sleep(min(max(wait, _RESTART_PAUSE), _LONGEST_WAIT))
                 continue
             failures += 1
             if not passing or failures > self.retries:
@@ -108,7 +108,7 @@ class Server:
         ):
             streamed = response.headers.get("content-type", "").startswith("text/event-stream")
             if response.status_code < 300 and streamed:
-                return assembled(response.iter_lines()), response
+                return assembled(lines_of(response.iter_bytes())), response
             response.read()
             return None, response
 

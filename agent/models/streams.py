@@ -1,12 +1,23 @@
 """Streamed answers of OpenAI-compatible servers, put together to the body that is not streamed."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 
 class BrokenStreamError(ValueError):
     """A stream ended before its answer did, or holds something else; the message says what."""
+
+
+def lines_of(pieces: Iterable[bytes]) -> Iterator[str]:
+    """Yield the lines of a stream, which end in a line feed; signs of other scripts for the end of a line are text."""
+    rest = b""
+    for piece in pieces:
+        *whole, rest = (rest + piece).split(b"\n")
+        for line in whole:
+            yield line.rstrip(b"\r").decode("utf-8", "replace")
+    if rest:
+        yield rest.decode("utf-8", "replace")
 
 
 def assembled(lines: Iterable[str]) -> dict[str, Any]:
@@ -39,6 +50,8 @@ def assembled(lines: Iterable[str]) -> dict[str, Any]:
         choice = choices[0] if isinstance(choices, list) and isinstance(choices[0], dict) else {}
         reason = choice.get("finish_reason") or reason
         delta = choice.get("delta") or choice.get("message") or {}
+        if not isinstance(delta, dict):
+            raise BrokenStreamError(f"a delta of its stream is no object: {str(delta)[:80]!r}")
         for key, value in delta.items():
             if key == "tool_calls":
                 _add_calls(calls, value)

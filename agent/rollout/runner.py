@@ -110,7 +110,7 @@ class Run:
         if number == self._first:
             log.unlink(missing_ok=True)  # the server was lost in this episode
         began = time.perf_counter()
-        events = self.agent.run(self.env, self.config.seed + number, log, number, draw)
+        events = self.agent.run(self.env, self.config.seed + number, log, number, draw, once=True)
         try:
             for event in events:
                 watch(event)

@@ -131,7 +131,7 @@ class RolloutWorker:
         )
         seeds = [self.first + number for number in numbers]
         labels = [f"episode {number % self._visits}" for number in numbers]
-        slot = agent.slot(self._envs.popleft(), seeds, numbers, labels, logs, keep)
+        slot = agent.slot(self._envs.popleft(), seeds, numbers, labels, logs, keep, once=True)
         slot.overwrite = True  # a run that was killed may have left logs behind
         return slot
 

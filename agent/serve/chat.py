@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import secrets
 import threading
 from collections import OrderedDict
@@ -15,14 +16,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.chat import Message
-from agent.errors import AgentError, ConfigError, ServerError
+from agent.errors import AgentError, ConfigError, EpisodeEndedError, ServerError
 from agent.logs.events import Decided, Event, Returned, Wrote
 from agent.logs.log import EventLog
 from agent.loop import Agent
 from memory import Memory
 from memory.clean import clean_text
 from memory.episodic.gate import SHUT
-from tools import Tool, ToolCall, ToolError, ToolResult
+from tools import Tool, Toolbox, ToolCall, ToolError, ToolResult
 from tools.actions import answer_action, named_action
 from tools.names import ANSWER
 
@@ -30,6 +31,9 @@ LISTEN = "listen, and keep in mind what you are told"
 ASKED = "Answer in a few words. Say unknown if you were never told."
 NOTED, HEARD = "Noted.", "Heard."
 """Answers to what is no question, where the model has nothing to say: it was remembered, or not."""
+
+NEXT = "next"
+"""Action of an agent that has nothing to say."""
 
 MAX_MISSION = 2000
 MAX_ANSWER = 2000
@@ -39,8 +43,11 @@ MAX_MESSAGES = 1000
 MOST_WAITING = 16
 """Most episodes that wait for a client to run its tool; of more, the oldest ends."""
 
-QUESTION = ("?", "？", "؟", ";")
+QUESTION = re.compile("[?\uff1f\u061f\u037e]")
 """Marks of questions: Latin, Chinese and Japanese, Arabic, Greek."""
+
+QUOTED = re.compile(r"\"[^\"]*\"|\u201c[^\u201d]*\u201d|\u00ab[^\u00bb]*\u00bb|\u300c[^\u300d]*\u300d")
+"""What somebody else said: a question in it is not asked here."""
 
 
 class RequestError(AgentError, ValueError):
@@ -67,9 +74,10 @@ class ChatMessage(_Loose):
         """
         if self.content is None or isinstance(self.content, str):
             return clean_text(self.content or "")
-        if odd := [part.get("type") for part in self.content if not isinstance(part.get("text"), str)]:
+        parts = [part for part in self.content if part.get("type") != "refusal"]
+        if odd := [part.get("type") for part in parts if not isinstance(part.get("text"), str)]:
             raise RequestError(f"content of type {odd[0]!r} can't be read: this model reads text only")
-        return clean_text("".join(part["text"] for part in self.content))
+        return clean_text("".join(part["text"] for part in parts))
 
 
 class ChatRequest(_Loose):
@@ -77,12 +85,12 @@ class ChatRequest(_Loose):
 
     model: str = ""
     messages: list[ChatMessage] = Field(min_length=1, max_length=MAX_MESSAGES)
-    tools: list[dict[str, Any]] = Field(default_factory=list, max_length=MAX_TOOLS)
+    tools: list[dict[str, Any]] | None = Field(None, max_length=MAX_TOOLS)
     tool_choice: Literal["none", "auto", "required"] | dict[str, Any] | None = None
     response_format: dict[str, Any] | None = None
-    stream: bool = False
+    stream: bool | None = False
     stream_options: dict[str, Any] | None = None
-    seed: int | None = Field(None, ge=0, lt=2**63)
+    seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     n: int | None = Field(None, ge=1, le=1)
     user: str | None = Field(None, max_length=200)
 
@@ -157,7 +165,8 @@ class _Turn:
                 if self.hear is not None:
                     self.hear(event.name)
         elif isinstance(event, Returned) and self.reply.memory_calls:
-            self.reply.memory_calls[-1]["status"] = event.status
+            last = self.reply.memory_calls[-1]
+            last["status"] = last["status"] or (event.status if event.name == last["name"] else "")
 
 
 class ChatService:
@@ -202,64 +211,100 @@ class ChatService:
             turn.hear = hear
             kept = False
             try:
-                kept = self._decide(turn, observation)
+                kept = self._decide(turn, observation, _allowed(request))
             finally:
                 if not kept:
                     self._end(turn)
             return turn.reply
 
-    def close(self) -> None:
-        """End the episodes that wait, and close the memory."""
-        with self._lock:
-            self._closed = True
+    def close(self, seconds: float = 5.0) -> bool:
+        """End the episodes that wait, and close the memory.
+
+        Args:
+            seconds: How long the answer under way is waited for.
+
+        Returns:
+            Whether it ended in time; else the memory is left open, and what was written is on disk.
+        """
+        self._closed = True
+        if not self._lock.acquire(timeout=seconds):
+            return False
+        try:
             while self._waiting:
                 self._end(self._waiting.popitem()[1])
             while self._idle:
                 self._idle.pop().close()
+        finally:
+            self._lock.release()
+        return True
+
+    def check(self, request: ChatRequest) -> None:
+        """Refuse a request that can't be answered, before an answer begins.
+
+        Raises:
+            RequestError: It can't.
+        """
+        try:
+            Toolbox(_actions(request))
+        except ToolError as error:
+            raise RequestError(f"tools: {error}") from error
+        _posed(request, _acts(request))
 
     def _resumed(self, request: ChatRequest) -> tuple[_Turn, str] | None:
         """Return the episode that waits for the results in a request, and what is observed."""
         results = _results(request.messages)
-        turn = next((self._waiting.pop(key) for key in results if key in self._waiting), None)
-        if turn is None:
+        key = next((key for key in results if key in self._waiting), None)
+        if key is None:
             return None
+        turn = self._waiting.pop(key)
         turn.reply = Reply()
-        return turn, "\n".join(results.values())
+        return turn, results[key]
 
     def _begun(self, request: ChatRequest, session: str) -> tuple[_Turn, str]:
         """Begin an episode."""
         actions = _actions(request)
-        acting = any(tool.name != ANSWER for tool in actions)
+        acting = _acts(request)
         mission, observation, earlier = _posed(request, acting)
         if not acting:
-            actions = [named_action("next", "", "hear what comes next"), *actions]
+            actions = [named_action(NEXT, "", "hear what comes next"), *actions]
         memory = self._idle.pop() if self._idle else self._open_memory()
         with ExitStack() as stack:
             stack.callback(self._idle.append, memory)
+            session = " ".join("".join(one if one.isprintable() else " " for one in clean_text(session)).split())
             label = session or hashlib.sha256(request.messages[0].words().encode()).hexdigest()[:8]
             self._count += 1
             agent = self._make_agent(memory, f"chat {label} {datetime.now().astimezone():%Y-%m-%d}")
             if observation in (ASKED, _system(request)) and not acting:
                 agent.gate = SHUT  # what is asked is not remembered as if it had happened
-            log = EventLog(self._logs / f"{self._count:06}" / "events.jsonl") if self._logs else None
+            log = None
+            if self._logs is not None:
+                log = stack.enter_context(EventLog(self._logs / f"{self._count:06}" / "events.jsonl"))
             turn = _Turn(agent, memory, Reply(), log)
             try:
-                agent.reset(mission, actions, request.seed or 0, f"chat {label}", turn.emit, earlier, "chat", False)
+                seed, place = abs(request.seed or 0), f"chat:{label}"
+                agent.reset(mission, actions, seed, place, turn.emit, earlier, place, mapped=False)
             except (ToolError, ConfigError) as error:
                 raise RequestError(f"tools: {error}") from error
             stack.pop_all()
         return turn, observation
 
-    def _decide(self, turn: _Turn, observation: str) -> bool:
-        """Let the agent decide; return whether its episode goes on with the client's next request."""
+    def _decide(self, turn: _Turn, observation: str, allowed: Sequence[str]) -> bool:
+        """Let the agent decide; return whether its episode goes on with the client's next request.
+
+        Args:
+            turn: The agent.
+            observation: What is observed.
+            allowed: Names of the actions that may be chosen.
+        """
         try:
-            action = turn.agent.act(observation)
-        except ServerError:
-            raise
-        except AgentError as error:  # it went round in circles, or had no more decisions
-            turn.reply.content, turn.reply.finish = f"(no answer: {error})", "length"
+            action = turn.agent.act(observation, info={"available_actions": allowed})
+        except EpisodeEndedError as error:  # it went round in circles, or had no more decisions
+            if error.ending not in ("looping", "out_of_steps"):
+                raise
+            turn.reply.content, turn.reply.finish = f"(no answer: {error.reason})", "length"
             return False
-        turn.reply.memory_calls.pop()  # the action itself
+        if turn.reply.memory_calls:
+            turn.reply.memory_calls.pop()  # the action itself, unless a macro chose it
         if isinstance(action, str):
             turn.reply.content = action or (NOTED if turn.wrote else HEARD)
             return False
@@ -289,23 +334,38 @@ def _results(messages: Sequence[ChatMessage]) -> dict[str, str]:
     return dict(reversed(results.items()))
 
 
+def _acts(request: ChatRequest) -> bool:
+    """Return whether the client has tools that may be called."""
+    return bool(request.tools) and request.tool_choice != "none"
+
+
 def _actions(request: ChatRequest) -> list[Tool]:
-    """Return the client's tools as actions, and last the answer, unless a call is required.
+    """Return the client's tools and the answer as actions; which may be chosen now, :func:`_allowed` says."""
+    return [*(_action(tool) for tool in request.tools or ()), answer_action(limit=MAX_ANSWER)]
+
+
+def _allowed(request: ChatRequest) -> list[str]:
+    """Return the names of the actions that a request lets the agent choose.
 
     Raises:
         RequestError: A tool is none, or the choice names one that there is not.
     """
-    made = [] if request.tool_choice == "none" else [_action(tool) for tool in request.tools]
-    answer = answer_action(limit=MAX_ANSWER)
-    if isinstance(request.tool_choice, Mapping):
-        name = (request.tool_choice.get("function") or {}).get("name")
+    made = [_action(tool) for tool in request.tools or ()]
+    choice = request.tool_choice
+    if isinstance(choice, Mapping):
+        function = choice.get("function")
+        name = function.get("name") if isinstance(function, Mapping) else None
         made = [tool for tool in made if (tool.original or tool.name) == name]
         if not made:
             raise RequestError(f"tool_choice: there is no tool {name!r}")
-        return made
-    if request.tool_choice == "required" and not made:
-        raise RequestError("tool_choice: a call is required, but there are no tools")
-    return made if request.tool_choice == "required" else [*made, answer]
+        return [tool.name for tool in made]
+    if choice == "required":
+        if not made:
+            raise RequestError("tool_choice: a call is required, but there are no tools")
+        return [tool.name for tool in made]
+    if choice == "none" or not made:
+        return [ANSWER, NEXT]
+    return [*(tool.name for tool in made), ANSWER]
 
 
 def _action(given: Mapping[str, Any]) -> Tool:
@@ -334,18 +394,16 @@ def _posed(request: ChatRequest, acting: bool) -> tuple[str, str, list[Message]]
     """Return the mission, the first observation and the earlier messages of an episode."""
     system = _system(request)
     spoken = [message for message in request.messages if message.role not in ("system", "developer")]
-    at = len(spoken) - 1
-    while at > 0 and spoken[at].role == "tool":
-        at -= 1
-    newest = spoken[-1] if spoken[-1].role == "tool" else spoken[at]
-    words = newest.words().strip()
-    earlier = [message for one in spoken[: spoken.index(newest)] for message in _earlier(one)]
+    words = spoken[-1].words().strip()
+    earlier = [message for one in spoken[:-1] for message in _earlier(one)]
     if acting:
         asked = next((m.words() for m in reversed(spoken) if m.role == "user"), words)
-        return (system or asked)[:MAX_MISSION], words, earlier
-    if words.endswith(QUESTION):
-        return f"answer: {words}"[:MAX_MISSION], system or ASKED, earlier
-    return system[:MAX_MISSION] or LISTEN, words, earlier
+        return (system or asked)[-MAX_MISSION:], words, earlier
+    if QUESTION.search(QUOTED.sub("", words)):
+        if len(words) > MAX_MISSION:
+            raise RequestError(f"a question has at most {MAX_MISSION:,} characters, got {len(words):,}")
+        return f"answer: {words}", system or ASKED, earlier
+    return system[-MAX_MISSION:] or LISTEN, words, earlier
 
 
 def _earlier(message: ChatMessage) -> list[Message]:
@@ -358,8 +416,10 @@ def _earlier(message: ChatMessage) -> list[Message]:
 
 
 def _call(given: Mapping[str, Any]) -> ToolCall:
-    function = given.get("function") or {}
+    function = given.get("function")
     try:
+        if not isinstance(function, Mapping):
+            raise TypeError("it has no function")
         return ToolCall(name=function.get("name", ""), arguments=json.loads(function.get("arguments") or "{}"))
     except (ValueError, TypeError) as error:
         raise RequestError(f"messages: a tool call of the assistant is none: {json.dumps(given)[:200]}") from error

@@ -36,6 +36,7 @@ def app_of(service: ChatService, name: str) -> Starlette:
     async def complete(request: Request) -> Response:
         try:
             asked = ChatRequest.read(await request.json())
+            service.check(asked)
         except RequestError as error:
             return _refused(400, str(error))
         except (ValueError, RecursionError, ClientDisconnect):
@@ -159,4 +160,4 @@ async def _streamed(
 
 
 def _event(body: dict[str, Any]) -> str:
-    return f"data: {json.dumps(body, ensure_ascii=False)}\n\n"
+    return f"data: {json.dumps(body)}\n\n"  # in ASCII: clients split lines at signs of other scripts

@@ -60,8 +60,8 @@ class WebGuard:
     """
 
     def __init__(self, app: Any, hosts: Sequence[str], origins: Sequence[str] = ()) -> None:
-        self.app = app
-        self._hosts = {host.removesuffix(":*") for host in hosts}
+        self.app = _for_pages(app, origins) if origins else app
+        self._hosts = {host.removesuffix(":*").lower() for host in hosts}
         self._origins = {origin.rstrip("/").lower() for origin in origins}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -102,6 +102,14 @@ class WebGuard:
                 await _refuse(send, 413, f"a request has at most {MAX_BODY:,} bytes")
 
         await self.app(scope, counted, sending)
+
+
+def _for_pages(app: Any, origins: Sequence[str]) -> Any:
+    """Return an application that tells browsers that these pages may read its answers (CORS)."""
+    from starlette.middleware.cors import CORSMiddleware
+
+    pages = [origin.rstrip("/") for origin in origins]
+    return CORSMiddleware(app, allow_origins=pages, allow_methods=["*"], allow_headers=["*"])
 
 
 async def _refuse(send: Any, status: int, words: str) -> None:

@@ -83,7 +83,7 @@ def test_an_episode_that_is_played_again_repeats_no_side_effects(tmp_path: Path)
     def play() -> list[Returned]:
         script = [ToolCall(name="send", arguments={"text": "hello"}), *[AHEAD] * 4]
         player = Agent(ScriptedModel(script), plugins=[send])
-        slot = player.slot(Corridor(), [0], logs=[tmp_path / "000000" / "events.jsonl"])
+        slot = player.slot(Corridor(), [0], logs=[tmp_path / "000000" / "events.jsonl"], once=True)
         slot.overwrite = True
         assert slot.begin()
         while slot.playing:

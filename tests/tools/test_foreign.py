@@ -176,3 +176,14 @@ def test_schemas_of_others_are_taken_by_the_grammar(fields: dict[str, Any], data
     grammar = LLMatcher.grammar_from_json_schema(json.dumps(call_schema([tool.spec()])))
     assert not LLMatcher.validate_grammar(grammar, None)
     assert tool.spec().openai()["function"]["parameters"]["properties"].keys() == fields.keys()
+
+
+def test_a_pattern_without_end_holds_nothing_up() -> None:
+    endless, simple = {"type": "string", "pattern": "^(?=a)(a+)+$"}, {"type": "string", "pattern": "^b"}
+    schema = {"properties": {"x": endless, "y": simple}}
+    box = Toolbox([Tool.from_schema("odd", "Do something", schema, lambda _given: "done")])
+    began = time.perf_counter()
+    assert box.dispatch(ToolCall(name="odd", arguments={"x": "a" * 40 + "!"})).status == "invalid"
+    assert time.perf_counter() - began < 3
+    assert "does not match" in box.dispatch(ToolCall(name="odd", arguments={"y": "a"})).text
+    assert box.dispatch(ToolCall(name="odd", arguments={"x": "aaa", "y": "bc"})).text == "done"

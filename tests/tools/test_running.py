@@ -137,7 +137,7 @@ def test_what_was_done_is_not_repeated_when_an_episode_is_played_again(tmp_path:
     assert play("two", "one", "one", "three")[:3] == [first[1], first[0], first[2]]
     assert sent == ["one", "two", "one", "three"]
     with file.open("a") as stream:
-        stream.write('{"key": "1 [\\"send\\", {\\"text\\": \\"four\\"}]"}\n{"key": "torn')
+        stream.write('{"key": "1 [\\"\\", \\"send\\", {\\"text\\": \\"four\\"}]"}\n{"key": "torn')
     unsure = play("four", "five")
     assert (unsure[0].status, unsure[1].text) == ("failed", "sent five")
     assert "begun before an interruption" in unsure[0].text
@@ -150,3 +150,85 @@ def test_a_macro_does_not_repeat_side_effects() -> None:
     result = mailbox(sent).dispatch(ToolCall(name="send", arguments={"text": "one"}), repeats=True)
     assert (result.status, sent) == ("failed", [])
     assert "call it yourself" in result.text
+
+
+@pytest.mark.parametrize("text", ["a\u2028b", "a\x85b", "half \ud83d", "line\nline"])
+def test_a_journal_holds_any_text(text: str, tmp_path: Path) -> None:
+    sent: list[str] = []
+    for _ in range(2):
+        box = mailbox(sent)
+        box.journal = Journal(tmp_path / "effects.jsonl", "World-v0 3")
+        assert box.dispatch(ToolCall(name="send", arguments={"text": text})).status == "ok"
+    assert len(sent) == 1
+    other = mailbox(sent)
+    other.journal = Journal(tmp_path / "effects.jsonl", "World-v0 4")  # another episode: its calls are its own
+    other.dispatch(ToolCall(name="send", arguments={"text": text}))
+    assert len(sent) == 2
+
+
+def test_without_a_journal_nothing_with_effects_is_called(tmp_path: Path) -> None:
+    sent: list[str] = []
+    box = mailbox(sent)
+    (tmp_path / "file").write_text("")
+    box.journal = Journal(tmp_path / "file" / "effects.jsonl")
+    result = box.dispatch(ToolCall(name="send", arguments={"text": "one"}))
+    assert (result.status, sent) == ("failed", [])
+    assert "was not called" in result.text
+
+
+def test_files_of_the_same_name_run_their_own_code(tmp_path: Path) -> None:
+    boxes = []
+    for name in ("a", "b"):
+        file = tmp_path / name / "twin.py"
+        file.parent.mkdir()
+        code = 'from tools import tool\n@tool(process=True)\ndef who() -> str:\n    "Say who."\n    return "NAME"\n'
+        file.write_text(code.replace("NAME", name))
+        boxes.append(Toolbox(load(str(file))))
+    assert [box.dispatch(ToolCall(name="who")).text for box in boxes] == ["a", "b"]
+
+
+def test_what_a_tool_started_ends_with_it(tmp_path: Path) -> None:
+    file = tmp_path / "starter.py"
+    mark = tmp_path / "alive"
+    lines = (
+        *("import subprocess, time", "from tools import tool", "@tool(process=True, timeout=1.5)"),
+        *("def begin() -> str:", '    "Begin."', f'    subprocess.Popen(["sh", "-c", "sleep 3; touch {mark}"])'),
+        *("    time.sleep(60)", '    return ""'),
+    )
+    file.write_text("\n".join(lines) + "\n")
+    assert "given up" in Toolbox(load(str(file))).dispatch(ToolCall(name="begin")).text
+    time.sleep(2.5)
+    assert not mark.exists()
+
+
+def test_two_moments_are_refused() -> None:
+    def look(one: ToolContext, two: ToolContext) -> str:
+        """Look."""
+        return f"{one}{two}"
+
+    with pytest.raises(ToolSchemaError, match="one and two are both the context"):
+        tool(look)
+
+
+def test_only_the_call_under_way_tells_its_progress() -> None:
+    told: list[tuple[str, str]] = []
+
+    @tool(timeout=0.1)
+    def slow(now: ToolContext) -> str:
+        """Take long."""
+        time.sleep(0.3)
+        now.progress(1.0, "of slow")
+        return ""
+
+    @tool
+    def other(now: ToolContext) -> str:
+        """Wait."""
+        time.sleep(0.5)
+        now.progress(0.5, "of other")
+        return ""
+
+    box = Toolbox([slow, other])
+    box.report = lambda name, _done, words: told.append((name, words))
+    assert box.dispatch(ToolCall(name="slow")).status == "failed"
+    assert box.dispatch(ToolCall(name="other")).status == "ok"
+    assert told == [("other", "of other")]

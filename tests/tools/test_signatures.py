@@ -149,7 +149,8 @@ def test_the_moment_is_injected_and_not_in_the_schema() -> None:
     assert list(look.schema["properties"]) == ["at"]
     box = Toolbox([look])
     told: list[tuple[float, str]] = []
-    box.context = ToolContext(step=3, progress=lambda done, words: told.append((done, words)))
+    box.context = ToolContext(step=3)
+    box.report = lambda _name, done, words: told.append((done, words))
     from tools import ToolCall
 
     assert box.dispatch(ToolCall(name="look", arguments={"at": "door"})).text == "door in step 3"

@@ -194,9 +194,21 @@ def test_a_server_that_keeps_to_no_schema_is_asked_for_its_own_calls() -> None:
     assert (kinds.count("schema"), kinds[-1], model.calls) == (3, "tools", "tools")
 
 
+def test_one_bad_answer_does_not_turn_schemas_off() -> None:
+    good = words('{"name": "ahead", "arguments": {}}')
+    with serving(good, good, call(name="fly"), good) as server:
+        model = EndpointModel(EndpointConfig(url=server.url, name="m", backoff=0))
+        list(Agent(model).run(Corridor(), seed=0))
+    assert model.calls == "schema"
+    assert all("response_format" in request for request in server.requests)
+
+
 def sse(*events: Any, end: bool = True) -> tuple[int, bytes, tuple[str, str]]:
     lines = [f"data: {json.dumps(event)}\n\n" for event in events] + (["data: [DONE]\n\n"] if end else [])
     return (200, b": hello\n\n" + "".join(lines).encode(), ("Content-Type", "text/event-stream"))
+
+
+SSE = ("Content-Type", "text/event-stream")
 
 
 def delta(reason: str | None = None, **parts: Any) -> dict[str, Any]:
@@ -230,6 +242,11 @@ STREAMED: dict[str, list[Reply]] = {
     ],
     "no JSON at first": [(200, b"data: <html>\n\n", ("Content-Type", "text/event-stream")), RIGHT],
     "an error at first": [sse({"error": {"message": "overloaded"}}), RIGHT],
+    "a delta that is no object at first": [sse({"choices": [{"delta": "ahead"}]}), RIGHT],
+    "signs of other scripts that end lines": [
+        (200, 'data: {"choices":[{"delta":{"reasoning":"a\u2028b\x85c"}}]}\r\n\r\n'.encode(), SSE),
+        sse(delta("stop", tool_calls=[piece(0, name="ahead")])),
+    ],
     "no end but a reason": [sse(delta("tool_calls", tool_calls=[piece(0, name="ahead", arguments="{}")]), end=False)],
 }
 
@@ -255,7 +272,7 @@ def test_surprise_comes_from_the_servers_probabilities() -> None:
     first = next(event for event in events if isinstance(event, Decided))
     assert first.surprise == pytest.approx(1 - math.exp(-0.5))
     assert server.requests[0]["prompt_logprobs"] == 0
-    assert "no probabilities" in model.note  # the others are not in this server's one answer
+    assert not model.note  # the others are not in this server's one answer, but it gives some
 
 
 def test_a_server_without_probabilities_is_not_asked_again() -> None:

@@ -47,14 +47,12 @@ def follower(turn: Turn) -> ToolCall:
     """Listen; answer with what recall says; open the red door, and tell what came of it."""
     names = [spec.name for spec in turn.offer]
     last = turn.chat.messages[-1]
+    if last.role == "tool" and "answer" in names:
+        return ToolCall(name="answer", arguments={"text": last.content})
     if "open_door" in names:
-        if last.role == "tool":
-            return ToolCall(name="answer", arguments={"text": last.content})
         return ToolCall(name="open_door", arguments={"colour": "red"})
     if not turn.chat.mission.startswith("answer: "):
         return ToolCall(name="next")
-    if last.role == "tool":
-        return ToolCall(name="answer", arguments={"text": last.content})
     return ToolCall(name="recall", arguments={"cue": turn.chat.mission.removeprefix("answer: ")})
 
 
@@ -134,6 +132,46 @@ def test_choices_of_tools(client: TestClient) -> None:
         assert (answer.status_code, "tool" in answer.json()["error"]["message"]) == (400, True)
 
 
+def test_a_choice_of_tools_holds_for_its_request(client: TestClient) -> None:
+    messages = [user("You see a door.")]
+    body = ask(client, *messages, tools=[DOOR], tool_choice="required")
+    (call,) = body["choices"][0]["message"]["tool_calls"]
+    messages += [body["choices"][0]["message"], {"role": "tool", "tool_call_id": call["id"], "content": "it is open"}]
+    assert said(ask(client, *messages, tools=[DOOR], tool_choice="none")) == "it is open"
+
+
+ASKED_OR_TOLD = {
+    "Where is Ida?": True,
+    "Is it here? Thanks!": True,
+    "Ida 在哪里？": True,
+    "\u03a0\u03bf\u03cd \u03b5\u03af\u03bd\u03b1\u03b9\u037e": True,
+    "Bob moved the box to the attic;": False,
+    'He asked "where is it?" and went on.': False,
+    "Ida is here.": False,
+}
+
+
+@pytest.mark.parametrize("words", ASKED_OR_TOLD)
+def test_questions_are_known_by_their_marks(words: str, client: TestClient) -> None:
+    body = ask(client, user(words))
+    assert [call["name"] for call in body["memory_calls"]] == ["recall"] * ASKED_OR_TOLD[words]
+
+
+def test_the_same_words_again_keep_the_conversation(tmp_path: Path) -> None:
+    seen: list[list[str]] = []
+
+    def policy(turn: Turn) -> ToolCall:
+        seen.append([message.content for message in turn.chat.messages])
+        return ToolCall(name="next")
+
+    service = service_of(tmp_path, policy)
+    client = TestClient(app_of(service, "hippo"))
+    answer = {"role": "assistant", "content": "Well."}
+    ask(client, user("Go on."), answer, user("And Bob."), answer, user("Go on."))
+    assert len(seen[0]) == 5
+    service.close()
+
+
 def test_streams(client: TestClient) -> None:
     ask(client, user("Ida put the green lamp in the cellar."))
     asked = user("Where is the green lamp?")
@@ -171,6 +209,15 @@ BAD: dict[str, tuple[Any, str]] = {
     ),
     "the name of a memory tool": ({"messages": [user("x")], "tools": [{"function": {"name": "recall"}}]}, "two tools"),
     "two tools of a name": ({"messages": [user("x")], "tools": [DOOR, DOOR]}, "two tools"),
+    "a function that is none": (
+        {"messages": [user("x")], "tools": [DOOR], "tool_choice": {"function": "x"}},
+        "no tool",
+    ),
+    "a question without end": ({"messages": [user("word " * 500 + "?")]}, "at most 2,000 characters"),
+    "a call without a function": (
+        {"messages": [{"role": "assistant", "tool_calls": [{"function": "x"}]}, user("x")]},
+        "a tool call of the assistant is none",
+    ),
     "a call that is none": (
         {"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{"}}]}, user("x")]},
         "a tool call of the assistant is none",
@@ -233,7 +280,14 @@ def test_a_model_that_fails_or_goes_round_is_told(tmp_path: Path) -> None:
     def round_and_round(_: Turn) -> ToolCall:
         return ToolCall(name="recall", arguments={"cue": "x"})
 
-    for policy, status, words in ((lost, 502, "gave no answer"), (round_and_round, 200, "looping")):
+    def broken(_: Turn) -> ToolCall:
+        raise MemoryError("out of memory")
+
+    for policy, status, words in (
+        (lost, 502, "gave no answer"),
+        (round_and_round, 200, "in a row"),
+        (broken, 500, "MemoryError"),
+    ):
         service = service_of(tmp_path / str(status), policy)
         answer = TestClient(app_of(service, "hippo")).post("/v1/chat/completions", json={"messages": [user("Why?")]})
         assert (answer.status_code, words in answer.text) == (status, True), answer.text
@@ -243,7 +297,7 @@ def test_a_model_that_fails_or_goes_round_is_told(tmp_path: Path) -> None:
 def test_who_may_connect(tmp_path: Path) -> None:
     service = service_of(tmp_path)
     token = "a-token-of-some-length"
-    app = TokenGuard(WebGuard(app_of(service, "hippo"), hosts_of("127.0.0.1"), ["https://app.example"]), token)
+    app = WebGuard(TokenGuard(app_of(service, "hippo"), token), hosts_of("127.0.0.1"), ["https://app.example"])
     client = TestClient(app, base_url="http://127.0.0.1:8766", headers={"Authorization": f"Bearer {token}"})
     assert client.get("/v1/models").json()["data"][0]["id"] == "hippo"
     assert client.get("/health", headers={"Authorization": "Bearer wrong"}).status_code == 401
@@ -255,6 +309,23 @@ def test_who_may_connect(tmp_path: Path) -> None:
     assert client.post("/v1/chat/completions", content=pieces).status_code == 413  # of no stated length
     answer = client.get("/v1/embeddings")
     assert (answer.status_code, "POST /v1/chat/completions" in answer.text) == (404, True)
+    answer = client.get("/health", headers={"Origin": "https://app.example"})
+    assert answer.headers["access-control-allow-origin"] == "https://app.example"
+    asking = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST", "Authorization": ""}
+    assert client.options("/v1/chat/completions", headers=asking).status_code == 200
+    service.close()
+    named = TestClient(WebGuard(app_of(service, "hippo"), ["Agent.Example:*"]), base_url="http://agent.example")
+    assert named.get("/health").status_code == 200
+
+
+def test_refused_requests_leave_no_log_open(tmp_path: Path) -> None:
+    service = service_of(tmp_path / "memory", logs=tmp_path / "logs")
+    client = TestClient(app_of(service, "hippo"))
+    for _ in range(5):
+        body = {"messages": [user("x")], "tools": [{"function": {"name": "recall"}}]}
+        assert client.post("/v1/chat/completions", json=body).status_code == 400
+    held = [link for link in Path("/proc/self/fd").iterdir() if "logs" in str(link.resolve())]
+    assert held == []
     service.close()
 
 
