@@ -14,7 +14,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from agent.errors import AgentError, ServerError
-from agent.serve.chat import ChatRequest, ChatService, Reply, RequestError
+from agent.serve.chat import ChatService, Reply
+from agent.serve.chat_request import ChatRequest, RequestError
 from memory.clean import text_of
 
 SESSION = "x-session-id"
