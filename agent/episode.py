@@ -10,6 +10,7 @@ from agent.futility import Futility, State
 from agent.logs.events import Decided, End, Ending, Event, Observed, Progressed, Ran, Returned, Wrote
 from agent.memory_writer import MemoryWriter
 from agent.models.base import Decision, Turn
+from agent.seen import with_view
 from agent.shown import shown_observation, shown_result
 from memory import Embedder
 from tools import MemoryTools, Toolbox, ToolCall, ToolContext, ToolResult, ToolSpec
@@ -295,7 +296,7 @@ class Episode:
         terminated: bool,
         truncated: bool,
     ) -> None:
-        self._info = info
+        self._info = info = with_view(text, info, self.context.action_names)
         view, step = info.get("view"), self.stats.steps
         wrote, note = [], ""
         if self._writer:

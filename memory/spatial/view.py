@@ -21,6 +21,9 @@ FORWARD, LEFT, RIGHT = "forward", "left", "right"
 TAKE, PUT, OPEN = "pickup", "drop", "toggle"
 """Names of the actions that take up the thing ahead, put it down ahead, and open what is ahead."""
 
+MOVES = (FORWARD, LEFT, RIGHT)
+ACTIONS = (*MOVES, TAKE, PUT, OPEN)
+
 
 @dataclass(frozen=True, slots=True)
 class Pose:
