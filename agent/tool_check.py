@@ -71,7 +71,7 @@ def _calls(tool: Tool) -> Finding:
                 return Finding("calls", "wrong", f"a call that the grammar allows is refused: {refused.text}")
     except (ToolError, AgentError) as error:
         return Finding("calls", "wrong", str(error))
-    return Finding("calls", "ok", f"{DRAWN} calls drawn under the grammar are valid")
+    return Finding("calls", "ok", f"{DRAWN} calls drawn under the grammar are valid (they were not made)")
 
 
 def _described(tool: Tool) -> Finding:
@@ -96,7 +96,7 @@ def _examples(tool: Tool) -> Finding:
     except ValueError as error:
         return Finding("examples", "wrong", str(error))
     if not found.examples:
-        return Finding("examples", "note", "none in the docstring (>>> ...)")
+        return Finding("examples", "note", "none in the docstring (>>> ...): nothing was run")
     told = io.StringIO()
     with redirect_stdout(io.StringIO()):
         result = doctest.DocTestRunner(verbose=False).run(found, out=told.write)

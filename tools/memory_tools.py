@@ -116,7 +116,8 @@ class MemoryTools(SpatialTools):
         for hit in hits:
             slots = hit.trace.entity_slots
             where = f" at {slots['where']}" if slots["where"] else ""
-            line = f"[{slots['when']}{where}] {hit.trace.key}"
+            moment = f"{slots['when']}{where}".strip()
+            line = f"[{moment}] {hit.trace.key}" if moment else hit.trace.key
             about = " ".join(filter(str.isalpha, re.findall(r"\w+", f"{slots['when']} {slots['where']}")))
             lines.append(line + _without(cue, f"{about} {hit.trace.key}"))  # step numbers are not asked for
             self._epoch = self.memory.store.epoch

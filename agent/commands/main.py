@@ -77,6 +77,10 @@ def run(
                     played.play(watch, draw)
                 except KeyboardInterrupt:
                     interrupted = True
+            if own := [tool.name for tool in played.plugins]:
+                counts = played.called()
+                told = ", ".join(f"{name} {counts.get(name, 0)} times" for name in own)
+                console.print(f"[dim]your tools were called: {told}[/dim]", highlight=False)
             if missing := getattr(played.model, "note", ""):
                 console.print(f"note: {missing}", style="yellow", highlight=False)
             console.print(table(played.episodes))

@@ -20,7 +20,7 @@ from memory import HashingEmbedder, Memory
 from tools import MemoryTools, Tool, Toolbox, ToolCall, ToolContext, ToolError, ToolSpec
 from tools.mcp_tools import mcp_tools
 from tools.plugins import installed, load, load_all
-from tools.toolbox import unknown
+from tools.toolbox import tools_of, unknown
 
 app = typer.Typer(help="Tools: begin a new one, list, show, check, call, export.")
 
@@ -55,8 +55,10 @@ def new(
     with plain_errors():
         if not name.isidentifier() or not name.isascii() or name.startswith("_") or keyword.iskeyword(name):
             raise ConfigError(f"{name!r} can't be the name of a tool: expected letters, digits and _, as open_door")
-        if name in OURS:
-            raise ConfigError(f"a file {name}.py would hide our package {name}: choose another name")
+        if name in OURS or name in sys.stdlib_module_names:
+            raise ConfigError(f"a file {name}.py would hide a package called {name}: choose another name")
+        if name in {tool.name for tool in tools_of(MemoryTools)}:
+            raise ConfigError(f"there is a tool {name} of the memory already: choose another name")
         made = {folder / f"{name}.py": "new_tool.j2", folder / f"test_{name}.py": "new_test.j2"}
         if there := next((path for path in made if path.exists()), None):
             raise ConfigError(f"{there} is there already, and is not overwritten: choose another name")

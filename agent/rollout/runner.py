@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
@@ -23,7 +24,7 @@ from agent.policies.choice import make_model
 from agent.rollout.memories import gate_of, library_of, open_memory
 from agent.text_env import Env, MakeEnv
 from memory import Memory
-from tools import MemoryTools
+from tools import MemoryTools, Tool
 from tools.mcp_tools import mcp_tools
 from tools.plugins import load_all
 
@@ -56,6 +57,8 @@ class Run:
         if (self.folder / "run.json").exists() and self._first is None:
             raise ConfigError(f"there is a run in {self.folder} already: choose another name")
         self.episodes: list[dict[str, Any]] = []
+        self.plugins: list[Tool] = []
+        self._called: Counter[str] = Counter()
         self.memory: Memory | None = None
         self._stack = ExitStack()
 
@@ -78,6 +81,7 @@ class Run:
     def _open(self) -> None:
         config = self.config
         plugins = [*load_all(config.plugins), *self._stack.enter_context(mcp_tools(config.mcp))]
+        self.plugins = plugins
         self.env = self.make_env(config.env.id, **config.env.kwargs)
         self._stack.callback(self.env.close)
         if config.memory.enabled:
@@ -121,7 +125,12 @@ class Run:
             events.close()
             written = read_events(log) if log.is_file() else []
             if written and isinstance(start := written[0], Start) and isinstance(end := written[-1], End):
+                self._called.update(end.tool_calls)
                 self.episodes.append(episode_summary(start, end, time.perf_counter() - began))
+
+    def called(self) -> dict[str, int]:
+        """Return how often each tool was called, over all episodes."""
+        return dict(self._called)
 
     def result(self) -> dict[str, Any]:
         """Return the results of the run as one mapping."""

@@ -112,7 +112,8 @@ def acts(request: ChatRequest) -> bool:
 
 def actions_of(request: ChatRequest) -> list[Tool]:
     """Return the client's tools and the answer as actions; which may be chosen now, :func:`_allowed` says."""
-    return [*(_action(tool) for tool in request.tools or ()), answer_action(limit=MAX_ANSWER)]
+    made = [_action(tool) for tool in request.tools or ()]
+    return made if ANSWER in {tool.name for tool in made} else [*made, answer_action(limit=MAX_ANSWER)]
 
 
 def allowed_in(request: ChatRequest) -> list[str]:
