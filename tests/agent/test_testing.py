@@ -108,7 +108,7 @@ def test_actions_may_be_a_list_of_names() -> None:
     assert agent.act("You are in a hall.") == "south"
 
 
-@pytest.mark.parametrize("actions", ["north", [], ["a", "a"], [1], {"north": "N"}, ["go north"]])
+@pytest.mark.parametrize("actions", ["north", [], ["a", "a"], [1], {"north": "N"}, ["?"], ["a b", "a-b"]])
 def test_wrong_actions_are_told(actions: object) -> None:
     with pytest.raises(ConfigError, match="action"):
         Agent(ScriptedModel([])).reset("leave", actions)  # type: ignore[arg-type]
