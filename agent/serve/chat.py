@@ -174,6 +174,7 @@ class ChatService:
             Toolbox(actions_of(request))
         except ToolError as error:
             raise RequestError(f"tools: {error}") from error
+        allowed_in(request)
         posed(request, acts(request))
 
     def _resumed(self, request: ChatRequest) -> tuple[_Turn, str] | None:

@@ -17,6 +17,7 @@ import numpy as np
 from agent import Agent, AgentConfig
 from agent.logs.events import End
 from agent.models.base import Model
+from agent.models.endpoint import EndpointConfig, EndpointModel
 from agent.models.scripted import ScriptedModel
 from agent.policies.choice import named_model
 from agent.policies.script import RandomCaller
@@ -75,14 +76,20 @@ def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--model", default="smollm2-135m", help="a model, or random")
+    parser.add_argument("--url", default="", help="of a server that has the model")
     parser.add_argument("--worlds", type=int, default=20)
     parser.add_argument("--calls", type=int, default=60)
     parser.add_argument("--memory", action="store_true", help="with the tools of the memory")
     parser.add_argument("--envs", default=",".join(ENVS))
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    random = options.model == "random"
-    model = ScriptedModel(RandomCaller(), name="random") if random else named_model(options.model)
+    if options.url:
+        config = EndpointConfig(name=options.model, url=options.url, seq_len=1024, timeout=300)
+        model: Model = EndpointModel(config)
+    elif options.model == "random":
+        model = ScriptedModel(RandomCaller(), name="random")
+    else:
+        model = named_model(options.model)
     tell(measure(model, options.worlds, options.memory, options.calls, options.envs.split(",")), options.json)
 
 

@@ -152,6 +152,7 @@ class Late:
 
 
 @pytest.mark.model
+@pytest.mark.slow
 def test_one_half_acts_while_the_other_is_computed(model: LocalModel) -> None:
     late = Late(model.engine)
     other = LocalModel(model.config, engine=late)

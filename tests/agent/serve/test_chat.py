@@ -137,6 +137,8 @@ def test_a_choice_of_tools_holds_for_its_request(client: TestClient) -> None:
     body = ask(client, *messages, tools=[DOOR], tool_choice="required")
     (call,) = body["choices"][0]["message"]["tool_calls"]
     messages += [body["choices"][0]["message"], {"role": "tool", "tool_call_id": call["id"], "content": "it is open"}]
+    request = {"messages": messages, "tools": [DOOR], "tool_choice": {"type": "function", "function": {"name": "fly"}}}
+    assert client.post("/v1/chat/completions", json=request).status_code == 400  # and the episode waits on
     assert said(ask(client, *messages, tools=[DOOR], tool_choice="none")) == "it is open"
 
 
