@@ -194,6 +194,16 @@ def test_a_server_that_keeps_to_no_schema_is_asked_for_its_own_calls() -> None:
     assert (kinds.count("schema"), kinds[-1], model.calls) == (3, "tools", "tools")
 
 
+def test_a_mistake_under_a_schema_is_no_lack_of_schemas() -> None:
+    """llama.cpp lets line feeds into texts: the first answer is no JSON, but it was written under the schema."""
+    slip = words('{ "name": "ahead", "arguments": { "x": "a\nb" }')
+    with serving(slip, words('{"name":"ahead","arguments":{}}')) as server:
+        model = EndpointModel(EndpointConfig(url=server.url, name="m", backoff=0))
+        events = list(Agent(model).run(Corridor(), seed=0))
+    assert [event.status for event in events if isinstance(event, Returned)] == ["invalid"]
+    assert (model.calls, len(server.requests)) == ("schema", 5)
+
+
 def test_one_bad_answer_does_not_turn_schemas_off() -> None:
     good = words('{"name": "ahead", "arguments": {}}')
     with serving(good, good, call(name="fly"), good) as server:
