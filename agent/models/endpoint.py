@@ -154,9 +154,7 @@ class EndpointModel:
         answer = self._asked(turn, kept, names)
         if self.config.calls != "auto" or self._calls != "schema" or self._keeps or answer.cut:
             return answer
-        written = answer.text.lstrip().startswith(
-            "{"
-        )  # as the schema has it, also where the model made a mistake in it
+        written = answer.text.lstrip().startswith("{")  # under the schema, be there a mistake in it or not
         self._keeps = not self._server.lacks("response_format") and (written or _name_of(answer.text) in names)
         if self._keeps:
             return answer
