@@ -101,8 +101,7 @@ class Tool:
         """
         from tools.foreign import SchemaArguments  # not above: it takes a while to import
 
-        plain = re.sub(r"\W+", "_", clean_text(name), flags=re.ASCII).strip("_")
-        plain = f"tool_{plain}" if not plain or plain[0].isdigit() else plain
+        plain = plain_name(name)
         if len(plain) > MAX_NAME:
             raise ToolSchemaError(f"tool {plain[:MAX_NAME]!r}…: its name has more than {MAX_NAME} characters")
         if policy is not None and policy.process:
@@ -223,6 +222,12 @@ class Tool:
             return ToolResult.invalid(f"{self.signature()} expected; {error}")
         except Exception as error:  # the boundary: a validator may raise anything
             return ToolResult.invalid(f"{self.name}: its arguments can't be checked: {text_of(error)}")
+
+
+def plain_name(name: str) -> str:
+    """Return a name as a model writes it: an underscore for every sign that is no letter or digit."""
+    plain = re.sub(r"\W+", "_", clean_text(name), flags=re.ASCII).strip("_")
+    return f"tool_{plain}" if not plain or plain[0].isdigit() else plain
 
 
 def _plain(value: Any) -> Any:

@@ -13,6 +13,7 @@ from memory.clean import clean_text
 from tools import Tool, ToolCall, ToolError, ToolResult
 from tools.actions import answer_action
 from tools.names import ANSWER
+from tools.tool import plain_name
 
 LISTEN = "listen, and keep in mind what you are told"
 ASKED = "Answer in a few words. Say unknown if you were never told."
@@ -122,31 +123,39 @@ def allowed_in(request: ChatRequest) -> list[str]:
     Raises:
         RequestError: A tool is none, or the choice names one that there is not.
     """
-    made = [_action(tool) for tool in request.tools or ()]
+    names = [_function(tool)["name"] for tool in request.tools or ()]
     choice = request.tool_choice
     if isinstance(choice, Mapping):
         function = choice.get("function")
         name = function.get("name") if isinstance(function, Mapping) else None
-        made = [tool for tool in made if (tool.original or tool.name) == name]
-        if not made:
+        if not isinstance(name, str) or name not in names:
             raise RequestError(f"tool_choice: there is no tool {name!r}")
-        return [tool.name for tool in made]
-    if choice == "required":
-        if not made:
-            raise RequestError("tool_choice: a call is required, but there are no tools")
-        return [tool.name for tool in made]
-    if choice == "none" or not made:
+        return [plain_name(name)]
+    if choice == "required" and not names:
+        raise RequestError("tool_choice: a call is required, but there are no tools")
+    if choice == "none" or not names:
         return [ANSWER, NEXT]
-    return [*(tool.name for tool in made), ANSWER]
+    made = [plain_name(name) for name in names]
+    return made if choice == "required" else [*made, ANSWER]
 
 
-def _action(given: Mapping[str, Any]) -> Tool:
+def _function(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the function of a client's tool, which has a name.
+
+    Raises:
+        RequestError: It has none.
+    """
     function = given.get("function")
     if given.get("type", "function") != "function" or not isinstance(function, Mapping):
         raise RequestError(f"tools: expected type function, got {json.dumps(given)[:200]}")
-    name = function.get("name")
-    if not isinstance(name, str) or not name:
+    if not isinstance(function.get("name"), str) or not function["name"]:
         raise RequestError("tools: a function has no name")
+    return function
+
+
+def _action(given: Mapping[str, Any]) -> Tool:
+    function = _function(given)
+    name: str = function["name"]
 
     def call(arguments: dict[str, Any]) -> ToolResult:
         return ToolResult.act(ToolCall(name=name, arguments=arguments))
