@@ -19,6 +19,14 @@ INTERRUPTED = 130
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
 
+Hosts = Annotated[
+    list[str] | None, typer.Option("--host", help="Another name of this machine that clients use; repeatable.")
+]
+Origins = Annotated[
+    list[str] | None,
+    typer.Option("--origin", help="Web page that may connect, as https://app.example; repeatable."),
+]
+
 _NOT_THE_CALLER = (ServerError, LogError, HashMismatchError, StorageError, DamagedError)
 
 

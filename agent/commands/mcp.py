@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from agent.commands.console import plain_errors
+from agent.commands.console import Hosts, Origins, plain_errors
 from agent.errors import ConfigError
 
 
@@ -20,13 +20,8 @@ def mcp(
         str,
         typer.Option(help="Bearer token that HTTP clients must send; needed for other hosts.", envvar="HIPPO_TOKEN"),
     ] = "",
-    host: Annotated[
-        list[str] | None, typer.Option("--host", help="Another name of this machine that clients use; repeatable.")
-    ] = None,
-    origin: Annotated[
-        list[str] | None,
-        typer.Option("--origin", help="Web page that may connect, as https://app.example; repeatable."),
-    ] = None,
+    host: Hosts = None,
+    origin: Origins = None,
     source: Annotated[str, typer.Option(help="Who says what is written, where a client names nobody.")] = "mcp",
     embedder: Annotated[str, typer.Option(help="For a new memory: minilm or hashing.")] = "minilm",
 ) -> None:

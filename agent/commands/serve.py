@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from agent.commands.console import plain_errors
+from agent.commands.console import Hosts, Origins, plain_errors
 from agent.errors import ConfigError
 
 TOOLS = "recall"
@@ -29,13 +29,8 @@ def serve(
     token: Annotated[
         str, typer.Option(help="Bearer token that clients must send; needed for other hosts.", envvar="HIPPO_TOKEN")
     ] = "",
-    host: Annotated[
-        list[str] | None, typer.Option("--host", help="Another name of this machine that clients use; repeatable.")
-    ] = None,
-    origin: Annotated[
-        list[str] | None,
-        typer.Option("--origin", help="Web page that may connect, as https://app.example; repeatable."),
-    ] = None,
+    host: Hosts = None,
+    origin: Origins = None,
     log: Annotated[Path | None, typer.Option(help="Folder for the logs of episodes; none are kept by default.")] = None,
 ) -> None:
     """Serve an agent, its memory and tools included, as an OpenAI-compatible chat endpoint.
